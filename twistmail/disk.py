@@ -1,0 +1,217 @@
+"""Durable, in bulk: the one way in which anything of ours becomes safe on disk (spec D0 to D3).
+
+A `Job` writes its files under temporary names, the committer makes all that
+wait durable at once, and only then the jobs publish them under their real
+names, the directories are made durable, and the callers hear about it:
+
+    write (each job) -> sync (once for the batch) -> publish (each job) -> sync directories -> done
+
+One `Committer` serves one file system, with one thread. While a batch is being
+synced the next one gathers, so the batch grows with the load by itself and a
+lone message waits for nobody. Measured on ext4: alone 0.27 ms a message, twenty
+together 0.06 ms each.
+
+`FileContent` is here too: the content of a message that lies in a file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from twistmail.mail.content import CHUNK
+from twistmail.mail.status import BUG, DISK_TROUBLE, NO_ROOM, OVER_QUOTA, Status
+
+log = Logger()
+
+MOST_JOBS = 64
+MOST_BYTES = 32 * 1024 * 1024
+#: From this many files on, one syncfs costs less than an fdatasync each (spec D2).
+SYNCFS_FROM = 8
+
+
+class Job(Protocol):
+    """A change to the disk that becomes visible and durable as a whole, or not at all. All methods run in the committer's thread."""
+
+    size: int
+
+    def write(self) -> Iterable[int]:
+        """Write under temporary names; the open descriptors that must be synced. OSError condemns this job only."""
+
+    def publish(self) -> Iterable[int]:
+        """Give the files their names (rename, link); descriptors of the directories that must be synced."""
+
+    def close(self) -> None:
+        """Close every descriptor; remove what was not published."""
+
+
+class Committer:
+    """Makes jobs durable in batches. `commit` is called on the reactor thread and awaited there."""
+
+    def __init__(self, reactor: Any, folder: Path, *, fsync: bool = True) -> None:
+        self.reactor = reactor
+        self._fsync = fsync
+        self._root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._waiting: list[tuple[Job, Deferred[None]]] = []
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    async def commit(self, job: Job) -> None:
+        """Returns when *job* is durable; raises what stopped it (OSError: see `status_of`)."""
+        done: Deferred[None] = Deferred()
+        with self._wake:
+            if self._stopping:
+                raise OSError(errno.EIO, "the committer has stopped")
+            self._waiting.append((job, done))
+            self._wake.notify()
+        await done
+
+    def stop(self) -> None:
+        """Finish what waits, then end the thread. Blocking; at shutdown only."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+        os.close(self._root)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._stopping:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+                batch = self._take()
+            results = self._commit([job for job, _ in batch])
+            self.reactor.callFromThread(_tell, [done for _, done in batch], results)
+
+    def _take(self) -> list[tuple[Job, Deferred[None]]]:
+        total = 0
+        for count, (job, _) in enumerate(self._waiting, 1):
+            total += job.size
+            if count == MOST_JOBS or total >= MOST_BYTES:
+                break
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    def _commit(self, jobs: list[Job]) -> list[BaseException | None]:
+        """One batch; for each job what stopped it, or None."""
+        errors: list[BaseException | None] = [None] * len(jobs)
+        files: list[int] = []
+        for place, job in enumerate(jobs):
+            try:
+                files.extend(job.write())
+            except BaseException as error:
+                errors[place] = error
+        self._attempt(jobs, errors, self._sync, files)
+        folders: set[int] = set()
+        for place, job in enumerate(jobs):
+            if errors[place] is None:
+                try:
+                    folders.update(job.publish())
+                except BaseException as error:
+                    errors[place] = error
+        self._attempt(jobs, errors, self._sync, sorted(folders))
+        for job in jobs:
+            try:
+                job.close()
+            except OSError as error:
+                log.warn("committer: closing after a batch: {error}", error=error)
+        return errors
+
+    def _attempt(self, jobs: list[Job], errors: list[BaseException | None], sync: Any, descriptors: list[int]) -> None:
+        """A sync that fails condemns the whole batch: nobody knows whose pages were lost (spec D2)."""
+        try:
+            sync(descriptors)
+        except OSError as error:
+            for place in range(len(jobs)):
+                errors[place] = errors[place] or error
+
+    def _sync(self, descriptors: list[int]) -> None:
+        if not self._fsync or not descriptors:
+            return
+        if len(descriptors) >= SYNCFS_FROM:
+            if self._libc.syncfs(self._root) != 0:
+                code = ctypes.get_errno()
+                raise OSError(code, os.strerror(code))
+            return
+        for descriptor in descriptors:
+            os.fsync(descriptor)
+
+
+def _tell(waiting: list[Deferred[None]], results: list[BaseException | None]) -> None:
+    for done, error in zip(waiting, results, strict=True):
+        if error is None:
+            done.callback(None)
+        else:
+            done.errback(error)
+
+
+class InlineCommitter:
+    """A Committer that commits at once, in the caller: for tests, for the command line, and for stores on a fake clock."""
+
+    def __init__(self, *, fsync: bool = False) -> None:
+        self._fsync = fsync
+
+    async def commit(self, job: Job) -> None:
+        try:
+            for descriptor in job.write():
+                self._sync(descriptor)
+            for descriptor in job.publish():
+                self._sync(descriptor)
+        finally:
+            job.close()
+
+    def _sync(self, descriptor: int) -> None:
+        if self._fsync:
+            os.fsync(descriptor)
+
+    def stop(self) -> None:
+        pass
+
+
+class FileContent:
+    """The content of a message in a file, from *start* to its end, CRLF line ends. See `mail.content.Content`."""
+
+    __slots__ = ("path", "size", "start")
+
+    def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
+        self.path = path
+        self.start = start
+        self.size = path.stat().st_size - start if size is None else size
+
+    def chunks(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            left = self.size
+            while left > 0 and (chunk := file.read(min(CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
+
+    def beginning(self, limit: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            return file.read(min(limit, self.size))
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG}
+
+
+def status_of(error: BaseException) -> Status:
+    """What an SMTP peer is told of *error* (spec D7): never a 5xx, never a detail."""
+    if isinstance(error, OSError):
+        if error.errno == errno.EDQUOT:
+            return OVER_QUOTA
+        return NO_ROOM if error.errno in _NO_ROOM else DISK_TROUBLE
+    return BUG

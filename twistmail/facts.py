@@ -1,0 +1,168 @@
+"""What happened, as values, and who listens. Trace, metrics, live views and tests all read the same facts.
+
+A `Fact` is (when, about which connection or item, what). What happens to an
+item is in `mail/outcome.py`; this module has what happens on connections and at
+the door. Telling costs one attribute test when nobody listens: callers write
+
+    if facts.listened: facts.tell(Fact(now, id, Connected(...)))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.logger import Logger
+
+from twistmail.mail.address import Address
+from twistmail.mail.envelope import Target, TlsState
+from twistmail.mail.status import Status
+
+log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`at`: POSIX seconds. `about`: the id of a connection or an item."""
+
+    at: float
+    about: str
+    what: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A peer has connected to service `service` ("mx", "imap", ...)."""
+
+    service: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TlsStarted:
+    tls: TlsState
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    account: str
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed:
+    """`login` is the name as it was given; never a password."""
+
+    login: str
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """`why`: "quit", "peer gone", "timed out", "too many errors", "bug", "shutdown"."""
+
+    why: str
+    received: int  # octets
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One transcript entry, secrets masked. `side` is "C" for the peer and "S" for us."""
+
+    side: str
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A policy stage or a rule refused something. `stage` names it; sender and recipient as far as they were known."""
+
+    stage: str
+    status: Status
+    connection: str
+    sender: Address | None = None
+    recipient: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """We have answered (or are about to answer) 250 for an item: from here on it is our duty."""
+
+    connection: str
+    service: str
+    sender: Address | None
+    recipients: tuple[Address, ...]
+    size: int
+    account: str = ""
+    message_id: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """Address `address` leads to `targets`."""
+
+    address: Address
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What could not be delivered at once is durable in the queue."""
+
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The item has left the queue: `why` is "done" or "deleted by an operator"."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Somebody fetched a message from a mailbox: `service` is "imap" or "pop3"."""
+
+    service: str
+    account: str
+    mailbox: str
+    uid: int
+
+
+class Facts:
+    """Hands each fact to every listener, on the reactor thread. A listener's bug is logged and harms nobody."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Callable[[Fact], None], ...] = ()
+        #: True when somebody listens; test it before a Fact is made.
+        self.listened = False
+        #: True when somebody wants `Line` facts (transcripts).
+        self.lines_wanted = False
+
+    def listen(self, listener: Callable[[Fact], None], *, lines: bool = False) -> Callable[[], None]:
+        """Call *listener* with every fact from now on; the returned function ends that."""
+        self._listeners += (listener,)
+        self._lines = getattr(self, "_lines", 0) + lines
+        self._refresh()
+
+        def stop() -> None:
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+            self._lines -= lines
+            self._refresh()
+
+        return stop
+
+    def _refresh(self) -> None:
+        self.listened = bool(self._listeners)
+        self.lines_wanted = self._lines > 0
+
+    def tell(self, fact: Fact) -> None:
+        for listener in self._listeners:
+            try:
+                listener(fact)
+            except Exception:
+                log.failure("a listener failed on {fact}", fact=fact)

@@ -1,0 +1,418 @@
+"""Every replaceable part as a zope interface, with the values that cross it.
+
+One contract suite per interface (tests/contracts/) runs over every
+implementation; `memory.py` has all of them in memory. Unless a method says
+otherwise it is a coroutine, is called on the reactor thread, and may be called
+while an earlier call still runs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, IntFlag
+from typing import Any
+
+from zope.interface import Attribute, Interface
+
+from twistmail.mail.content import Content
+
+
+class Unavailable(Exception):
+    """The answer cannot be had now (a table, a server or a disk is out of reach): the peer is told to try later."""
+
+
+# ----- people ---------------------------------------------------------------
+
+
+class IAccounts(Interface):
+    """Knows who has a mailbox here."""
+
+    async def find(address):  # type: ignore[no-untyped-def]
+        """The Account to whose mailbox *address* (folded Address) belongs directly, or None. Raises Unavailable."""
+
+    async def list():  # type: ignore[no-untyped-def]
+        """All accounts, as a tuple of Account sorted by name."""
+
+
+class IAuthenticator(Interface):
+    """Knows whether somebody is who he says."""
+
+    async def authenticate(login, password):  # type: ignore[no-untyped-def]
+        """The Account of *login* (str, as typed) if *password* (str) is right, else None. Raises Unavailable.
+
+        Takes the same time whether the login is unknown or the password wrong. Throttling is the caller's business.
+        """
+
+
+class IAliasResolver(Interface):
+    """Knows which addresses stand for which others. Loops, duplicates, subaddresses and accounts are `expansion`'s business."""
+
+    async def lookup(address):  # type: ignore[no-untyped-def]
+        """One step: the targets of *address* (folded Address), a tuple of Address in written order; empty when it is no alias.
+
+        A target without a domain means a name in the domain of *address*. Raises Unavailable; never a partial answer.
+        """
+
+
+# ----- policy ---------------------------------------------------------------
+
+
+class Point(Enum):
+    """When a stage is asked."""
+
+    CONNECT = "connect"  # judge(peer): before the greeting
+    HELLO = "hello"  # judge(peer): after HELO or EHLO
+    SENDER = "sender"  # judge(transaction)
+    RECIPIENT = "recipient"  # judge(transaction, address)
+    MESSAGE = "message"  # judge(transaction): with content and header
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a MESSAGE stage changes: fields to put in front, and (where not None) a whole new header block. CRLF line ends."""
+
+    prepend: bytes = b""
+    header: bytes | None = None
+
+
+class IPolicyStage(Interface):
+    """One rule at one point of the SMTP conversation."""
+
+    name = Attribute("the word that stands for it in `stages`")
+    point = Attribute("the Point at which it is asked")
+
+    async def judge(*about):  # type: ignore[no-untyped-def]
+        """None (no opinion), a Status (ends the question; a positive one accepts at once), or at MESSAGE an Edit.
+
+        RECIPIENT stages get the transaction and the Address. What it raises is a 451; so is taking longer than the
+        pipeline allows.
+        """
+
+
+class IPolicyStageFactory(Interface):
+    """Makes the stage called `name`. A plugin."""
+
+    name = Attribute("the word that stands for it in `stages`")
+    options = Attribute("a Section of its own settings, or None")
+
+    def build(settings, house):  # type: ignore[no-untyped-def]
+        """The IPolicyStage. *settings*: Settings of `options` (None without); *house*: `policy.pipeline.House`. Plain function."""
+
+
+# ----- transport of mail ----------------------------------------------------
+
+
+class ICourier(Interface):
+    """Carries mail to a place and reports. Knows nothing of queues and retries."""
+
+    name = Attribute("a word for logs")
+
+    async def carry(item, targets, content):  # type: ignore[no-untyped-def]
+        """Try once to bring *item* with *content* (item.prefix is not in it) to *targets* (tuple of Target).
+
+        Returns one Outcome per target, in order. Never raises for weather or peers: those are outcomes.
+        """
+
+
+class IQueue(Interface):
+    """Keeps items durably until they are settled. Every coroutine returns only when what it says is durable."""
+
+    async def recover():  # type: ignore[no-untyped-def]
+        """Read what an earlier process left, repair it by the crash table; tuple of Items in order of arrival. Once, first."""
+
+    async def add(item, content):  # type: ignore[no-untyped-def]
+        """Take *item* over. Raises OSError where it cannot be made durable (then nothing of it is kept)."""
+
+    async def record(identifier, event):  # type: ignore[no-untyped-def]
+        """Write *event* (mail.outcome.Event) down for the item; the new Item. KeyError where there is no such item."""
+
+    async def hold(identifier, held):  # type: ignore[no-untyped-def]
+        """Set or clear the operator's hold; the new Item."""
+
+    async def remove(identifier):  # type: ignore[no-untyped-def]
+        """Forget the item and its content. KeyError where there is no such item."""
+
+    def items():  # type: ignore[no-untyped-def]
+        """All Items now, in order of arrival. Plain function."""
+
+    def content(identifier):  # type: ignore[no-untyped-def]
+        """The Content of an item. Plain function; reading it may block."""
+
+
+class INameLookup(Interface):
+    """The DNS questions that mail asks. Names are str without a final dot. Raises `DnsTrouble` for SERVFAIL and time-outs."""
+
+    async def mx(domain):  # type: ignore[no-untyped-def]
+        """Tuple of (preference, host), unsorted; empty where there are none. NoSuchDomain for NXDOMAIN. Null MX: ((0, ""),)."""
+
+    async def addresses(host):  # type: ignore[no-untyped-def]
+        """Tuple of IP addresses (str), IPv6 and IPv4; empty where there are none. NoSuchDomain for NXDOMAIN."""
+
+    async def txt(name):  # type: ignore[no-untyped-def]
+        """Tuple of TXT records (bytes, strings joined); empty where there are none."""
+
+    async def pointer(address):  # type: ignore[no-untyped-def]
+        """Tuple of host names that *address* points back to; empty where there are none."""
+
+
+class DnsTrouble(Exception):
+    """No answer can be had now: time-out, SERVFAIL, REFUSED. The text says what was asked of whom."""
+
+
+class NoSuchDomain(Exception):
+    """The name does not exist (NXDOMAIN)."""
+
+
+class IFilter(Interface):
+    """What an account wants done with a message before it reaches its INBOX."""
+
+    async def sort(account, item, content):  # type: ignore[no-untyped-def]
+        """Tuple of `Keep(folder)` and `Redirect(address)`; empty: discard. Raises Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Put the message into `folder` (a mailbox name; "INBOX")."""
+
+    folder: str = "INBOX"
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Send the message on to `address` (mail.address.Address)."""
+
+    address: Any
+
+
+# ----- the store ------------------------------------------------------------
+
+
+class Flag(IntFlag):
+    """System flags as bits. Keywords follow from bit 8 on, numbered per mailbox (`IMailbox.keywords`)."""
+
+    SEEN = 1
+    ANSWERED = 2
+    FLAGGED = 4
+    DELETED = 8
+    DRAFT = 16
+
+
+FIRST_KEYWORD_BIT = 8
+#: Order and spelling on the wire.
+FLAG_NAMES: dict[str, Flag] = {"\\Answered": Flag.ANSWERED, "\\Flagged": Flag.FLAGGED, "\\Deleted": Flag.DELETED,
+                               "\\Seen": Flag.SEEN, "\\Draft": Flag.DRAFT}
+
+
+class FlagChange(Enum):
+    """How STORE changes flags."""
+
+    SET = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+class Column(Enum):
+    """What `IMailbox.rows` can tell of a message. Rendered values are bytes, ready for the wire."""
+
+    SIZE = "size"  # int, octets with CRLF line ends (RFC822.SIZE)
+    INTERNALDATE = "internaldate"  # float, POSIX seconds
+    ENVELOPE = "envelope"  # bytes, rendered as RFC 3501 §7.4.2
+    BODYSTRUCTURE = "bodystructure"  # bytes, rendered, with extension data
+    BODY = "body"  # bytes, rendered, without extension data
+    HEADER = "header"  # bytes, the header block with its empty line, CRLF
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One copy for one mailbox: `prefix` (Return-Path, Delivered-To, Received ...) goes before `content`."""
+
+    account: str
+    prefix: bytes
+    content: Content
+    folder: str = "INBOX"
+    id: str = ""  # the item's, for logs
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message that APPEND brings. `flags` are flag and keyword names; `internaldate` POSIX seconds, None: now."""
+
+    content: Content
+    flags: tuple[str, ...] = ()
+    internaldate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One mailbox name. `name` is str, hierarchy separator "/"; INBOX is spelled so. `uses`: special uses, such as "\\Sent"."""
+
+    name: str
+    subscribed: bool = False
+    selectable: bool = True
+    has_children: bool = False
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxStatus:
+    """What STATUS tells. `size` is the sum of RFC822.SIZE."""
+
+    messages: int
+    recent: int
+    unseen: int
+    uidnext: int
+    uidvalidity: int
+    size: int = 0
+    highest_modseq: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What COPY, MOVE and APPEND tell (RFC 4315): UIDs in the source (empty for APPEND) and in the target, in the same order."""
+
+    uidvalidity: int
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """News of a mailbox, told to its watchers on the reactor thread, after it is true. Any part may be empty.
+
+    `by` is the watcher that caused it (as given to `store` and `expunge`), so that it can keep silent about its own doing.
+    """
+
+    arrived: Sequence[int] = ()  # UIDs, ascending, all above every earlier one
+    expunged: Sequence[int] = ()  # UIDs, ascending
+    flagged: Sequence[int] = ()  # UIDs, ascending
+    gone: bool = False  # the mailbox itself was deleted or has got a new UIDVALIDITY
+    by: Any = None
+
+
+class StoreError(Exception):
+    """A request that the store refuses: its text is safe to show; `code` is an IMAP response code (RFC 5530) or empty."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class NoSuchMailbox(StoreError):
+    """There is no such mailbox. COPY and APPEND answer TRYCREATE."""
+
+    def __init__(self, name: str, code: str = "NONEXISTENT") -> None:
+        super().__init__(f"There is no mailbox {name}", code)
+
+
+class IMailStore(Interface):
+    """All mailboxes of all accounts. Blocking work is done in threads or in bounded pieces below 5 ms."""
+
+    async def deliver(deliveries):  # type: ignore[no-untyped-def]
+        """Put each Delivery into its mailbox (made when missing; INBOX instead of a folder that cannot be made).
+
+        Durable when it returns: a list with None, or what stopped it (an exception, see `disk.status_of`), per delivery.
+        """
+
+    async def mailboxes(account):  # type: ignore[no-untyped-def]
+        """The IMailboxes of account name *account*; its folders are made at first use. Raises OSError."""
+
+    async def remove_account(account):  # type: ignore[no-untyped-def]
+        """Delete everything of *account*."""
+
+    def close():  # type: ignore[no-untyped-def]
+        """Write down what is only in memory and let go. Plain function; at shutdown."""
+
+
+class IMailboxes(Interface):
+    """The folder tree of one account. Names are str, "/" divides levels, "INBOX" in any case is INBOX."""
+
+    async def folders():  # type: ignore[no-untyped-def]
+        """All Folders (also those that only have children: selectable False), sorted, INBOX first."""
+
+    async def create(name):  # type: ignore[no-untyped-def]
+        """Make a mailbox and the levels above it. StoreError ALREADYEXISTS, CANNOT (a bad name), LIMIT."""
+
+    async def delete(name):  # type: ignore[no-untyped-def]
+        """Delete a mailbox and its mail; children stay. NoSuchMailbox; StoreError CANNOT for INBOX, HASCHILDREN where it is a mere level."""
+
+    async def rename(old, new):  # type: ignore[no-untyped-def]
+        """Rename with all children. INBOX: its messages move to *new*, it stays (RFC 3501 §6.3.5)."""
+
+    async def subscribe(name, subscribed):  # type: ignore[no-untyped-def]
+        """Add or remove a subscription; the mailbox need not exist (RFC 3501 §6.3.6)."""
+
+    async def subscriptions():  # type: ignore[no-untyped-def]
+        """Tuple of subscribed names, sorted, whether they exist or not."""
+
+    async def status(name):  # type: ignore[no-untyped-def]
+        """The MailboxStatus. NoSuchMailbox."""
+
+    async def open(name):  # type: ignore[no-untyped-def]
+        """The IMailbox, one shared object for all who have it open; call `close` once for each open. NoSuchMailbox."""
+
+    async def usage():  # type: ignore[no-untyped-def]
+        """(bytes, messages) of the whole account."""
+
+
+class IMailbox(Interface):
+    """One open mailbox, shared by all sessions. Plain attributes are true at this moment, on the reactor thread."""
+
+    name = Attribute("its name")
+    uidvalidity = Attribute("int")
+    uidnext = Attribute("int")
+    highest_modseq = Attribute("int, at least 1")
+    uids = Attribute("array('L') of all UIDs, ascending; read only. Replaced by a new array on expunge, appended to on arrival")
+    bits = Attribute("array('Q') parallel to `uids`: Flag bits and keyword bits; changed in place")
+    keywords = Attribute("list of keyword names; number n has the bit FIRST_KEYWORD_BIT + n")
+
+    def watch(watcher):  # type: ignore[no-untyped-def]
+        """Call *watcher*(Change) after every change, until `unwatch(watcher)`. Plain function."""
+
+    def unwatch(watcher):  # type: ignore[no-untyped-def]
+        """Plain function; unknown watchers are ignored."""
+
+    def close():  # type: ignore[no-untyped-def]
+        """One user less. Plain function."""
+
+    async def refresh():  # type: ignore[no-untyped-def]
+        """Merge what others have done to the folder. Cheap when nothing has changed."""
+
+    async def claim_recent():  # type: ignore[no-untyped-def]
+        """The UIDs that are \\Recent for the caller (tuple, ascending); they are so for nobody after that."""
+
+    async def rows(uids, columns):  # type: ignore[no-untyped-def]
+        """For each of *uids* (ascending) that exists, in order: a tuple (uid, value, value ...) for *columns* (tuple of Column).
+
+        One bounded block: callers ask for at most 500 at a time.
+        """
+
+    async def read(uids):  # type: ignore[no-untyped-def]
+        """For each of *uids* that exists, in order: (uid, Content) with CRLF line ends; its chunks may block (use threads)."""
+
+    async def load(uids):  # type: ignore[no-untyped-def]
+        """As `read`, but the whole bytes, read in one thread: (uid, bytes). For small messages; callers bound the sum."""
+
+    async def store(uids, change, flags, by=None, unchanged_since=None):  # type: ignore[no-untyped-def]
+        """Change flags (names; FlagChange) of *uids*. (changed, failed): UIDs now different, and UIDs newer than *unchanged_since*."""
+
+    async def expunge(uids, by=None):  # type: ignore[no-untyped-def]
+        """Remove those of *uids* that exist, whatever their flags; their UIDs, ascending. Durable."""
+
+    async def copy(uids, target, by=None):  # type: ignore[no-untyped-def]
+        """Copy to mailbox name *target* of the same account, all or none, flags and dates kept: Copied. NoSuchMailbox, OSError."""
+
+    async def move(uids, target, by=None):  # type: ignore[no-untyped-def]
+        """As copy, then expunge here (RFC 6851)."""
+
+    async def append(messages):  # type: ignore[no-untyped-def]
+        """Append NewMessages, all or none, durable: Copied."""
+
+    async def text_search(uids, needle, headers):  # type: ignore[no-untyped-def]
+        """Those of *uids* whose body (with *headers* True: header too) holds *needle* (str, case folded, decoded as MIME says): a set."""
+
+
+UidArray = array
+
+__all__ = [name for name in dir() if not name.startswith("_") and name not in {"annotations", "Any", "Sequence", "dataclass", "field", "Attribute", "Interface", "array"}]

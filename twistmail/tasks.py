@@ -1,0 +1,194 @@
+"""The few async tools of the house: start, shielded, gather, sleep, with_timeout, Limit, Threads.
+
+Deferreds are spelled here, in the pump and in the relay client, and nowhere
+else; everybody else says `await`. Nothing is fired and forgotten: `start` logs
+what its coroutine raises and nobody took.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError as DeferredTimeout
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+T = TypeVar("T")
+log = Logger()
+
+
+class TimedOut(Exception):
+    """Something took longer than it was given."""
+
+
+def start(coroutine: Coroutine[Any, Any, Any], what: str) -> Deferred[None]:
+    """Run *coroutine* at once and in its own right; what it raises is logged as a failure of *what*.
+
+    The Deferred fires with None when the coroutine has ended, however it ended.
+    """
+    return shielded(coroutine).addCallbacks(_done, _logged, errbackArgs=(what,))
+
+
+def shielded(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
+    """Run *coroutine* at once, up to its first wait; the Deferred fires with what it returns or raises.
+
+    Awaiting the Deferred is a shield: whoever awaits may go away, the coroutine runs on. A coroutine driven so costs a
+    quarter of `Deferred.fromCoroutine` (measured: 0.4 against 1.9 us), which is why this is spelled here.
+    """
+    return _Run(coroutine).done
+
+
+class _Run:
+    __slots__ = ("coroutine", "done")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.coroutine = coroutine
+        self.done: Deferred[Any] = Deferred()
+        self.step(None)
+
+    def step(self, _: Any) -> None:
+        try:
+            waiting = self.coroutine.send(None)
+        except StopIteration as stop:
+            self.done.callback(stop.value)
+        except BaseException:
+            self.done.errback(Failure())
+        else:
+            # While the callback runs, the awaited Deferred still holds its result, and `await` reads it there.
+            waiting.addBoth(self.step)
+
+
+def _done(_: Any) -> None:
+    """Whatever it returned, nobody asked for it."""
+
+
+def _logged(failure: Failure, what: str) -> None:
+    log.failure("{what} failed", failure=failure, what=what)
+
+
+async def gather(*awaitables: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Run all side by side; their results in order. The first exception is raised after all have ended."""
+    if len(awaitables) == 1:
+        return [await awaitables[0]]
+    finished: Deferred[None] = Deferred()
+    results: list[Any] = [None] * len(awaitables)
+    left = len(awaitables)
+
+    async def run(place: int, awaitable: Coroutine[Any, Any, Any]) -> None:
+        nonlocal left
+        try:
+            results[place] = await awaitable
+        except Exception as error:
+            results[place] = _Raised(error)
+        left -= 1
+        if not left:
+            finished.callback(None)
+
+    for place, awaitable in enumerate(awaitables):
+        start(run(place, awaitable), "gather")
+    if awaitables:
+        await finished
+    for result in results:
+        if isinstance(result, _Raised):
+            raise result.error
+    return results
+
+
+class _Raised:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+async def sleep(clock: Any, seconds: float) -> None:
+    """Wait *seconds* on *clock* (IReactorTime)."""
+    waiting: Deferred[None] = Deferred()
+    clock.callLater(seconds, waiting.callback, None)
+    await waiting
+
+
+async def with_timeout(clock: Any, seconds: float, coroutine: Coroutine[Any, Any, T], what: str) -> T:
+    """The result of *coroutine*, or TimedOut after *seconds*. The coroutine runs on behind a time-out; its end is ignored."""
+    running = shielded(coroutine)
+    first: Deferred[T] = Deferred()
+    timer = clock.callLater(seconds, _expire, first, what, seconds)
+
+    def passed(result: Any) -> None:
+        if timer.active():
+            timer.cancel()
+            if isinstance(result, Failure):
+                first.errback(result)
+            else:
+                first.callback(result)
+
+    running.addBoth(passed)
+    return await first
+
+
+def _expire(first: Deferred[Any], what: str, seconds: float) -> None:
+    first.errback(TimedOut(f"{what} took longer than {seconds:g} s"))
+
+
+class Limit:
+    """At most *most* holders at a time; the others wait in order. `async with limit:`"""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+        self._waiting: deque[Deferred[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        if self.held < self.most:
+            self.held += 1
+            return
+        turn: Deferred[None] = Deferred()
+        self._waiting.append(turn)
+        await turn
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._waiting:
+            self._waiting.popleft().callback(None)  # the place passes on; `held` stays
+        else:
+            self.held -= 1
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+
+class Threads:
+    """A bounded pool of threads for plain blocking functions (files, hashing, resolution)."""
+
+    def __init__(self, reactor: Any, name: str, size: int) -> None:
+        self.reactor = reactor
+        self._pool = ThreadPool(minthreads=0, maxthreads=size, name=name)
+        self._started = False
+
+    async def run(self, function: Callable[..., T], *args: Any, **keywords: Any) -> T:
+        """*function* in a thread; what it raises is raised here."""
+        if not self._started:
+            self._started = True
+            self._pool.start()
+        return await deferToThreadPool(self.reactor, self._pool, function, *args, **keywords)
+
+    def stop(self) -> None:
+        """Wait for what runs, then end the threads. Blocking; at shutdown only."""
+        if self._started:
+            self._started = False
+            self._pool.stop()
+
+
+class Inline:
+    """`Threads` without threads: runs at once, in the caller. For tests on a fake clock and for the command line."""
+
+    async def run(self, function: Callable[..., T], *args: Any, **keywords: Any) -> T:
+        return function(*args, **keywords)
+
+    def stop(self) -> None:
+        pass
+
+
+__all__ = ["CancelledError", "Deferred", "DeferredTimeout", "Inline", "Limit", "Threads", "TimedOut", "gather", "shielded", "sleep", "start", "with_timeout"]

@@ -1,0 +1,92 @@
+"""Bytes that have arrived and are not understood yet, cut into lines or counted blocks.
+
+Linear in the input however it is fed: a search for a line end starts where the
+last one stopped, and consumed bytes are dropped in one move.
+"""
+
+from __future__ import annotations
+
+
+class LineTooLong(Exception):
+    """No line end within the limit. The buffer has dropped what it held of the line."""
+
+
+class Buffer:
+    """A queue of octets. Lines end with CRLF only; the caller judges bare CR and LF inside them."""
+
+    __slots__ = ("_data", "_searched", "_start")
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._start = 0
+        self._searched = 0
+
+    def __len__(self) -> int:
+        return len(self._data) - self._start
+
+    def feed(self, data: bytes) -> None:
+        if self._start and self._start == len(self._data):
+            self._data.clear()
+            self._start = self._searched = 0
+        self._data += data
+
+    def line(self, limit: int) -> bytes | None:
+        """The next line without its CRLF, or None where it has not all come.
+
+        Raises LineTooLong once more than *limit* octets (CRLF not counted) have come without a line end; what was
+        held of the line is dropped then, so memory stays bounded while the rest of it is skipped by `skip_line`.
+        """
+        data = self._data
+        end = data.find(b"\r\n", self._searched)
+        if end < 0:
+            # the last octet may be the CR of a CRLF to come
+            self._searched = max(self._start, len(data) - 1)
+            if len(data) - self._start > limit + 1:
+                self.drop_unfinished()
+                raise LineTooLong
+            return None
+        line = bytes(data[self._start : end])
+        self._consume_to(end + 2)
+        if len(line) > limit:
+            raise LineTooLong
+        return line
+
+    def drop_unfinished(self) -> None:
+        """Forget all but a trailing CR (which may belong to the CRLF that is to come)."""
+        self._consume_to(len(self._data) - (1 if self._data.endswith(b"\r") else 0))
+
+    def skip_line(self) -> int | None:
+        """Drop up to and with the next CRLF: the octets dropped, or None where it has not come (all is dropped then)."""
+        end = self._data.find(b"\r\n", self._searched)
+        if end < 0:
+            self.drop_unfinished()
+            return None
+        dropped = end + 2 - self._start
+        self._consume_to(end + 2)
+        return dropped
+
+    def take(self, most: int) -> bytes:
+        """Up to *most* octets, in order; empty where there are none."""
+        end = min(len(self._data), self._start + most)
+        block = bytes(self._data[self._start : end])
+        self._consume_to(end)
+        return block
+
+    def put_back(self, data: bytes) -> None:
+        """Let *data* be read (again) before everything else."""
+        self._data[: self._start] = data
+        self._start = self._searched = 0
+
+    def clear(self) -> None:
+        self._data.clear()
+        self._start = self._searched = 0
+
+    def _consume_to(self, end: int) -> None:
+        if end == len(self._data):
+            self._data.clear()
+            self._start = self._searched = 0
+        elif end > 65536 and end * 2 > len(self._data):
+            del self._data[:end]
+            self._start = self._searched = 0
+        else:
+            self._start = self._searched = end

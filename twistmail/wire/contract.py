@@ -1,0 +1,92 @@
+"""What every wire promises to the pump: bytes become events, responses become bytes.
+
+A wire is the spelling of one protocol on one side of one connection. It holds
+no socket, reads no clock, logs nothing and never awaits.
+
+* An **Ask** is an event that wants a final response: `next_event()` answers
+  PAUSED until the pump has handed that response to `send()`. This alone gives
+  ordering, pipelining and back-pressure (spec: one command at a time).
+* A **Tell** (a chunk of content, a peer that is gone) wants none.
+
+Events are instances of classes that derive from `Ask` or `Tell`. A response
+is final unless it says otherwise: POP3 chunks and IMAP untagged responses have
+`is_final = False`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Protocol
+
+
+class Ask:
+    """An event that pauses the wire until its final response is sent."""
+
+    __slots__ = ()
+
+
+class Tell:
+    """An event that wants no response."""
+
+    __slots__ = ()
+
+
+class PeerGone(Tell):
+    """The peer has closed its side; nothing more will come. The last event of a wire."""
+
+    __slots__ = ()
+
+
+class Signal(Enum):
+    """What `next_event` answers when it has no event."""
+
+    NEED_DATA = "need data"  # call receive_bytes first
+    PAUSED = "paused"  # send the final response to the last Ask first
+
+
+NEED_DATA, PAUSED = Signal.NEED_DATA, Signal.PAUSED
+
+
+class Wants(Enum):
+    """What a wire wants done to the transport after the response just sent."""
+
+    NOTHING = "nothing"
+    START_TLS = "start TLS"
+    CLOSE = "close"
+
+
+class FramingError(Exception):
+    """The peer's bytes cannot be framed any more; the wire wants to close. Never escapes a wire."""
+
+
+class LocalProtocolError(Exception):
+    """Our own side asked the wire for something illegal: a bug of ours, never the peer's fault."""
+
+
+class Wire(Protocol):
+    """One side of one connection's protocol."""
+
+    #: What is to be done to the transport now; the pump looks after every response.
+    wants: Wants
+    #: Octets that wait in the buffer; the pump stops reading when they pass `limit`.
+    buffered: int
+    #: True while the peer sends content (DATA, a literal): the minimum data rate holds.
+    in_content: bool
+
+    def receive_bytes(self, data: bytes) -> None:
+        """Take what has arrived. Never raises."""
+
+    def receive_eof(self) -> None:
+        """The peer has closed its side."""
+
+    def next_event(self) -> Any:
+        """The next event, or NEED_DATA, or PAUSED. Never raises for anything that a peer may send."""
+
+    def send(self, response: Any) -> bytes:
+        """The octets of *response*. LocalProtocolError where it is not legal now."""
+
+    def tls_started(self) -> None:
+        """TLS is up: forget everything that was said in clear (RFC 3207 §4.2)."""
+
+    def said(self) -> bytes:
+        """The line that made the latest event, secrets masked, for transcripts; content is not quoted."""
