@@ -1,0 +1,1 @@
+"""Who has a mailbox here, and whether somebody is who he says."""

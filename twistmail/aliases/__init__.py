@@ -1,0 +1,1 @@
+"""Which addresses stand for which others."""

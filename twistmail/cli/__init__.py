@@ -1,0 +1,1 @@
+"""twistmail NOUN VERB: the administrator's side."""

@@ -1,0 +1,1 @@
+"""Mail that waits: a durable spool and the runner that takes it out."""

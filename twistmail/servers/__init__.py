@@ -1,0 +1,1 @@
+"""What requests mean; one pump that moves bytes."""

@@ -1,0 +1,1 @@
+"""What IMAP commands mean."""

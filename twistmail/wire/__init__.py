@@ -1,0 +1,1 @@
+"""How protocols are spelled: bytes to events, responses to bytes; pure."""

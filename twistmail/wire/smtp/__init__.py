@@ -1,0 +1,1 @@
+"""SMTP, spelled: server and client side."""
