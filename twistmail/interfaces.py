@@ -23,6 +23,20 @@ class Unavailable(Exception):
     """The answer cannot be had now (a table, a server or a disk is out of reach): the peer is told to try later."""
 
 
+class IPart(Interface):
+    """Makes one replaceable part, and is found by name through `twisted.plugin` (`plugins.discover`). A plugin.
+
+    It must provide `twisted.plugin.IPlugin` too. Factories of policy stages may provide IPolicyStageFactory instead.
+    """
+
+    kind = Attribute('"alias source", "policy stage", "store", "accounts", "authenticator", "courier", "lookup", "queue" or "filter"')
+    name = Attribute("the word that stands for it in the configuration")
+    options = Attribute("a Section of its own settings, or None")
+
+    def build(settings, house):  # type: ignore[no-untyped-def]
+        """The part. *settings*: Settings of `options` (None without); *house*: what the kind is given (`assembly`). Plain function."""
+
+
 # ----- people ---------------------------------------------------------------
 
 
@@ -201,8 +215,13 @@ class Flag(IntFlag):
 
 FIRST_KEYWORD_BIT = 8
 #: Order and spelling on the wire.
-FLAG_NAMES: dict[str, Flag] = {"\\Answered": Flag.ANSWERED, "\\Flagged": Flag.FLAGGED, "\\Deleted": Flag.DELETED,
-                               "\\Seen": Flag.SEEN, "\\Draft": Flag.DRAFT}
+FLAG_NAMES: dict[str, Flag] = {
+    "\\Answered": Flag.ANSWERED,
+    "\\Flagged": Flag.FLAGGED,
+    "\\Deleted": Flag.DELETED,
+    "\\Seen": Flag.SEEN,
+    "\\Draft": Flag.DRAFT,
+}
 
 
 class FlagChange(Enum):
@@ -415,4 +434,8 @@ class IMailbox(Interface):
 
 UidArray = array
 
-__all__ = [name for name in dir() if not name.startswith("_") and name not in {"annotations", "Any", "Sequence", "dataclass", "field", "Attribute", "Interface", "array"}]
+__all__ = [
+    name
+    for name in dir()
+    if not name.startswith("_") and name not in {"annotations", "Any", "Sequence", "dataclass", "field", "Attribute", "Interface", "array"}
+]

@@ -37,7 +37,11 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One key. `default` is written as in the file; `example` stands in config.example.ini where there is no default."""
+    """One key. `default` is written as in the file; `example` stands in config.example.ini where there is no default.
+
+    `starter` is what config.example.ini sets, so that it starts as it is. `required`: `default` only holds the place, and the
+    file must set the key.
+    """
 
     key: str
     kind: Kind
@@ -46,6 +50,8 @@ class Option:
     reload: Reload = Reload.LIVE
     secret: bool = False
     example: str = ""
+    starter: str = ""
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,10 @@ SWITCH = Kind("yes or no", _read_switch, lambda value: "yes" if value else "no")
 WORDS = Kind("a list of words", lambda text: tuple(re.split(r"[\s,]+", text.strip())) if text.strip() else (), " ".join)
 LINES = Kind("lines", lambda text: tuple(line.strip() for line in text.splitlines() if line.strip()), "\n".join)
 DURATIONS = Kind(
-    "lengths of time", lambda text: tuple(_read_duration(word) for word in re.split(r"[\s,]+", text.strip())), lambda v: " ".join(f"{s:g}s" for s in v))
+    "lengths of time",
+    lambda text: tuple(_read_duration(word) for word in re.split(r"[\s,]+", text.strip())),
+    lambda v: " ".join(f"{s:g}s" for s in v),
+)
 
 
 def choice(*words: str) -> Kind:

@@ -43,6 +43,11 @@ def shielded(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
     return _Run(coroutine).done
 
 
+async def awaiting(deferred: Deferred[T]) -> T:
+    """A coroutine around *deferred*, for callers that take coroutines."""
+    return await deferred
+
+
 class _Run:
     __slots__ = ("coroutine", "done")
 
@@ -192,4 +197,18 @@ class Inline:
         pass
 
 
-__all__ = ["CancelledError", "Deferred", "DeferredTimeout", "Inline", "Limit", "Threads", "TimedOut", "gather", "shielded", "sleep", "start", "with_timeout"]
+__all__ = [
+    "CancelledError",
+    "Deferred",
+    "DeferredTimeout",
+    "Inline",
+    "Limit",
+    "Threads",
+    "TimedOut",
+    "awaiting",
+    "gather",
+    "shielded",
+    "sleep",
+    "start",
+    "with_timeout",
+]

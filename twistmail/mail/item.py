@@ -72,11 +72,17 @@ class Item:
                 return replace(self, warned=True)
             case Reported(_, addresses):
                 told = set(addresses)
-                return replace(self, errands=tuple(
-                    replace(e, reported=True) if e.result is Result.FAILED and e.target.address in told else e for e in self.errands))
+                return replace(
+                    self,
+                    errands=tuple(
+                        replace(e, reported=True) if e.result is Result.FAILED and e.target.address in told else e for e in self.errands
+                    ),
+                )
             case GaveUp(status):
-                return replace(self, errands=tuple(
-                    replace(e, result=Result.FAILED, status=e.status or status) if e.is_pending else e for e in self.errands))
+                return replace(
+                    self,
+                    errands=tuple(replace(e, result=Result.FAILED, status=e.status or status) if e.is_pending else e for e in self.errands),
+                )
         raise TypeError(f"{event!r} is no event of an item")
 
 

@@ -1,0 +1,103 @@
+"""The policy pipeline: stages asked in order, the first opinion wins.
+
+`House` is what a stage may know of the house; factories get it when the stages
+are built. A stage may be slow: it holds up nobody but its own connection, and
+taking longer than the pipeline allows is a 451, as is an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.logger import Logger
+
+from twistmail import tasks
+from twistmail.facts import Facts
+from twistmail.interfaces import Edit, IPolicyStage, Point, Unavailable
+from twistmail.mail.envelope import Role, Transaction
+from twistmail.mail.status import BUG, UNAVAILABLE, Status
+from twistmail.options import Settings
+
+log = Logger()
+
+TOO_SLOW = Status(451, "4.3.0", "A check took too long, please try again later")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What policy stages may know and ask. `accounts`, `lookup` and `expansion` are None only in tests that need none."""
+
+    hostname: str
+    role: Role
+    settings: Settings  # of the service: [mx] or [submission]
+    local_domains: frozenset[str]
+    expansion: Any
+    accounts: Any
+    lookup: Any
+    facts: Facts
+    clock: Any
+    epoch: Callable[[], float]
+    identifiers: Iterator[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What stage `stage` says: a status, or what it changes in the message."""
+
+    stage: str
+    status: Status | None = None
+    edit: Edit | None = None
+
+
+class Pipeline:
+    """The stages of one service, in configured order."""
+
+    def __init__(self, stages: Sequence[IPolicyStage], clock: Any, timeout: float = 30.0) -> None:
+        self._stages = {point: tuple(s for s in stages if s.point is point) for point in Point}
+        self._clock = clock
+        self._timeout = timeout
+
+    def asks(self, point: Point) -> bool:
+        """Whether anybody has to be asked at *point*."""
+        return bool(self._stages[point])
+
+    async def ask(self, point: Point, *about: Any) -> Opinion | None:
+        """The first opinion that is a status, or None. For the points before MESSAGE."""
+        for stage in self._stages[point]:
+            verdict = await self._judge(stage, about)
+            if isinstance(verdict, Status):
+                return Opinion(stage.name, verdict)
+        return None
+
+    async def examine(self, transaction: Transaction) -> tuple[Opinion | None, bytes, Transaction]:
+        """Ask the MESSAGE stages: (a final opinion or None, fields to put in front, the transaction with its edited header)."""
+        prepend = b""
+        for stage in self._stages[Point.MESSAGE]:
+            verdict = await self._judge(stage, (transaction,))
+            if isinstance(verdict, Status):
+                return Opinion(stage.name, verdict), prepend, transaction
+            if isinstance(verdict, Edit):
+                prepend = verdict.prepend + prepend
+                if verdict.header is not None:
+                    transaction = replace(transaction, header=verdict.header)
+        return None, prepend, transaction
+
+    async def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
+        """One stage's verdict. Most answer at once, without a timer; one that waits gets the pipeline's time-out."""
+        judging = stage.judge(*about)
+        try:
+            waiting = tasks.shielded(judging)
+            if waiting.called:
+                return await waiting
+            return await tasks.with_timeout(self._clock, self._timeout, tasks.awaiting(waiting), stage.name)
+        except Unavailable as error:
+            log.warn("policy stage {stage}: {error}", stage=stage.name, error=error)
+            return UNAVAILABLE
+        except tasks.TimedOut:
+            log.warn("policy stage {stage} took longer than {seconds} s", stage=stage.name, seconds=self._timeout)
+            return TOO_SLOW
+        except Exception:  # a plugin's bug must not cost a message
+            log.failure("policy stage {stage} failed", stage=stage.name)
+            return BUG

@@ -1,0 +1,383 @@
+"""The pump: moves bytes between a transport, a wire and a session, for every protocol, and decides nothing.
+
+Bytes go into the wire; while there are events, every response of
+`session.answer(event)` goes out. Writes are gathered until the conversation has
+to wait for something, or for 64 KiB; the conversation waits when the transport
+is full, reading pauses when the wire's buffer is, and the reactor gets its turn
+after 5 ms. Deadlines are absolute per phase and cost one sleeping timer.
+
+The conversation is one coroutine, driven here without a Deferred per step: it
+waits either for the peer or for a Deferred. It is never cancelled: when the
+peer is gone it runs to the end of what it is doing (an accepted message is
+delivered whether or not the 250 can be said) and then stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twistmail.facts import Closed, Fact, Facts, Line, TlsStarted
+from twistmail.mail.envelope import TlsState
+from twistmail.servers.session import Session
+from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, Wants, Wire
+
+log = Logger()
+
+COALESCE = 64 * 1024  # octets gathered before a write
+TURN_AFTER = 0.005  # seconds of work before the reactor gets its turn
+READ_AHEAD = 256 * 1024  # octets that may wait in the wire before we stop reading
+STALL = 300.0  # seconds that a peer may refuse to take what we say
+RATE_WINDOW = 60.0  # seconds over which the minimum data rate is averaged
+NEVER = float("inf")
+
+
+class _ForThePeer:
+    """What the conversation awaits when only the peer can move it on."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield self
+
+
+_PEER = _ForThePeer()
+
+
+@implementer(IHandshakeListener, IHalfCloseableProtocol)
+class Pump(Protocol):
+    """One connection. `tls` makes contexts for startTLS (None: none offered); `implicit` starts TLS before the greeting."""
+
+    def __init__(
+        self,
+        identifier: str,
+        wire: Wire,
+        session: Session,
+        clock: Any,
+        facts: Facts,
+        *,
+        tls: Any = None,
+        implicit: bool = False,
+        handshake_timeout: float = 30.0,
+        epoch: Callable[[], float],
+        on_closed: Callable[[Pump], None] = lambda pump: None,
+    ) -> None:
+        self.identifier = identifier
+        self.wire = wire
+        self.session = session
+        self.clock = clock
+        self.facts = facts
+        self.received = 0
+        self.sent = 0
+        self._epoch = epoch
+        self._tls = tls
+        self._implicit = implicit
+        self._handshake_timeout = handshake_timeout
+        self._on_closed = on_closed
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._gone = False
+        self._closing = ""  # why, once it is decided
+        self._idle = False  # the conversation waits for the peer
+        self._poked = False
+        self._full = False  # the transport takes no more for now
+        self._drained: Deferred[None] | None = None
+        self._shaken: Deferred[None] | None = None
+        self._reading = True
+        self._deadline = NEVER
+        self._timer: Any = None
+        self._window: tuple[float, int] | None = None  # when the present content was last measured, and `received` then
+        self._drive_began = 0.0
+        self._finished = False  # the peer has closed its side
+        self._ended = False  # the conversation is over
+        session.attach(self.poke)
+
+    # ----- what the transport tells us
+
+    def connectionMade(self) -> None:
+        self.transport.registerProducer(self, True)
+        self._conversation = self._converse()
+        self._drive(None)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += len(data)
+        self.wire.receive_bytes(data)
+        if self._idle:
+            self._drive(None)
+        elif self._reading and self.wire.buffered > READ_AHEAD:
+            self._reading = False
+            self.transport.pauseProducing()
+
+    def readConnectionLost(self) -> None:
+        """The peer has said all it will, and may still be listening: `printf ... | nc` ends so."""
+        self._finished = True
+        self.wire.receive_eof()
+        if self._idle:
+            self._drive(None)
+
+    def writeConnectionLost(self) -> None:
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._gone = True
+        self._full = False
+        self._closing = self._closing or "peer gone"
+        self._out.clear()
+        self._stop_timer()
+        if self._ended:
+            return
+        self.wire.receive_eof()
+        if self._shaken is not None:
+            shaken, self._shaken = self._shaken, None
+            shaken.callback(None)
+        if self._drained is not None:
+            self.resumeProducing()
+        elif self._idle:
+            self._drive(None)
+
+    def handshakeCompleted(self) -> None:
+        if self._shaken is not None:
+            shaken, self._shaken = self._shaken, None
+            shaken.callback(None)
+
+    def pauseProducing(self) -> None:
+        self._full = True
+
+    def resumeProducing(self) -> None:
+        self._full = False
+        if self._drained is not None:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
+
+    def stopProducing(self) -> None:
+        self.resumeProducing()
+
+    # ----- what the house tells us
+
+    def poke(self) -> None:
+        """The session has something to say unasked."""
+        self._poked = True
+        if self._idle:
+            self._drive(None)
+
+    def shut_down(self) -> None:
+        """The server stops: say so as soon as the present command is answered, and close."""
+        self._closing = self._closing or "shutdown"
+        if self._idle:
+            self._drive(None)
+
+    # ----- the conversation
+
+    def _drive(self, result: Any) -> None:
+        """Move the conversation on until it waits again; then say what it said."""
+        self._idle = False
+        self._deadline = NEVER
+        self._drive_began = self.clock.seconds()
+        try:
+            waiting = self._conversation.send(None)
+        except StopIteration:
+            self._flush()
+            self._end()
+            return
+        self._flush()
+        if waiting is _PEER:
+            self._wait_for_peer()
+        else:
+            waiting.addBoth(self._drive)
+
+    def _wait_for_peer(self) -> None:
+        self._idle = True
+        if not self._reading:
+            self._reading = True
+            self.transport.resumeProducing()
+        if not self.wire.in_content:
+            self._window = None
+        elif self._too_slow():
+            self._time_out()
+            return
+        self._set_deadline(self._drive_began + self.session.patience)
+
+    async def _converse(self) -> None:
+        try:
+            if self._implicit:
+                await self._start_tls()
+            await self._say(self.session.greet())
+            while not (self._gone or self._closing):
+                event = self.wire.next_event()
+                if event is NEED_DATA:
+                    self._say_updates()
+                    if self._finished:
+                        self._closing = "peer gone"
+                    else:
+                        await _PEER
+                    continue
+                if event is PAUSED:
+                    raise LocalProtocolError("the session has not answered the last event")
+                if self.facts.lines_wanted:
+                    self._transcribe("C", self.wire.said())
+                await self._say(self.session.answer(event))
+                if self.wire.wants is not Wants.NOTHING:
+                    await self._obey()
+                elif self.clock.seconds() - self._drive_began > TURN_AFTER:
+                    await self._turn()
+        except Exception:
+            log.failure("connection {id}: a bug of ours", id=self.identifier)
+            self._closing = "bug"
+        if self._closing and not self._gone and self.wire.wants is not Wants.CLOSE:
+            self._say_now(self.session.last_words(self._closing))
+
+    async def _say(self, responses: AsyncIterator[Any]) -> None:
+        async with aclosing(responses):  # type: ignore[type-var]
+            async for response in responses:
+                self._put(self.wire.send(response))
+                if self._out_size >= COALESCE:
+                    await self._drain()
+                if self._gone:
+                    return
+
+    def _say_updates(self) -> None:
+        if self._poked:
+            self._poked = False
+            self._say_now(self.session.pending_updates())
+
+    def _say_now(self, responses: Iterable[Any]) -> None:
+        for response in responses:
+            self._put(self.wire.send(response))
+
+    def _put(self, octets: bytes) -> None:
+        if octets:
+            self._out.append(octets)
+            self._out_size += len(octets)
+
+    def _flush(self) -> None:
+        if self._out:
+            octets = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out.clear()
+            self._out_size = 0
+            self.sent += len(octets)
+            if self.facts.lines_wanted:
+                self._transcribe("S", octets)
+            if not self._gone:
+                self.transport.write(octets)
+
+    async def _drain(self) -> None:
+        """Write what is gathered; wait while the transport is full; give the reactor its turn."""
+        self._flush()
+        if self._full and not self._gone:
+            self._drained = Deferred()
+            self._set_deadline(self.clock.seconds() + STALL)
+            await self._drained
+        elif self.clock.seconds() - self._drive_began > TURN_AFTER:
+            await self._turn()
+
+    async def _turn(self) -> None:
+        turned: Deferred[None] = Deferred()
+        self.clock.callLater(0, turned.callback, None)
+        await turned
+
+    async def _obey(self) -> None:
+        if self.wire.wants is Wants.CLOSE:
+            self._closing = "quit"
+        elif self.wire.wants is Wants.START_TLS:
+            await self._start_tls()
+
+    async def _start_tls(self) -> None:
+        if self.wire.buffered:  # RFC 3207 §6: whatever was sent behind STARTTLS came in clear and is not to be believed
+            self._closing = "data behind STARTTLS"
+            return
+        self._flush()
+        self._shaken = Deferred()
+        self._set_deadline(self.clock.seconds() + self._handshake_timeout)
+        self.transport.unregisterProducer()
+        self.transport.startTLS(self._tls())
+        self.transport.registerProducer(self, True)
+        if self._shaken is not None:
+            await self._shaken
+        if self._gone:
+            return
+        self.wire.tls_started()
+        tls = tls_state(self.transport)
+        self.session.tls_started(tls)
+        if self.facts.listened:
+            self.facts.tell(Fact(self._epoch(), self.identifier, TlsStarted(tls)))
+
+    # ----- deadlines
+
+    def _set_deadline(self, deadline: float) -> None:
+        self._deadline = deadline
+        if self._timer is None:
+            self._timer = self.clock.callLater(max(0.0, deadline - self.clock.seconds()), self._tick)
+        elif deadline < self._timer.getTime():
+            self._timer.reset(max(0.0, deadline - self.clock.seconds()))
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._gone:
+            return
+        now = self.clock.seconds()
+        if self._deadline is NEVER:  # at work: look again later
+            self._timer = self.clock.callLater(STALL, self._tick)
+        elif now < self._deadline:
+            self._timer = self.clock.callLater(self._deadline - now, self._tick)
+        elif self._idle:
+            self._time_out()
+        else:  # the peer takes nothing, or does not finish its handshake
+            self._closing = "timed out"
+            self.transport.abortConnection()
+
+    def _time_out(self) -> None:
+        self._closing = "timed out"
+        self._drive(None)
+
+    def _too_slow(self) -> bool:
+        """Content has come slower than the session demands, over the last full window."""
+        if self._window is None:
+            self._window = (self._drive_began, self.received)
+            return False
+        began, received = self._window
+        if self._drive_began - began < RATE_WINDOW:
+            return False
+        self._window = (self._drive_began, self.received)
+        return self.received - received < self.session.minimum_rate * RATE_WINDOW
+
+    # ----- the end
+
+    def _end(self) -> None:
+        self._ended = True
+        self._stop_timer()
+        self.session.closed(self._closing)
+        if self.facts.listened:
+            self.facts.tell(Fact(self._epoch(), self.identifier, Closed(self._closing, self.received, self.sent)))
+        self._on_closed(self)
+        if not self._gone:
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            # a peer that never reads what is left must not keep the descriptor
+            self._timer = self.clock.callLater(STALL, self._abandon)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _abandon(self) -> None:
+        self._timer = None
+        self.transport.abortConnection()
+
+    def _transcribe(self, side: str, octets: bytes) -> None:
+        self.facts.tell(Fact(self._epoch(), self.identifier, Line(side, octets)))
+
+
+def tls_state(transport: Any) -> TlsState:
+    """What the handshake on *transport* agreed on; all empty where the transport does not tell (in tests)."""
+    handle = transport.protocol.getHandle() if getattr(transport, "TLS", False) else None
+    if handle is None:
+        return TlsState("", "", 0)
+    name = (handle.get_servername() or b"").decode("ascii", "replace")
+    return TlsState(handle.get_protocol_version_name(), handle.get_cipher_name() or "", handle.get_cipher_bits() or 0, name)

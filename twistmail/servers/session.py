@@ -1,0 +1,43 @@
+"""What every session promises to the pump.
+
+A session says what an event means, for one connection of one protocol. It never
+sees a transport: it is given events and yields responses, and it is told what
+happens to the connection. Sessions are iterated by `pump.Pump` and by nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Protocol
+
+from twistmail.mail.envelope import TlsState
+
+
+class Session(Protocol):
+    """One connection's meaning. Responses are whatever the wire of the same protocol can send."""
+
+    #: Seconds that we wait for the peer's next word, from now.
+    patience: float
+    #: Octets a second that content must bring, averaged over a minute; 0: no demand.
+    minimum_rate: int
+
+    def attach(self, poke: Callable[[], None]) -> None:
+        """*poke*() asks the pump to say `pending_updates()` as soon as nothing else is being said."""
+
+    def greet(self) -> AsyncIterator[Any]:
+        """The responses before the peer has said anything. None at all: close at once."""
+
+    def answer(self, event: Any) -> AsyncIterator[Any]:
+        """The responses to *event*, the final one last for an Ask; none for a Tell."""
+
+    def pending_updates(self) -> Iterable[Any]:
+        """What may be said unasked right now; said once."""
+
+    def last_words(self, why: str) -> Iterable[Any]:
+        """What to say before we close: *why* is "timed out", "shutdown" or "bug"."""
+
+    def tls_started(self, tls: TlsState) -> None:
+        """The handshake is done: what was said in clear is forgotten (RFC 3207 §4.2)."""
+
+    def closed(self, why: str) -> None:
+        """The connection is gone; let go of everything. Called exactly once."""
