@@ -182,8 +182,8 @@ class NoSuchDomain(Exception):
 class IFilter(Interface):
     """What an account wants done with a message before it reaches its INBOX."""
 
-    async def sort(account, item, content):  # type: ignore[no-untyped-def]
-        """Tuple of `Keep(folder)` and `Redirect(address)`; empty: discard. Raises Unavailable."""
+    async def sort(account, transaction, content):  # type: ignore[no-untyped-def]
+        """What account name *account* wants done: a tuple of `Keep(folder)` and `Redirect(address)`; empty: discard. Raises Unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +354,7 @@ class IMailboxes(Interface):
         """Make a mailbox and the levels above it. StoreError ALREADYEXISTS, CANNOT (a bad name), LIMIT."""
 
     async def delete(name):  # type: ignore[no-untyped-def]
-        """Delete a mailbox and its mail; children stay. NoSuchMailbox; StoreError CANNOT for INBOX, HASCHILDREN where it is a mere level."""
+        """Delete a mailbox and its mail; children stay. NoSuchMailbox; StoreError CANNOT for INBOX, HASCHILDREN for a mere level."""
 
     async def rename(old, new):  # type: ignore[no-untyped-def]
         """Rename with all children. INBOX: its messages move to *new*, it stays (RFC 3501 §6.3.5)."""

@@ -1,0 +1,171 @@
+"""Who is it really for: follows aliases to the end.
+
+Order for one local address: an alias of that name (with the +suffix, then
+without), then an account (likewise), then the domain's catch-all, then, for
+postmaster, the house's own box. An alias hides an account of the same name; an
+alias that names itself means the account behind it (aliases(5)). Addresses in
+other people's domains are remote targets.
+
+Asked by the `recipients` stage and by the SMTP session at RCPT, and by
+`mailflow` for redirections. Looking up is the business of IAliasResolver and
+IAccounts; only the rules are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from twistmail.interfaces import IAccounts, IAliasResolver
+from twistmail.mail.address import Address
+from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.status import Status
+
+UNKNOWN = Status(550, "5.1.1", "There is no mailbox of that name here")
+LOOP = Status(550, "5.4.6", "The aliases of that name lead in a circle")
+TOO_MANY = Status(550, "5.4.6", "The aliases of that name lead too far")
+
+#: Answers are remembered this long (seconds): RCPT asks twice within microseconds, and a load asks the same all day.
+MEMORY = 1.0
+MOST_REMEMBERED = 1024
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One expansion under way. `path` of an address are the aliases that led to it."""
+
+    original: Address
+    targets: dict[tuple[Kind, str], Target] = field(default_factory=dict)
+    steps: int = 0
+    looped: bool = False
+    too_far: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Where an address leads: `targets`, or (when there are none) the `fault`."""
+
+    targets: tuple[Target, ...]
+    fault: Status | None = None
+
+
+class Expansion:
+    """The rules above, over one alias resolver and one table of accounts.
+
+    `catchalls` maps domains to the address that gets what nobody else does; `postmaster` is where mail for postmaster
+    goes when no alias or account of that name exists (None: the mailbox postmaster@ in `local_domains`, which nobody
+    may log in to, but which loses nothing).
+    """
+
+    def __init__(
+        self,
+        aliases: IAliasResolver,
+        accounts: IAccounts,
+        local_domains: frozenset[str],
+        default_domain: str,
+        *,
+        separators: str = "+",
+        depth_limit: int = 10,
+        limit: int = 1000,
+        catchalls: Mapping[str, Address] | None = None,
+        postmaster: Address | None = None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.aliases = aliases
+        self.accounts = accounts
+        self.local_domains = local_domains
+        self.default_domain = default_domain
+        self._separators = separators
+        self._depth_limit = depth_limit
+        self._limit = limit
+        self._catchalls = dict(catchalls or {})
+        self._postmaster = postmaster
+        self._clock = clock
+        self._remembered: dict[Address, tuple[float, Followed]] = {}
+
+    def is_local(self, address: Address) -> bool:
+        """Whether *address* is ours to deliver (it may still be unknown)."""
+        return not address.domain or address.domain in self.local_domains
+
+    async def follow(self, address: Address) -> tuple[Target, ...]:
+        """All targets of *address*, without duplicates, in written order; empty when it leads nowhere. Raises Unavailable."""
+        return (await self.explain(address)).targets
+
+    async def judge(self, address: Address) -> Status | None:
+        """None when *address* leads somewhere, else why not. Raises Unavailable."""
+        return (await self.explain(address)).fault
+
+    async def explain(self, address: Address) -> Followed:
+        """Targets and fault of *address*. Raises Unavailable."""
+        now = self._clock()
+        remembered = self._remembered.get(address)
+        if remembered is not None and now - remembered[0] < MEMORY:
+            return remembered[1]
+        followed = await self._follow(address)
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[address] = (now, followed)
+        return followed
+
+    def forget(self) -> None:
+        """Aliases or accounts have changed: ask again."""
+        self._remembered.clear()
+
+    async def _follow(self, address: Address) -> Followed:
+        walk = _Walk(address)
+        waiting: list[tuple[Address, tuple[Address, ...]]] = [(address, ())]
+        while waiting:
+            here, path = waiting.pop()
+            walk.steps += 1
+            if walk.steps > self._limit or len(path) > self._depth_limit:
+                walk.too_far = True
+                continue
+            waiting.extend(reversed(await self._step(walk, here, path)))
+        if walk.targets:
+            return Followed(tuple(walk.targets.values()))
+        return Followed((), TOO_MANY if walk.too_far else LOOP if walk.looped else UNKNOWN)
+
+    async def _step(self, walk: _Walk, address: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
+        """One address: note its targets, or return where its aliases lead, with the path so far."""
+        if not self.is_local(address):
+            _add(walk, Target(Kind.REMOTE, address, walk.original))
+            return []
+        here = Address(address.local.lower(), address.domain or self.default_domain)
+        for name in self._spellings(here):
+            if name in path:
+                continue  # an alias that names itself means the account
+            if found := await self.aliases.lookup(name):
+                return [(_in_domain(target, name.domain), (*path, name)) for target in found]
+        for name in self._spellings(here):
+            if account := await self.accounts.find(name):
+                _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
+                return []
+        return self._last_resort(walk, here, path)
+
+    def _last_resort(self, walk: _Walk, here: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
+        catchall = self._catchalls.get(here.domain)
+        if catchall is not None and catchall not in path and catchall != here:
+            return [(catchall, (*path, here))]
+        if here.local == "postmaster":  # RFC 5321 §4.5.1: always accepted
+            if self._postmaster is not None and self._postmaster not in path and self._postmaster != here:
+                return [(self._postmaster, (*path, here))]
+            _add(walk, Target(Kind.MAILBOX, here, walk.original, f"postmaster@{self.default_domain}"))
+        elif here in path:
+            walk.looped = True
+        return []
+
+    def _spellings(self, address: Address) -> tuple[Address, ...]:
+        """The address itself, then without its +suffix (RFC 5233)."""
+        for separator in self._separators:
+            stem, found, _ = address.local.partition(separator)
+            if found and stem:
+                return (address, Address(stem, address.domain))
+        return (address,)
+
+
+def _add(walk: _Walk, target: Target) -> None:
+    walk.targets.setdefault((target.kind, target.account or str(target.address)), target)
+
+
+def _in_domain(target: Address, domain: str) -> Address:
+    return target if target.domain else Address(target.local, domain)

@@ -1,0 +1,126 @@
+"""The journal: facts on disk, one line each, so that a message's story can be told after a restart.
+
+A file a day (`2026-11-21.jsonl`, UTC) of JSON lines `{"at": 1795.., "id": "6k3fa2-9akq",
+"what": "Accepted", ...}`. Lines gather in memory and are written once a second
+in a thread; a journal that cannot be written never fails mail. What is lost by
+a crash is at most the last second of the story, never mail.
+
+Reading (`story`, `find`) is plain blocking Python without Twisted, so the
+command line uses it whether or not the server runs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from twistmail.mail.address import Address
+from twistmail.mail.ids import born
+from twistmail.mail.status import Status
+
+DAY = 86400
+LONGEST_LINE = 8192
+
+
+def as_json(value: Any) -> Any:
+    """*value* as JSON can hold it: addresses and statuses as text, other values as objects by field."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Address | Status):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [as_json(one) for one in value]
+    if is_dataclass(value):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    return str(value)
+
+
+class Journal:
+    """Listens to facts (`note`); `write` appends what has gathered. `threads` runs the writing."""
+
+    def __init__(self, folder: Path, keep: float) -> None:
+        self.folder = folder
+        self._keep = keep  # seconds
+        self._waiting: list[Any] = []
+
+    def note(self, fact: Any) -> None:
+        """Remember *fact* (facts.Fact) for the next write. Cheap: nothing is rendered here."""
+        self._waiting.append(fact)
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self._waiting)
+
+    def write(self) -> None:
+        """Append what has gathered; delete files older than `keep`. Blocking. OSError where the disk will not."""
+        waiting, self._waiting = self._waiting, []
+        by_day: dict[str, list[str]] = {}
+        for fact in waiting:
+            by_day.setdefault(_day(fact.at), []).append(_line(fact))
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for day, lines in by_day.items():
+            path = self.folder / f"{day}.jsonl"
+            is_new = not path.exists()
+            with path.open("a", encoding="utf-8") as file:
+                file.write("".join(lines))
+            if is_new:
+                path.chmod(0o600)
+                self._forget_old()
+
+    def _forget_old(self) -> None:
+        oldest = _day(time.time() - self._keep)
+        for path in self.folder.glob("????-??-??.jsonl"):
+            if path.stem < oldest:
+                path.unlink(missing_ok=True)
+
+
+def _line(fact: Any) -> str:
+    entry = {"at": round(fact.at, 6), "id": fact.about, "what": type(fact.what).__name__}
+    entry.update(as_json(fact.what))
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))[:LONGEST_LINE] + "\n"
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(at))
+
+
+def entries(folder: Path, since: float = 0.0) -> Iterator[dict[str, Any]]:
+    """All entries from the day of *since* (POSIX seconds) on, oldest first. A damaged line is left out."""
+    first_day = _day(since)
+    for path in sorted(folder.glob("????-??-??.jsonl")):
+        if path.stem < first_day:
+            continue
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+
+
+def story(folder: Path, identifier: str) -> list[dict[str, Any]]:
+    """The entries about the message or connection *identifier* (or its unique beginning), with those of its connection.
+
+    Raises KeyError where nothing is known of it, ValueError where the beginning fits several.
+    """
+    try:
+        since = born(identifier) - DAY
+    except ValueError:
+        since = 0.0
+    everything = [entry for entry in entries(folder, since) if entry["id"].startswith(identifier) or entry.get("connection")]
+    found = {entry["id"] for entry in everything if entry["id"].startswith(identifier)}
+    if not found:
+        raise KeyError(identifier)
+    if len(found) > 1 and identifier not in found:
+        raise ValueError(f"{identifier} fits {len(found)} messages: {', '.join(sorted(found)[:5])}")
+    wanted = identifier if identifier in found else found.pop()
+    return [entry for entry in everything if entry["id"] == wanted]

@@ -1,0 +1,248 @@
+"""The story of a message: Reception (before the 250), Dispatch (after it). Reads top to bottom.
+
+Whatever happens is a fact, written down before the next step. Plain local
+mailboxes are served before the 250, straight into the maildir; everything else
+is durable in the queue by then. Which couriers, queue and filters there are is
+the assembly's business; what an SMTP peer is told is decided here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from twistmail import tasks
+from twistmail.disk import status_of
+from twistmail.expansion import Expansion
+from twistmail.facts import Accepted, Expanded, Fact, Facts, Refused
+from twistmail.interfaces import ICourier, IFilter, Keep, Unavailable
+from twistmail.mail.content import Content
+from twistmail.mail.edited import Edited
+from twistmail.mail.envelope import Kind, Recipient, Target, Transaction
+from twistmail.mail.headers import first, split
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import Event, Outcome, Result
+from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.trace import received
+from twistmail.policy.pipeline import Pipeline
+
+MOST_HEADER = 1024 * 1024  # octets of a header block that are looked at
+TOO_LONG_A_HEADER = Status(552, "5.3.4", "The header of the message is too long")
+#: How long (seconds) a partly delivered message is remembered, so that a retry does not deliver it twice (spec D3).
+REMEMBERED = 3600.0
+MOST_REMEMBERED = 10_000
+
+Record = Callable[[Event], Awaitable[Item]]
+Submit = Callable[[Item, Content], Awaitable[None]]
+
+
+# ----- after the 250 (and, for local mailboxes, just before it) --------------
+
+
+class Dispatch:
+    """Tries every target that is still waiting, once, and notes each outcome at once."""
+
+    def __init__(self, couriers: Mapping[Kind, ICourier]) -> None:
+        self._couriers = couriers
+
+    async def attempt(self, item: Item, content: Content, record: Record) -> Item:
+        """One round for all pending targets of *item*, couriers side by side; the item after it."""
+        latest = item
+
+        async def carry(courier: ICourier, targets: tuple[Target, ...]) -> None:
+            nonlocal latest
+            for outcome in await courier.carry(item, targets, content):
+                latest = await record(outcome)
+
+        await tasks.gather(*(carry(courier, targets) for courier, targets in self._plan([e.target for e in item.pending])))
+        return latest
+
+    async def attempt_mailboxes(self, item: Item, content: Content) -> Sequence[Outcome]:
+        """One round for the local mailboxes only: the first attempt, made while the peer waits."""
+        targets = tuple(e.target for e in item.pending if e.target.kind is Kind.MAILBOX)
+        return await self._couriers[Kind.MAILBOX].carry(item, targets, content) if targets else ()
+
+    def _plan(self, targets: Sequence[Target]) -> list[tuple[ICourier, tuple[Target, ...]]]:
+        return [
+            (courier, mine)
+            for kind, courier in self._couriers.items()
+            if (mine := tuple(target for target in targets if target.kind is kind))
+        ]
+
+
+# ----- before the 250 --------------------------------------------------------
+
+
+class Reception:
+    """Takes a message over, or says why not. One per service; `submit` is the queue's door."""
+
+    def __init__(
+        self,
+        hostname: str,
+        policy: Pipeline,
+        expansion: Expansion,
+        dispatch: Dispatch,
+        submit: Submit,
+        epoch: Callable[[], float],
+        facts: Facts,
+        sieve: IFilter | None = None,
+    ) -> None:
+        self.hostname = hostname
+        self.policy = policy
+        self.expansion = expansion
+        self.dispatch = dispatch
+        self.submit = submit
+        self.epoch = epoch
+        self.facts = facts
+        self.filter = sieve
+        self._delivered: dict[tuple[bytes, str], float] = {}
+
+    async def accept(self, transaction: Transaction) -> Status:
+        """The answer to the end of data. A positive one is a promise: the message is durable in mailboxes or queue."""
+        header, _ = split(transaction.content.beginning(MOST_HEADER))
+        if len(header) >= MOST_HEADER:
+            return self._refuse(transaction, "size", TOO_LONG_A_HEADER)
+        opinion, prepend, judged = await self.policy.examine(replace(transaction, header=header))
+        if opinion is not None:
+            return self._refuse(transaction, opinion.stage, opinion.status)
+        content = judged.content if judged.header is header else Edited(judged.header, judged.content, len(header))
+        try:
+            item = await self._item(judged, content, prepend)
+        except Unavailable:
+            return self._refuse(transaction, "filter", UNAVAILABLE)
+        if self.facts.listened:
+            self._tell_accepted(judged, item)
+        return await self._take_over(item, content)
+
+    async def _take_over(self, item: Item, content: Content) -> Status:
+        """Local mailboxes now; what is left into the queue; only then the answer."""
+        item = self._without_repeats(item, content)
+        for event in await self.dispatch.attempt_mailboxes(item, content):
+            item = item.after(event)
+            self._tell(item.id, event)
+        if item.is_settled:
+            return Status(250, "2.0.0", f"Accepted as {item.id}")
+        if refusal := _answer_instead(item):
+            return refusal
+        try:
+            await self.submit(item, content)
+        except OSError as error:
+            self._remember(item, content)
+            return status_of(error)
+        return Status(250, "2.0.0", f"Accepted as {item.id}")
+
+    async def _item(self, transaction: Transaction, content: Content, prepend: bytes) -> Item:
+        targets = _without_duplicates(transaction.recipients)
+        if self.filter is not None:
+            targets = await self._sorted(targets, transaction, content)
+        only = transaction.recipients[0].address if len(transaction.recipients) == 1 else None
+        prefix = received(transaction.peer, self.hostname, transaction.id, self.epoch(), only) + prepend
+        return Item(
+            id=transaction.id,
+            sender=transaction.sender,
+            errands=tuple(Errand(target) for target in targets),
+            arrived=self.epoch(),
+            size=content.size + len(prefix),
+            prefix=prefix,
+            account=transaction.account.name if transaction.account else "",
+            body=transaction.parameters.get("BODY", ""),
+        )
+
+    async def _sorted(self, targets: tuple[Target, ...], transaction: Transaction, content: Content) -> tuple[Target, ...]:
+        """What each account's filter makes of its target: folders, redirections, or nothing at all."""
+        found: dict[tuple[Kind, str, str], Target] = {}
+        for target in targets:
+            if target.kind is not Kind.MAILBOX:
+                found[target.kind, str(target.address), ""] = target
+                continue
+            for action in await self.filter.sort(target.account, transaction, content):
+                if isinstance(action, Keep):
+                    found[target.kind, target.account, action.folder] = replace(target, folder=action.folder)
+                else:
+                    for onward in await self.expansion.follow(action.address):
+                        found[onward.kind, onward.account or str(onward.address), ""] = replace(onward, original=target.original)
+        return tuple(found.values())
+
+    # ----- a message that came through only in part (spec D3)
+
+    def _remember(self, item: Item, content: Content) -> None:
+        """Some mailboxes have it and the queue would not take the rest: the peer will send it again."""
+        digest = _digest(item, content)
+        now = self.epoch()
+        if len(self._delivered) >= MOST_REMEMBERED:
+            self._delivered.clear()
+        for errand in item.errands:
+            if errand.result is Result.DELIVERED:
+                self._delivered[digest, errand.target.account] = now
+
+    def _without_repeats(self, item: Item, content: Content) -> Item:
+        if not self._delivered:
+            return item
+        digest, oldest = _digest(item, content), self.epoch() - REMEMBERED
+        return replace(
+            item,
+            errands=tuple(
+                replace(e, result=Result.DELIVERED) if self._delivered.get((digest, e.target.account), 0.0) > oldest else e
+                for e in item.errands
+            ),
+        )
+
+    # ----- facts
+
+    def _refuse(self, transaction: Transaction, stage: str, status: Status) -> Status:
+        self._tell(transaction.id, Refused(stage, status, transaction.peer.connection, transaction.sender))
+        return status
+
+    def _tell_accepted(self, transaction: Transaction, item: Item) -> None:
+        addresses = tuple(recipient.address for recipient in transaction.recipients)
+        self._tell(
+            item.id,
+            Accepted(
+                connection=transaction.peer.connection,
+                service=transaction.peer.role.value,
+                sender=item.sender,
+                recipients=addresses,
+                size=item.size,
+                account=item.account,
+                message_id=first(transaction.header, b"message-id").decode("ascii", "replace"),
+                subject=first(transaction.header, b"subject").decode("utf-8", "replace"),
+            ),
+        )
+        for recipient in transaction.recipients:
+            if any(target.address != recipient.address for target in recipient.targets):
+                self._tell(item.id, Expanded(recipient.address, recipient.targets))
+
+    def _tell(self, about: str, what: object) -> None:
+        if self.facts.listened:
+            self.facts.tell(Fact(self.epoch(), about, what))
+
+
+def _without_duplicates(recipients: Sequence[Recipient]) -> tuple[Target, ...]:
+    """Each target once, in order: two names of one mailbox bring one copy (R25)."""
+    if len(recipients) == 1:
+        return recipients[0].targets
+    found: dict[tuple[Kind, str], Target] = {}
+    for recipient in recipients:
+        for target in recipient.targets:
+            found.setdefault((target.kind, target.account or str(target.address)), target)
+    return tuple(found.values())
+
+
+def _answer_instead(item: Item) -> Status | None:
+    """Where nothing was delivered and nothing is left for the queue but what the peer can hear now: that status.
+
+    A full disk, a full mailbox: better said to the peer than kept in a queue on the same disk, or bounced.
+    """
+    statuses = [errand.status for errand in item.errands]
+    if any(status is None or status.is_positive for status in statuses):
+        return None
+    temporary = [status for status in statuses if status.is_temporary]
+    return temporary[0] if temporary else statuses[0]
+
+
+def _digest(item: Item, content: Content) -> bytes:
+    digest = hashlib.sha256(repr(item.sender).encode())
+    for chunk in content.chunks():
+        digest.update(chunk)
+    return digest.digest()
