@@ -1,0 +1,341 @@
+"""What an IMAP client can say, as values: the events of `ImapWire`.
+
+Every Command is an Ask: the session yields any number of untagged responses and
+then the final one, `responses.Tagged(event.tag, ...)`, unless its docstring says
+otherwise. The wire has checked grammar, limits and state (`grammar.COMMANDS`
+says in which state a command is legal), so a session never sees a FETCH
+without a selected mailbox.
+
+Spelling is undone: mailbox names are str decoded from modified UTF-7, with "/"
+between levels as the client wrote it, "INBOX" in any case is "INBOX"; flags are
+str, system flags in the spelling of RFC 3501 ("\\\\Seen"); keywords as written.
+
+A new command is a dataclass here, a parse function and a row in `grammar.COMMANDS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from twistmail.wire.contract import Ask, Tell
+from twistmail.wire.imap.fetchitems import FetchItem
+from twistmail.wire.imap.searchkeys import Key
+from twistmail.wire.imap.sequence import SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Ask):
+    """Anything with a tag that wants a final response."""
+
+    tag: bytes
+
+    @property
+    def keeps_numbers(self) -> bool:
+        """True while answering which no EXPUNGE may be said (RFC 3501 §7.4.1): FETCH, STORE and SEARCH without UID."""
+        return False
+
+
+# ----- what the wire itself has to say
+
+
+@dataclass(frozen=True, slots=True)
+class Bad(Command):
+    """The client said something that cannot be understood or is not legal now. Answer: `responses.refusal(event)`.
+
+    `tag` is b"*" where the client's could not be read. `close`: it has been too much; the answer is a Bye then.
+    """
+
+    text: str
+    close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class No(Command):
+    """Well said, but the wire refuses it (a literal too large, an unknown charset). Answer: `responses.refusal(event)`.
+
+    `code` is a response code without brackets, such as b"TOOBIG", or empty.
+    """
+
+    code: bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continue(Command):
+    """The client waits for leave to send a literal of `size` octets, which the wire has found within its limits.
+
+    Answer: `responses.Continuation()`, final. Every session answers so at once; it exists because a wire cannot speak
+    unasked. The command follows as its own event when it is complete.
+    """
+
+    size: int
+
+
+# ----- any state (RFC 3501 §6.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Capability(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Noop(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Logout(Command):
+    """Answer: `Bye(text)`, then Tagged OK. The wire wants to close after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Id(Command):
+    """RFC 2971. `parameters`: (field, value or None) in order, at most 30; () for NIL."""
+
+    parameters: tuple[tuple[str, str | None], ...]
+
+
+# ----- before login (RFC 3501 §6.2)
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls(Command):
+    """Tagged OK makes the wire want TLS. Whether TLS is on already or offered at all is the session's to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login(Command):
+    """Tagged OK moves the wire to the authenticated state and to the limits behind login."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate(Command):
+    """`mechanism` in upper case; `initial`: the decoded initial response (RFC 4959), b"" for "=", None where there is none.
+
+    Answer: `Challenge(data)` (final; an AuthResponse follows), or Tagged, where OK means logged in as with Login.
+    """
+
+    mechanism: str
+    initial: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse(Command):
+    """The client's decoded answer to a Challenge; `data` is None where it cancelled with "*" (answer BAD). As Authenticate."""
+
+    data: bytes | None = field(repr=False)
+
+
+# ----- after login (RFC 3501 §6.3)
+
+
+@dataclass(frozen=True, slots=True)
+class Enable(Command):
+    """RFC 5161. `names` in upper case, unknown ones included."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace(Command):
+    """RFC 2342."""
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Command):
+    """SELECT, or EXAMINE where `read_only`.
+
+    Tagged OK moves the wire to the selected state; NO leaves no mailbox selected, whatever was before (RFC 3501 §6.3.1).
+    """
+
+    mailbox: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Create(Command):
+    """`mailbox` without the "/" that may end it. `uses`: special uses such as "\\\\Sent" (RFC 6154 §3, CREATE-SPECIAL-USE)."""
+
+    mailbox: str
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delete(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename(Command):
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class List(Command):
+    """LIST, or LSUB where `subscribed_only`. `patterns` hold the wildcards "*" and "%"; at least one pattern, maybe "".
+
+    `select` and `returned` are the extended LIST's options, upper case (RFC 5258, RFC 6154): SUBSCRIBED, REMOTE,
+    RECURSIVEMATCH, SPECIAL-USE; and SUBSCRIBED, CHILDREN, SPECIAL-USE. Both are empty for a plain LIST.
+    """
+
+    reference: str
+    patterns: tuple[str, ...]
+    select: frozenset[str] = frozenset()
+    returned: frozenset[str] = frozenset()
+    subscribed_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Command):
+    """`items` in upper case, in the client's order: MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN."""
+
+    mailbox: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendBegin(Command):
+    """APPEND up to its literal. Answer: `Continuation()`, then AppendChunks and an AppendEnd follow; or Tagged NO, and nothing follows.
+
+    `internaldate`: POSIX seconds, None for now. `size`: octets to come, within the limit. The wire knows whether the
+    literal is synchronising: it says the Continuation only where the client waits for it, and swallows a refused literal
+    that comes nevertheless.
+    """
+
+    mailbox: str
+    flags: tuple[str, ...]
+    internaldate: float | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppendChunk(Tell):
+    """Octets of the message, as they come; CRLF line ends are not checked, and NUL is the session's to refuse."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEnd(Command):
+    """The message is complete. Answer: Tagged OK once it is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendAbandoned(Tell):
+    """What followed the literal was no APPEND: forget the message. A Bad comes next."""
+
+
+# ----- selected (RFC 3501 §6.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Command):
+    """Tagged OK moves the wire back to the authenticated state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unselect(Command):
+    """RFC 3691: Close without the expunge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge(Command):
+    """`uids`: None for EXPUNGE, the set of UID EXPUNGE (RFC 4315 §2.1)."""
+
+    uids: SequenceSet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Command):
+    """`key`: the whole question; `charset` in upper case, "" where none was given (needles are decoded already)."""
+
+    key: Key
+    charset: str
+    uid: bool
+
+    @property
+    def keeps_numbers(self) -> bool:
+        return not self.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch(Command):
+    """`items` without repetitions, in the client's order; where `uid`, Item.UID is among them."""
+
+    set: SequenceSet
+    items: tuple[FetchItem, ...]
+    uid: bool
+
+    @property
+    def keeps_numbers(self) -> bool:
+        return not self.uid
+
+
+class StoreMode(Enum):
+    """How STORE changes flags; the value is the item's name without ".SILENT"."""
+
+    SET = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Store(Command):
+    """`flags` may be empty. \\Recent is refused by the wire."""
+
+    set: SequenceSet
+    mode: StoreMode
+    flags: tuple[str, ...]
+    silent: bool
+    uid: bool
+
+    @property
+    def keeps_numbers(self) -> bool:
+        return not self.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Command):
+    set: SequenceSet
+    mailbox: str
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Command):
+    """RFC 6851."""
+
+    set: SequenceSet
+    mailbox: str
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Idle(Command):
+    """RFC 2177. Answer: `Continuation("idling")`, final; then `pending_updates` are said as they come, until Done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Command):
+    """The client ends IDLE; `tag` is IDLE's. Answer: the Tagged that IDLE has not had yet."""

@@ -1,0 +1,150 @@
+"""What an IMAP server says, as values, and the spelling of their parts.
+
+A response is rendered by `octets`; `ImapWire.send` calls it after looking at
+what the response means for the state. `Raw` is for bulk: a block of many lines
+that the session has rendered already; it costs nothing here.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from time import gmtime
+from typing import ClassVar
+
+from twistmail.wire.imap.commands import Bad, No
+
+OK, NO, BAD = "OK", "NO", "BAD"
+NIL = b"NIL"
+CRLF = b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Whole response lines, each with its CRLF, passed through untouched. Not final."""
+
+    data: bytes
+    is_final: ClassVar[bool] = False
+
+    def octets(self) -> bytes:
+        return self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Untagged:
+    """One untagged response; `data` is all behind "* ", without the last CRLF (b"23 EXISTS"). Not final, legal at any time."""
+
+    data: bytes
+    is_final: ClassVar[bool] = False
+
+    def octets(self) -> bytes:
+        return b"* " + self.data + CRLF
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """The final response to a command. `condition`: OK, NO or BAD; `code`: a response code without brackets, or empty."""
+
+    tag: bytes
+    condition: str
+    text: str
+    code: bytes = b""
+    is_final: ClassVar[bool] = True
+
+    def octets(self) -> bytes:
+        return self.tag + b" " + self.condition.encode("ascii") + b" " + status_text(self.text, self.code) + CRLF
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Leave to go on: the final answer to Continue, AppendBegin and Idle."""
+
+    text: str = "Go ahead"
+    is_final: ClassVar[bool] = True
+
+    def octets(self) -> bytes:
+        return b"+ " + status_text(self.text) + CRLF
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A SASL challenge, not encoded yet: the final answer to Authenticate and AuthResponse, if more is to be said."""
+
+    data: bytes = b""
+    is_final: ClassVar[bool] = True
+
+    def octets(self) -> bytes:
+        return b"+ " + b64encode(self.data) + CRLF
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """We are going to close; legal at any time. After it only the Tagged OK of LOGOUT may be said."""
+
+    text: str
+    code: bytes = b""
+    is_final: ClassVar[bool] = True
+
+    def octets(self) -> bytes:
+        return b"* BYE " + status_text(self.text, self.code) + CRLF
+
+
+Response = Raw | Untagged | Tagged | Continuation | Challenge | Bye
+
+
+def refusal(event: Bad | No) -> Tagged | Bye:
+    """The answer to what the wire itself refuses."""
+    if isinstance(event, No):
+        return Tagged(event.tag, NO, event.text, event.code)
+    return Bye(event.text) if event.close else Tagged(event.tag, BAD, event.text)
+
+
+# ----- spelling
+
+_NOT_TEXT = re.compile(rb"[\x00\r\n]")
+_ATOM = re.compile(rb"[!#$&'+\-./0-9:;<=>?@A-Z\[^_`a-z|}~,]+")
+_NOT_QUOTABLE = re.compile(rb"[^\x01-\x09\x0b\x0c\x0e-\x7f]")
+_MONTHS = (b"", b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+
+
+def status_text(text: str, code: bytes = b"") -> bytes:
+    """`resp-text` (RFC 3501 §9): 7-bit, on one line, never empty, with [code] in front where there is one."""
+    octets = _NOT_TEXT.sub(b" ", text.encode("ascii", "replace")) or b"."
+    return b"[" + code + b"] " + octets if code else octets
+
+
+def literal(value: bytes) -> bytes:
+    """*value* as a literal: b"{3}\\r\\nabc"."""
+    return b"{%d}\r\n%b" % (len(value), value)
+
+
+def string(value: bytes) -> bytes:
+    """*value* as a quoted string, or as a literal where it holds CR, LF, NUL or an octet above 127, or is long."""
+    if len(value) > 1000 or _NOT_QUOTABLE.search(value):
+        return literal(value)
+    if b'"' in value or b"\\" in value:
+        value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'"' + value + b'"'
+
+
+def nstring(value: bytes | None) -> bytes:
+    """*value* as a string, None as NIL."""
+    return NIL if value is None else string(value)
+
+
+def astring(value: bytes) -> bytes:
+    """*value* as an atom where it is one (and not NIL, which some clients misread), else as a string."""
+    return value if _ATOM.fullmatch(value) and value.upper() != NIL else string(value)
+
+
+def flag_list(flags: Iterable[str]) -> bytes:
+    """Flag and keyword names as b"(\\\\Seen Junk)"."""
+    return b"(" + " ".join(flags).encode("ascii", "replace") + b")"
+
+
+def internaldate(seconds: float) -> bytes:
+    """POSIX *seconds* as `date-time` in UTC, with its quotes: b'"17-Jul-1996 02:44:25 +0000"' (RFC 3501 §9)."""
+    year, month, day, hour, minute, second, *_ = gmtime(seconds)
+    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (day, _MONTHS[month], year, hour, minute, second)
