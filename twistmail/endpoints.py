@@ -166,7 +166,7 @@ def _tls(text: str, positional: list[str], named: dict[str, str]) -> Listen:
     if positional and "port" not in named:
         raise ValueError(f'{text}: Twisted reads "{positional[0]}" as a certificate directory, port 443\n'
                          f'did you mean "tls:port={_digits(text) or 993}"?')
-    if positional and not named.get("interface"):
+    if positional and "interface" not in named:
         raise ValueError(f"{text}: the certificates come from [tls] directory\nwrite tls:port={named['port']} alone")
     port = _port(text, [], named)
     backlog = _number(text, named, "backlog", "128")

@@ -1,0 +1,52 @@
+"""The sections that belong to no component: [server], [log], [plugins]."""
+
+from __future__ import annotations
+
+from twistmail.mail.address import canonical_domain
+from twistmail.options import DURATION, TEXT, WORDS, Kind, Option, Reload, Section, choice
+
+
+def _read_hostname(text: str) -> str:
+    try:
+        name = canonical_domain(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is not a host name\nwrite the full name, such as mail.blue.example') from None
+    if "." not in name and name != "localhost":
+        raise ValueError(f'"{text}" has no domain\nwrite the full name, such as {text}.blue.example')
+    return name
+
+
+HOSTNAME = Kind("a full host name", _read_hostname)
+
+SERVER = Section(
+    "server",
+    "The machine and the process. To open ports below 1024, start as root with twistd --uid --gid, or let systemd open them.",
+    Option("hostname", HOSTNAME, "localhost", "The full name of this machine, as the world sees it: greeting, Received fields, reports.",
+           Reload.NEW, starter="mail.blue.example", required=True),
+    Option("data_dir", TEXT, "/var/lib/twistmail",
+           "Where everything is kept. A relative path starts at the folder of this file.", Reload.RESTART, starter="twistmail-data"),
+    Option("control", TEXT, "run/control.sock", "The socket over which the twistmail command speaks to the server. "
+           "Whoever may open it rules the server, so only its owner may.", Reload.RESTART),
+    Option("postmaster", TEXT, "postmaster", "Who gets mail for <postmaster> without a domain, and reports to the operator: "
+           "an address, or a name at the hostname's domain."),
+    Option("include", WORDS, "conf.d/*.ini", "More files, read after this one in the order of their names. Relative to the folder "
+           "of this file."),
+)
+
+LOG = Section(
+    "log",
+    "What is written down about the work.",
+    Option("to", TEXT, "stderr", "stderr, or the path of a file. twistd --logfile and --syslog go before it.", Reload.RESTART),
+    Option("level", choice("debug", "info", "warn", "error"), "info", "How much."),
+    Option("journal", DURATION, "90d", "How long it is remembered what happened to each message (twistmail trace)."),
+    Option("transcripts", choice("off", "failures", "all"), "failures", "Whose protocol dialogue is kept; secrets are masked."),
+    Option("transcripts_keep", DURATION, "14d", "How long."),
+)
+
+PLUGINS = Section(
+    "plugins",
+    "Parts from other packages. Most are switched on where they are named: a policy stage in stages, an alias source in source.",
+    Option("enable", WORDS, "", "Parts that no other setting names. twistmail plugin list shows what there is.", Reload.RESTART),
+)
+
+OPTIONS = (SERVER, LOG, PLUGINS)
