@@ -1,0 +1,1 @@
+"""Replaceable parts that live in memory: for tests, demos and plugin authors."""

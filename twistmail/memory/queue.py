@@ -1,0 +1,57 @@
+"""A queue in memory. Implements IQueue; forgets everything with its process."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+from zope.interface import implementer
+
+from twistmail.interfaces import IQueue
+from twistmail.mail.content import Content, Memory
+from twistmail.mail.item import Item
+from twistmail.mail.outcome import Event
+
+
+@implementer(IQueue)
+class MemoryQueue:
+    """`recorded`: every (identifier, event) in order, for tests. `full` True makes `add` fail with ENOSPC."""
+
+    def __init__(self, max_messages: int = 100_000) -> None:
+        self.max_messages = max_messages
+        self.full = False
+        self.recorded: list[tuple[str, Event]] = []
+        self._items: dict[str, Item] = {}
+        self._contents: dict[str, Memory] = {}
+
+    async def recover(self) -> tuple[Item, ...]:
+        return self.items()
+
+    async def add(self, item: Item, content: Content) -> None:
+        if item.id in self._items:
+            raise FileExistsError(errno.EEXIST, "the queue has an item of this name", item.id)
+        if self.full or len(self._items) >= self.max_messages:
+            raise OSError(errno.ENOSPC, "the queue is full")
+        self._contents[item.id] = Memory(b"".join(content.chunks()))
+        self._items[item.id] = item
+
+    async def record(self, identifier: str, event: Event) -> Item:
+        item = self._items[identifier].after(event)
+        self.recorded.append((identifier, event))
+        self._items[identifier] = item
+        return item
+
+    async def hold(self, identifier: str, held: bool) -> Item:
+        item = replace(self._items[identifier], held=held)
+        self._items[identifier] = item
+        return item
+
+    async def remove(self, identifier: str) -> None:
+        del self._items[identifier]
+        del self._contents[identifier]
+
+    def items(self) -> tuple[Item, ...]:
+        return tuple(self._items.values())
+
+    def content(self, identifier: str) -> Memory:
+        return self._contents[identifier]

@@ -1,0 +1,144 @@
+"""How an item and what happens to it are written in an envelope file.
+
+One record is one line: eight hexadecimal digits of CRC-32, a space, JSON in
+ASCII, LF. The first record is the item as it was accepted, every further one an
+event; reading is replaying. Pure.
+
+Lines at the end that have no LF or a wrong checksum are writes that a crash has
+cut short: nobody was told of them, and `read` says where the sound part ends.
+The same before a sound line is damage, and raises.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from zlib import crc32
+
+from twistmail.mail.address import Address
+from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
+from twistmail.mail.status import Status
+
+VERSION = 1
+
+
+class Damaged(Exception):
+    """An envelope that cannot be trusted; the text says what is wrong with it."""
+
+
+def written(item: Item) -> bytes:
+    """The first record of *item*."""
+    return _line({
+        "v": VERSION, "id": item.id, "sender": _address(item.sender), "arrived": item.arrived, "size": item.size,
+        "prefix": item.prefix.decode("latin-1"), "account": item.account, "body": item.body,
+        "attempts": item.attempts, "due": item.due, "warned": item.warned, "held": item.held,
+        "errands": [_errand(errand) for errand in item.errands],
+    })
+
+
+def event_written(event: Event) -> bytes:
+    """The record of *event*."""
+    match event:
+        case Outcome(target, result, status, host):
+            return _line({"e": "outcome", "target": _target(target), "result": result.value, "status": _status(status), "host": host})
+        case Postponed(until):
+            return _line({"e": "postponed", "until": until})
+        case SenderWarned():
+            return _line({"e": "warned"})
+        case Reported(report, addresses):
+            return _line({"e": "reported", "report": report, "addresses": [_address(address) for address in addresses]})
+        case GaveUp(status):
+            return _line({"e": "gave up", "status": _status(status)})
+    raise TypeError(f"{event!r} is no event of an item")
+
+
+def hold_written(held: bool) -> bytes:
+    """The record of an operator's hold, set or cleared."""
+    return _line({"e": "held", "held": held})
+
+
+def read(data: bytes) -> tuple[Item, int]:
+    """The item that an envelope file holds, and how many octets of the file are sound. Raises Damaged."""
+    lines = data.split(b"\n")
+    lines.pop()  # what follows the last LF: empty, or cut short
+    try:
+        records = [_checked(line) for line in lines]
+        sound = records.index(None) if None in records else len(records)
+        if any(record is not None for record in records[sound:]):
+            raise Damaged("a checksum is wrong")
+        if not sound:
+            raise Damaged("there is no whole record")
+        item = _item(records[0])
+        for record in records[1:sound]:
+            item = _replay(item, record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"a record makes no sense: {error!r}") from None
+    return item, sum(len(line) + 1 for line in lines[:sound])
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    text = json.dumps(record, separators=(",", ":")).encode()
+    return b"%08x %b\n" % (crc32(text), text)
+
+
+def _checked(line: bytes) -> Any:
+    """The record in *line*, None where its checksum is wrong."""
+    digits, _, text = line.partition(b" ")
+    return json.loads(text) if digits == b"%08x" % crc32(text) else None
+
+
+def _item(record: Any) -> Item:
+    if record["v"] != VERSION:
+        raise Damaged(f"version {record['v']} is not version {VERSION}")
+    return Item(
+        record["id"], _to_address(record["sender"]), tuple(map(_to_errand, record["errands"])), record["arrived"], record["size"],
+        record["prefix"].encode("latin-1"), record["account"], record["body"], record["attempts"], record["due"],
+        record["warned"], record["held"])
+
+
+def _replay(item: Item, record: Any) -> Item:
+    kind = record["e"]
+    return replace(item, held=record["held"]) if kind == "held" else item.after(_EVENTS[kind](record))
+
+
+_EVENTS: dict[str, Callable[[Any], Event]] = {
+    "outcome": lambda r: Outcome(_to_target(r["target"]), Result(r["result"]), Status(*r["status"]), r["host"]),
+    "postponed": lambda r: Postponed(r["until"]),
+    "warned": lambda r: SenderWarned(),
+    "reported": lambda r: Reported(r["report"], tuple(Address(*a) for a in r["addresses"])),
+    "gave up": lambda r: GaveUp(Status(*r["status"])),
+}
+
+
+def _address(address: Address | None) -> list[str] | None:
+    return None if address is None else [address.local, address.domain]
+
+
+def _to_address(value: Any) -> Address | None:
+    return None if value is None else Address(*value)
+
+
+def _status(status: Status | None) -> list[Any] | None:
+    return None if status is None else [status.code, status.enhanced, status.text]
+
+
+def _target(target: Target) -> list[Any]:
+    return [target.kind.value, _address(target.address), _address(target.original), target.account, target.folder]
+
+
+def _to_target(value: Any) -> Target:
+    kind, address, original, account, folder = value
+    return Target(Kind(kind), Address(*address), Address(*original), account, folder)
+
+
+def _errand(e: Errand) -> list[Any]:
+    return [_target(e.target), e.result.value if e.result else None, _status(e.status), e.host, e.attempts, e.reported]
+
+
+def _to_errand(value: Any) -> Errand:
+    target, result, status, host, attempts, reported = value
+    return Errand(_to_target(target), Result(result) if result else None, Status(*status) if status else None, host, attempts, reported)

@@ -1,0 +1,302 @@
+"""The queue's clock: starts each attempt when it is due, and settles what comes of it.
+
+    due -> dispatch.attempt -> settle: again later | give up -> report -> remove
+
+An attempt is the business of `mailflow.Dispatch`, durability of the queue, the
+wording of reports of `queue.reports`. Every step is recorded before the next one
+is taken (spec D4), so the process may die between any two of them. Here is one of
+the two places that catch everything: a bug in one message is logged and that
+message tried again later, and the others never notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.logger import Logger
+
+from twistmail import tasks
+from twistmail.facts import Fact, Facts, Queued, Removed
+from twistmail.interfaces import IQueue
+from twistmail.mail.content import Content
+from twistmail.mail.item import Item
+from twistmail.mail.outcome import Event, GaveUp, Postponed
+from twistmail.mail.schedule import Schedule, next_attempt, warning_due
+from twistmail.mail.status import Status
+from twistmail.queue.due import Due
+from twistmail.queue.reports import House, Reports
+
+log = Logger()
+
+EXPIRED = Status(451, "4.4.7", "The message could not be delivered in the time that we keep trying")
+#: The part of a wait by which it may grow, so that what failed together does not come back together.
+JITTER = 0.1
+DONE, DELETED = "done", "deleted by an operator"
+
+
+class Attempts(Protocol):
+    """What the runner wants of `mailflow.Dispatch`."""
+
+    async def attempt(self, item: Item, content: Content, record: Callable[[Event], Awaitable[Item]]) -> Item: ...
+
+
+@dataclass(slots=True)
+class Circumstances:
+    """What the runner works with besides queue and dispatch. `random` gives floats from 0 to 1.
+
+    `concurrency`: items under way at a time. It is far above what couriers do at a time, because an item that waits for
+    a busy destination costs nothing but must not keep the others from theirs.
+    """
+
+    clock: Any
+    random: Callable[[], float]
+    facts: Facts
+    concurrency: int = 500
+
+
+class Runner:
+    """Keeps the queue moving. `dispatch` and `schedule` may be replaced at any time (reload): attempts that run keep theirs."""
+
+    def __init__(self, queue: IQueue, dispatch: Attempts, schedule: Schedule, house: House, circumstances: Circumstances) -> None:
+        self.queue = queue
+        self.dispatch = dispatch
+        self.schedule = schedule
+        self.reports = Reports(queue, house, circumstances.clock, circumstances.random)
+        self._given = circumstances
+        self._clock = circumstances.clock
+        self._attempts = Due()
+        self._warnings = Due()
+        self._items: dict[str, Item] = {}
+        self._running: set[str] = set()
+        self._again: set[str] = set()  # flushed while they ran
+        self._doomed: set[str] = set()  # deleted while they ran
+        self._doubtful: set[str] = set()  # the disk failed them: write first, then try
+        self._timer: Any = None
+        self._stopping = True
+        self._idle: tasks.Deferred[None] | None = None
+
+    # ----- life
+
+    async def start(self) -> None:
+        """Recover what an earlier process left, and start attempting. Once."""
+        for item in await self.queue.recover():
+            self._schedule(item)
+        self._stopping = False
+        self._turn()
+
+    async def stop(self, grace: float = 30.0) -> None:
+        """Start nothing more; returns when what runs has ended, or after *grace* seconds."""
+        self._stopping = True
+        self._disarm()
+        if self._running:
+            self._idle = tasks.Deferred()
+            try:
+                await tasks.with_timeout(self._clock, grace, _wait(self._idle), "stopping the queue")
+            except tasks.TimedOut:
+                log.warn("queue: {count} attempts still run and are left behind", count=len(self._running))
+
+    async def submit(self, item: Item, content: Content) -> None:
+        """Take *item* over: durable when this returns, and due now. Raises OSError where it cannot be made durable."""
+        await self.queue.add(item, content)
+        self._tell(item.id, Queued(len(item.pending)))
+        self._schedule(item)
+        self._turn()
+
+    # ----- the operator
+
+    def flush(self, identifiers: Iterable[str] | None = None) -> int:
+        """Make these items (None: all) due now, but for those on hold; how many there are."""
+        wanted = list(self._items) if identifiers is None else [i for i in identifiers if i in self._items]
+        wanted = [identifier for identifier in wanted if not self._items[identifier].held]
+        now = self._clock.seconds()
+        for identifier in wanted:
+            if identifier in self._running:
+                self._again.add(identifier)
+            else:
+                self._attempts.set(identifier, now)
+        self._turn()
+        return len(wanted)
+
+    async def hold(self, identifier: str) -> Item:
+        """No more attempts until `release`. KeyError where there is no such item."""
+        return await self._set_hold(identifier, held=True)
+
+    async def release(self, identifier: str) -> Item:
+        """End a hold; the item is due now. KeyError where there is no such item."""
+        return await self._set_hold(identifier, held=False)
+
+    async def _set_hold(self, identifier: str, *, held: bool) -> Item:
+        item = await self.queue.hold(identifier, held)
+        self._items[identifier] = item
+        if identifier not in self._running:
+            self._schedule(item)
+            if not held:
+                self._attempts.set(identifier, self._clock.seconds())
+            self._turn()
+        return item
+
+    async def delete(self, identifier: str) -> bool:
+        """Remove an item; nobody is told but the facts. False: an attempt runs, and it goes when that has ended. KeyError."""
+        if identifier not in self._items:
+            raise KeyError(identifier)
+        if identifier in self._running:
+            self._doomed.add(identifier)
+            return False
+        self._running.add(identifier)  # nothing may start it while the disk works
+        try:
+            await self._remove(identifier, DELETED)
+        finally:
+            self._running.discard(identifier)
+        return True
+
+    # ----- one turn: start what is due
+
+    def _schedule(self, item: Item) -> None:
+        self._items[item.id] = item
+        if item.held:
+            self._attempts.drop(item.id)
+            self._warnings.drop(item.id)
+            return
+        self._attempts.set(item.id, item.due)
+        warn_at = warning_due(item.arrived, self.schedule)
+        if warn_at is not None and item.sender is not None and item.pending and not item.warned:
+            self._warnings.set(item.id, max(warn_at, self._clock.seconds()))
+
+    def _turn(self) -> None:
+        """Start all that is due and has room; set the timer for the rest."""
+        now = self._clock.seconds()
+        while not self._stopping and len(self._running) < self._given.concurrency:
+            if (identifier := self._attempts.pop(now)) is not None:
+                self._begin(identifier, self._attempt)
+            elif (identifier := self._warnings.pop(now)) is not None:
+                self._begin(identifier, self._warn)
+            else:
+                break
+        self._arm()
+
+    def _arm(self) -> None:
+        self._disarm()
+        times = [at for at in (self._attempts.next(), self._warnings.next()) if at is not None]
+        if times and not self._stopping and len(self._running) < self._given.concurrency:
+            self._timer = self._clock.callLater(max(0.0, min(times) - self._clock.seconds()), self._rang)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _rang(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def _begin(self, identifier: str, action: Callable[[Item], Awaitable[None]]) -> None:
+        if identifier in self._running:
+            if action == self._attempt:
+                self._again.add(identifier)  # a warning that falls due during an attempt is scheduled again by settling it
+            return
+        self._running.add(identifier)
+        tasks.start(self._run(identifier, action), f"queue item {identifier}")
+
+    async def _run(self, identifier: str, action: Callable[[Item], Awaitable[None]]) -> None:
+        """*action* on the item, whatever comes of it; then the next turn."""
+        try:
+            await action(self._items[identifier])
+        except Exception as error:
+            log.failure("queue: {id} ran into trouble and is tried again later", id=identifier)
+            self._retry_unrecorded(identifier, error)
+        finally:
+            self._running.discard(identifier)
+        await self._see_to_the_operator(identifier)
+        if self._idle is not None and not self._running:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+        self._turn()
+
+    def _retry_unrecorded(self, identifier: str, error: Exception) -> None:
+        """Nothing could be written down, or there is a bug: wait as after a first failure, in memory only."""
+        if isinstance(error, OSError):
+            self._doubtful.add(identifier)
+        if identifier in self._items and not self._items[identifier].held:
+            self._attempts.set(identifier, self._clock.seconds() + self.schedule.waits[0])
+
+    async def _see_to_the_operator(self, identifier: str) -> None:
+        """Orders that came while the item was being attempted."""
+        if identifier in self._doomed:
+            self._doomed.discard(identifier)
+            try:
+                await self.delete(identifier)
+            except (KeyError, OSError) as error:
+                log.warn("queue: {id} could not be deleted: {error}", id=identifier, error=error)
+        elif identifier in self._again:
+            self._again.discard(identifier)
+            self.flush((identifier,))
+
+    # ----- one item
+
+    async def _attempt(self, item: Item) -> None:
+        if item.id in self._doubtful:
+            # Delivering what cannot be marked as delivered sends it again and again: first see that the disk takes records.
+            item = await self._record(item.id, Postponed(item.due))
+            self._doubtful.discard(item.id)
+        if item.pending:
+            await self.dispatch.attempt(item, self.queue.content(item.id), lambda event: self._record(item.id, event))
+        await self._settle(self._items[item.id], tried=bool(item.pending))
+
+    async def _settle(self, item: Item, *, tried: bool) -> None:
+        """Again later, or give up; tell the sender what failed; forget what is done."""
+        if item.id in self._doomed:
+            return
+        if item.pending and tried:
+            item = await self._postpone(item)
+        if item.unreported:
+            event, report = await self.reports.failures(item)
+            self._took(report)
+            item = await self._record(item.id, event)
+        if item.is_settled:
+            await self._remove(item.id, DONE)
+        else:
+            self._schedule(item)
+
+    async def _postpone(self, item: Item) -> Item:
+        now = self._clock.seconds()
+        due = next_attempt(item.arrived, item.attempts + 1, now, self.schedule)
+        if due is None:
+            return await self._record(item.id, GaveUp(EXPIRED))
+        return await self._record(item.id, Postponed(due + (due - now) * JITTER * self._given.random()))
+
+    async def _warn(self, item: Item) -> None:
+        """Once, whatever happens: a warning that cannot be made is no reason to bother anybody again."""
+        if item.pending and not item.warned:
+            event, report = await self.reports.warning(item, item.arrived + self.schedule.give_up_after)
+            self._took(report)
+            self._schedule(await self._record(item.id, event))
+
+    def _took(self, report: Item | None) -> None:
+        """A report has entered the queue, as any message does."""
+        if report is not None:
+            self._tell(report.id, Queued(len(report.pending)))
+            self._schedule(report)
+
+    async def _record(self, identifier: str, event: Event) -> Item:
+        item: Item = await self.queue.record(identifier, event)
+        self._items[identifier] = item
+        self._tell(identifier, event)
+        return item
+
+    async def _remove(self, identifier: str, why: str) -> None:
+        await self.queue.remove(identifier)
+        del self._items[identifier]
+        self._attempts.drop(identifier)
+        self._warnings.drop(identifier)
+        self._doubtful.discard(identifier)
+        self._tell(identifier, Removed(why))
+
+    def _tell(self, about: str, what: Any) -> None:
+        if self._given.facts.listened:
+            self._given.facts.tell(Fact(self._clock.seconds(), about, what))
+
+
+async def _wait(deferred: tasks.Deferred[None]) -> None:
+    await deferred

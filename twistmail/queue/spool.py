@@ -1,0 +1,321 @@
+"""The spool: queued mail as pairs of files. Implements IQueue.
+
+One message is `ID.content` (never changes) and `ID.envelope` (a log: the item as
+it was accepted, then a line per event, see `queue/records.py`). Which files exist
+says where the message is in its life:
+
+    ready/C   ready/E   meaning                            at start
+    -         -         (tmp only) being received          tmp is emptied
+    yes       -         being published, or being removed  removed
+    yes       yes       promised                           scheduled
+    -         yes       cannot happen                      moved to corrupt/, alarm
+
+so content appears before its envelope and goes after it. Whatever cannot be
+read goes to `corrupt/` too, and nothing there is ever deleted by us.
+
+Two choices. The folder is flat: a hundred thousand names are nothing to a hashed
+directory, and a batch then costs one directory sync, not one per shard. The
+envelope is appended to, not replaced: one sync instead of two, no rename, and its
+first block is on disk already, so an outcome can still be written down when the
+disk is full, which is what keeps a full disk from sending mail twice.
+
+All disk work is a Job for the committer, which makes it durable in bulk, or runs
+in a thread. Knows nothing about time, retries or delivery.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twistmail.disk import FileContent
+from twistmail.interfaces import IQueue
+from twistmail.mail.content import Content
+from twistmail.mail.item import Item
+from twistmail.mail.outcome import Event
+from twistmail.options import COUNT, SIZE, TEXT, Option, Reload, Section
+from twistmail.queue import records
+
+log = Logger()
+
+OPTIONS = Section(
+    "queue", "Mail that waits.",
+    Option("path", TEXT, "queue", "The folder of the queue; relative to data_dir.", Reload.RESTART),
+    Option("max_messages", COUNT, "100000", "With so many waiting, new mail is told to come back later (452).", Reload.RESTART),
+    Option("max_bytes", SIZE, "unlimited", "The same for the sum of their sizes.", Reload.RESTART),
+)
+CONTENT, ENVELOPE = ".content", ".envelope"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Folders:
+    """The three folders of a spool, and an open descriptor of the one whose names must be durable."""
+
+    def __init__(self, root: Path) -> None:
+        self.ready, self.tmp, self.corrupt = root / "ready", root / "tmp", root / "corrupt"
+        for folder in (root, self.ready, self.tmp, self.corrupt):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (root.parent, root):
+            _sync_folder(folder)
+        self.descriptor = os.open(self.ready, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+    def content(self, identifier: str) -> Path:
+        return self.ready / (identifier + CONTENT)
+
+    def envelope(self, identifier: str) -> Path:
+        return self.ready / (identifier + ENVELOPE)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@implementer(IQueue)
+class Spool:
+    """`committer`: disk.Committer of the file system of *root*. `threads`: tasks.Threads, for the scan at start."""
+
+    def __init__(self, root: Path, committer: Any, threads: Any, *, max_messages: int = 100_000, max_bytes: int | None = None) -> None:
+        self.folders = Folders(root)
+        self.committer = committer
+        self.threads = threads
+        self.max_messages = max_messages
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self._items: dict[str, Item] = {}
+        self._promised = 0  # additions under way
+        self._lengths: dict[str, int] = {}  # of envelopes; only jobs touch it after `recover`
+
+    async def recover(self) -> tuple[Item, ...]:
+        found = await self.threads.run(_scan, self.folders)
+        for item, length in sorted(found, key=lambda pair: (pair[0].arrived, pair[0].id)):
+            self._items[item.id] = item
+            self._lengths[item.id] = length
+            self.bytes += item.size
+        return self.items()
+
+    async def add(self, item: Item, content: Content) -> None:
+        if item.id in self._items:
+            raise FileExistsError(errno.EEXIST, "the queue has an item of this name", item.id)
+        if len(self._items) + self._promised >= self.max_messages:
+            raise OSError(errno.ENOSPC, f"the queue holds {self.max_messages} messages, which is its limit")
+        if self.max_bytes is not None and self.bytes + item.size > self.max_bytes:
+            raise OSError(errno.ENOSPC, f"the queue holds {self.bytes} octets; its limit is {self.max_bytes}")
+        self._promised += 1
+        self.bytes += item.size
+        try:
+            await self.committer.commit(_Add(self.folders, self._lengths, item, content))
+        except BaseException:
+            self.bytes -= item.size
+            await self._forget(item.id)
+            raise
+        finally:
+            self._promised -= 1
+        self._items[item.id] = item
+
+    async def _forget(self, identifier: str) -> None:
+        """An addition that failed may have been published all the same (its directory could not be synced)."""
+        try:
+            await self.committer.commit(_Remove(self.folders, self._lengths, identifier))
+        except (OSError, KeyError):
+            pass  # the caller already raises what went wrong; at worst the message comes back at the next start
+
+    async def record(self, identifier: str, event: Event) -> Item:
+        return await self._append(identifier, records.event_written(event), lambda item: item.after(event))
+
+    async def hold(self, identifier: str, held: bool) -> Item:
+        return await self._append(identifier, records.hold_written(held), lambda item: replace(item, held=held))
+
+    async def _append(self, identifier: str, line: bytes, change: Any) -> Item:
+        """Several may run for one item: the committer keeps their order, so the file and the value agree."""
+        if identifier not in self._items:
+            raise KeyError(identifier)
+        await self.committer.commit(_Append(self.folders, self._lengths, identifier, line))
+        item: Item = change(self._items[identifier])
+        self._items[identifier] = item
+        return item
+
+    async def remove(self, identifier: str) -> None:
+        item = self._items[identifier]
+        await self.committer.commit(_Remove(self.folders, self._lengths, identifier))
+        if self._items.pop(identifier, None) is not None:
+            self.bytes -= item.size
+
+    def items(self) -> tuple[Item, ...]:
+        return tuple(self._items.values())
+
+    def content(self, identifier: str) -> FileContent:
+        item = self._items[identifier]
+        return FileContent(self.folders.content(identifier), 0, item.size - len(item.prefix))
+
+    def stop(self) -> None:
+        """Close what is open; after the committer has stopped."""
+        os.close(self.folders.descriptor)
+
+
+# ----- jobs: all methods run in the committer's thread ---------------------------
+
+
+class _Add:
+    """Content and envelope, written under temporary names, published in this order."""
+
+    def __init__(self, folders: Folders, lengths: dict[str, int], item: Item, content: Content) -> None:
+        self.folders, self.lengths, self.item, self.content = folders, lengths, item, content
+        self.size = item.size
+        self.open: list[int] = []
+        self.temporary = folders.tmp / (item.id + CONTENT), folders.tmp / (item.id + ENVELOPE)
+
+    def write(self) -> Iterable[int]:
+        content, envelope = self.temporary
+        if not self._linked(content):
+            self._write(content, self.content.chunks(), self.item.size - len(self.item.prefix))
+        record = records.written(self.item)
+        self._write(envelope, (record,), len(record))
+        self.lengths[self.item.id] = len(record)
+        return self.open
+
+    def _linked(self, name: Path) -> bool:
+        """A whole file (a draft, which never changes any more) on this file system gets a second name instead of a copy."""
+        source = self.content
+        if not isinstance(source, FileContent) or source.start or source.path.stat().st_size != source.size:
+            return False
+        try:
+            os.link(source.path, name, follow_symlinks=False)
+        except OSError:
+            return False
+        self.open.append(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        return True
+
+    def _write(self, name: Path, chunks: Iterable[bytes], size: int) -> None:
+        descriptor = os.open(name, _NEW, 0o600)
+        self.open.append(descriptor)
+        total = 0
+        for chunk in chunks:
+            _write_all(descriptor, chunk)
+            total += len(chunk)
+        if total != size:
+            raise OSError(errno.EIO, f"{total} octets came where {size} were promised", str(name))
+
+    def publish(self) -> Iterable[int]:
+        content, envelope = self.temporary
+        content.rename(self.folders.content(self.item.id))
+        envelope.rename(self.folders.envelope(self.item.id))
+        return (self.folders.descriptor,)
+
+    def close(self) -> None:
+        for descriptor in self.open:
+            os.close(descriptor)
+        for name in self.temporary:
+            name.unlink(missing_ok=True)
+
+
+class _Append:
+    """One more record at the end of an envelope. What a failed write left behind is written over by the next one."""
+
+    def __init__(self, folders: Folders, lengths: dict[str, int], identifier: str, line: bytes) -> None:
+        self.folders, self.lengths, self.identifier, self.line = folders, lengths, identifier, line
+        self.size = len(line)
+        self.descriptor = -1
+
+    def write(self) -> Iterable[int]:
+        if self.identifier not in self.lengths:
+            raise KeyError(self.identifier)
+        self.descriptor = os.open(self.folders.envelope(self.identifier), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        end = self.lengths[self.identifier]
+        os.ftruncate(self.descriptor, end)
+        os.lseek(self.descriptor, end, os.SEEK_SET)
+        _write_all(self.descriptor, self.line)
+        self.lengths[self.identifier] = end + len(self.line)
+        return (self.descriptor,)
+
+    def publish(self) -> Iterable[int]:
+        return ()
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+class _Remove:
+    """The envelope goes first: from then on the content is a leftover."""
+
+    size = 0
+
+    def __init__(self, folders: Folders, lengths: dict[str, int], identifier: str) -> None:
+        self.folders, self.lengths, self.identifier = folders, lengths, identifier
+
+    def write(self) -> Iterable[int]:
+        return ()
+
+    def publish(self) -> Iterable[int]:
+        self.folders.envelope(self.identifier).unlink(missing_ok=True)
+        self.folders.content(self.identifier).unlink(missing_ok=True)
+        self.lengths.pop(self.identifier, None)
+        return (self.folders.descriptor,)
+
+    def close(self) -> None:
+        pass
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+# ----- the scan at start: blocking ------------------------------------------------
+
+
+def _scan(folders: Folders) -> list[tuple[Item, int]]:
+    """Empty tmp, drop leftovers, put damage aside; every item with the sound length of its envelope."""
+    for entry in list(os.scandir(folders.tmp)):
+        os.unlink(entry.path)
+    names = {entry.name for entry in os.scandir(folders.ready)}
+    found: list[tuple[Item, int]] = []
+    for name in sorted(names):
+        stem, _, kind = name.rpartition(".")
+        if kind == "content" and stem + ENVELOPE not in names:
+            os.unlink(folders.ready / name)
+        elif kind == "envelope":
+            try:
+                found.append(_sound(folders, stem))
+            except (records.Damaged, OSError) as error:
+                _put_aside(folders, stem, error)
+        elif kind not in ("content", "envelope"):
+            log.warn("queue: {name} in {folder} is none of ours; left alone", name=name, folder=str(folders.ready))
+    os.fsync(folders.descriptor)
+    return found
+
+
+def _sound(folders: Folders, identifier: str) -> tuple[Item, int]:
+    item, length = records.read(folders.envelope(identifier).read_bytes())
+    if item.id != identifier:
+        raise records.Damaged(f"it is the envelope of {item.id}")
+    size = folders.content(identifier).stat().st_size
+    if size != item.size - len(item.prefix):
+        raise records.Damaged(f"its content has {size} octets instead of {item.size - len(item.prefix)}")
+    return item, length
+
+
+def _put_aside(folders: Folders, identifier: str, error: Exception) -> None:
+    log.critical("queue: {id} is damaged and was moved to {folder}: {error}", id=identifier, folder=str(folders.corrupt), error=error)
+    for path in (folders.envelope(identifier), folders.content(identifier)):
+        if path.exists():
+            path.rename(_free_name(folders.corrupt / path.name))
+
+
+def _free_name(path: Path) -> Path:
+    number, free = 1, path
+    while free.exists():
+        number, free = number + 1, path.with_name(f"{path.name}.{number}")
+    return free
