@@ -56,16 +56,26 @@ class _Run:
         self.done: Deferred[Any] = Deferred()
         self.step(None)
 
-    def step(self, _: Any) -> None:
+    def step(self, result: Any) -> None:
         try:
-            waiting = self.coroutine.send(None)
+            waiting = advance(self.coroutine, result)
         except StopIteration as stop:
             self.done.callback(stop.value)
         except BaseException:
             self.done.errback(Failure())
         else:
-            # While the callback runs, the awaited Deferred still holds its result, and `await` reads it there.
             waiting.addBoth(self.step)
+
+
+def advance(coroutine: Coroutine[Any, Any, Any], result: Any) -> Any:
+    """Give *coroutine* the *result* (or Failure) of what it awaits; what it awaits next. StopIteration when it has ended.
+
+    Called from a callback of the awaited Deferred, which still holds its result then: `await` reads it there. A
+    failure has to be thrown in, because Deferred keeps it ready for `await` only after its callbacks have run.
+    """
+    if isinstance(result, Failure):
+        return coroutine.throw(result.value)
+    return coroutine.send(None)
 
 
 def _done(_: Any) -> None:
@@ -205,6 +215,7 @@ __all__ = [
     "Limit",
     "Threads",
     "TimedOut",
+    "advance",
     "awaiting",
     "gather",
     "shielded",

@@ -28,6 +28,7 @@ from zope.interface import implementer
 from twistmail.facts import Closed, Fact, Facts, Line, TlsStarted
 from twistmail.mail.envelope import TlsState
 from twistmail.servers.session import Session
+from twistmail.tasks import advance
 from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, Wants, Wire
 
 log = Logger()
@@ -38,6 +39,7 @@ READ_AHEAD = 256 * 1024  # octets that may wait in the wire before we stop readi
 STALL = 300.0  # seconds that a peer may refuse to take what we say
 RATE_WINDOW = 60.0  # seconds over which the minimum data rate is averaged
 NEVER = float("inf")
+SAID = frozenset({"timed out", "shutdown", "bug"})  # ends that the peer is told of
 
 
 class _ForThePeer:
@@ -180,7 +182,7 @@ class Pump(Protocol):
         self._deadline = NEVER
         self._drive_began = self.clock.seconds()
         try:
-            waiting = self._conversation.send(None)
+            waiting = advance(self._conversation, result)
         except StopIteration:
             self._flush()
             self._end()
@@ -229,7 +231,7 @@ class Pump(Protocol):
         except Exception:
             log.failure("connection {id}: a bug of ours", id=self.identifier)
             self._closing = "bug"
-        if self._closing and not self._gone and self.wire.wants is not Wants.CLOSE:
+        if self._closing in SAID and not self._gone:
             self._say_now(self.session.last_words(self._closing))
 
     async def _say(self, responses: AsyncIterator[Any]) -> None:
