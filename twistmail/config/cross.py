@@ -19,17 +19,18 @@ def listeners(config: Config) -> Iterator[tuple[str, str, Listen]]:
 
 def one_place_one_service(config: Config) -> Iterator[Problem]:
     """Two services on one port, or one service on it twice."""
-    taken: dict[tuple[str, ...], str] = {}
+    earlier: list[tuple[str, Listen]] = []
     for section, key, listen in listeners(config):
-        if listen.kind in (Transport.TCP, Transport.TLS) and listen.port == 0:
-            continue
-        places = [listen.place]
-        if listen.place[0] == "port" and listen.interface:
-            places.append(("port", "", str(listen.port)))
-        owner = next((taken[place] for place in places if place in taken), None)
-        if owner:
+        if owner := next((name for name, other in earlier if _clash(listen, other)), None):
             yield config.problem(section, key, f"{listen} is taken by [{owner}] already", "give one of them another port")
-        taken.setdefault(listen.place, section)
+        earlier.append((section, listen))
+
+
+def _clash(one: Listen, other: Listen) -> bool:
+    """Can they not both be opened? No interface means all of them; port 0 means any that is free."""
+    if one.place == other.place:
+        return one.kind in (Transport.UNIX, Transport.SYSTEMD) or one.port != 0
+    return one.place[0] == other.place[0] == "port" and one.port == other.port != 0 and not (one.interface and other.interface)
 
 
 def somebody_listens(config: Config) -> Iterator[Problem]:
