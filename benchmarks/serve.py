@@ -1,0 +1,84 @@
+"""A server to measure: `python -m benchmarks.serve --json FILE`.
+
+Domain bench.test, users alice, bob, carol and dave (password bench-password), loopback only, free ports, plaintext
+login, no rate limits, durability as in production, a fresh folder that is removed at the end. When everything listens,
+FILE tells where. SIGINT ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+DOMAIN = "bench.test"
+USERS = ("alice", "bob", "carol", "dave")
+PASSWORD = "bench-password"
+
+CONFIG = """\
+[server]
+hostname = mx.bench.test
+data_dir = {folder}
+[domains]
+local = bench.test
+[mx]
+listen = tcp:0:interface=127.0.0.1
+max_connections = 4000
+max_connections_per_ip = unlimited
+rate_per_ip = unlimited
+[submission]
+listen = tcp:0:interface=127.0.0.1
+plaintext_login = yes
+[imap]
+listen = tcp:0:interface=127.0.0.1
+         tls:port=0:interface=127.0.0.1
+plaintext_login = yes
+[pop3]
+listen = tcp:0:interface=127.0.0.1
+plaintext_login = yes
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", required=True, type=Path, help="where to write what listens")
+    parser.add_argument("--folder", type=Path, help="a folder below which the mail is kept (default: the system's temporary one)")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="twistmail-bench-", dir=options.folder))
+    try:
+        return serve(folder, options.json)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def serve(folder: Path, told: Path) -> int:
+    """Run until SIGINT; write *told* once everything listens."""
+    from twistmail.foreground import run  # the reactor is installed in there
+
+    def ready(ports: dict[str, list[int]]) -> None:
+        about = {
+            "name": "twistmail",
+            "smtp": ports["mx"][0],
+            "submission": ports["submission"][0],
+            "lmtp": None,
+            "imap": ports["imap"][0],
+            "imaps": ports["imap"][1],
+            "pop3": ports["pop3"][0],
+            "pid": os.getpid(),
+            "login": "{user}@bench.test",
+            "maildir": str(folder / "mail" / DOMAIN / "{user}"),
+        }
+        told.write_text(json.dumps(about, indent=1))
+
+    config = folder / "bench.ini"
+    config.write_text(CONFIG.format(folder=folder))
+    users = {f"{user}@{DOMAIN}": PASSWORD for user in USERS}
+    return run(config, users=users, ready=ready)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
