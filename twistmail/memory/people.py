@@ -1,0 +1,76 @@
+"""Accounts, passwords and aliases in memory: for tests, demonstrations and authors of plugins."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+
+from zope.interface import implementer
+
+from twistmail.interfaces import IAccounts, IAliasResolver, IAuthenticator, Unavailable
+from twistmail.mail.account import Account
+from twistmail.mail.address import Address, parse
+
+
+@implementer(IAccounts, IAuthenticator)
+class MemoryPeople:
+    """Accounts with passwords in clear: {"ann@here.example": "secret"}. `available` False makes every question fail."""
+
+    def __init__(self, passwords: Mapping[str, str] | None = None, default_domain: str = "") -> None:
+        self.accounts: dict[str, Account] = {}
+        self.available = True
+        self._passwords: dict[str, str] = {}
+        self._default_domain = default_domain
+        for name, password in (passwords or {}).items():
+            self.add(Account(name), password)
+
+    def add(self, account: Account, password: str) -> None:
+        """Put *account* in, or in the place of the one of that name."""
+        self.accounts[account.name] = account
+        self._passwords[account.name] = password
+
+    async def find(self, address: Address) -> Account | None:
+        self._must_be_available()
+        return self.accounts.get(str(address))
+
+    async def list(self) -> tuple[Account, ...]:
+        self._must_be_available()
+        return tuple(self.accounts[name] for name in sorted(self.accounts))
+
+    async def authenticate(self, login: str, password: str) -> Account | None:
+        self._must_be_available()
+        account = self.accounts.get(self._name(login))
+        expected = self._passwords.get(account.name, "") if account else ""
+        right = hmac.compare_digest(expected.encode(), password.encode())
+        return account if account and right and account.enabled else None
+
+    def _name(self, login: str) -> str:
+        try:
+            address = parse(login).folded
+        except ValueError:
+            return ""
+        return str(address if address.domain else Address(address.local, self._default_domain))
+
+    def _must_be_available(self) -> None:
+        if not self.available:
+            raise Unavailable("the accounts are away")
+
+
+@implementer(IAliasResolver)
+class MemoryAliases:
+    """Aliases as {"info@here.example": ["ann", "bob@away.example"]}. `available` False makes every question fail."""
+
+    def __init__(self, targets: Mapping[str, Iterable[str]] | None = None) -> None:
+        self.available = True
+        self._targets: dict[Address, tuple[Address, ...]] = {}
+        for address, written in (targets or {}).items():
+            self.add(address, written)
+
+    def add(self, address: str, targets: Iterable[str]) -> None:
+        """From now on *address* stands for *targets*."""
+        self._targets[parse(address).folded] = tuple(parse(target) for target in targets)
+
+    async def lookup(self, address: Address) -> tuple[Address, ...]:
+        if not self.available:
+            raise Unavailable("the aliases are away")
+        return self._targets.get(address, ())

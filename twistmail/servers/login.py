@@ -1,0 +1,109 @@
+"""Letting people in: which mechanisms are offered, and what a right or a wrong password costs.
+
+All services share one `Login`. Who somebody is is the authenticator's answer;
+here are the rules around it: no password in clear without TLS, failures answered
+late and seldom, successes at once, and a fact of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twistmail import tasks
+from twistmail.facts import Fact, Facts, LoggedIn, LoginFailed
+from twistmail.mail.account import Account
+from twistmail.options import COUNT, DURATION, WORDS, Kind, Option, Section
+from twistmail.servers.throttle import Throttle
+from twistmail.wire import sasl
+
+#: limits.md auth.min_response_time: seconds, and the share of it that chance adds.
+SHORTEST_FAILURE = 0.1
+CHANCE = 0.2
+
+
+def _read_rates(text: str) -> tuple[tuple[int, float], ...]:
+    rates = []
+    for word in WORDS.read(text):
+        count, slash, seconds = word.partition("/")
+        if not slash or not count.isdigit() or int(count) == 0:
+            raise ValueError(f"{word} is not a rate\nwrite 10/1m for ten in a minute")
+        rates.append((int(count), DURATION.read(seconds)))
+    return tuple(rates)
+
+
+#: "10/1m 50/1d" -> ((10, 60.0), (50, 86400.0))
+RATES = Kind("rates", _read_rates, lambda rates: " ".join(f"{count}/{seconds:g}s" for count, seconds in rates))
+
+OPTIONS = Section(
+    "auth",
+    "How people prove who they are.",
+    Option("mechanisms", WORDS, "PLAIN LOGIN", "SASL mechanisms to offer: PLAIN, LOGIN."),
+    Option("failures", RATES, "10/1m 50/1d", "Wrong passwords after which an address (IPv6: a /64) is not listened to for a while."),
+    Option("max_failures", COUNT, "3", "Wrong passwords on one connection after which it is closed."),
+)
+
+
+class Login:
+    """Offers mechanisms and checks credentials. *jitter*() gives chance: a float from 0 to 1. *epoch*() gives POSIX seconds."""
+
+    def __init__(self, authenticator: Any, throttle: Throttle, clock: Any, facts: Facts, epoch: Callable[[], float], *,
+                 jitter: Callable[[], float], plaintext_allowed: bool = False,
+                 mechanisms: Sequence[str] = ("PLAIN", "LOGIN"), max_failures: int = 3) -> None:
+        self.plaintext_allowed = plaintext_allowed
+        #: Failures after which a session closes its connection.
+        self.max_failures = max_failures
+        self._authenticator = authenticator
+        self._throttle = throttle
+        self._clock = clock
+        self._facts = facts
+        self._epoch = epoch
+        self._jitter = jitter
+        self._mechanisms = tuple(name for name in mechanisms if name in sasl.EXCHANGES)
+
+    def allowed(self, *, tls: bool) -> bool:
+        """May a password be sent now?"""
+        return tls or self.plaintext_allowed
+
+    def mechanisms(self, tls: bool) -> tuple[str, ...]:
+        """The SASL mechanisms to offer on a connection with or without TLS."""
+        return self._mechanisms if self.allowed(tls=tls) else ()
+
+    def begin(self, mechanism: str) -> sasl.Exchange | None:
+        """A new exchange in *mechanism* (any case), or None where it is not offered to anybody."""
+        name = mechanism.upper()
+        return sasl.begin(name) if name in self._mechanisms else None
+
+    async def check(self, credentials: sasl.Credentials, peer_address: str, mechanism: str, connection: str) -> Account | None:
+        """The Account that *credentials* open, at once; or None, after the wait that failures earn. Raises interfaces.Unavailable.
+
+        *mechanism* is the word for facts ("PLAIN", "USER", "LOGIN"), *connection* the id of the connection.
+        """
+        began = self._clock.seconds()
+        account = None
+        if not self._throttle.refuses(peer_address, began):
+            account = await self._authenticator.authenticate(credentials.login, credentials.password)
+        if account is not None and account.enabled and _acts_for_himself(credentials, account):
+            self._throttle.succeeded(credentials.login)
+            self._tell(connection, LoggedIn(account.name, mechanism))
+            return account
+        self._tell(connection, LoginFailed(credentials.login, mechanism))
+        await self._let_wait(began, self._throttle.failed(peer_address, credentials.login, self._clock.seconds()))
+        return None
+
+    async def _let_wait(self, began: float, delay: float) -> None:
+        """Until *delay* has passed since *began*, but never less than the shortest answer to a failure: time tells nothing."""
+        least = SHORTEST_FAILURE * (1.0 + CHANCE * self._jitter())
+        left = began + max(delay, least) - self._clock.seconds()
+        if left > 0:
+            await tasks.sleep(self._clock, left)
+
+    def _tell(self, connection: str, what: LoggedIn | LoginFailed) -> None:
+        if self._facts.listened:
+            self._facts.tell(Fact(self._epoch(), connection, what))
+
+
+def _acts_for_himself(credentials: sasl.Credentials, account: Account) -> bool:
+    """RFC 4616 §2: an authorization identity must be one that the login may act for; here that is himself only."""
+    wanted = credentials.authzid.lower()
+    return wanted in ("", credentials.login.lower(), account.name)
