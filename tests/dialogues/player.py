@@ -128,7 +128,7 @@ class FakeTransport(StringTransport):
         self.TLS = False
         self.closed = False
         self.contexts: list[Any] = []
-        self.protocol = SimpleNamespace(_tlsConnection=_Connection())
+        self.protocol = SimpleNamespace(getHandle=_Handle)
 
     def startTLS(self, context: Any, normal: bool = True) -> None:
         self.contexts.append(context)
@@ -143,7 +143,9 @@ class FakeTransport(StringTransport):
         self.closed = True
 
 
-class _Connection:
+class _Handle:
+    """What the TLS library would tell of the handshake."""
+
     def get_cipher_name(self) -> str:
         return "TLS_AES_256_GCM_SHA384"
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 
 class LineTooLong(Exception):
-    """No line end within the limit. The buffer has dropped what it held of the line."""
+    """No line end within the limit. The buffer has dropped `dropped` octets of the line; its end too where it is `finished`."""
+
+    def __init__(self, dropped: int = 0, finished: bool = False) -> None:
+        super().__init__(f"a line of more than {dropped} octets")
+        self.dropped = dropped
+        self.finished = finished
 
 
 class Buffer:
@@ -42,13 +47,14 @@ class Buffer:
             # the last octet may be the CR of a CRLF to come
             self._searched = max(self._start, len(data) - 1)
             if len(data) - self._start > limit + 1:
+                dropped = len(self)
                 self.drop_unfinished()
-                raise LineTooLong
+                raise LineTooLong(dropped - len(self))
             return None
         line = bytes(data[self._start : end])
         self._consume_to(end + 2)
         if len(line) > limit:
-            raise LineTooLong
+            raise LineTooLong(len(line), finished=True)
         return line
 
     def drop_unfinished(self) -> None:
@@ -76,6 +82,10 @@ class Buffer:
         """Let *data* be read (again) before everything else."""
         self._data[: self._start] = data
         self._start = self._searched = 0
+
+    def contains(self, octets: bytes) -> bool:
+        """Whether *octets* stand anywhere in what waits."""
+        return self._data.find(octets, self._start) >= 0
 
     def clear(self) -> None:
         self._data.clear()

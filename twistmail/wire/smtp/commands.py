@@ -1,0 +1,111 @@
+"""What a client can say in SMTP, as values. `server.SmtpServerWire` makes them; sessions answer them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from twistmail.mail.address import Address
+from twistmail.mail.status import Status
+from twistmail.wire.contract import Ask, Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(Ask):
+    """EHLO (`extended`) or HELO; `domain` as it was given, printable ASCII without a space."""
+
+    domain: str
+    extended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mail(Ask):
+    """MAIL FROM. `path` None: the null reverse-path. Parameter names are in upper case, known and well-formed."""
+
+    path: Address | None
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt(Ask):
+    """RCPT TO. Only `postmaster` comes without a domain (RFC 5321 §4.1.1.3)."""
+
+    path: Address
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Data(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ContentChunk(Tell):
+    """A piece of the content, dots undone, CRLF line ends."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContentEnd(Ask):
+    """The true end of the content, `size` octets in all. `fault`: why it cannot be accepted whatever its recipients say."""
+
+    size: int
+    fault: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rset(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Noop(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Vrfy(Ask):
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expn(Ask):
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Help(Ask):
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quit(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Auth(Ask):
+    """AUTH. `initial` is the decoded initial response, None where there is none (RFC 4954 §4)."""
+
+    mechanism: str
+    initial: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse(Ask):
+    """The decoded answer to a challenge; None where the client gives up (`*`)."""
+
+    data: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bad(Ask):
+    """Whatever cannot be obeyed, and what to answer. After a `fatal` one the wire wants to close."""
+
+    status: Status
+    fatal: bool = False

@@ -1,0 +1,89 @@
+"""Which command may follow which: the transition table of the server side (RFC 5321 §4.1.4, RFC 3207, RFC 4954)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from twistmail.wire.smtp.commands import (
+    Auth,
+    AuthResponse,
+    Bad,
+    ContentEnd,
+    Data,
+    Expn,
+    Hello,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+    Vrfy,
+)
+
+
+class State(Enum):
+    """Where a connection is. GREETED also stands for the time after STARTTLS, when everything is forgotten."""
+
+    GREETED = "greeted"
+    HELLO = "said hello"
+    AUTHENTICATING = "authenticating"
+    MAIL = "has a sender"
+    RCPT = "has a recipient"
+    CONTENT = "sending content"
+
+
+#: (state, command) -> state after a positive reply. A missing pair is 503.
+#: After a negative reply the state stays what it was, unless AFTER_REFUSAL says otherwise.
+#: Commands legal in every state that reads commands, and changing none, are in ALWAYS.
+TRANSITIONS: dict[tuple[State, type], State] = {
+    (State.GREETED, Hello): State.HELLO,
+    (State.HELLO, Hello): State.HELLO,
+    (State.MAIL, Hello): State.HELLO,  # a second EHLO abandons any transaction
+    (State.RCPT, Hello): State.HELLO,
+
+    (State.HELLO, Mail): State.MAIL,
+    (State.MAIL, Rcpt): State.RCPT,  # a refused RCPT leaves us in MAIL: DATA is still 503
+    (State.RCPT, Rcpt): State.RCPT,
+    (State.RCPT, Data): State.CONTENT,
+    (State.CONTENT, ContentEnd): State.HELLO,
+
+    (State.GREETED, Rset): State.GREETED,
+    (State.HELLO, Rset): State.HELLO,
+    (State.MAIL, Rset): State.HELLO,
+    (State.RCPT, Rset): State.HELLO,
+
+    (State.HELLO, Auth): State.HELLO,  # RFC 4954 §4: not during a mail transaction
+    (State.AUTHENTICATING, AuthResponse): State.HELLO,
+    (State.HELLO, StartTls): State.GREETED,
+}
+
+#: Where a negative reply moves on as well: the content is gone, the exchange is over.
+AFTER_REFUSAL: dict[tuple[State, type], State] = {
+    (State.CONTENT, ContentEnd): State.HELLO,
+    (State.AUTHENTICATING, AuthResponse): State.HELLO,
+    (State.AUTHENTICATING, Bad): State.HELLO,  # an answer that is not base64 ends the exchange
+}
+
+#: Where a 334 leads: the exchange goes on (RFC 4954 §4).
+AFTER_CHALLENGE: dict[tuple[State, type], State] = {
+    (State.HELLO, Auth): State.AUTHENTICATING,
+    (State.AUTHENTICATING, AuthResponse): State.AUTHENTICATING,
+}
+
+ALWAYS = frozenset({Noop, Help, Vrfy, Expn, Quit, Bad})
+
+#: What a 503 says was expected, by state; (state, command) where a better sentence is known.
+EXPECTED: dict[State, str] = {
+    State.GREETED: "Say EHLO first",
+    State.HELLO: "MAIL has to come first",
+    State.MAIL: "A transaction has begun: RCPT is expected, RSET ends it",
+    State.RCPT: "A transaction has begun: RCPT or DATA is expected, RSET ends it",
+    State.AUTHENTICATING: "The answer to the challenge is expected",
+    State.CONTENT: "Content is expected",
+}
+EXPECTED_OF: dict[tuple[State, type], str] = {
+    (State.MAIL, Data): "DATA needs at least one accepted recipient",
+    (State.HELLO, Data): "DATA needs a sender and at least one accepted recipient",
+}
