@@ -1,8 +1,8 @@
 """Who is it really for: follows aliases to the end.
 
-Order for one local address: an alias of that name (with the +suffix, then
-without), then an account (likewise), then the domain's catch-all, then, for
-postmaster, the house's own box. An alias hides an account of the same name; an
+Order for one local address: an alias of that name, then an account; the same
+two without the +suffix; then the domain's catch-all; then, for postmaster, the
+house's own box. An alias hides an account of the same name; an
 alias that names itself means the account behind it (aliases(5)). Addresses in
 other people's domains are remote targets.
 
@@ -132,11 +132,9 @@ class Expansion:
             return []
         here = Address(address.local.lower(), address.domain or self.default_domain)
         for name in self._spellings(here):
-            if name in path:
-                continue  # an alias that names itself means the account
-            if found := await self.aliases.lookup(name):
+            # an alias that names itself means the account
+            if name not in path and (found := await self.aliases.lookup(name)):
                 return [(_in_domain(target, name.domain), (*path, name)) for target in found]
-        for name in self._spellings(here):
             if account := await self.accounts.find(name):
                 _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
                 return []

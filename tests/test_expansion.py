@@ -1,0 +1,140 @@
+"""Who is it really for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.helpers import result_of
+from twistmail.expansion import LOOP, TOO_MANY, UNKNOWN, Expansion
+from twistmail.interfaces import Unavailable
+from twistmail.mail.address import parse
+from twistmail.mail.envelope import Kind
+from twistmail.memory.people import MemoryAliases, MemoryPeople
+
+PEOPLE = {name: "x" for name in ("fred@dom1.test", "tom@dom1.test", "dick@dom1.test", "fred@dom2.test", "a+b@dom1.test")}
+ALIASES = {
+    "flintstone@dom1.test": ["fred"],
+    "authors@dom1.test": ["tom", "dick", "harry@far.test"],
+    "everybody@dom1.test": ["authors", "tom", "fred"],
+    "a@dom1.test": ["b"],
+    "b@dom1.test": ["a"],
+    "tom@dom1.test": ["tom", "watcher@far.test"],
+    "half@dom1.test": ["half-way", "fred"],
+    "half-way@dom1.test": ["half"],
+    "gone@dom1.test": ["nobody-at-all"],
+    "sales+urgent@dom1.test": ["dick"],
+    "sales@dom1.test": ["fred"],
+    "other@dom1.test": ["fred@dom2.test"],
+    **{f"deep{n}@dom1.test": [f"deep{n + 1}"] for n in range(20)},
+}
+
+
+def expansion(**changes: Any) -> Expansion:
+    arguments: dict[str, Any] = {
+        "aliases": MemoryAliases(ALIASES),
+        "accounts": MemoryPeople(PEOPLE),
+        "local_domains": frozenset({"dom1.test", "dom2.test"}),
+        "default_domain": "dom1.test",
+        "clock": lambda: 0.0,
+    } | changes
+    return Expansion(**arguments)
+
+
+def led_to(address: str, **changes: Any) -> list[str]:
+    """Where *address* leads, for reading: the account of a mailbox, or the address elsewhere."""
+    targets = result_of(expansion(**changes).follow(parse(address)))
+    return [target.account or f"-> {target.address}" for target in targets]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        pytest.param("fred@dom1.test", ["fred@dom1.test"], id="an-account"),
+        pytest.param("FRED@dom1.test", ["fred@dom1.test"], id="case-is-folded"),
+        pytest.param("fred@dom2.test", ["fred@dom2.test"], id="the-same-name-elsewhere-is-somebody-else"),
+        pytest.param("Flintstone@dom1.test", ["fred@dom1.test"], id="alias-to-user"),
+        pytest.param("tom@dom1.test", ["tom@dom1.test", "-> watcher@far.test"], id="an-alias-that-names-itself-means-the-account"),
+        pytest.param(
+            "authors@dom1.test",
+            ["tom@dom1.test", "-> watcher@far.test", "dick@dom1.test", "-> harry@far.test"],
+            id="list-in-written-order",
+        ),
+        pytest.param(
+            "everybody@dom1.test",
+            ["tom@dom1.test", "-> watcher@far.test", "dick@dom1.test", "-> harry@far.test", "fred@dom1.test"],
+            id="nested-lists-bring-one-copy-each",
+        ),
+        pytest.param("half@dom1.test", ["fred@dom1.test"], id="a-circle-with-a-way-out-is-left-by-it"),
+        pytest.param("fred+list@dom1.test", ["fred@dom1.test"], id="suffix-of-an-account"),
+        pytest.param("a+b@dom1.test", ["a+b@dom1.test"], id="an-account-with-a-plus-goes-before-its-stem"),
+        pytest.param("sales+urgent@dom1.test", ["dick@dom1.test"], id="alias-with-suffix"),
+        pytest.param("sales+other@dom1.test", ["fred@dom1.test"], id="alias-without-suffix"),
+        pytest.param("other@dom1.test", ["fred@dom2.test"], id="alias-into-another-domain-of-ours"),
+        pytest.param("somebody@far.test", ["-> somebody@far.test"], id="not-ours"),
+        pytest.param("postmaster@dom2.test", ["postmaster@dom1.test"], id="postmaster-of-any-domain-has-a-box"),
+        pytest.param("postmaster", ["postmaster@dom1.test"], id="postmaster-without-a-domain"),
+    ],
+)
+def test_an_address_leads_to(address: str, expected: list[str]) -> None:
+    assert led_to(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        pytest.param("nobody@dom1.test", UNKNOWN, id="unknown"),
+        pytest.param("gone@dom1.test", UNKNOWN, id="alias-to-nobody"),
+        pytest.param("a@dom1.test", LOOP, id="circle"),
+        pytest.param("deep0@dom1.test", TOO_MANY, id="too-deep"),
+        pytest.param("fred@dom1.test", None, id="fine"),
+    ],
+)
+def test_what_is_said_of_an_address_that_leads_nowhere(address: str, fault: Any) -> None:
+    assert result_of(expansion().judge(parse(address))) == fault
+
+
+def test_a_catch_all_gets_what_nobody_else_does() -> None:
+    catchalls = {"dom1.test": parse("fred@dom1.test")}
+    assert led_to("whoever@dom1.test", catchalls=catchalls) == ["fred@dom1.test"]
+    assert led_to("dick@dom1.test", catchalls=catchalls) == ["dick@dom1.test"]
+    assert led_to("whoever@dom2.test", catchalls=catchalls) == []
+    assert led_to("whoever@dom1.test", catchalls={"dom1.test": parse("missing@dom1.test")}) == []
+
+
+def test_postmaster_goes_where_the_configuration_says() -> None:
+    assert led_to("postmaster@dom1.test", postmaster=parse("fred@dom1.test")) == ["fred@dom1.test"]
+    assert led_to("postmaster@dom1.test", postmaster=parse("root@far.test")) == ["-> root@far.test"]
+
+
+def test_a_list_beyond_the_limit_is_cut_off_not_endless() -> None:
+    big = MemoryAliases({f"x{n}@dom1.test": [f"x{n + 1}", f"x{n + 1}", "fred"] for n in range(9)})
+    calls = expansion(aliases=big, limit=50)
+    assert [target.account for target in result_of(calls.follow(parse("x0@dom1.test")))] == ["fred@dom1.test"]
+
+
+def test_a_table_that_is_away_is_trouble_not_an_unknown_user() -> None:
+    people = MemoryPeople(PEOPLE)
+    people.available = False
+    with pytest.raises(Unavailable):
+        result_of(expansion(accounts=people).follow(parse("fred@dom1.test")))
+
+
+def test_answers_are_remembered_for_a_second_and_forgotten_on_request() -> None:
+    now = [0.0]
+    people = MemoryPeople(PEOPLE)
+    asked = expansion(accounts=people, clock=lambda: now[0])
+    assert result_of(asked.judge(parse("new@dom1.test"))) == UNKNOWN
+    people.accounts["new@dom1.test"] = people.accounts["fred@dom1.test"]
+    assert result_of(asked.judge(parse("new@dom1.test"))) == UNKNOWN
+    now[0] = 1.1
+    assert result_of(asked.judge(parse("new@dom1.test"))) is None
+    del people.accounts["new@dom1.test"]
+    asked.forget()
+    assert result_of(asked.judge(parse("new@dom1.test"))) == UNKNOWN
+
+
+def test_targets_remember_the_address_that_led_to_them() -> None:
+    target = result_of(expansion().follow(parse("flintstone@dom1.test")))[0]
+    assert (target.kind, str(target.address), str(target.original)) == (Kind.MAILBOX, "fred@dom1.test", "flintstone@dom1.test")
