@@ -1,0 +1,39 @@
+"""Dates that other people wrote into Date fields: only the day counts here, and nearly any spelling of it.
+
+SEARCH SENTON and its relatives compare the day as it is written, "disregarding
+time and timezone" (RFC 3501 §6.4.4). Writing dates is in `trace`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+_MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_DAY_FIRST = re.compile(rb"(?<!\d)(\d{1,2})[ \t-]{1,8}([A-Za-z]{3})[a-z]{0,6}\.?[ \t,-]{1,8}(\d{2,4})(?!\d)")
+_ASCTIME = re.compile(rb"([A-Za-z]{3})[a-z]{0,6}\.?[ \t]{1,8}(\d{1,2}),?(?:[ \t]{1,8}\d{1,2}:\d\d(?::\d\d)?)?(?:[ \t]{1,8}[A-Z]{3,4})?[ \t]{1,8}(\d{4})(?!\d)")
+_NUMBERS = re.compile(rb"(?<!\d)(\d{4})-(\d\d)-(\d\d)(?!\d)")
+#: A Date field that says something says it within this many octets.
+MOST_OCTETS = 200
+
+
+def sent_date(value: bytes) -> date | None:
+    """The day of a Date field's *value* (RFC 5322 §3.3 and §4.3, asctime, ISO 8601), or None where none can be found. Never raises."""
+    text = value[:MOST_OCTETS].replace(b"\r\n", b"")
+    for pattern, order in ((_DAY_FIRST, (1, 2, 3)), (_ASCTIME, (2, 1, 3)), (_NUMBERS, (3, 2, 1))):
+        for match in pattern.finditer(text):
+            day, month, year = (match[group] for group in order)
+            number = _MONTHS.get(month.lower()) or (int(month) if month.isdigit() else 0)
+            try:
+                return date(_full_year(year), number, int(day))
+            except ValueError:
+                continue
+    return None
+
+
+def _full_year(digits: bytes) -> int:
+    """RFC 5322 §4.3: two digits below 50 mean 20xx, else 19xx; three digits count from 1900."""
+    year = int(digits)
+    if len(digits) == 2:
+        return year + (2000 if year < 50 else 1900)
+    return year + 1900 if len(digits) == 3 else year

@@ -1,0 +1,121 @@
+"""Header blocks as bytes: finding fields, choosing some, changing some; and the door to what is inside them.
+
+A header block is everything up to and including the empty line, with CRLF line
+ends. Values keep their folding until somebody calls `unfold`. Nothing here
+raises for what a peer wrote: a line that is no field is skipped. Everything is
+linear in the block; limits on its size are the business of those who receive it.
+
+Encoded words live in `words`, address lists in `addresses`, dates in `dates`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from twistmail.mail.addresses import ListedAddress, addresses
+from twistmail.mail.dates import sent_date
+from twistmail.mail.words import decode_words
+
+#: The line end of a field: not followed by the blank of a continuation line (RFC 5322 §2.2.3).
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
+_MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}>")
+#: RFC 5322 §2.2: printable US-ASCII without the colon.
+_NAME = re.compile(rb"[!-9;-~]+")
+
+
+class Field(NamedTuple):
+    """One field: `name` as written, raw `value` (folding kept, no final CRLF), and where it lies, final CRLF included."""
+
+    name: bytes
+    value: bytes
+    start: int
+    end: int
+
+
+def split(message: bytes) -> tuple[bytes, int]:
+    """The header block of *message* with its empty line, and the offset of the body. Without an empty line all is header."""
+    if message.startswith(b"\r\n"):
+        return b"\r\n", 2
+    end = message.find(b"\r\n\r\n")
+    if end < 0:
+        return message, len(message)
+    return message[: end + 4], end + 4
+
+
+def fields(header: bytes) -> Iterator[Field]:
+    """The fields of *header* in order; lines without a name and a colon are left out."""
+    start = 0
+    for line in _FIELD_END.split(header):
+        end = start + len(line) + 2
+        name, colon, value = line.partition(b":")
+        name = name.rstrip(b" \t")
+        if colon and _NAME.fullmatch(name):
+            yield Field(name, value, start, min(end, len(header)))
+        start = end
+
+
+def values(header: bytes, name: bytes) -> list[bytes]:
+    """The raw values of every field called *name* (any case), in order."""
+    wanted = name.lower()
+    return [field.value for field in fields(header) if field.name.lower() == wanted]
+
+
+def first(header: bytes, name: bytes) -> bytes | None:
+    """The unfolded value of the first field called *name* (any case), blanks around it removed; None where there is none."""
+    wanted = name.lower()
+    for field in fields(header):
+        if field.name.lower() == wanted:
+            return unfold(field.value)
+    return None
+
+
+def text(header: bytes, name: bytes) -> str:
+    """The first field called *name* as people read it: decoded; empty where there is none. Never raises."""
+    value = first(header, name)
+    return "" if value is None else decode_words(value)
+
+
+def unfold(value: bytes) -> bytes:
+    """*value* on one line (RFC 5322 §2.2.3: only the line ends go), without blanks around it."""
+    return value.replace(b"\r\n", b"").strip(b" \t")
+
+
+def select(header: bytes, names: Collection[bytes], exclude: bool = False) -> bytes:
+    """The fields called one of *names* (lower case) or, with *exclude*, all others; as written, then an empty line.
+
+    This is BODY[HEADER.FIELDS (...)] and BODY[HEADER.FIELDS.NOT (...)] of RFC 3501 §6.4.5. Lines that are no fields are
+    among the others.
+    """
+    chosen = [line for line in _FIELD_END.split(header) if line and (line.partition(b":")[0].rstrip(b" \t").lower() in names) is not exclude]
+    return b"\r\n".join(chosen) + b"\r\n\r\n" if chosen else b"\r\n"
+
+
+def message_ids(value: bytes) -> list[bytes]:
+    """The message ids, brackets included, in a Message-ID, In-Reply-To or References *value*; junk between them is skipped."""
+    return _MESSAGE_ID.findall(value.replace(b"\r\n", b""))
+
+
+def add(header: bytes, lines: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """*header* with fields (name, value) put behind the last one, before the empty line."""
+    block = b"".join(b"%b: %b\r\n" % line for line in lines)
+    if header.endswith(b"\r\n\r\n"):
+        return header[:-2] + block + b"\r\n"
+    if header == b"\r\n":
+        return block + header
+    return header + (b"" if not header or header.endswith(b"\r\n") else b"\r\n") + block
+
+
+def without(header: bytes, names: Collection[bytes]) -> bytes:
+    """*header* without the fields called one of *names* (lower case); everything else stays to the octet."""
+    kept, at = [], 0
+    for field in fields(header):
+        if field.name.lower() in names:
+            kept.append(header[at : field.start])
+            at = field.end
+    return b"".join(kept) + header[at:]
+
+
+__all__ = ["Field", "ListedAddress", "add", "addresses", "decode_words", "fields", "first", "message_ids", "select", "sent_date", "split",
+           "text", "unfold", "values", "without"]

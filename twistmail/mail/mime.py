@@ -1,0 +1,127 @@
+"""What can be asked about a message's MIME structure: its description, one part, one section, its text.
+
+The finding is in `parts`, the spelling for IMAP in `structure`. The store calls
+`describe` once for each message; `section` answers BODY[...]; `text_of` is what
+SEARCH looks through. All of it is linear, bounded and never raises.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from twistmail.mail import headers, words
+from twistmail.mail.parts import Part, scan
+from twistmail.mail.structure import body_structures, envelope
+
+
+class Description(NamedTuple):
+    """What the store keeps of a message: the header block, and ENVELOPE, BODY, BODYSTRUCTURE rendered for the wire."""
+
+    header: bytes
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+
+
+def describe(message: bytes) -> Description:
+    """The Description of *message* (CRLF line ends)."""
+    root = scan(message)
+    body, bodystructure = body_structures(message, root)
+    return Description(message[: root.body], envelope(root.fields), body, bodystructure)
+
+
+def part(message: bytes, numbers: tuple[int, ...]) -> Part | None:
+    """The part of *message* that has these *numbers* (RFC 3501 §6.4.5), () for the message itself; None where there is none."""
+    return find(scan(message), numbers)
+
+
+def find(root: Part, numbers: tuple[int, ...]) -> Part | None:
+    """As `part`, in a tree that is known already.
+
+    A message that is no multipart has one part, number 1, which is its body; a message/rfc822 part is numbered through:
+    its parts are those of the message inside.
+    """
+    node, is_whole = root, True
+    for number in numbers:
+        if node.is_message and not is_whole:
+            node, is_whole = node.children[0], True
+        if node.is_multipart:
+            if number > len(node.children):
+                return None
+            node, is_whole = node.children[number - 1], False
+        elif is_whole and number == 1:
+            is_whole = False
+        else:
+            return None
+    return node
+
+
+def section(message: bytes, numbers: tuple[int, ...], text: str = "", fields: Collection[bytes] = ()) -> bytes | None:
+    """The octets of BODY[...] (RFC 3501 §6.4.5), or None where the message has no such part.
+
+    *text* is "", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT" or "MIME"; *fields* are field names in any case.
+    """
+    if not numbers and not text:
+        return message
+    if not numbers:
+        header, body = headers.split(message)
+        return message[body:] if text == "TEXT" else _header(header, text, fields)
+    found = part(message, numbers)
+    if found is None:
+        return None
+    if not text:
+        return message[found.body : found.end]
+    if text == "MIME":
+        return message[found.start : found.body]
+    if not found.is_message:
+        return None
+    inner = found.children[0]
+    if text == "TEXT":
+        return message[inner.body : inner.end]
+    return _header(message[inner.start : inner.body], text, fields)
+
+
+def _header(header: bytes, text: str, fields: Collection[bytes]) -> bytes:
+    if text == "HEADER":
+        return header
+    return headers.select(header, {name.lower() for name in fields}, exclude=text == "HEADER.FIELDS.NOT")
+
+
+def content(message: bytes, found: Part) -> bytes:
+    """The octets of a part with its Content-Transfer-Encoding undone; an unknown encoding leaves them as they are."""
+    octets = message[found.body : found.end]
+    match (found.encoding or b"").lower():
+        case b"base64":
+            return words.base64(octets)
+        case b"quoted-printable":
+            return binascii.a2b_qp(octets)
+        case b"x-uuencode" | b"x-uue" | b"uuencode":
+            return _uudecoded(octets)
+    return octets
+
+
+def text_of(message: bytes) -> Iterator[str]:
+    """The texts of *message* as people read them: every text part and every header inside, decoded. The outermost header is left out."""
+    root = scan(message)
+    for found in root.walk():
+        if found.type.lower() == b"text":
+            charset = found.parameter(b"charset") or b""
+            yield words.decode(content(message, found), charset.decode("latin-1"))
+        elif found.is_message:
+            inner = found.children[0]
+            for field in headers.fields(message[inner.start : inner.body]):
+                yield words.decode_words(field.value)
+
+
+def _uudecoded(octets: bytes) -> bytes:
+    lines = []
+    for line in octets.split(b"\r\n"):
+        if line.startswith(b"begin ") or line == b"end":
+            continue
+        try:
+            lines.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            continue
+    return b"".join(lines)
