@@ -36,14 +36,17 @@ class People:
         self._renew = renew
 
     async def find(self, address: Address) -> Account | None:
+        await self.table.freshen()
         entry = self.table.entry(str(address))
         return entry.account if entry else None
 
     async def list(self) -> tuple[Account, ...]:
+        await self.table.freshen()
         entries = await self._threads.run(self.table.entries)
         return tuple(sorted((entry.account for entry in entries), key=lambda account: account.name))
 
     async def authenticate(self, login: str, password: str) -> Account | None:
+        await self.table.freshen()
         entry = entry_for(self.table, login, self._default_domain)
         try:
             right = await self._verifier.matches(entry.secret if entry else "", password)

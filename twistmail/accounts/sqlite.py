@@ -83,6 +83,9 @@ class AccountDatabase:
         except sqlite3.Error as error:
             raise Unavailable(f"{self.path}: {error}") from error
 
+    async def freshen(self) -> None:
+        """Every read sees what was committed."""
+
     def get(self, name: str) -> Account | None:
         """The account called *name* (an address in any case). ValueError where it is no address."""
         entry = self.entry(account_name(name))

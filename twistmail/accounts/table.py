@@ -34,6 +34,9 @@ class AccountTable(Protocol):
     def entries(self) -> Sequence[Entry]:
         """All. May block for as long as it takes to read them."""
 
+    async def freshen(self) -> None:
+        """See what others have changed; awaited before each question."""
+
 
 class FixedTable:
     """A table in memory, which does not change."""
@@ -53,6 +56,9 @@ class FixedTable:
     def entries(self) -> Sequence[Entry]:
         return tuple(self._by_name.values())
 
+    async def freshen(self) -> None:
+        """It never changes."""
+
 
 class Tables:
     """Several tables as one: the first that knows a name answers."""
@@ -71,6 +77,10 @@ class Tables:
 
     def entries(self) -> Sequence[Entry]:
         return _first_of_each(entry for table in self._tables for entry in table.entries())
+
+    async def freshen(self) -> None:
+        for table in self._tables:
+            await table.freshen()
 
 
 def _first_of_each(entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -1,0 +1,56 @@
+"""Accounts that stand in the configuration itself, and the settings of all sources of accounts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from twistmail.accounts import passwords
+from twistmail.accounts.table import Entry, FixedTable, account_name
+from twistmail.mail.account import Account
+from twistmail.options import SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings
+
+_SOURCE = re.compile(r"sqlite|config|passwd:.+|[a-z][a-z0-9_-]*(?::.+)?")
+
+
+def _read_sources(text: str) -> tuple[str, ...]:
+    sources = WORDS.read(text)
+    for source in sources:
+        if not _SOURCE.fullmatch(source) or source == "passwd":
+            raise ValueError(f"{source} is not a source of accounts\nwrite sqlite, config or passwd:PATH")
+    if not sources:
+        raise ValueError("there is no source of accounts\nwrite sqlite")
+    return tuple(sources)
+
+
+def _read_secret(text: str) -> str:
+    """A hash as it is; anything else is a password in clear."""
+    return passwords.check(text) if text.startswith(("{", "$argon2")) else "{PLAIN}" + text
+
+
+SOURCES = Kind("sources of accounts", _read_sources, " ".join)
+SECRET = Kind("a password or its hash", _read_secret)
+
+OPTIONS = Section(
+    "users",
+    "Where the accounts are: the first source that knows a name answers.",
+    Option("source", SOURCES, "sqlite", "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file)."),
+    Option("database", TEXT, "accounts.db", "The built-in database, below data_dir."),
+)
+
+USER = Section(
+    "user",
+    "One account of the source `config`: [user:anna@blue.example].",
+    Option("password", SECRET, "", "The password, or its hash ({ARGON2ID}... from `twistmail user hash`).", secret=True, required=True),
+    Option("name", TEXT, "", "The full name."),
+    Option("quota", SIZE, "unlimited", "How much mail may lie in the mailbox."),
+    Option("enabled", SWITCH, "yes", "Whether the account may log in."),
+    pattern=True,
+)
+
+
+def config_table(users: Mapping[str, Settings], default_domain: str) -> FixedTable:
+    """The accounts of the [user:NAME] sections: {NAME: its Settings}. ValueError where a NAME is no address."""
+    return FixedTable(
+        Entry(Account(account_name(name, default_domain), user.name, user.quota, user.enabled), user.password)
+        for name, user in users.items())
