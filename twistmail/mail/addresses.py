@@ -143,16 +143,25 @@ def _entry(tokens: list[Token]) -> list[ListedAddress]:
             route, inside = b"".join(text for _, text in inside[:colon]), inside[colon + 1 :]
     else:
         name, inside = b"", words
+        before = words[: words.index(AT)] if AT in words else words
+        if len(_dotted(before)) < len(before):  # several words are a name, not a local part
+            name, inside = _phrase(before), []
     local, domain = _spec(inside)
     return [ListedAddress(name or comment or None, route, local, domain)]
 
 
 def _spec(words: list[Token]) -> tuple[bytes, bytes]:
     """local part and domain of an addr-spec; what is missing is empty."""
-    sign = next((at for at, token in enumerate(words) if token == AT), None)
-    if sign is None:
-        return _phrase(words), b""
-    return b"".join(text for _, text in words[:sign]), b"".join(text for _, text in words[sign + 1 :])
+    sign = words.index(AT) if AT in words else len(words)
+    return b"".join(text for _, text in words[:sign]), b"".join(text for _, text in _dotted(words[sign + 1 :]))
+
+
+def _dotted(words: list[Token]) -> list[Token]:
+    """The words up to the first blank that is not beside a dot (RFC 5322 §4.4, obs-domain)."""
+    end = 1
+    while end < len(words) and (words[end][1].startswith(b".") or words[end - 1][1].endswith(b".")) and words[end] != AT:
+        end += 1
+    return words[:end]
 
 
 def _phrase(words: list[Token]) -> bytes:

@@ -88,7 +88,8 @@ def select(header: bytes, names: Collection[bytes], exclude: bool = False) -> by
     This is BODY[HEADER.FIELDS (...)] and BODY[HEADER.FIELDS.NOT (...)] of RFC 3501 §6.4.5. Lines that are no fields are
     among the others.
     """
-    chosen = [line for line in _FIELD_END.split(header) if line and (line.partition(b":")[0].rstrip(b" \t").lower() in names) is not exclude]
+    lines = _FIELD_END.split(header)
+    chosen = [line for line in lines if line and (line.partition(b":")[0].rstrip(b" \t").lower() in names) is not exclude]
     return b"\r\n".join(chosen) + b"\r\n\r\n" if chosen else b"\r\n"
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from os.path import commonprefix
 
 from twistmail.mail.headers import unfold
 
@@ -27,7 +26,7 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _TYPE = re.compile(rb"[ \t]*+([^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]++)[ \t]*+/[ \t]*+([^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]++)[ \t]*+(?:;|\Z)")
-_WORD = re.compile(rb"[ \t]*+([^\x00-\x20\x7f();]++)[ \t]*+(?:;|\Z)")
+_WORD = re.compile(rb"[ \t]*+([^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]++)[ \t]*+(?:;|\Z)")
 _PARAMETER = re.compile(rb'[ \t;]*+([^\x00-\x20\x7f();="]++)[ \t]*+=[ \t]*+(?:"((?:[^"\\]|\\.)*+)"?|([^ \t;]*+))[^;]*+', re.DOTALL)
 _COMMENT_OR_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[()]|\\.', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
@@ -128,8 +127,6 @@ class _Scanner:
 
     def scan(self) -> Part:
         root, at = self._part(0, None)
-        if not self.open:
-            return root
         while self.open and self.parts < MOST_PARTS:
             at, level, closes = self._delimiter(at)
             if level < 0:
@@ -144,12 +141,14 @@ class _Scanner:
         return root
 
     def _part(self, start: int, parent: Part | None) -> tuple[Part, int]:
-        """The part at *start*, and the messages inside it where it is one; and where to look for the next delimiter."""
+        """The part at *start*, with the messages inside it where it is one; and where to look for the next delimiter."""
         start = min(start, self.size)
+        outermost: Part | None = None
         while True:
             body = self._header_end(start)
             part = self._made(start, body, parent)
             self.parts += 1
+            outermost = outermost or part
             if parent is not None:
                 parent.children.append(part)
             if part.depth >= MOST_DEPTH or self.parts >= MOST_PARTS:
@@ -163,7 +162,7 @@ class _Scanner:
             if kind != b"message" or part.subtype.lower() != b"rfc822":
                 break
             start, parent = body, part
-        return part, max(body - 2, 0)
+        return outermost, max(body - 2, 0)
 
     def _made(self, start: int, body: int, parent: Part | None) -> Part:
         fields: dict[bytes, list[bytes]] = {}
@@ -192,7 +191,7 @@ class _Scanner:
         if self.open:
             at, level, _ = self._delimiter(max(start - 2, 0), end)
             if level >= 0:
-                return max(start, at + 2)
+                return max(start, at)
         return end
 
     def _delimiter(self, at: int, before: int | None = None) -> tuple[int, int, bool]:
@@ -233,7 +232,7 @@ class _Scanner:
         self.boundaries = tuple(boundary for _, boundary in self.open)
         self.longest = max(map(len, self.boundaries), default=0)
         # as much as all open boundaries share: with one of them open, the search runs at the speed of memory
-        self.needle = b"\r\n--" + bytes(commonprefix(self.boundaries) or b"")
+        self.needle = b"\r\n--" + _common_beginning(self.boundaries)
 
     def _end_parts(self, level: int, at: int) -> None:
         """A delimiter of *level* at *at*: whatever is open below ends there."""
@@ -242,6 +241,13 @@ class _Scanner:
             part = part.children[-1]
             part.end = max(part.body, min(part.end, at))
         self._close(level + 1)
+
+
+def _common_beginning(words: tuple[bytes, ...]) -> bytes:
+    if not words:
+        return b""
+    low, high = min(words), max(words)
+    return next((low[:at] for at in range(len(low)) if not high.startswith(low[: at + 1])), low)
 
 
 # ----- structured fields
