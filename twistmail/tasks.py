@@ -48,6 +48,11 @@ async def awaiting(deferred: Deferred[T]) -> T:
     return await deferred
 
 
+async def awaiting_any(result: Any) -> Any:
+    """A coroutine around *result*, whether or not it is a Deferred (`stopListening` may return either)."""
+    return await result if isinstance(result, Deferred) else result
+
+
 class _Run:
     __slots__ = ("coroutine", "done")
 
@@ -217,6 +222,7 @@ __all__ = [
     "TimedOut",
     "advance",
     "awaiting",
+    "awaiting_any",
     "gather",
     "shielded",
     "sleep",

@@ -1,15 +1,15 @@
 """Listeners: where connections begin. One `Listener` is one port of one service.
 
 It makes an id, a wire and a session for each connection and joins them with a
-pump; it counts the connections of its service and hands out nothing when there
-are too many. What a connection is made of comes from `Born`, which a reload
-replaces: connections in progress keep what they were born with.
+pump; it counts the connections of its service and takes no more when there are
+too many. What a connection is made of is in `Born`, which a reload replaces:
+connections in progress keep what they were born with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
@@ -28,51 +28,50 @@ log = Logger()
 class Born:
     """What connections of one listener are made of, from now on.
 
-    `begin(identifier, address, port)` makes the wire and the session. `tls` makes a context for startTLS.
+    `begin(identifier, address, port)` makes the wire and the session. `tls` makes a context for startTLS (None: no TLS
+    here); `implicit`: TLS starts before the greeting. `most`: connections of the whole service. Times in seconds.
     """
 
     service: str
     begin: Callable[[str, str, int], tuple[Wire, Session]]
+    identifiers: Iterator[str]
+    epoch: Callable[[], float]
+    facts: Facts
     tls: Callable[[], Any] | None = None
     implicit: bool = False
     handshake_timeout: float = 30.0
-    most: int = 1000  # connections of the whole service
+    most: int | None = None
 
 
 @dataclass(slots=True)
 class Pool:
     """The connections of one service, whatever port they came in by."""
 
-    pumps: set[Pump]
+    pumps: set[Pump] = field(default_factory=set)
 
 
 class Listener(Factory):
-    """A Twisted protocol factory. `born` is assigned anew by a reload."""
+    """A Twisted protocol factory. Takes nobody before `adopt` was called."""
 
     noisy = False
 
-    def __init__(
-        self,
-        born: Born,
-        pool: Pool,
-        clock: Any,
-        epoch: Callable[[], float],
-        identifiers: Iterator[str],
-        facts: Facts,
-    ) -> None:
-        self.born = born
+    def __init__(self, pool: Pool, clock: Any) -> None:
         self.pool = pool
         self._clock = clock
-        self._epoch = epoch
-        self._identifiers = identifiers
-        self._facts = facts
+        self._born: Born | None = None
 
-    def buildProtocol(self, addr: IAddress) -> Pump | None:
-        born = self.born
-        if len(self.pool.pumps) >= born.most:
+    def adopt(self, born: Born) -> None:
+        """Make connections of *born* from now on."""
+        self._born = born
+
+    def buildProtocol(self, addr: IAddress | None) -> Pump | None:
+        born = self._born
+        if born is None:
+            return None
+        if born.most is not None and len(self.pool.pumps) >= born.most:
             log.warn("{service}: {most} connections, no more are taken", service=born.service, most=born.most)
             return None
-        identifier = next(self._identifiers)
+        identifier = next(born.identifiers)
         host, port = getattr(addr, "host", "unix"), getattr(addr, "port", 0)
         wire, session = born.begin(identifier, host, port)
         pump = Pump(
@@ -80,14 +79,14 @@ class Listener(Factory):
             wire,
             session,
             self._clock,
-            self._facts,
+            born.facts,
             tls=born.tls,
             implicit=born.implicit,
             handshake_timeout=born.handshake_timeout,
-            epoch=self._epoch,
+            epoch=born.epoch,
             on_closed=self.pool.pumps.discard,
         )
         self.pool.pumps.add(pump)
-        if self._facts.listened:
-            self._facts.tell(Fact(self._epoch(), identifier, Connected(born.service, host, port)))
+        if born.facts.listened:
+            born.facts.tell(Fact(born.epoch(), identifier, Connected(born.service, host, port)))
         return pump

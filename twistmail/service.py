@@ -1,0 +1,311 @@
+"""The application: what twistd starts, reloads and stops.
+
+`makeService` (called by the plugin) reads the configuration and builds nothing;
+ports are opened in `privilegedStartService`, so that twistd can drop root in
+between; everything that touches the disk is built in `startService`. SIGHUP
+reads the configuration again: mistakes are logged and nothing changes, else new
+parts are assembled and handed to the listeners and the queue.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from twistmail import assembly, sections, tasks
+from twistmail.assembly import Parts
+from twistmail.config.load import Loaded, find_file, load
+from twistmail.config.problem import Problem
+from twistmail.config.settled import Config
+from twistmail.control import ControlFactory
+from twistmail.endpoints import Listen, Transport
+from twistmail.foundation import Foundation, lay
+from twistmail.operator import Operator
+from twistmail.plugins import Discovery, discover
+from twistmail.servers.listeners import Listener, Pool
+from twistmail.servers.transport import listen as listen_tcp
+from twistmail.service_options import Options
+
+log = Logger()
+
+CONFIG_ERROR = 78  # sysexits EX_CONFIG
+NO_PERMISSION = 77  # EX_NOPERM
+JOURNAL_EVERY = 1.0  # seconds
+LOOK_EVERY = 1.0  # seconds between looks at what others did to open mailboxes
+GRACE = 10.0  # seconds that a stop waits for what is under way
+
+Key = tuple[str, Listen]
+
+
+class MailService(Service):
+    """The running server. `load` reads the configuration again; `ready` hears which ports listen, once everything does."""
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        discovery: Discovery,
+        load: Callable[[], Loaded],
+        *,
+        only: Sequence[str] = (),
+        ready: Callable[[dict[str, list[int]]], None] = lambda ports: None,
+        prepare: Callable[[Foundation], None] = lambda foundation: None,
+        connector: Any = None,
+    ) -> None:
+        self.config = config
+        self.reactor = reactor
+        self.discovery = discovery
+        self.foundation: Foundation | None = None
+        self.parts: Parts | None = None
+        self.listeners: dict[Key, Listener] = {}
+        self._load = load
+        self._only = frozenset(only)
+        self._ready = ready
+        self._prepare = prepare
+        self._connector = connector
+        self._ports: dict[Key, IListeningPort] = {}
+        self._pools: dict[str, Pool] = {}
+        self._control: IListeningPort | None = None
+        self._ticking: list[Any] = []
+        self._old_signal: Any = None
+
+    # ----- start
+
+    def privilegedStartService(self) -> None:
+        """Open the ports; nothing is accepted before the reactor runs. Exits where one cannot be opened."""
+        super().privilegedStartService()
+        for key in self._wanted(self.config):
+            try:
+                self._open(key)
+            except CannotListenError as error:
+                sys.exit(f"error: [{key[0]}] listen = {key[1]}: {error.socketError}\n    {_hint(error)}")
+
+    def startService(self) -> None:
+        """Build everything, then start the queue; the listeners accept from the first turn of the reactor."""
+        super().startService()
+        if not self._ports:  # started without the privileged step: inside a test, or under another parent
+            self.privilegedStartService()
+        self.foundation = lay(self.config, self.reactor, self.discovery, self._connector)
+        self._prepare(self.foundation)
+        self._adopt(assembly.build(self.config, self.foundation))
+        self._open_control()
+        self._tick(JOURNAL_EVERY, self._write_journal)
+        self._tick(LOOK_EVERY, self.foundation.look_around)
+        self._old_signal = signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
+        log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
+        tasks.start(self._start_queue(), "starting the queue")
+
+    async def _start_queue(self) -> None:
+        await self.foundation.runner.start()
+        self._ready(self.ports())
+
+    def ports(self) -> dict[str, list[int]]:
+        """The TCP ports of each service, in the order of its `listen` setting."""
+        found: dict[str, list[int]] = {}
+        for (service, _), port in self._ports.items():
+            found.setdefault(service, []).append(getattr(port.getHost(), "port", 0))
+        return found
+
+    def _said(self) -> list[tuple[str, str]]:
+        said = []
+        for (service, listen), port in self._ports.items():
+            host = port.getHost()
+            where = f"{host.host}:{host.port}" if hasattr(host, "port") else str(listen)
+            said.append((service, where + (" (TLS)" if listen.implicit_tls else "")))
+        return said
+
+    def _wanted(self, config: Config) -> list[Key]:
+        return [
+            (service, listen)
+            for service in assembly.SERVICES
+            if not self._only or service in self._only
+            for listen in config[service].listen
+        ]
+
+    def _open(self, key: Key) -> None:
+        service, listen = key
+        pool = self._pools.setdefault(service, Pool(set()))
+        listener = Listener(pool, self.reactor)
+        self._ports[key] = open_port(self.reactor, listen, listener, self.config.data_dir)
+        self.listeners[key] = listener
+
+    def _adopt(self, parts: Parts) -> None:
+        """From now on connections are born of *parts*, and the queue works with them."""
+        self.parts = parts
+        for (service, listen), listener in self.listeners.items():
+            listener.adopt(parts.born(service, listen))
+        parts.hand_over()
+
+    def _open_control(self) -> None:
+        path = self.config.file(self.config["server"].control)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)
+        old = os.umask(0o177)
+        try:
+            self._control = self.reactor.listenUNIX(str(path), ControlFactory(Operator(self).verbs()), mode=0o600, wantPID=False)
+        finally:
+            os.umask(old)
+
+    # ----- at work
+
+    def _tick(self, seconds: float, work: Callable[[], Any]) -> None:
+        """Call *work* (plain, or a coroutine function) every *seconds*, never two of it at a time."""
+        from twisted.internet.task import LoopingCall
+
+        async def once() -> None:
+            await work()
+
+        call = LoopingCall(lambda: tasks.start(once(), work.__name__))
+        call.clock = self.reactor
+        call.start(seconds, now=False)
+        self._ticking.append(call)
+
+    async def _write_journal(self) -> None:
+        journal = self.foundation.journal
+        if journal.has_news:
+            try:
+                await self.foundation.threads.run(journal.write)
+            except OSError as error:
+                log.warn("the journal cannot be written: {error}", error=error)
+
+    def reload(self) -> tuple[Problem, ...]:
+        """Read the configuration again; on mistakes keep the old one. The problems found."""
+        loaded = self._load()
+        for problem in loaded.problems:
+            log.error("reload: {problem}", problem=str(problem))
+        if loaded.config is None:
+            log.error("reload: nothing is changed")
+            return loaded.problems
+        problems = self._change_to(loaded.config)
+        for problem in problems:
+            log.error("reload: {problem}", problem=str(problem))
+        return (*loaded.problems, *problems)
+
+    def _change_to(self, config: Config) -> tuple[Problem, ...]:
+        """Open new ports, swap, close old ones; where a port cannot be opened nothing changes."""
+        wanted, opened = self._wanted(config), []
+        for key in wanted:
+            if key in self._ports:
+                continue
+            try:
+                self._open(key)
+                opened.append(key)
+            except CannotListenError as error:
+                for done in opened:
+                    self._close(done)
+                return (config.problem(key[0], "listen", f"{key[1]}: {error.socketError}", _hint(error)),)
+        for difference in self.config.differences(config):
+            log.info("reload: {difference}", difference=_told(difference))
+        self.config = config
+        self._adopt(assembly.build(config, self.foundation))
+        for key in [key for key in self._ports if key not in wanted]:
+            self._close(key)
+        return ()
+
+    def _close(self, key: Key) -> None:
+        self.listeners.pop(key, None)
+        tasks.start(tasks.awaiting_any(self._ports.pop(key).stopListening()), "closing a port")
+
+    # ----- stop
+
+    async def stop(self) -> None:
+        """Take nothing new, finish what is under way, write everything down."""
+        for call in self._ticking:
+            call.stop()
+        for key in list(self._ports):
+            self._close(key)
+        if self._control is not None:
+            self._control.stopListening()
+        for pool in self._pools.values():
+            for pump in tuple(pool.pumps):
+                pump.shut_down()
+        if self.foundation is not None:
+            await self.foundation.runner.stop(GRACE)
+            await self._connections_end()
+            await self._write_journal()
+            self.foundation.close()
+
+    async def _connections_end(self) -> None:
+        """Wait until the connections have said goodbye, but not for long."""
+        waited = 0.0
+        while waited < GRACE and any(pool.pumps for pool in self._pools.values()):
+            await tasks.sleep(self.reactor, 0.05)
+            waited += 0.05
+
+    def stopService(self) -> Any:
+        super().stopService()
+        if self._old_signal is not None:
+            signal.signal(signal.SIGHUP, self._old_signal)
+        return tasks.start(self.stop(), "stopping")
+
+
+def open_port(reactor: Any, listen: Listen, listener: Listener, data_dir: Path) -> IListeningPort:
+    """A listening port for *listen*. CannotListenError where it cannot be."""
+    match listen.kind:
+        case Transport.UNIX:
+            return reactor.listenUNIX(str(data_dir / listen.path), listener, backlog=listen.backlog, mode=listen.mode)
+        case Transport.SYSTEMD:
+            from twistmail.systemd import adopt
+
+            return adopt(reactor, listen, listener)
+    return listen_tcp(reactor, listen.port, listener, listen.interface, backlog=max(listen.backlog, 1024))
+
+
+def _hint(error: CannotListenError) -> str:
+    code = getattr(error.socketError, "errno", 0)
+    if isinstance(error.socketError, PermissionError) or code == 13:
+        return "ports below 1024 need root (then start with twistd --uid --gid) or a socket that systemd opens; or choose a higher port"
+    return "another program listens there; find it with: ss -ltnp"
+
+
+def _told(difference: Any) -> str:
+    old, new = difference.texts
+    return f"[{difference.section}] {difference.key}: {old or '(nothing)'} -> {new or '(nothing)'} (seen by: {difference.reload.value})"
+
+
+# ----- what the plugin calls ---------------------------------------------------
+
+
+def makeService(options: Options) -> MailService:
+    """The service that *options* describe. Prints every problem and exits with 78 where the configuration is wrong."""
+    from twisted.internet import reactor
+
+    discovery = discover()
+    for broken in discovery.broken:
+        print(broken, file=sys.stderr)  # noqa: T201 - the log does not run yet
+    path = find_file(options["config"])
+
+    def read() -> Loaded:
+        return load((*sections.BUILT_IN, *discovery.sections()), path, options["set"], checks=sections.CROSS_CHECKS)
+
+    loaded = read()
+    for problem in loaded.problems:
+        print(problem, file=sys.stderr)  # noqa: T201
+    if loaded.config is None:
+        sys.exit(CONFIG_ERROR)
+    if options["check"]:
+        sys.exit(0)
+    refuse_root(options)
+    return MailService(loaded.config, reactor, discovery, read, only=options["only"])
+
+
+def refuse_root(options: Any) -> None:
+    """Root stays root only until the ports are open: without --uid we do not start (spec/limits.md section 4)."""
+    parent = getattr(options, "parent", None) or {}
+    if os.geteuid() == 0 and not parent.get("uid"):
+        print(  # noqa: T201
+            "error: twistmail does not run as root: a mistake in it would own the machine.\n"
+            "    Start it with: twistd --uid twistmail --gid twistmail twistmail ... (ports are opened first, then root is given up),\n"
+            "    or as an ordinary user on ports above 1023.",
+            file=sys.stderr,
+        )
+        sys.exit(NO_PERMISSION)
