@@ -32,6 +32,7 @@ TOO_LONG_A_HEADER = Status(552, "5.3.4", "The header of the message is too long"
 #: How long (seconds) a partly delivered message is remembered, so that a retry does not deliver it twice (spec D3).
 REMEMBERED = 3600.0
 MOST_REMEMBERED = 10_000
+NEVER = float("-inf")
 
 Record = Callable[[Event], Awaitable[Item]]
 Submit = Callable[[Item, Content], Awaitable[None]]
@@ -183,7 +184,7 @@ class Reception:
         return replace(
             item,
             errands=tuple(
-                replace(e, result=Result.DELIVERED) if self._delivered.get((digest, e.target.account), 0.0) > oldest else e
+                replace(e, result=Result.DELIVERED) if self._delivered.get((digest, e.target.account), NEVER) > oldest else e
                 for e in item.errands
             ),
         )
@@ -205,8 +206,8 @@ class Reception:
                 recipients=addresses,
                 size=item.size,
                 account=item.account,
-                message_id=first(transaction.header, b"message-id").decode("ascii", "replace"),
-                subject=first(transaction.header, b"subject").decode("utf-8", "replace"),
+                message_id=(first(transaction.header, b"message-id") or b"").decode("ascii", "replace"),
+                subject=(first(transaction.header, b"subject") or b"").decode("utf-8", "replace"),
             ),
         )
         for recipient in transaction.recipients:
