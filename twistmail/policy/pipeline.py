@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.facts import Facts
 from twistmail.interfaces import Edit, IPolicyStage, Point, Unavailable
-from twistmail.mail.envelope import Role, Transaction
+from twistmail.mail.envelope import Peer, Role, Transaction
 from twistmail.mail.status import BUG, UNAVAILABLE, Status
 from twistmail.options import Settings
 
@@ -56,12 +56,18 @@ class Pipeline:
 
     def __init__(self, stages: Sequence[IPolicyStage], clock: Any, timeout: float = 30.0) -> None:
         self._stages = {point: tuple(s for s in stages if s.point is point) for point in Point}
+        self._counting: tuple[Any, ...] = tuple(s for s in stages if hasattr(s, "left"))
         self._clock = clock
         self._timeout = timeout
 
     def asks(self, point: Point) -> bool:
         """Whether anybody has to be asked at *point*."""
         return bool(self._stages[point])
+
+    def left(self, peer: Peer) -> None:
+        """The connection of *peer*, about whom CONNECT was asked, is gone: told to the stages that have a `left` of their own."""
+        for stage in self._counting:
+            stage.left(peer)
 
     async def ask(self, point: Point, *about: Any) -> Opinion | None:
         """The first opinion that is a status, or None. For the points before MESSAGE."""

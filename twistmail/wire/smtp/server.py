@@ -11,12 +11,11 @@ two readers to see two different dialogues.
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
 from twistmail.mail.status import Status
+from twistmail.wire import sasl
 from twistmail.wire.buffer import Buffer, LineTooLong
 from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Wants
 from twistmail.wire.smtp.commands import (
@@ -245,12 +244,11 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _decoded(text: str | bytes) -> bytes:
-    """The octets of an AUTH response (RFC 4954 §4)."""
-    try:
-        return b64decode(text, validate=True)
-    except binascii.Error:
-        raise BadSyntax(NOT_BASE64.code, NOT_BASE64.enhanced, NOT_BASE64.text) from None
+def _decoded(response: bytes) -> bytes:
+    """The octets of an AUTH response (RFC 4954 §4); `=` is the empty one."""
+    if (data := sasl.decode(response)) is None:
+        raise BadSyntax(NOT_BASE64.code, NOT_BASE64.enhanced, NOT_BASE64.text)
+    return data
 
 
 def _mail(rest: str) -> Mail:
@@ -273,7 +271,7 @@ def _auth(rest: str) -> Auth:
         raise BadSyntax(501, "5.5.4", "Write AUTH and the name of a mechanism")
     if not initial:
         return Auth(mechanism.upper())
-    return Auth(mechanism.upper(), b"" if initial == "=" else _decoded(initial))
+    return Auth(mechanism.upper(), _decoded(initial.encode("ascii")))
 
 
 def _bare(event: Callable[[], Any]) -> Callable[[str], Any]:

@@ -1,0 +1,1 @@
+"""The SMTP service: what commands mean, for MX and submission."""

@@ -1,0 +1,88 @@
+"""What an SMTP session is given, and what it says: the parts of one service, and every fixed reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from twistmail.drafts import Drafts
+from twistmail.expansion import Expansion
+from twistmail.facts import Facts
+from twistmail.mail.envelope import Role
+from twistmail.mail.status import Status
+from twistmail.mailflow import Reception
+from twistmail.options import Settings
+from twistmail.policy.pipeline import Pipeline
+from twistmail.servers.login import Login
+from twistmail.wire.dotted import BareNewline
+from twistmail.wire.smtp.content import Limits
+from twistmail.wire.smtp.server import VERBS
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpService:
+    """The parts of one SMTP service. `settings` are those of [mx] or [submission]; `login` None: AUTH is not offered.
+
+    `threads` is a `tasks.Threads`, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a
+    certificate, so STARTTLS can be offered.
+    """
+
+    hostname: str
+    role: Role
+    settings: Settings
+    policy: Pipeline
+    expansion: Expansion
+    reception: Reception
+    login: Login | None
+    facts: Facts
+    threads: Any
+    drafts: Drafts
+    clock: Any
+    epoch: Callable[[], float]
+    identifiers: Iterator[str]
+    tls_available: bool = False
+
+
+def wire_limits(settings: Settings) -> Limits:
+    """What the wire admits under *settings*."""
+    return Limits(message=settings.max_message, bare_newline=BareNewline(settings.bare_newline))
+
+
+SENDER_OK = Status(250, "2.1.0", "Sender ok")
+RECIPIENT_OK = Status(250, "2.1.5", "Recipient ok")
+GO_AHEAD = Status(354, "", "Send the message; end it with a dot on a line of its own")
+FORGOTTEN = Status(250, "2.0.0", "Forgotten")
+STILL_HERE = Status(250, "2.0.0", "Still here")
+GOODBYE = Status(221, "2.0.0", "Goodbye")
+TRY_AND_SEE = Status(252, "2.1.5", "Send some mail, I will do my best")
+NO_LISTS = Status(502, "5.5.1", "Lists are not shown to strangers")
+HELP = Status(214, "2.0.0", "Commands: " + " ".join(VERBS))
+
+START_TLS = Status(220, "2.0.0", "Go ahead with TLS")
+TLS_IS_ON = Status(503, "5.5.1", "TLS is on already")
+NO_TLS = Status(454, "4.7.0", "TLS is not available")
+TLS_FIRST = Status(530, "5.7.0", "Say STARTTLS first")
+LOGIN_FIRST = Status(530, "5.7.0", "Log in first (AUTH)")
+
+NO_AUTH = Status(502, "5.5.1", "AUTH is not offered here")
+LOGGED_IN_ALREADY = Status(503, "5.5.1", "You have logged in already")
+ENCRYPT_FIRST = Status(538, "5.7.11", "Passwords are accepted under TLS only; say STARTTLS first")
+NO_SUCH_MECHANISM = Status(504, "5.5.4", "That mechanism is not offered")
+GIVEN_UP = Status(501, "5.7.0", "Authentication abandoned")
+WELCOME = Status(235, "2.7.0", "Welcome")
+WRONG_PASSWORD = Status(535, "5.7.8", "Login or password is wrong")
+TOO_MANY_FAILURES = Status(421, "4.7.0", "Too many wrong passwords; closing")
+ACCOUNTS_UNAVAILABLE = Status(454, "4.7.0", "Passwords cannot be checked at the moment, please try again later")
+
+TOO_BIG = Status(552, "5.3.4", "The message is too big for this system")
+TOO_MANY_RECIPIENTS = Status(452, "4.5.3", "Enough recipients for one message; send to the others in the next")
+TOO_MANY_ERRORS = Status(421, "4.7.0", "Too many errors; closing")
+TOO_MUCH_JUNK = Status(421, "4.7.0", "Too many commands and no mail; closing")
+TOO_MANY_TRANSACTIONS = Status(421, "4.7.0", "Enough messages on one connection; connect again for more")
+
+LAST_WORDS = {
+    "timed out": Status(421, "4.4.2", "We have waited long enough; closing"),
+    "shutdown": Status(421, "4.3.2", "The server is going down; try again later"),
+    "bug": Status(421, "4.3.0", "Something went wrong here, please try again later"),
+}
