@@ -1,0 +1,1 @@
+"""The DNS questions that mail asks: INameLookup over dnspython, which speaks through the reactor."""

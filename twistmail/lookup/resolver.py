@@ -1,0 +1,212 @@
+"""Asks the DNS: INameLookup with dnspython, a cache, and one question at a time of each kind.
+
+Nothing is asked before somebody asks us (R58): building this reads at most
+/etc/resolv.conf. Answers are kept as long as their TTL says, "there is none" as
+long as the zone's SOA says (RFC 2308), both within bounds; trouble is not kept.
+Equal questions that are under way share one answer.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dns.asyncresolver
+import dns.exception
+import dns.flags
+import dns.name
+import dns.nameserver
+import dns.resolver
+import dns.reversename
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from twistmail import tasks
+from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
+from twistmail.lookup.backend import TwistedBackend
+from twistmail.options import DURATION, WORDS, Option, Section
+
+OPTIONS = Section(
+    "dns", "Whom to ask about names.",
+    Option("servers", WORDS, "system", "DNS servers (192.0.2.53, 192.0.2.53:5353, [2001:db8::53]:53); system: what /etc/resolv.conf says."),
+    Option("timeout", DURATION, "5s", "How long one question may take, with all its repetitions."),
+)
+SYSTEM = "system"
+RESOLV_CONF = "/etc/resolv.conf"
+#: RFC 9715 and DNS Flag Day 2020: no answer is fragmented on the way.
+PAYLOAD = 1232
+#: Seconds; an answer is kept at least and at most so long, "there is none" at most so long.
+SHORTEST, LONGEST, LONGEST_NEGATIVE = 1.0, 86400.0, 900.0
+MOST_KEPT = 10_000
+MOST_AT_A_TIME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer: `values`, or None where the name does not exist."""
+
+    until: float
+    values: tuple[Any, ...] | None
+
+
+@implementer(INameLookup)
+class DnsLookup:
+    """`servers`: addresses as in OPTIONS, or ("system",). `timeout`: seconds. `reactor` also gives the time."""
+
+    def __init__(self, reactor: Any, servers: Sequence[str] = (SYSTEM,), timeout: float = 5.0) -> None:
+        self._reactor = reactor
+        self._timeout = timeout
+        self._backend = TwistedBackend(reactor)
+        self._resolver = dns.asyncresolver.Resolver(configure=False)
+        self._resolver.nameservers = _system_servers() if tuple(servers) == (SYSTEM,) else [_server(text) for text in servers]
+        self._resolver.lifetime = timeout
+        self._resolver.timeout = max(timeout / 3, 1.0)
+        self._resolver.use_edns(0, dns.flags.DO, PAYLOAD)
+        self._limit = tasks.Limit(MOST_AT_A_TIME)
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._asking: dict[tuple[str, str], list[Deferred[_Kept]]] = {}
+
+    # ----- INameLookup
+
+    async def mx(self, domain: str) -> tuple[tuple[int, str], ...]:
+        if _address(domain) or _is_localhost(domain):
+            return ()
+        return await self._ask(domain, "MX", lambda data: (data.preference, _text(data.exchange)))
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        if address := _address(host):
+            return (address,)
+        if _is_localhost(host):  # RFC 6761 §6.3
+            return ("::1", "127.0.0.1")
+        answers = await tasks.gather(self._addresses(host, "AAAA"), self._addresses(host, "A"))
+        found = tuple(address for answer in answers if not isinstance(answer, Exception) for address in answer)
+        if not found:
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        return found
+
+    async def txt(self, name: str) -> tuple[bytes, ...]:
+        try:
+            return await self._ask(name, "TXT", lambda data: b"".join(data.strings))
+        except NoSuchDomain:
+            return ()
+
+    async def pointer(self, address: str) -> tuple[str, ...]:
+        try:
+            return await self._ask(dns.reversename.from_address(address).to_text(), "PTR", lambda data: _text(data.target))
+        except NoSuchDomain:
+            return ()
+
+    # ----- asking
+
+    async def _addresses(self, host: str, kind: str) -> tuple[str, ...] | DnsTrouble | NoSuchDomain:
+        """Trouble with one family of addresses must not hide the other."""
+        try:
+            return await self._ask(host, kind, lambda data: data.address)
+        except (DnsTrouble, NoSuchDomain) as error:
+            return error
+
+    async def _ask(self, name: str, kind: str, read: Callable[[Any], Any]) -> tuple[Any, ...]:
+        """Kept, or under way, or asked now. Raises DnsTrouble and NoSuchDomain."""
+        key = (name.lower().rstrip("."), kind)
+        kept = self._kept.get(key)
+        if kept is None or kept.until <= self._reactor.seconds():
+            kept = await (self._share(key) if key in self._asking else self._ask_now(key, read))
+        if kept.values is None:
+            raise NoSuchDomain(f"there is no {key[0]}")
+        return kept.values
+
+    async def _share(self, key: tuple[str, str]) -> _Kept:
+        answer: Deferred[_Kept] = Deferred()
+        self._asking[key].append(answer)
+        return await answer
+
+    async def _ask_now(self, key: tuple[str, str], read: Callable[[Any], Any]) -> _Kept:
+        sharers = self._asking[key] = []
+        try:
+            async with self._limit:
+                kept = await tasks.with_timeout(self._reactor, self._timeout + 1.0, self._query(key, read), "a DNS question")
+        except (tasks.TimedOut, dns.exception.DNSException, OSError, ValueError) as error:
+            del self._asking[key]
+            trouble = DnsTrouble(f"{key[1]} of {key[0]}: {error or type(error).__name__}")
+            for sharer in sharers:
+                sharer.errback(trouble)
+            raise trouble from None
+        del self._asking[key]
+        self._keep(key, kept)
+        for sharer in sharers:
+            sharer.callback(kept)
+        return kept
+
+    async def _query(self, key: tuple[str, str], read: Callable[[Any], Any]) -> _Kept:
+        """One question to the servers. CNAMEs are followed by the server, as the answer's chain."""
+        now = self._reactor.seconds()
+        try:
+            name = dns.name.from_text(key[0])
+        except dns.exception.DNSException:
+            return _Kept(now + SHORTEST, None)  # what cannot be a name is none
+        try:
+            answer = await self._resolver.resolve(name, key[1], raise_on_no_answer=False, search=False, backend=self._backend)
+        except dns.resolver.NXDOMAIN as error:
+            ttl = min((response.resolve_chaining().minimum_ttl for response in error.responses().values()), default=0)
+            return _Kept(now + _within(ttl, LONGEST_NEGATIVE), None)
+        if answer.rrset is None:
+            return _Kept(now + _within(answer.chaining_result.minimum_ttl, LONGEST_NEGATIVE), ())
+        return _Kept(now + _within(answer.chaining_result.minimum_ttl, LONGEST), tuple(read(data) for data in answer.rrset))
+
+    def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
+        """Bounded: what is stale goes first, then what has been here longest."""
+        if len(self._kept) >= MOST_KEPT:
+            now = self._reactor.seconds()
+            self._kept = {key: one for key, one in self._kept.items() if one.until > now}
+            while len(self._kept) >= MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        self._kept[key] = kept
+
+
+def _within(ttl: float, longest: float) -> float:
+    return max(SHORTEST, min(ttl, longest))
+
+
+def _text(name: dns.name.Name) -> str:
+    """Lower case, no final dot; the root (a null MX) is empty."""
+    return "" if name == dns.name.root else name.to_text(omit_final_dot=True).lower()
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text.strip("[]").removeprefix("IPv6:")))
+    except ValueError:
+        return None
+
+
+def _is_localhost(name: str) -> bool:
+    name = name.lower().rstrip(".")
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _system_servers() -> list[str]:
+    """What /etc/resolv.conf names; a server on this machine where it is missing or names none."""
+    resolver = dns.resolver.Resolver(configure=False)
+    try:
+        resolver.read_resolv_conf(RESOLV_CONF)
+    except (dns.exception.DNSException, OSError):
+        return ["127.0.0.1"]
+    return [str(server) for server in resolver.nameservers] or ["127.0.0.1"]
+
+
+def _server(text: str) -> dns.nameserver.Nameserver:
+    """`address`, `address:port` or `[address]:port`. Raises ValueError."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        port = port.lstrip(":")
+    elif text.count(":") == 1:
+        address, _, port = text.partition(":")
+    else:
+        address, port = text, ""
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"{port} is no port\nwrite a number from 1 to 65535")
+    return dns.nameserver.Do53Nameserver(str(ipaddress.ip_address(address)), int(port or 53))

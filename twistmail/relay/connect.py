@@ -1,0 +1,118 @@
+"""Getting through to a server: which host next, from which address, with or without TLS.
+
+`open_route` tries the hosts of a route until one lets us in. A `dial` is any
+callable (IP address, port) -> Deferred[SmtpConnection]; `Dialer` is the one that
+uses the network. Demos and tests give their own, and then nothing leaves the
+machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twistmail.mail.status import Status
+from twistmail.relay.client import Lost, SmtpConnection
+from twistmail.relay.exchange import Manners, Refused, Session, open_session
+from twistmail.relay.routes import Host, Route, Tls, literal
+
+log = Logger()
+
+Dial = Callable[[str, int], Deferred[SmtpConnection]]
+
+UNREACHABLE = Status(451, "4.4.1", "No connection to the other mail server could be made")
+
+
+class Dialer:
+    """Connects over the network. `source_address`: the own address to connect from; empty: what the system chooses."""
+
+    def __init__(self, reactor: Any, *, timeout: float = 30.0, source_address: str = "") -> None:
+        self._reactor = reactor
+        self._timeout = timeout
+        self._source = source_address
+
+    def __call__(self, address: str, port: int) -> Deferred[SmtpConnection]:
+        endpoint = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        source = (self._source, 0) if self._source and (":" in self._source) == (":" in address) else None
+        factory = Factory.forProtocol(lambda: SmtpConnection(self._reactor))
+        factory.noisy = False
+        connecting: Deferred[Any] = endpoint(self._reactor, address, port, timeout=self._timeout, bindAddress=source).connect(factory)
+        return connecting
+
+
+class TlsClients:
+    """Makes the client's side of TLS for one server: `Manners.tls_options`."""
+
+    def __init__(self) -> None:
+        self._context: Any = None
+
+    def __call__(self, host: str, verified: bool) -> Any:
+        if verified:
+            return optionsForClientTLS(literal(host) or host)
+        if self._context is None:
+            self._context = CertificateOptions().getContext()
+        return _Unverified(host, self._context)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unverified:
+    """Any certificate will do (RFC 7435 §3): against those who only listen, that is enough."""
+
+    def __init__(self, host: str, context: Any) -> None:
+        self._host = host
+        self._context = context
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        connection = SSL.Connection(self._context, None)
+        if literal(self._host) is None:
+            connection.set_tlsext_host_name(self._host.encode())
+        return connection
+
+
+async def open_route(route: Route, hosts: tuple[Host, ...], dial: Dial, manners: Manners) -> Session | Status:
+    """A session with the first of *hosts* that lets us in; where none does, what the last one said (always temporary)."""
+    why = UNREACHABLE
+    for host in hosts:
+        try:
+            return await _open_host(host, route, dial, manners)
+        except (Lost, Refused) as error:
+            why = replace(error.status, text=f"{host.name} [{host.address}]: {error.status.text}")
+        except (ConnectError, OSError) as error:
+            why = replace(UNREACHABLE, text=f"{UNREACHABLE.text}: {host.name} [{host.address}]:{host.port}: {_reason(error)}")
+    return why
+
+
+async def _open_host(host: Host, route: Route, dial: Dial, manners: Manners) -> Session:
+    """A session with *host*. Where TLS was opportunistic and went wrong, once more without it."""
+    try:
+        return await _attempt(host, route, dial, manners)
+    except Refused as refused:
+        if not refused.in_clear or route.login:
+            raise
+        log.info("relay: {host}: TLS failed, going on in clear", host=host.name)
+    return await _attempt(host, replace(route, tls=Tls.OFF), dial, manners)
+
+
+async def _attempt(host: Host, route: Route, dial: Dial, manners: Manners) -> Session:
+    connection = await dial(host.address, host.port)
+    try:
+        return await open_session(connection, host, route, manners)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    """What the system says, without Twisted's advice around it."""
+    return getattr(error, "strerror", None) or (error.__doc__ or "").split("\n")[0].rstrip(".") or str(error)

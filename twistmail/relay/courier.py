@@ -1,0 +1,170 @@
+"""Carries mail to other servers. Implements ICourier.
+
+Targets are grouped by route, so recipients of one domain (or all, with a smart
+host) travel together; routes are served side by side, each with so many
+connections at a time, all together with so many. A connection that has carried
+something is kept a few seconds for what comes next.
+
+What waits for its turn while a server is found to be out of reach shares that
+finding instead of waiting for the same time-out again (RFC 5321 §4.5.4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twistmail import tasks
+from twistmail.disk import status_of
+from twistmail.interfaces import ICourier
+from twistmail.mail.content import Content
+from twistmail.mail.envelope import Target
+from twistmail.mail.item import Item
+from twistmail.mail.outcome import Outcome, outcome_of
+from twistmail.mail.status import Status
+from twistmail.relay.client import Lost
+from twistmail.relay.connect import Dial, open_route
+from twistmail.relay.exchange import Manners, Session, deliver, leave
+from twistmail.relay.routes import Route, Routes
+
+log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Connections at a time: in all and for one route. `idle`: seconds for which an unused one is kept; 0: not at all."""
+
+    total: int = 100
+    per_route: int = 20
+    idle: float = 5.0
+
+
+@dataclass(slots=True)
+class _Destination:
+    """What we know of one route while it is in use."""
+
+    limit: tasks.Limit
+    idle: list[tuple[Session, Any]] = field(default_factory=list)  # with its timer
+    users: int = 0
+    failed_at: int = 0  # a ticket number: everybody with a lower one shares `failure`
+    failure: Status | None = None
+
+
+@implementer(ICourier)
+class RelayCourier:
+    """`dial`: see `connect.py`. `threads` reads contents that lie in files. `clock`: IReactorTime."""
+
+    name = "relay"
+
+    def __init__(self, routes: Routes, dial: Dial, manners: Manners, capacity: Capacity, clock: Any, threads: Any) -> None:
+        self.routes = routes
+        self._dial = dial
+        self._manners = manners
+        self._capacity = capacity
+        self._clock = clock
+        self._threads = threads
+        self._total = tasks.Limit(capacity.total)
+        self._destinations: dict[Route, _Destination] = {}
+        self._tickets = 0
+        self._stopped = False
+
+    async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
+        groups: dict[Route, list[Target]] = {}
+        for target in targets:
+            groups.setdefault(self.routes.of(target.address.domain), []).append(target)
+        carried = await tasks.gather(*(self._carry(route, item, group, content) for route, group in groups.items()))
+        outcomes = {outcome.target: outcome for group in carried for outcome in group}
+        return tuple(outcomes[target] for target in targets)
+
+    async def stop(self) -> None:
+        """Say goodbye to the idle connections; those in use are closed by whoever uses them."""
+        self._stopped = True
+        idle = [pair for destination in self._destinations.values() for pair in destination.idle]
+        for _, timer in idle:
+            timer.cancel()
+        self._destinations = {route: one for route, one in self._destinations.items() if one.users}
+        for destination in self._destinations.values():
+            destination.idle.clear()
+        await tasks.gather(*(leave(session) for session, _ in idle))
+
+    async def _carry(self, route: Route, item: Item, targets: list[Target], content: Content) -> Sequence[Outcome]:
+        """All targets of one route, within the limits."""
+        self._tickets += 1
+        ticket = self._tickets
+        destination = self._destinations.setdefault(route, _Destination(tasks.Limit(self._capacity.per_route)))
+        destination.users += 1
+        try:
+            async with destination.limit:
+                if destination.failure and ticket <= destination.failed_at:
+                    return [outcome_of(target, destination.failure) for target in targets]
+                async with self._total:
+                    return await self._deliver(route, destination, item, targets, content)
+        finally:
+            destination.users -= 1
+            self._forget_unused(route, destination)
+
+    async def _deliver(
+        self, route: Route, destination: _Destination, item: Item, targets: list[Target], content: Content
+    ) -> Sequence[Outcome]:
+        """Over a kept connection where there is one, else over a new one."""
+        while session := self._kept(destination):
+            try:
+                return await self._use(session, route, destination, item, targets, content)
+            except Lost:
+                continue  # it had been kept too long
+        opened = await self._open(route)
+        if isinstance(opened, Status):
+            if opened.is_temporary:
+                destination.failure, destination.failed_at = opened, self._tickets
+            return [outcome_of(target, opened) for target in targets]
+        return await self._use(opened, route, destination, item, targets, content)
+
+    async def _open(self, route: Route) -> Session | Status:
+        hosts = await self.routes.hosts(route)
+        return hosts if isinstance(hosts, Status) else await open_route(route, hosts, self._dial, self._manners)
+
+    async def _use(
+        self, session: Session, route: Route, destination: _Destination, item: Item, targets: list[Target], content: Content
+    ) -> Sequence[Outcome]:
+        try:
+            outcomes = await deliver(session, item, targets, content, self._threads)
+        except OSError as error:
+            session.connection.abort()  # a content that broke off must not look like one that ended
+            log.error("relay: {id}: reading the content: {error}", id=item.id, error=error)
+            return [outcome_of(target, status_of(error)) for target in targets]
+        self._keep(session, route, destination)
+        return outcomes
+
+    # ----- kept connections
+
+    def _kept(self, destination: _Destination) -> Session | None:
+        while destination.idle:
+            session, timer = destination.idle.pop()
+            if timer.active():
+                timer.cancel()
+            if session.connection.is_usable:
+                return session
+            session.connection.close()
+        return None
+
+    def _keep(self, session: Session, route: Route, destination: _Destination) -> None:
+        if not session.connection.is_usable:
+            session.connection.close()
+        elif self._stopped or not self._capacity.idle:
+            tasks.start(leave(session), f"QUIT to {session.name}")
+        else:
+            timer = self._clock.callLater(self._capacity.idle, self._let_go, session, route, destination)
+            destination.idle.append((session, timer))
+
+    def _let_go(self, session: Session, route: Route, destination: _Destination) -> None:
+        destination.idle = [pair for pair in destination.idle if pair[0] is not session]
+        self._forget_unused(route, destination)
+        tasks.start(leave(session), f"QUIT to {session.name}")
+
+    def _forget_unused(self, route: Route, destination: _Destination) -> None:
+        if not destination.users and not destination.idle and self._destinations.get(route) is destination:
+            del self._destinations[route]

@@ -1,0 +1,294 @@
+"""What is said to another mail server, straight down the page (RFC 5321 §3): hello, STARTTLS, hello, AUTH, MAIL, RCPT, DATA.
+
+`open_session` makes a connection ready for mail; `deliver` carries one item over
+it and tells, for each recipient by itself, how that went. Which server, and what
+to do when it does not answer, is the business of `connect` and `courier`.
+
+8-bit content goes as it is to a server that does not offer 8BITMIME. RFC 6152 §3
+would have us recode or return it; recoding breaks signatures, returning helps
+nobody, and sending it is what Exim and qmail have done since the nineties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from twisted.logger import Logger
+
+from twistmail.mail.content import Content, Memory
+from twistmail.mail.envelope import Target
+from twistmail.mail.item import Item
+from twistmail.mail.outcome import Outcome, outcome_of
+from twistmail.mail.status import Status
+from twistmail.relay.client import GARBLED, NO_TLS, Lost, Patience, SmtpConnection
+from twistmail.relay.routes import Host, Login, Route, Tls
+from twistmail.wire.smtp import client as say
+from twistmail.wire.smtp.client import Chunk, ContentEnd, Reply, status_of
+
+log = Logger()
+
+#: Recipients of one transaction: what every server takes (RFC 5321 §4.5.3.1.8).
+MOST_RECIPIENTS = 100
+
+TLS_REQUIRED = Status(451, "4.7.5", "The other side does not offer the encryption that is required for it here")
+LOGIN_REFUSED = Status(454, "4.7.0", "The smart host does not accept our login; its administrator, and ours, must see to it")
+LOGIN_IMPOSSIBLE = Status(454, "4.7.0", "The smart host offers no way to log in that we may use")
+NO_UTF8 = Status(553, "5.6.7", "The other side does not take addresses that are not ASCII")
+
+
+@dataclass(slots=True)
+class Session:
+    """A connection that is ready for mail. `extensions`: EHLO keywords in upper case with their parameters."""
+
+    connection: SmtpConnection
+    host: Host
+    extensions: dict[str, str]
+    patience: Patience
+    is_clean: bool = True  # False: RSET before the next MAIL
+    items: int = 0  # carried so far
+
+    @property
+    def name(self) -> str:
+        return f"{self.host.name} [{self.host.address}]"
+
+
+class Refused(Exception):
+    """The server, or our rules, do not let us in. `status` says why; `in_clear` True: without TLS it may work."""
+
+    def __init__(self, status: Status, *, in_clear: bool = False) -> None:
+        super().__init__(str(status))
+        self.status = status
+        self.in_clear = in_clear
+
+
+# ----- getting in -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How we present ourselves: `hello` is our name; `tls_options(host name, verified)` makes a TLS client for a server."""
+
+    hello: str
+    tls_options: Any
+    patience: Patience = field(default_factory=Patience)
+
+
+async def open_session(connection: SmtpConnection, host: Host, route: Route, manners: Manners) -> Session:
+    """From the greeting to the point where mail may be sent. Raises Lost and Refused."""
+    patience = manners.patience
+    if route.implicit_tls:
+        await _encrypt(connection, host, route, manners)
+    greeting = await connection.reply(patience.greeting)
+    if greeting.code != 220:
+        raise Refused(_temporarily(greeting))
+    session = Session(connection, host, await _hello(connection, manners), patience)
+    if "STARTTLS" in session.extensions and route.tls is not Tls.OFF and not connection.tls:
+        await _start_tls(session, route, manners)
+    if route.tls in (Tls.REQUIRED, Tls.VERIFIED) and not connection.tls:
+        raise Refused(TLS_REQUIRED)
+    if route.login:
+        await _log_in(session, route.login)
+    return session
+
+
+async def _hello(connection: SmtpConnection, manners: Manners) -> dict[str, str]:
+    """EHLO, or HELO for a server that has never heard of it (RFC 5321 §3.2); the extensions."""
+    connection.send(say.ehlo(manners.hello))
+    reply = await connection.reply(manners.patience.hello)
+    if reply.code == 250:
+        return _extensions(reply)
+    if reply.code >= 500:
+        connection.send(say.helo(manners.hello))
+        reply = await connection.reply(manners.patience.hello)
+    if reply.code != 250:
+        raise Refused(_temporarily(reply))
+    return {}
+
+
+def _extensions(reply: Reply) -> dict[str, str]:
+    words = (line.decode("ascii", "replace").replace("=", " ", 1).partition(" ") for line in reply.lines[1:])
+    extensions: dict[str, str] = {}
+    for keyword, _, parameters in words:  # "AUTH=PLAIN" is how some old servers spell "AUTH PLAIN"
+        known = extensions.get(keyword.upper())
+        extensions[keyword.upper()] = f"{known} {parameters}" if known else parameters
+    return extensions
+
+
+async def _start_tls(session: Session, route: Route, manners: Manners) -> None:
+    connection = session.connection
+    connection.send(say.STARTTLS)
+    reply = await connection.reply(session.patience.hello)
+    if reply.code != 220:
+        return  # not now; whether we go on in clear is the caller's rule
+    await _encrypt(connection, session.host, route, manners)
+    session.extensions = await _hello(connection, manners)
+
+
+async def _encrypt(connection: SmtpConnection, host: Host, route: Route, manners: Manners) -> None:
+    options = manners.tls_options(host.name, route.tls is Tls.VERIFIED)
+    try:
+        await connection.start_tls(options, manners.patience.tls)
+    except Lost:
+        raise Refused(NO_TLS, in_clear=route.tls is Tls.OPPORTUNISTIC and not route.implicit_tls) from None
+
+
+async def _log_in(session: Session, login: Login) -> None:
+    """AUTH PLAIN or LOGIN (RFC 4954), over TLS only: a password is never said in clear."""
+    connection, patience = session.connection, session.patience.login
+    offered = session.extensions.get("AUTH", "").upper().split()
+    if not connection.tls or not {"PLAIN", "LOGIN"} & set(offered):
+        raise Refused(LOGIN_IMPOSSIBLE)
+    user, password = login.user.encode(), login.password.encode()
+    if "PLAIN" in offered:
+        connection.send(say.auth("PLAIN", b"\0%b\0%b" % (user, password)))
+        reply = await connection.reply(patience)
+    else:
+        connection.send(say.auth("LOGIN"))
+        reply = await connection.reply(patience)
+        for answer in (user, password):
+            if reply.code != 334:
+                break
+            connection.send(say.auth_response(answer))
+            reply = await connection.reply(patience)
+    if reply.code != 235:
+        log.error("relay: {host} does not accept our login: {reply}", host=session.name, reply=str(status_of(reply)))
+        raise Refused(LOGIN_REFUSED)
+
+
+def _temporarily(reply: Reply) -> Status:
+    """A server that does not want us at all says nothing about a recipient: try elsewhere, and later."""
+    status = status_of(reply)
+    return status if status.is_temporary else replace(status, code=451, enhanced="4.3.2")
+
+
+# ----- one item ---------------------------------------------------------------
+
+
+async def deliver(session: Session, item: Item, targets: Sequence[Target], content: Content, threads: Any) -> tuple[Outcome, ...]:
+    """One Outcome per target, in order. What the server does is an outcome, a lost connection too.
+
+    Raises Lost only where a session that has carried other items is found gone before this one was begun: it had been
+    kept too long, and a new one will do.
+    """
+    outcomes: dict[Target, Outcome] = {}
+    for start in range(0, len(targets), MOST_RECIPIENTS):
+        transaction = _Transaction(session, item, tuple(targets[start : start + MOST_RECIPIENTS]), outcomes)
+        try:
+            await transaction.run(content, threads)
+        except Lost as lost:
+            if session.items and not start and not transaction.begun:
+                raise
+            transaction.settle_rest(lost.status)
+    session.items += 1
+    return tuple(outcomes[target] for target in targets)
+
+
+class _Transaction:
+    """One MAIL ... DATA (RFC 5321 §3.3). Fills `outcomes`."""
+
+    def __init__(self, session: Session, item: Item, targets: tuple[Target, ...], outcomes: dict[Target, Outcome]) -> None:
+        self.session, self.item, self.targets, self.outcomes = session, item, targets, outcomes
+        self.connection, self.patience = session.connection, session.patience
+        self.begun = False  # the server has answered MAIL
+
+    async def run(self, content: Content, threads: Any) -> None:
+        await self._reset()
+        parameters = self._parameters()
+        if parameters is None:
+            return self.settle_rest(NO_UTF8)
+        accepted = await self._envelope(say.mail(self.item.sender, parameters))
+        if not accepted:
+            return None
+        self.connection.send(say.DATA)
+        reply = await self.connection.reply(self.patience.data)
+        if reply.code != 354:
+            return self.settle_rest(_refusal(reply))
+        await self._content(content, threads)
+        reply = await self.connection.reply(self.patience.end)
+        self.session.is_clean = reply.is_positive
+        return self.settle_rest(status_of(reply) if reply.code < 300 else _refusal(reply))
+
+    async def _reset(self) -> None:
+        if not self.session.is_clean:
+            self.connection.send(say.RSET)
+            await self.connection.reply(self.patience.mail)
+        self.session.is_clean = False
+
+    def _parameters(self) -> tuple[str, ...] | None:
+        """The ESMTP parameters of MAIL that the server knows; None where it lacks one that we cannot do without."""
+        item, offered = self.item, self.session.extensions
+        parameters: list[str] = []
+        if "SIZE" in offered:
+            parameters.append(f"SIZE={item.size}")
+        if "8BITMIME" in offered and item.body != "7BIT":
+            parameters.append("BODY=8BITMIME")
+        addresses = [item.sender, *(target.address for target in self.targets)]
+        if not all(address is None or bytes(address).isascii() for address in addresses):
+            if "SMTPUTF8" not in offered:
+                return None
+            parameters.append("SMTPUTF8")
+        return tuple(parameters)
+
+    async def _envelope(self, mail: say.Command) -> bool:
+        """MAIL and every RCPT, in one go where the server offers PIPELINING (RFC 2920); whether any recipient was accepted."""
+        recipients = [say.rcpt(target.address) for target in self.targets]
+        pipelined = "PIPELINING" in self.session.extensions
+        self.connection.send(mail, *(recipients if pipelined else ()))
+        mail_reply = await self.connection.reply(self.patience.mail)
+        self.begun = mail_reply.code != 421  # which is said by servers that have waited too long for us
+        if mail_reply.code >= 300 and not pipelined:
+            self.settle_rest(_refusal(mail_reply))
+            return False
+        any_accepted = False
+        for target, recipient in zip(self.targets, recipients, strict=True):
+            if not pipelined:
+                self.connection.send(recipient)
+            reply = await self.connection.reply(self.patience.recipient)
+            if mail_reply.code >= 300:
+                reply = mail_reply  # what is said to RCPT now is only 503
+            if reply.code >= 300:
+                self._settle(target, _about_recipient(reply))
+            any_accepted = any_accepted or reply.code < 300
+        return any_accepted
+
+    async def _content(self, content: Content, threads: Any) -> None:
+        """The content, dots stuffed, never faster than the transport takes it."""
+        self.connection.send(Chunk(self.item.prefix))
+        chunks = content.chunks()
+        while chunk := next(chunks, b"") if isinstance(content, Memory) else await threads.run(next, chunks, b""):
+            await self.connection.room(self.patience.block)
+            self.connection.send(Chunk(chunk))
+        await self.connection.room(self.patience.block)
+        self.connection.send(ContentEnd())
+
+    def settle_rest(self, status: Status) -> None:
+        """Every recipient that has no answer of his own gets this one."""
+        for target in self.targets:
+            if target not in self.outcomes:
+                self._settle(target, status)
+
+    def _settle(self, target: Target, status: Status) -> None:
+        self.outcomes[target] = outcome_of(target, status, self.session.name)
+
+
+def _refusal(reply: Reply) -> Status:
+    """A reply that is not the one we need, as a status that is not positive."""
+    return GARBLED if reply.code < 400 else status_of(reply)
+
+
+def _about_recipient(reply: Reply) -> Status:
+    """RFC 5321 §4.5.3.1.10: 552 to RCPT means too many recipients for one transaction, which is temporary."""
+    status = _refusal(reply)
+    return replace(status, code=452, enhanced="4.5.3") if status.code == 552 and status.enhanced in ("5.0.0", "5.5.3") else status
+
+
+async def leave(session: Session) -> None:
+    """QUIT, with little patience for the answer."""
+    try:
+        session.connection.send(say.QUIT)
+        await session.connection.reply(session.patience.quit)
+    except Lost:
+        pass
+    session.connection.close()
