@@ -11,9 +11,10 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
-from time import gmtime
+from datetime import UTC, datetime
 from typing import ClassVar
 
+from twistmail.mail import mutf7
 from twistmail.wire.imap.commands import Bad, No
 
 OK, NO, BAD = "OK", "NO", "BAD"
@@ -139,6 +140,11 @@ def astring(value: bytes) -> bytes:
     return value if _ATOM.fullmatch(value) and value.upper() != NIL else string(value)
 
 
+def mailbox(name: str) -> bytes:
+    """A mailbox name as the client shall see it: modified UTF-7, as an astring."""
+    return astring(mutf7.encode(name).encode("ascii"))
+
+
 def flag_list(flags: Iterable[str]) -> bytes:
     """Flag and keyword names as b"(\\\\Seen Junk)"."""
     return b"(" + " ".join(flags).encode("ascii", "replace") + b")"
@@ -146,5 +152,5 @@ def flag_list(flags: Iterable[str]) -> bytes:
 
 def internaldate(seconds: float) -> bytes:
     """POSIX *seconds* as `date-time` in UTC, with its quotes: b'"17-Jul-1996 02:44:25 +0000"' (RFC 3501 §9)."""
-    year, month, day, hour, minute, second, *_ = gmtime(seconds)
-    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (day, _MONTHS[month], year, hour, minute, second)
+    when = datetime.fromtimestamp(seconds, UTC)
+    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (when.day, _MONTHS[when.month], when.year, when.hour, when.minute, when.second)

@@ -1,0 +1,337 @@
+"""The commands: who they are, when they are legal, how their arguments are read.
+
+`COMMANDS` is the one table: name -> Row. A new command is a dataclass in
+`commands`, a function here that reads its arguments from a Cursor standing
+behind the name, and a row. The wire checks that nothing is left over.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+from twistmail.wire.imap import commands as c
+from twistmail.wire.imap.fetchitems import Item
+from twistmail.wire.imap.parse_fetch import fetch_items
+from twistmail.wire.imap.parse_search import search_program
+from twistmail.wire.imap.tokens import Cursor, Misspelled
+
+MOST_ID_FIELDS = 30
+LONGEST_ID_FIELD = 30
+LONGEST_ID_VALUE = 1024
+
+
+class State(Enum):
+    """Where a connection is (RFC 3501 §3); the fourth state, logout, is the wire's `wants` being CLOSE."""
+
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+
+
+ANY = frozenset(State)
+BEFORE_LOGIN = frozenset({State.NOT_AUTHENTICATED})
+AFTER_LOGIN = frozenset({State.AUTHENTICATED, State.SELECTED})
+WITH_MAILBOX = frozenset({State.SELECTED})
+
+#: What a command that is illegal now is answered with.
+WRONG_STATE = {
+    BEFORE_LOGIN: "You have logged in already",
+    AFTER_LOGIN: "Please log in first",
+    WITH_MAILBOX: "Please select a mailbox first",
+}
+
+Parse = Callable[[Cursor, bytes], c.Command]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How a command is read and in which states it is legal."""
+
+    parse: Parse
+    states: frozenset[State]
+
+
+# ----- readers of arguments: each stands behind the command's name
+
+
+def _bare(kind: Callable[[bytes], c.Command]) -> Parse:
+    return lambda cursor, tag: kind(tag)
+
+
+def _one_mailbox(kind: Callable[[bytes, str], c.Command]) -> Parse:
+    def parse(cursor: Cursor, tag: bytes) -> c.Command:
+        cursor.space()
+        return kind(tag, cursor.mailbox())
+
+    return parse
+
+
+def _id(cursor: Cursor, tag: bytes) -> c.Id:
+    """RFC 2971 §3.1, with the limits of §3.3."""
+    cursor.space()
+    if not cursor.next_is(b"("):
+        if cursor.word("a list or NIL") != b"NIL":
+            raise Misspelled("ID takes a list or NIL")
+        return c.Id(tag, ())
+    words = cursor.several(lambda: cursor.nstring(), "fields and values", may_be_empty=True)
+    names, values = words[::2], words[1::2]
+    if len(names) != len(values) or len(names) > MOST_ID_FIELDS:
+        raise Misspelled(f"ID takes up to {MOST_ID_FIELDS} pairs of field and value")
+    return c.Id(tag, tuple(_id_pair(cursor, name, value) for name, value in zip(names, values, strict=True)))
+
+
+def _id_pair(cursor: Cursor, name: bytes | None, value: bytes | None) -> tuple[str, str | None]:
+    if name is None or len(name) > LONGEST_ID_FIELD or len(value or b"") > LONGEST_ID_VALUE:
+        raise Misspelled("An ID field has 30 octets at most and its value 1024")
+    return cursor.text(name, "an ID field"), None if value is None else cursor.text(value, "an ID value")
+
+
+def _login(cursor: Cursor, tag: bytes) -> c.Login:
+    cursor.space()
+    user = cursor.text(cursor.astring("a user name"), "the user name")
+    cursor.space()
+    return c.Login(tag, user, cursor.text(cursor.astring("a password"), "the password"))
+
+
+def _authenticate(cursor: Cursor, tag: bytes) -> c.Authenticate:
+    cursor.space()
+    mechanism = cursor.word("a mechanism").decode("ascii")
+    if cursor.at_end:
+        return c.Authenticate(tag, mechanism, None)
+    cursor.space()
+    return c.Authenticate(tag, mechanism, sasl_data(cursor.atom("an initial response")))
+
+
+def sasl_data(line: bytes) -> bytes:
+    """*line* from base64; "=" stands for nothing at all (RFC 4959 §3). Raises Misspelled."""
+    if line == b"=":
+        return b""
+    try:
+        return a2b_base64(line, strict_mode=True) if line else b""
+    except Base64Error:
+        raise Misspelled("The response is not base64") from None
+
+
+def _enable(cursor: Cursor, tag: bytes) -> c.Enable:
+    names: list[str] = []
+    while not names or not cursor.at_end:
+        cursor.space()
+        names.append(cursor.word("a capability").decode("ascii"))
+    return c.Enable(tag, tuple(dict.fromkeys(names)))
+
+
+def _select(cursor: Cursor, tag: bytes, *, read_only: bool) -> c.Select:
+    cursor.space()
+    return c.Select(tag, cursor.mailbox(), read_only)
+
+
+def _create(cursor: Cursor, tag: bytes) -> c.Create:
+    cursor.space()
+    mailbox = cursor.mailbox().removesuffix("/")  # RFC 3501 §6.3.3: a declaration of intent
+    if cursor.at_end:
+        return c.Create(tag, mailbox)
+    cursor.expect(b" (", "the end of the line or (USE ...)")
+    if cursor.word() != b"USE":
+        raise Misspelled("CREATE knows the parameter USE only (RFC 6154)")
+    cursor.space()
+    uses = cursor.several(lambda: _special_use(cursor), "special uses", may_be_empty=True)
+    cursor.expect(b")", ")")
+    return c.Create(tag, mailbox, uses)
+
+
+def _special_use(cursor: Cursor) -> str:
+    cursor.expect(b"\\", "a special use such as \\Sent")
+    return "\\" + cursor.word().decode("ascii").capitalize()
+
+
+def _rename(cursor: Cursor, tag: bytes) -> c.Rename:
+    cursor.space()
+    old = cursor.mailbox()
+    cursor.space()
+    return c.Rename(tag, old, cursor.mailbox().removesuffix("/"))
+
+
+SELECT_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
+RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
+
+
+def _list(cursor: Cursor, tag: bytes) -> c.List:
+    """LIST with the extended form of RFC 5258 §6 as far as RFC 6154 and RFC 3348 need it."""
+    cursor.space()
+    select: frozenset[str] = frozenset()
+    returned: frozenset[str] = frozenset()
+    if cursor.next_is(b"("):
+        select = _options(cursor, SELECT_OPTIONS)
+        cursor.space()
+    reference = cursor.mailbox()
+    cursor.space()
+    patterns = cursor.several(cursor.pattern, "patterns") if cursor.next_is(b"(") else (cursor.pattern(),)
+    if not cursor.at_end:
+        cursor.space()
+        if cursor.word() != b"RETURN":
+            raise cursor.lacking("RETURN")
+        cursor.space()
+        returned = _options(cursor, RETURN_OPTIONS)
+    if select == {"RECURSIVEMATCH"}:
+        raise Misspelled("RECURSIVEMATCH needs another selection option (RFC 5258 section 3)")
+    return c.List(tag, reference, patterns, select, returned)
+
+
+def _options(cursor: Cursor, known: frozenset[str]) -> frozenset[str]:
+    options = frozenset(cursor.several(lambda: cursor.word("an option").decode("ascii"), "options", may_be_empty=True))
+    if not options <= known:
+        raise Misspelled(f"LIST knows the options {', '.join(sorted(known))} here")
+    return options
+
+
+def _lsub(cursor: Cursor, tag: bytes) -> c.List:
+    cursor.space()
+    reference = cursor.mailbox()
+    cursor.space()
+    return c.List(tag, reference, (cursor.pattern(),), subscribed_only=True)
+
+
+STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
+
+
+def _status(cursor: Cursor, tag: bytes) -> c.Status:
+    cursor.space()
+    mailbox = cursor.mailbox()
+    cursor.space()
+    items = cursor.several(lambda: cursor.word("an item").decode("ascii"), "items")
+    if not set(items) <= set(STATUS_ITEMS):
+        raise Misspelled(f"STATUS knows the items {', '.join(STATUS_ITEMS)}")
+    return c.Status(tag, mailbox, tuple(dict.fromkeys(items)))
+
+
+def append_head(cursor: Cursor, tag: bytes, size: int) -> c.AppendBegin:
+    """APPEND's arguments up to the message, whose mark (of a literal of *size* octets) is not in the text any more."""
+    cursor.space()
+    mailbox = cursor.mailbox()
+    cursor.space()
+    flags: tuple[str, ...] = ()
+    when = None
+    if cursor.next_is(b"("):
+        flags = cursor.flags()
+        cursor.space()
+    if cursor.next_is(b'"'):
+        when = cursor.date_time()
+        cursor.space()
+    return c.AppendBegin(tag, mailbox, flags, when, size)
+
+
+def _append(cursor: Cursor, tag: bytes) -> c.Command:
+    """A whole APPEND is never read here: the wire streams it (`append_head`). What comes here has no message."""
+    raise Misspelled("APPEND needs a message as a literal")
+
+
+def _expunge_uids(cursor: Cursor, tag: bytes) -> c.Expunge:
+    cursor.space()
+    return c.Expunge(tag, cursor.sequence_set())
+
+
+def _search(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Search:
+    cursor.space()
+    key, charset = search_program(cursor)
+    return c.Search(tag, key, charset, uid)
+
+
+def _fetch(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Fetch:
+    cursor.space()
+    numbers = cursor.sequence_set()
+    cursor.space()
+    items = fetch_items(cursor)
+    if uid and Item.UID not in items:  # RFC 3501 §6.4.8: a UID FETCH tells the UID in any case
+        items = (Item.UID, *items)
+    return c.Fetch(tag, numbers, items, uid)
+
+
+#: Name of STORE's item -> (mode, silent).
+STORE_ITEMS = {mode.value.encode("ascii") + suffix: (mode, bool(suffix)) for mode in c.StoreMode for suffix in (b"", b".SILENT")}
+
+
+def _store(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Store:
+    cursor.space()
+    numbers = cursor.sequence_set()
+    cursor.space()
+    mode, silent = STORE_ITEMS.get(cursor.word("FLAGS, +FLAGS or -FLAGS"), (None, False))
+    if mode is None:
+        raise Misspelled("STORE changes FLAGS, +FLAGS or -FLAGS, each with or without .SILENT")
+    cursor.space()
+    return c.Store(tag, numbers, mode, _bare_or_listed_flags(cursor), silent, uid)
+
+
+def _bare_or_listed_flags(cursor: Cursor) -> tuple[str, ...]:
+    if cursor.next_is(b"("):
+        return cursor.flags()
+    flags = [cursor.flag()]
+    while cursor.takes(b" "):
+        flags.append(cursor.flag())
+    return tuple(dict.fromkeys(flags))
+
+
+def _to_mailbox(kind: Callable[..., c.Command], *, uid: bool) -> Parse:
+    def parse(cursor: Cursor, tag: bytes) -> c.Command:
+        cursor.space()
+        numbers = cursor.sequence_set()
+        cursor.space()
+        return kind(tag, numbers, cursor.mailbox(), uid)
+
+    return parse
+
+
+COMMANDS: dict[bytes, Row] = {
+    b"CAPABILITY": Row(_bare(c.Capability), ANY),
+    b"NOOP": Row(_bare(c.Noop), ANY),
+    b"LOGOUT": Row(_bare(c.Logout), ANY),
+    b"ID": Row(_id, ANY),
+    b"STARTTLS": Row(_bare(c.StartTls), BEFORE_LOGIN),
+    b"LOGIN": Row(_login, BEFORE_LOGIN),
+    b"AUTHENTICATE": Row(_authenticate, BEFORE_LOGIN),
+    b"ENABLE": Row(_enable, AFTER_LOGIN),  # RFC 5161 §3.1 wants it before SELECT; clients in use do not all obey
+    b"NAMESPACE": Row(_bare(c.Namespace), AFTER_LOGIN),
+    b"SELECT": Row(partial(_select, read_only=False), AFTER_LOGIN),
+    b"EXAMINE": Row(partial(_select, read_only=True), AFTER_LOGIN),
+    b"CREATE": Row(_create, AFTER_LOGIN),
+    b"DELETE": Row(_one_mailbox(c.Delete), AFTER_LOGIN),
+    b"RENAME": Row(_rename, AFTER_LOGIN),
+    b"SUBSCRIBE": Row(_one_mailbox(c.Subscribe), AFTER_LOGIN),
+    b"UNSUBSCRIBE": Row(_one_mailbox(c.Unsubscribe), AFTER_LOGIN),
+    b"LIST": Row(_list, AFTER_LOGIN),
+    b"LSUB": Row(_lsub, AFTER_LOGIN),
+    b"STATUS": Row(_status, AFTER_LOGIN),
+    b"APPEND": Row(_append, AFTER_LOGIN),
+    b"IDLE": Row(_bare(c.Idle), AFTER_LOGIN),
+    b"CHECK": Row(_bare(c.Check), WITH_MAILBOX),
+    b"CLOSE": Row(_bare(c.Close), WITH_MAILBOX),
+    b"UNSELECT": Row(_bare(c.Unselect), WITH_MAILBOX),
+    b"EXPUNGE": Row(_bare(c.Expunge), WITH_MAILBOX),
+    b"SEARCH": Row(partial(_search, uid=False), WITH_MAILBOX),
+    b"FETCH": Row(partial(_fetch, uid=False), WITH_MAILBOX),
+    b"STORE": Row(partial(_store, uid=False), WITH_MAILBOX),
+    b"COPY": Row(_to_mailbox(c.Copy, uid=False), WITH_MAILBOX),
+    b"MOVE": Row(_to_mailbox(c.Move, uid=False), WITH_MAILBOX),
+    b"UID EXPUNGE": Row(_expunge_uids, WITH_MAILBOX),
+    b"UID SEARCH": Row(partial(_search, uid=True), WITH_MAILBOX),
+    b"UID FETCH": Row(partial(_fetch, uid=True), WITH_MAILBOX),
+    b"UID STORE": Row(partial(_store, uid=True), WITH_MAILBOX),
+    b"UID COPY": Row(_to_mailbox(c.Copy, uid=True), WITH_MAILBOX),
+    b"UID MOVE": Row(_to_mailbox(c.Move, uid=True), WITH_MAILBOX),
+}
+
+#: State after a positive answer; a missing class leaves it as it was.
+ON_OK: dict[type[c.Command], State] = {
+    c.Login: State.AUTHENTICATED,
+    c.Authenticate: State.AUTHENTICATED,
+    c.AuthResponse: State.AUTHENTICATED,
+    c.Select: State.SELECTED,
+    c.Close: State.AUTHENTICATED,
+    c.Unselect: State.AUTHENTICATED,
+}
+#: State after NO (RFC 3501 §6.3.1: a SELECT that fails leaves nothing selected).
+ON_NO: dict[type[c.Command], State] = {c.Select: State.AUTHENTICATED}
