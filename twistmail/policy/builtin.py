@@ -1,0 +1,26 @@
+"""The built-in policy stages, by the word that stands for each in `stages`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twistmail.policy.hello import HelloFactory
+from twistmail.policy.limits import LimitsFactory
+from twistmail.policy.loops import LoopsFactory
+from twistmail.policy.recipients import RecipientsFactory
+from twistmail.policy.relaying import RelayingFactory
+from twistmail.policy.senders import SendersFactory
+from twistmail.policy.submission import SubmissionFactory
+
+STAGES: dict[str, Any] = {
+    factory.name: factory
+    for factory in (
+        LimitsFactory(),
+        HelloFactory(),
+        SendersFactory(),
+        RelayingFactory(),
+        RecipientsFactory(),
+        LoopsFactory(),
+        SubmissionFactory(),
+    )
+}

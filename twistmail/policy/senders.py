@@ -1,0 +1,88 @@
+"""Who may be the envelope's sender: users only themselves, strangers only somebody whose domain exists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zope.interface import implementer
+
+from twistmail.expansion import Expansion
+from twistmail.interfaces import DnsTrouble, INameLookup, IPolicyStage, IPolicyStageFactory, NoSuchDomain, Point
+from twistmail.mail.account import Account
+from twistmail.mail.address import Address
+from twistmail.mail.envelope import Role, Transaction
+from twistmail.mail.status import Status
+from twistmail.options import Settings
+from twistmail.policy.pipeline import House
+
+NOT_YOURS = Status(550, "5.7.1", "That address is not yours to send from")
+NO_SUCH_DOMAIN = Status(553, "5.1.8", "The sender's domain does not exist")
+TAKES_NO_MAIL = Status(550, "5.7.27", "The sender's domain says that it takes no mail")
+DNS_SILENT = Status(451, "4.4.3", "The sender's domain cannot be looked up at the moment, please try again later")
+
+_NULL_MX = ("", ".")
+
+
+async def belongs_to(address: Address, account: Account, expansion: Expansion) -> bool:
+    """Whether *address* is the account's own name or leads to its mailbox. Raises Unavailable."""
+    if str(address.folded) == account.name:
+        return True
+    return any(target.account == account.name for target in await expansion.follow(address))
+
+
+@implementer(IPolicyStage)
+class OwnSenders:
+    """RFC 6409 §6.1. The null sender is everybody's: receipts must have it (RFC 8098 §3)."""
+
+    name = "senders"
+    point = Point.SENDER
+
+    def __init__(self, expansion: Expansion) -> None:
+        self._expansion = expansion
+
+    async def judge(self, transaction: Transaction) -> Status | None:
+        sender, account = transaction.sender, transaction.account
+        if sender is None or account is None or await belongs_to(sender, account, self._expansion):
+            return None
+        return NOT_YOURS
+
+
+@implementer(IPolicyStage)
+class SenderDomains:
+    """A sender whom no answer can reach is no sender. Null MX: RFC 7505 §4.2."""
+
+    name = "senders"
+    point = Point.SENDER
+
+    def __init__(self, lookup: INameLookup, local_domains: frozenset[str]) -> None:
+        self._lookup = lookup
+        self._local_domains = local_domains
+
+    async def judge(self, transaction: Transaction) -> Status | None:
+        sender = transaction.sender
+        if sender is None or sender.domain.startswith("[") or sender.domain in self._local_domains:
+            return None
+        try:
+            exchangers = await self._lookup.mx(sender.domain)
+            if exchangers and all(host in _NULL_MX for _, host in exchangers):
+                return TAKES_NO_MAIL
+            if exchangers or await self._lookup.addresses(sender.domain):
+                return None
+        except NoSuchDomain:
+            return NO_SUCH_DOMAIN
+        except DnsTrouble:
+            return DNS_SILENT
+        return NO_SUCH_DOMAIN
+
+
+@implementer(IPolicyStageFactory)
+class SendersFactory:
+    name = "senders"
+    options = None
+
+    def build(self, settings: Settings | None, house: House) -> tuple[Any, ...]:
+        if house.role is Role.SUBMISSION:
+            return (OwnSenders(house.expansion),) if house.settings.own_addresses_only else ()
+        if house.settings.reject_unknown_sender_domain and house.lookup is not None:
+            return (SenderDomains(house.lookup, house.local_domains),)
+        return ()
