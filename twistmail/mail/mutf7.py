@@ -1,0 +1,46 @@
+"""Modified UTF-7: how IMAP4rev1 writes mailbox names in ASCII (RFC 3501 §5.1.3), and how Maildir++ names its directories.
+
+Pure. The IMAP wire and the store's folder names use the same two functions.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+
+_SHIFTED = re.compile(r"[^\x20-\x7e]+")
+_ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+
+
+def encode(text: str) -> str:
+    """*text* in modified UTF-7: printable ASCII stands for itself, "&" is "&-", the rest is base64 of UTF-16.
+
+    Raises ValueError where *text* holds half of a surrogate pair.
+    """
+    return _SHIFTED.sub(_shift, text.replace("&", "&-"))
+
+
+def _shift(run: re.Match[str]) -> str:
+    packed = b64encode(run[0].encode("utf-16-be")).decode().rstrip("=")
+    return f"&{packed.replace('/', ',')}-"
+
+
+def decode(text: str) -> str:
+    """The text that *text* stands for.
+
+    Raises ValueError for what `encode` would not have written (a name has one spelling, or two mailboxes look alike).
+    """
+    if not _PRINTABLE.fullmatch(text):
+        raise ValueError("modified UTF-7 is printable ASCII")
+    plain = _ENCODED.sub(_unshift, text)
+    if encode(plain) != text:
+        raise ValueError("not modified UTF-7 in its one spelling")
+    return plain
+
+
+def _unshift(run: re.Match[str]) -> str:
+    if not run[1]:
+        return "&"
+    packed = run[1].replace(",", "/")
+    return b64decode(packed + "=" * (-len(packed) % 4)).decode("utf-16-be")

@@ -1,0 +1,70 @@
+"""Reading message files: `StoredContent` is what `IMailbox.read` hands out. Blocking; finds a file that was renamed meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+
+from twistmail.mail.content import CHUNK
+from twistmail.store import lines, names
+from twistmail.store.maildir import Maildir
+
+
+class Whereabouts:
+    """Where the file of one message may lie: the *paths* that are likely, then the directories are searched."""
+
+    __slots__ = ("maildir", "paths")
+
+    def __init__(self, maildir: Maildir, *paths: bytes) -> None:
+        self.maildir = maildir
+        self.paths = paths
+
+    def open(self) -> int:
+        """A descriptor. Raises FileNotFoundError where the message has gone."""
+        for path in self.paths:
+            try:
+                return self.maildir.open_file(path)
+            except FileNotFoundError:
+                continue
+        found = self.maildir.find(names.base_of(self.paths[0]))
+        if found is None:
+            raise FileNotFoundError("the message has gone")
+        return self.maildir.open_file(found)
+
+
+class StoredContent:
+    """A message in a maildir, with CRLF line ends. See `mail.content.Content`."""
+
+    __slots__ = ("_where", "size")
+
+    def __init__(self, where: Whereabouts, size: int) -> None:
+        self._where = where
+        self.size = size
+
+    def chunks(self) -> Iterator[bytes]:
+        with os.fdopen(self._where.open(), "rb", buffering=0) as file, closing(lines.stream_to_crlf(_pieces(file.fileno()))) as pieces:
+            yield from pieces
+
+    def beginning(self, limit: int) -> bytes:
+        start = b""
+        with closing(self.chunks()) as chunks:
+            for chunk in chunks:
+                start += chunk
+                if len(start) >= limit:
+                    break
+        return start[:limit]
+
+    def whole(self) -> bytes:
+        """All of it at once, for small messages."""
+        descriptor = self._where.open()
+        try:
+            return lines.to_crlf(b"".join(_pieces(descriptor)))
+        finally:
+            os.close(descriptor)
+
+
+def _pieces(descriptor: int) -> Iterator[bytes]:
+    """Half a chunk at a time: CRLF may double the octets, and a chunk has at most 64 KiB."""
+    while piece := os.read(descriptor, CHUNK // 2):
+        yield piece

@@ -1,0 +1,48 @@
+"""The courier into our own mailboxes (ICourier): one call of the store for all targets of an item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zope.interface import implementer
+
+from twistmail.disk import status_of
+from twistmail.interfaces import Delivery, ICourier
+from twistmail.mail.content import Content
+from twistmail.mail.envelope import Target
+from twistmail.mail.item import Item
+from twistmail.mail.outcome import Outcome, outcome_of
+from twistmail.mail.status import Status
+
+STORED = Status(250, "2.0.0", "Delivered to the mailbox")
+
+
+@implementer(ICourier)
+class MailboxCourier:
+    """For targets of Kind MAILBOX. The final delivery adds Return-Path (RFC 5321 §4.4) and Delivered-To."""
+
+    name = "mailbox"
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
+        returned = b"Return-Path: <%s>\r\n" % (bytes(item.sender) if item.sender else b"")
+        errors = await self._store.deliver(
+            [
+                Delivery(
+                    target.account,
+                    b"%sDelivered-To: %s\r\n%s" % (returned, bytes(target.address), item.prefix),
+                    content,
+                    target.folder or "INBOX",
+                    item.id,
+                )
+                for target in targets
+            ]
+        )
+        return [_outcome(target, error) for target, error in zip(targets, errors, strict=True)]
+
+
+def _outcome(target: Target, error: BaseException | None) -> Outcome:
+    return outcome_of(target, STORED if error is None else status_of(error), f"mailbox {target.account}", local=True)

@@ -1,0 +1,250 @@
+"""The folder tree of one account on disk (Maildir++): directories, `subscriptions`, special uses, the UIDVALIDITY counter.
+
+Blocking, and safe to call from several threads. Knows nothing of what lies in a
+folder; `mailstore` tells those who have a folder open that it went away.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from twistmail.interfaces import Folder, NoSuchMailbox, StoreError
+from twistmail.store import names
+from twistmail.store.maildir import Maildir, NotAMaildir
+from twistmail.store.names import INBOX, SEPARATOR
+from twistmail.store.uidlist import LARGEST_UID, UidList, sync_directory
+
+MOST_FOLDERS = 10_000
+#: RFC 6154 §2: the names that a new account's folders usually have, and what they are for.
+USES = {"Sent": "\\Sent", "Drafts": "\\Drafts", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
+
+_SUBSCRIPTIONS = "subscriptions"
+_USES = "twistmail-special-use"
+_COUNTER = "dovecot-uidvalidity"
+_DELETED = "..twistmail-deleted-"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a folder tree needs from outside: a clock (POSIX seconds), random octets, names for files."""
+
+    now: Callable[[], float]
+    random: Callable[[int], bytes]
+    fresh_name: Callable[[], bytes]
+
+
+class FolderTree:
+    """The folders below *root*, the account's maildir. Names are normal (`names.normal`)."""
+
+    def __init__(self, root: Path, standard: Sequence[str], around: Surroundings) -> None:
+        self.root = root
+        self._standard = tuple(standard)
+        self._around = around
+        self._maildirs: dict[str, Maildir] = {}
+        self._guard = threading.RLock()
+        self.ready = False
+
+    # ----- maildirs
+
+    def maildir(self, name: str) -> Maildir:
+        """The one Maildir object of folder *name*; it may not exist on disk."""
+        with self._guard:
+            found = self._maildirs.get(name)
+            if found is None:
+                path = self.root / names.directory_of(name)
+                found = Maildir(path, self._around.fresh_name, UidList(path, self.next_uidvalidity, self._around.random))
+                self._maildirs[name] = found
+            return found
+
+    def prepare(self) -> None:
+        """Make what a new account needs: INBOX and the standard folders, subscribed. Cheap when it is there."""
+        if self.ready:
+            return
+        with self._guard:
+            is_new = not (self.root / "cur").is_dir()
+            self.maildir(INBOX).create()
+            if is_new:
+                self._make_standard_folders()
+            for leftover in self.root.glob(_DELETED + "*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            self.ready = True
+
+    def forget(self) -> None:
+        """Something has gone under us: `prepare` looks again."""
+        self.ready = False
+
+    def _make_standard_folders(self) -> None:
+        for name in self._standard:
+            self.maildir(name).create()
+        self._write_subscriptions([INBOX, *self._standard])
+        self._write_uses({name: USES[name] for name in self._standard if name in USES})
+
+    def close(self) -> None:
+        with self._guard:
+            for maildir in self._maildirs.values():
+                maildir.close()
+
+    # ----- the tree
+
+    def names(self) -> list[str]:
+        """All folders that are mailboxes, sorted, INBOX first."""
+        found = []
+        with os.scandir(self.root) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") and (name := names.name_of(entry.name)) and entry.is_dir(follow_symlinks=False):
+                    found.append(name)
+        return [INBOX, *sorted(found)]
+
+    def exists(self, name: str) -> bool:
+        return (self.root / names.directory_of(name) / "cur").is_dir()
+
+    def folders(self) -> tuple[Folder, ...]:
+        """Every name of the tree, also levels that are no mailboxes, sorted, INBOX first."""
+        mailboxes = set(self.names())
+        levels = {level for name in mailboxes for level in names.parents(name)}
+        subscribed, uses = set(self.subscriptions()), self.uses()
+        return tuple(
+            Folder(name, name in subscribed, name in mailboxes, name in levels, (uses[name],) if name in uses else ())
+            for name in sorted(mailboxes | levels, key=lambda name: (name != INBOX, name))
+        )
+
+    def create(self, name: str) -> None:
+        with self._guard:
+            if self.exists(name):
+                raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
+            wanted = [level for level in (*names.parents(name), name) if not self.exists(level)]
+            if len(self.names()) + len(wanted) > MOST_FOLDERS:
+                raise StoreError("You have too many mailboxes", "LIMIT")
+            for level in wanted:
+                self._create(level)
+
+    def _create(self, name: str) -> None:
+        """A mailbox and its UID list, whose UIDVALIDITY is thereby settled (spec D6)."""
+        maildir = self.maildir(name)
+        maildir.create()
+        with maildir.uids.locked():
+            pass
+
+    def delete(self, name: str) -> None:
+        if name == INBOX:
+            raise StoreError("INBOX cannot be deleted", "CANNOT")
+        with self._guard:
+            if not self.exists(name):
+                if any(other.startswith(name + SEPARATOR) for other in self.names()):
+                    raise StoreError(f"{name} is only a level above other mailboxes", "HASCHILDREN")
+                raise NoSuchMailbox(name)
+            doomed = self.root / (_DELETED + self._around.random(8).hex())
+            os.rename(self.root / names.directory_of(name), doomed)
+            self._maildirs.pop(name, None)
+            self._write_uses({other: use for other, use in self.uses().items() if other != name})
+        sync_directory(self.root)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def rename(self, old: str, new: str) -> list[tuple[str, str]]:
+        """Rename *old* and all below it: the pairs (old name, new name) of what was renamed. Not for INBOX."""
+        with self._guard:
+            moves = self._moves(old, new)
+            for level in names.parents(new):
+                if not self.exists(level):
+                    self._create(level)
+            for source, target in moves:
+                os.rename(self.root / names.directory_of(source), self.root / names.directory_of(target))
+                self._maildirs.pop(source, None)
+                self._maildirs.pop(target, None)
+            renamed = dict(moves)
+            self._write_uses({renamed.get(name, name): use for name, use in self.uses().items()})
+        sync_directory(self.root)
+        return moves
+
+    def _moves(self, old: str, new: str) -> list[tuple[str, str]]:
+        existing = self.names()
+        moves = [(name, new + name[len(old) :]) for name in existing if name == old or name.startswith(old + SEPARATOR)]
+        if not moves:
+            raise NoSuchMailbox(old)
+        if new == old or new.startswith(old + SEPARATOR):
+            raise StoreError("A mailbox cannot be moved into itself", "CANNOT")
+        for _, target in moves:
+            names.normal(target)
+            if target in existing:
+                raise StoreError(f"There is a mailbox {target} already", "ALREADYEXISTS")
+        return moves
+
+    # ----- small files
+
+    def subscriptions(self) -> tuple[str, ...]:
+        """The subscribed names, sorted (Dovecot's format: version 2, or one name a line)."""
+        return tuple(sorted(set(self._read_subscriptions())))
+
+    def subscribe(self, name: str, *, subscribed: bool) -> None:
+        with self._guard:
+            before = self._read_subscriptions()
+            after = [other for other in before if other != name] + [name] * subscribed
+            if sorted(before) != sorted(after):
+                self._write_subscriptions(after)
+
+    def _read_subscriptions(self) -> list[str]:
+        lines = _read_lines(self.root / _SUBSCRIPTIONS)
+        separator = "\t" if lines[:1] == ["V\t2"] else "."
+        found = []
+        for line in lines[1:] if separator == "\t" else lines:
+            with suppress(ValueError):
+                if line:
+                    found.append(SEPARATOR.join(names.part_from_disk(part) for part in line.split(separator)))
+        return found
+
+    def _write_subscriptions(self, subscribed: Sequence[str]) -> None:
+        lines = ["\t".join(names.part_on_disk(part) for part in name.split(SEPARATOR)) for name in subscribed]
+        _replace_file(self.root / _SUBSCRIPTIONS, "\n".join(["V\t2", "", *lines, ""]))
+
+    def uses(self) -> dict[str, str]:
+        """The special use (RFC 6154 §2) of each folder that has one."""
+        pairs = (line.partition(" ") for line in _read_lines(self.root / _USES))
+        return {name: use for use, _, name in pairs if use.startswith("\\") and name}
+
+    def _write_uses(self, uses: dict[str, str]) -> None:
+        if uses != self.uses():
+            _replace_file(self.root / _USES, "".join(f"{use} {name}\n" for name, use in sorted(uses.items())))
+
+    def next_uidvalidity(self, above: int = 0) -> int:
+        """A UIDVALIDITY above *above* and above every one this account ever had. Counted in the file that Dovecot counts in."""
+        with self._guard:
+            last = [int(line, 16) for line in _read_lines(self.root / _COUNTER)[:1] if re.fullmatch(r"[0-9a-f]{1,8}", line)]
+            marks = list(self.root.glob(_COUNTER + ".????????"))
+            last += [int(mark.suffix[1:], 16) for mark in marks if re.fullmatch(r"\.[0-9a-f]{8}", mark.suffix)]
+            value = max(int(self._around.now()), above + 1, *(number + 1 for number in last))
+            if value > LARGEST_UID:
+                raise OSError(errno.EOVERFLOW, "no UIDVALIDITY is left")
+            _replace_file(self.root / _COUNTER, f"{value:08x}")
+            for mark in marks:
+                mark.unlink(missing_ok=True)
+            (self.root / f"{_COUNTER}.{value:08x}").touch(mode=0o444)
+            return value
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8", "replace").split("\n")
+    except FileNotFoundError:
+        return []
+
+
+def _replace_file(path: Path, text: str) -> None:
+    """Durably, by a new file under the old name."""
+    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path)
+    sync_directory(path.parent)
+
+
+__all__ = ["USES", "FolderTree", "NotAMaildir", "Surroundings"]

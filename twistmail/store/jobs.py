@@ -1,0 +1,258 @@
+"""What the store asks of the committer: jobs (`disk.Job`) that bring message files to their names and UIDs.
+
+All UIDs are assigned here, in the committer's one thread, and the callers hear
+of them in that order: so arrivals always ascend. After a job is done its
+`arrivals` say what there is now. A job that failed after it had published is
+taken back with `retract`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from twistmail.mail.content import Content, Memory
+from twistmail.store import lines, names
+from twistmail.store.folders import FolderTree
+from twistmail.store.maildir import Arrival, Draft, Maildir
+from twistmail.store.names import INBOX
+
+
+@dataclass(slots=True)
+class Piece:
+    """One copy on its way. `folder` becomes INBOX where the folder cannot be made."""
+
+    tree: FolderTree
+    folder: str
+    prefix: bytes
+    content: Content
+    maildir: Maildir | None = None
+    draft: Draft | None = None
+    arrival: Arrival | None = None
+    error: OSError | None = None
+
+
+class DeliveryJob:
+    """Several copies into several mailboxes; trouble with one does not stop the others (its `error` says what it was)."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = pieces
+        self.size = sum(len(piece.prefix) + piece.content.size for piece in pieces)
+
+    def write(self) -> Iterable[int]:
+        written = []
+        for piece in self.pieces:
+            try:
+                written.append(_write(piece).descriptor)
+            except OSError as error:
+                piece.error = error
+        return written
+
+    def publish(self) -> Iterable[int]:
+        folders: set[int] = set()
+        for maildir, pieces in self._by_maildir().items():
+            try:
+                arrivals = maildir.publish([piece.draft for piece in pieces if piece.draft], [None] * len(pieces))
+                folders |= maildir.published_descriptors(arrivals)
+            except OSError as error:
+                for piece in pieces:
+                    piece.error = error
+            else:
+                for piece, piece.arrival in zip(pieces, arrivals, strict=True):
+                    pass
+        return folders
+
+    def close(self) -> None:
+        for piece in self.pieces:
+            if piece.draft and piece.maildir:
+                piece.maildir.discard(piece.draft)
+
+    def retract(self) -> None:
+        for piece in self.pieces:
+            if piece.arrival and piece.maildir:
+                piece.maildir.remove([piece.arrival.path])
+
+    def _by_maildir(self) -> dict[Maildir, list[Piece]]:
+        groups: dict[Maildir, list[Piece]] = {}
+        for piece in self.pieces:
+            if piece.maildir and piece.draft:
+                groups.setdefault(piece.maildir, []).append(piece)
+        return groups
+
+
+def _write(piece: Piece) -> Draft:
+    for last_try in (False, True):
+        piece.maildir = _destination(piece)
+        try:
+            piece.draft = piece.maildir.write(_stored(piece.prefix, piece.content))
+            return piece.draft
+        except FileNotFoundError:  # somebody has removed the directory under us
+            if last_try:
+                raise
+            piece.maildir.forget()
+            piece.tree.forget()
+    raise AssertionError("two tries end in a return or in an exception")
+
+
+def _destination(piece: Piece) -> Maildir:
+    """The maildir of the piece, made when missing."""
+    piece.tree.prepare()
+    maildir = piece.tree.maildir(piece.folder)
+    if maildir.exists:
+        return maildir
+    try:
+        if not piece.tree.exists(piece.folder):
+            piece.tree.create(piece.folder)
+        maildir.create()
+    except Exception:
+        if piece.folder == INBOX:
+            raise
+        piece.folder = INBOX
+        return piece.tree.maildir(INBOX)
+    return maildir
+
+
+def _stored(prefix: bytes, content: Content) -> Iterator[bytes]:
+    """The chunks of a file, LF line ends."""
+    if isinstance(content, Memory):
+        return iter((lines.to_lf(prefix + content.data),))
+    return lines.stream_to_lf(chain((prefix,), content.chunks()))
+
+
+@dataclass(slots=True)
+class Entry:
+    """A message for `AppendJob`: content, flag letters, and its date (POSIX seconds, None: now)."""
+
+    content: Content
+    letters: bytes
+    date: float | None
+
+
+class AppendJob:
+    """Messages into the cur/ of one mailbox, all or none."""
+
+    def __init__(self, maildir: Maildir, entries: Sequence[Entry]) -> None:
+        self.maildir = maildir
+        self.entries = entries
+        self.size = sum(entry.content.size for entry in entries)
+        self.arrivals: list[Arrival] = []
+        self._drafts: list[Draft] = []
+
+    def write(self) -> Iterable[int]:
+        for entry in self.entries:
+            self._drafts.append(self.maildir.write(_stored(b"", entry.content), entry.date))
+        return [draft.descriptor for draft in self._drafts]
+
+    def publish(self) -> Iterable[int]:
+        self.arrivals = self.maildir.publish(self._drafts, [entry.letters for entry in self.entries])
+        return self.maildir.published_descriptors(self.arrivals)
+
+    def close(self) -> None:
+        for draft in self._drafts:
+            self.maildir.discard(draft)
+
+    def retract(self) -> None:
+        self.maildir.remove(arrival.path for arrival in self.arrivals)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A message for `CopyJob`: where it may lie, its new flag letters, its size with CRLF and its date."""
+
+    paths: tuple[bytes, ...]
+    letters: bytes
+    size: int
+    date: float
+
+
+class CopyJob:
+    """Second names for messages of one mailbox in another, all or none. No content is read. A source that is gone is an OSError."""
+
+    size = 0
+
+    def __init__(self, source: Maildir, target: Maildir, originals: Sequence[Original]) -> None:
+        self.source = source
+        self.maildir = target
+        self.originals = originals
+        self.arrivals: list[Arrival] = []
+        self._drafts: list[Draft] = []
+
+    def write(self) -> Iterable[int]:
+        for original in self.originals:
+            self._drafts.append(self._linked(original))
+        return ()  # the content is durable already; the names are synced with their directory
+
+    def _linked(self, original: Original) -> Draft:
+        for path in original.paths:
+            try:
+                return self.maildir.link(self.source, path, original.size, original.date)
+            except FileNotFoundError:
+                continue
+        found = self.source.find(names.base_of(original.paths[0]))
+        if found is None:
+            raise FileNotFoundError("a message that is to be copied has gone")
+        return self.maildir.link(self.source, found, original.size, original.date)
+
+    def publish(self) -> Iterable[int]:
+        self.arrivals = self.maildir.publish(self._drafts, [original.letters for original in self.originals])
+        return self.maildir.published_descriptors(self.arrivals)
+
+    def close(self) -> None:
+        for draft in self._drafts:
+            self.maildir.discard(draft)
+
+    def retract(self) -> None:
+        self.maildir.remove(arrival.path for arrival in self.arrivals)
+
+
+class AdoptionJob:
+    """UIDs for files that somebody else has put into the mailbox, the oldest first.
+
+    The list may have them already (another process was faster, or we have not heard yet); a UID that is not above *above*
+    belonged to a message that was told to be expunged, so its file gets a new one.
+    """
+
+    size = 0
+
+    def __init__(self, maildir: Maildir, paths: Sequence[bytes], above: int) -> None:
+        self.maildir = maildir
+        self.above = above
+        self.paths = paths
+        self.arrivals: list[Arrival] = []
+
+    def write(self) -> Iterable[int]:
+        return ()
+
+    def publish(self) -> Iterable[int]:
+        with self.maildir.uids.locked():
+            uids, bases = self.maildir.uids.read()
+            known = {base: uid for uid, base in zip(uids, bases, strict=True) if uid > self.above}
+            found = {names.base_of(path): (path, details) for path in self.paths if (details := details_of(self.maildir, path))}
+            fresh = names.oldest_first([base for base in found if base not in known])
+            known.update(zip(fresh, self.maildir.uids.append(fresh) if fresh else (), strict=True))
+        self.arrivals = sorted((Arrival(known[base], path, *details) for base, (path, details) in found.items()), key=lambda a: a.uid)
+        return [self.maildir.uids.descriptor]
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+    def retract(self) -> None:
+        """The files are not ours, and a UID given twice would be worse than one wasted."""
+
+
+def details_of(maildir: Maildir, path: bytes) -> tuple[int, float] | None:
+    """(size with CRLF line ends, time of arrival) of a message file; None where it is gone or is no plain file."""
+    try:
+        descriptor = maildir.open_file(path)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if status.st_mode & 0o170000 != 0o100000:
+            return None
+        size = names.crlf_size(names.base_of(path))
+        if size is None:
+            size = lines.size_with_crlf(iter(lambda: file.read(1 << 16), b""))
+        return size, status.st_mtime

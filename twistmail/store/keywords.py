@@ -1,0 +1,47 @@
+"""`dovecot-keywords`: which keyword each of the flag letters a to z stands for. Lines are `<number> <name>`. Blocking."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from twistmail.interfaces import StoreError
+from twistmail.store.names import MOST_KEYWORDS
+
+FILE = "dovecot-keywords"
+LONGEST = 50
+
+
+def read(folder: Path) -> list[str]:
+    """The keywords in order of their letters; a letter without a name is called `unknown-N`, as Dovecot does."""
+    try:
+        text = (folder / FILE).read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return []
+    found: dict[int, str] = {}
+    for line in text.split("\n"):
+        number, _, name = line.partition(" ")
+        if number.isascii() and number.isdigit() and int(number[:3]) < MOST_KEYWORDS and name:
+            found[int(number)] = name
+    return [found.get(number, f"unknown-{number}") for number in range(max(found, default=-1) + 1)]
+
+
+def write(folder: Path, keywords: Sequence[str]) -> None:
+    """Not synced: flags may be lost for some seconds (spec D6), and so may a keyword that they need."""
+    temporary = folder / f"{FILE}.tmp{os.getpid()}"
+    temporary.write_text("".join(f"{number} {name}\n" for number, name in enumerate(keywords)), "utf-8")
+    os.rename(temporary, folder / FILE)
+
+
+def extended(keywords: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """*keywords* with those of *wanted* that it lacks (compared without case). Raises StoreError LIMIT."""
+    known = {keyword.lower() for keyword in keywords}
+    result = list(keywords)
+    for keyword in wanted:
+        if keyword.lower() not in known:
+            if len(keyword) > LONGEST or len(result) >= MOST_KEYWORDS:
+                raise StoreError(f"A mailbox has at most {MOST_KEYWORDS} keywords of {LONGEST} characters", "LIMIT")
+            known.add(keyword.lower())
+            result.append(keyword)
+    return result

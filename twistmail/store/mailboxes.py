@@ -1,0 +1,204 @@
+"""The mailboxes of one account (IMailboxes): which are in memory, and what happens to the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from zope.interface import implementer
+
+from twistmail.interfaces import Folder, IMailboxes, MailboxStatus, NoSuchMailbox, StoreError
+from twistmail.store import names
+from twistmail.store.folders import FolderTree
+from twistmail.store.index import Index
+from twistmail.store.mailbox import Mailbox
+from twistmail.store.maildir import Arrival, Maildir, NotAMaildir
+from twistmail.store.names import INBOX, SEPARATOR
+from twistmail.store.workshop import Workshop
+
+
+@implementer(IMailboxes)
+class Mailboxes:
+    """One object per account, shared by all its sessions. *idle* is told of a mailbox that nobody has open any more."""
+
+    def __init__(self, tree: FolderTree, workshop: Workshop, idle: Callable[[Mailboxes, Mailbox], None]) -> None:
+        self.tree = tree
+        self.index = Index(tree.root)
+        self.jobs = 0  # deliveries under way
+        self._workshop = workshop
+        self._idle = idle
+        self._mailboxes: dict[str, Mailbox] = {}
+
+    @property
+    def root(self) -> Path:
+        return self.tree.root
+
+    @property
+    def in_memory(self) -> tuple[Mailbox, ...]:
+        return tuple(self._mailboxes.values())
+
+    async def prepare(self) -> None:
+        """Make what a new account needs. Raises OSError."""
+        if not self.tree.ready:
+            await self._workshop.threads.run(self.tree.prepare)
+
+    def delivered(self, folder: str, arrival: Arrival) -> None:
+        """A delivery has put a message into *folder*: tell those who look at it."""
+        mailbox = self._mailboxes.get(folder)
+        if mailbox is not None:
+            mailbox.arrived((arrival,))
+
+    # ----- the tree
+
+    async def folders(self) -> tuple[Folder, ...]:
+        return await self._workshop.threads.run(self.tree.folders)
+
+    async def create(self, name: str) -> None:
+        name = names.normal(name.removesuffix(SEPARATOR))
+        if name == INBOX:
+            raise StoreError("INBOX is always there", "ALREADYEXISTS")
+        await self._workshop.threads.run(self.tree.create, name)
+
+    async def delete(self, name: str) -> None:
+        name = _existing(name)
+        await self._workshop.threads.run(self._delete, name)
+        self._vanished(name)
+
+    def _delete(self, name: str) -> None:
+        self.tree.delete(name)
+        self.index.forget(names.directory_of(name))
+
+    async def rename(self, old: str, new: str) -> None:
+        old, new = _existing(old), names.normal(new.removesuffix(SEPARATOR))
+        if new == INBOX:
+            raise StoreError("INBOX is always there", "ALREADYEXISTS")
+        if old == INBOX:
+            await self._empty_inbox_into(new)
+            return
+        for source, target in await self._workshop.threads.run(self._rename, old, new):
+            self._vanished(source)
+            self._vanished(target)
+
+    def _rename(self, old: str, new: str) -> list[tuple[str, str]]:
+        moves = self.tree.rename(old, new)
+        self.index.rename([(names.directory_of(source), names.directory_of(target)) for source, target in moves])
+        return moves
+
+    async def _empty_inbox_into(self, new: str) -> None:
+        """RFC 3501 §6.3.5: the messages of INBOX move, INBOX and what is below it stay."""
+        await self.create(new)
+        inbox = await self.open(INBOX)
+        try:
+            await inbox.move(list(inbox.uids), new)
+        finally:
+            inbox.close()
+
+    def _vanished(self, name: str) -> None:
+        mailbox = self._mailboxes.pop(name, None)
+        if mailbox is not None:
+            mailbox.vanish()
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        await self._workshop.threads.run(self.tree.subscribe, names.normal(name), subscribed=subscribed)
+
+    async def subscriptions(self) -> tuple[str, ...]:
+        return await self._workshop.threads.run(self.tree.subscriptions)
+
+    async def usage(self) -> tuple[int, int]:
+        return await self._workshop.threads.run(self._usage)
+
+    def _usage(self) -> tuple[int, int]:
+        octets = messages = 0
+        for name in self.tree.names():
+            maildir = self.tree.maildir(name)
+            with suppress(NotAMaildir):
+                for path in maildir.listing():
+                    octets += _octets(maildir, path)
+                    messages += 1
+        return octets, messages
+
+    # ----- mailboxes
+
+    async def status(self, name: str) -> MailboxStatus:
+        mailbox = await self.open(name)
+        try:
+            return mailbox.status()
+        finally:
+            mailbox.close()
+
+    async def open(self, name: str) -> Mailbox:
+        name = _existing(name)
+        while True:
+            mailbox = self._mailboxes.get(name)
+            if mailbox is None:
+                mailbox = self._mailboxes[name] = Mailbox(name, self.tree.maildir(name), self.index, self._workshop, self)
+            mailbox.users += 1
+            try:
+                await self._wake(mailbox)
+            except BaseException:
+                mailbox.users -= 1
+                self._discard(mailbox)
+                raise
+            if not mailbox.gone and self._mailboxes.get(name) is mailbox:
+                return mailbox
+            mailbox.users -= 1
+            self._discard(mailbox)
+
+    async def _wake(self, mailbox: Mailbox) -> None:
+        if mailbox.awake:
+            await mailbox.refresh()
+            return
+        async with mailbox.waking:
+            if not mailbox.awake:
+                await mailbox.wake()
+
+    def _discard(self, mailbox: Mailbox) -> None:
+        if self._mailboxes.get(mailbox.name) is mailbox:
+            del self._mailboxes[mailbox.name]
+
+    def released(self, mailbox: Mailbox) -> None:
+        if mailbox.gone:
+            self._discard(mailbox)
+        else:
+            self._idle(self, mailbox)
+
+    async def drop(self, mailbox: Mailbox) -> None:
+        """Let go of a mailbox that nobody uses, unless somebody does by now."""
+        await mailbox.save()
+        if not mailbox.users:
+            self._discard(mailbox)
+
+    def cool(self) -> bool:
+        """Close all files, unless they are in use; the next use opens them again."""
+        if self.jobs or self._mailboxes:
+            return False
+        self.index.close()
+        self.tree.close()
+        return True
+
+    def close(self) -> None:
+        """Write down what is only in memory, and let go. Blocking."""
+        for mailbox in self._mailboxes.values():
+            mailbox.save_now()
+        self._mailboxes.clear()
+        self.index.close()
+        self.tree.close()
+
+
+def _existing(name: str) -> str:
+    """*name* as it would be called if it existed; what cannot be a name does not exist."""
+    try:
+        return names.normal(name)
+    except StoreError:
+        raise NoSuchMailbox(name) from None
+
+
+def _octets(maildir: Maildir, path: bytes) -> int:
+    known = names.crlf_size(names.base_of(path))
+    if known is not None:
+        return known
+    try:
+        return (maildir.path / path.decode("utf-8", "surrogateescape")).stat().st_size
+    except OSError:
+        return 0

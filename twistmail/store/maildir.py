@@ -1,0 +1,288 @@
+"""One maildir: its open directories, its UID list, and the way of a message file from tmp/ to its name (spec D1).
+
+A `Maildir` is used by several threads: the committer writes and publishes,
+scans list, readers open. It knows when a directory was changed by us and by
+nobody else (`own_change`), so that our own deliveries cause no scans.
+Blocking. What the files mean (flags, UIDs) is told by `scan` and `mailbox`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from twistmail.store import names
+from twistmail.store.uidlist import UidList, sync_directory
+
+#: Nobody needs this long to write a message; what is older is a leftover (maildir(5)).
+LEFTOVER_AFTER = 36 * 3600.0
+#: File systems stamp times in steps of up to 10 ms; a change within a step of another one may show no new time.
+TIME_STEP_NS = 20_000_000
+_FOLDERS = ("tmp", "new", "cur")
+
+
+class NotAMaildir(FileNotFoundError):
+    """The mailbox has no directory (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When new/ and cur/ were last changed, in nanoseconds; equal stamps that are older than a time step: nothing has changed."""
+
+    new: int
+    cur: int
+
+    def is_older_than(self, moment: int) -> bool:
+        """Whether whatever was seen at *moment* (nanoseconds) was the last that this stamp stands for."""
+        return max(self.new, self.cur) + TIME_STEP_NS < moment
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message file as it stands in its mailbox: `path` is `new/NAME` or `cur/NAME:2,FLAGS`, `size` with CRLF, `date` POSIX seconds."""
+
+    uid: int
+    path: bytes
+    size: int
+    date: float
+
+
+@dataclass(slots=True)
+class Draft:
+    """A file in tmp/, not yet published: `base` is what it will be called."""
+
+    descriptor: int
+    temporary: bytes
+    base: bytes
+    size: int
+    date: float
+
+
+class Maildir:
+    """See the module note. Descriptors are opened when first needed, and again after `close`."""
+
+    def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList) -> None:
+        self.path = path
+        self.uids = uids
+        self.pins = 0  # users on the reactor thread; the descriptors of a pinned maildir stay open
+        self.known: Stamp | None = None  # what the last scan, and our own changes since, have left
+        self.exists = False
+        self._fresh_name = fresh_name
+        self._guard = threading.Lock()
+        self._descriptors: dict[str, int] = {}
+        self._changing = threading.RLock()
+
+    # ----- being there
+
+    def create(self) -> None:
+        """Make the directories that are missing, durably."""
+        made = False
+        for folder in (self.path, *(self.path / name for name in _FOLDERS)):
+            if not folder.is_dir():
+                _make_directory(folder)
+                made = True
+        if made and self.path.name.startswith("."):  # Maildir++: this is a folder, not an account
+            (self.path / "maildirfolder").touch(mode=0o600)
+        self.exists = True
+
+    def descriptor(self, folder: str) -> int:
+        """The open directory tmp, new or cur. Raises NotAMaildir."""
+        found = self._descriptors.get(folder, -1)
+        return found if found >= 0 else self._open(folder)
+
+    def _open(self, folder: str) -> int:
+        with self._guard:
+            if folder not in self._descriptors:
+                try:
+                    self._descriptors[folder] = os.open(self.path / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                except (FileNotFoundError, NotADirectoryError) as error:
+                    raise NotAMaildir(error.errno, error.strerror, error.filename) from error
+            return self._descriptors[folder]
+
+    def close(self) -> None:
+        """Let the descriptors go. Only where nobody uses them."""
+        with self._guard:
+            for descriptor in self._descriptors.values():
+                os.close(descriptor)
+            self._descriptors.clear()
+            self.uids.close()
+
+    def forget(self) -> None:
+        """The directories have gone under us: believe nothing."""
+        self.exists = False
+        self.known = None
+        self.close()
+
+    # ----- writing
+
+    def write(self, chunks: Iterable[bytes], date: float | None = None) -> Draft:
+        """A new file in tmp/ with *chunks* (LF line ends), its times set to *date*. OSError leaves nothing behind."""
+        base = self._fresh_name()
+        descriptor = os.open(
+            base, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.descriptor("tmp")
+        )
+        try:
+            stored, crlf = _write_all(descriptor, chunks)
+            if date is not None:
+                os.utime(descriptor, (date, date))
+            date = os.fstat(descriptor).st_mtime
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(base, dir_fd=self.descriptor("tmp"))
+            raise
+        return Draft(descriptor, base, names.with_sizes(base, stored, crlf), crlf, date)
+
+    def link(self, source: Maildir, path: bytes, size: int, date: float) -> Draft:
+        """A second name in our tmp/ for the file at *path* of *source*."""
+        base = self._fresh_name()
+        folder, _, name = path.partition(b"/")
+        os.link(name, base, src_dir_fd=source.descriptor(folder.decode()), dst_dir_fd=self.descriptor("tmp"), follow_symlinks=False)
+        return Draft(-1, base, b"%s,S=%d,W=%d" % (base, os.stat(base, dir_fd=self.descriptor("tmp")).st_size, size), size, date)
+
+    def publish(self, drafts: Sequence[Draft], letters: Sequence[bytes | None]) -> list[Arrival]:
+        """Give *drafts* their UIDs and names: into new/, or into cur/ with flag *letters* where they are not None.
+
+        The caller syncs `published_descriptors` afterwards. The UID list is locked meanwhile, so whoever reads list and
+        directories under that lock sees both or neither.
+        """
+        with self.uids.locked():
+            uids = self.uids.append([draft.base for draft in drafts])
+            arrivals: list[Arrival] = []
+            try:
+                with self.own_change():
+                    for uid, draft, flags in zip(uids, drafts, letters, strict=True):
+                        arrivals.append(self._publish(uid, draft, flags))
+            except OSError:
+                self.remove(arrival.path for arrival in arrivals)
+                raise
+        return arrivals
+
+    def _publish(self, uid: int, draft: Draft, flags: bytes | None) -> Arrival:
+        name = draft.base if flags is None else draft.base + names.INFO + flags
+        folder = "new" if flags is None else "cur"
+        os.rename(draft.temporary, name, src_dir_fd=self.descriptor("tmp"), dst_dir_fd=self.descriptor(folder))
+        draft.temporary = b""
+        return Arrival(uid, folder.encode() + b"/" + name, draft.size, draft.date)
+
+    def published_descriptors(self, arrivals: Sequence[Arrival]) -> set[int]:
+        """What must be synced for *arrivals* to be durable."""
+        return {self.uids.descriptor} | {self.descriptor(arrival.path[:3].decode()) for arrival in arrivals}
+
+    def discard(self, draft: Draft) -> None:
+        """Close the draft; remove its file if it was not published."""
+        if draft.descriptor >= 0:
+            os.close(draft.descriptor)
+            draft.descriptor = -1
+        if draft.temporary:
+            with suppress(FileNotFoundError):
+                os.unlink(draft.temporary, dir_fd=self.descriptor("tmp"))
+            draft.temporary = b""
+
+    def remove(self, paths: Iterable[bytes]) -> None:
+        """Unlink message files; those that are gone already do not matter."""
+        with self.own_change():
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    os.unlink(path[4:], dir_fd=self.descriptor(path[:3].decode()))
+
+    def rename(self, path: bytes, wanted: bytes) -> bool:
+        """Give a message file new flags; False where it is not at *path*. Hold `own_change` around a series."""
+        try:
+            os.rename(path[4:], wanted[4:], src_dir_fd=self.descriptor(path[:3].decode()), dst_dir_fd=self.descriptor(wanted[:3].decode()))
+        except FileNotFoundError:
+            return False
+        return True
+
+    # ----- looking
+
+    def stamp(self) -> Stamp:
+        """The directories' times now. Looked up by path: a directory that was replaced is noticed. Raises NotAMaildir."""
+        try:
+            return Stamp(os.stat(self.path / "new").st_mtime_ns, os.stat(self.path / "cur").st_mtime_ns)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotAMaildir(error.errno, error.strerror, error.filename) from error
+
+    @contextmanager
+    def own_change(self) -> Iterator[None]:
+        """Around changes of ours: if nobody else has changed the directories since they were `known`, they stay so."""
+        with self._changing:
+            before = self.known
+            undisturbed = before is not None and self._stamp_of_descriptors() == before
+            try:
+                yield
+            finally:
+                if undisturbed:
+                    self.known = self._stamp_of_descriptors()
+
+    def seen(self, stamp: Stamp) -> None:
+        """A scan that began at *stamp* has seen everything; what has changed since then is not known."""
+        with self._changing:
+            self.known = stamp
+
+    def undisturbed(self) -> bool | None:
+        """True when the directories are as they are known; None while a change of ours is under way. Never waits."""
+        if not self._changing.acquire(blocking=False):
+            return None
+        try:
+            return self.known is not None and self.stamp() == self.known
+        finally:
+            self._changing.release()
+
+    def _stamp_of_descriptors(self) -> Stamp:
+        return Stamp(os.fstat(self.descriptor("new")).st_mtime_ns, os.fstat(self.descriptor("cur")).st_mtime_ns)
+
+    def listing(self) -> list[bytes]:
+        """Paths of all message files. Raises NotAMaildir."""
+        paths: list[bytes] = []
+        for folder in (b"new", b"cur"):
+            self.descriptor(folder.decode())
+            found = os.listdir(os.fsencode(self.path) + b"/" + folder)
+            paths += [folder + b"/" + name for name in found if not name.startswith(b".")]
+        return paths
+
+    def open_file(self, path: bytes) -> int:
+        """A descriptor of the message file at *path*. Raises FileNotFoundError."""
+        return os.open(path[4:], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.descriptor(path[:3].decode()))
+
+    def find(self, base: bytes) -> bytes | None:
+        """Where the file with this base name is now, by looking through the directories."""
+        return next((path for path in self.listing() if names.base_of(path) == base), None)
+
+    def remove_leftovers(self, now: float) -> None:
+        """Delete what somebody began to write in tmp/ and never finished."""
+        folder = self.path / "tmp"
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    if max(status.st_mtime, status.st_ctime) < now - LEFTOVER_AFTER:
+                        os.unlink(folder / entry.name)
+
+
+def _write_all(descriptor: int, chunks: Iterable[bytes]) -> tuple[int, int]:
+    """Octets written, and octets with CRLF line ends."""
+    stored = crlf = 0
+    last = b""
+    for chunk in chunks:
+        written = os.write(descriptor, chunk)
+        while written < len(chunk):
+            written += os.write(descriptor, chunk[written:])
+        stored += len(chunk)
+        crlf += len(chunk) + chunk.count(b"\n")
+        if b"\r" in chunk or last == b"\r":  # an odd CR before a CRLF
+            crlf -= chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
+        last = chunk[-1:]
+    return stored, crlf
+
+
+def _make_directory(path: Path) -> None:
+    """*path* and the levels above it, each durable in its parent."""
+    if not path.parent.is_dir():
+        _make_directory(path.parent)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    sync_directory(path.parent)

@@ -1,0 +1,162 @@
+"""The shared maildir store (IMailStore): all accounts below one directory.
+
+Deliveries become one job for the committer; their news reaches the mailboxes
+that are in memory before `deliver` returns. What nobody uses is let go of after
+a while: mailboxes from memory, descriptors of accounts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from zope.interface import implementer
+
+from twistmail import tasks
+from twistmail.interfaces import Delivery, IMailStore, StoreError
+from twistmail.mail import mime
+from twistmail.options import SWITCH, TEXT, WORDS, Option, Reload, Section, choice
+from twistmail.store import names
+from twistmail.store.folders import FolderTree, Surroundings
+from twistmail.store.jobs import DeliveryJob, Piece
+from twistmail.store.mailbox import Mailbox
+from twistmail.store.mailboxes import Mailboxes
+from twistmail.store.names import INBOX, UniqueNames
+from twistmail.store.workshop import Workshop
+
+OPTIONS = Section(
+    "store",
+    "Where mail lies, and how.",
+    Option("path", TEXT, "mail/%d/%n", "the maildir of an account; %u user@domain, %n user, %d domain", Reload.RESTART),
+    Option("layout", choice("maildir++"), "maildir++", "how folders lie below it", Reload.RESTART),
+    Option("folders", WORDS, "Sent Drafts Junk Trash Archive", "folders that a new account gets, subscribed", Reload.RESTART),
+    Option("fsync", SWITCH, "yes", "whether mail is safe on disk before it is acknowledged; no is for tests only", Reload.RESTART),
+)
+
+#: Mailboxes kept in memory although nobody has them open, and accounts with open descriptors.
+MOST_IDLE_MAILBOXES = 64
+MOST_WARM_ACCOUNTS = 64
+
+
+@implementer(IMailStore)
+class MailStore:
+    """See the module note. *path* is the template of an account's maildir below *root*.
+
+    *reactor* is kept for parts that need a clock; files are stamped with *now* (POSIX seconds), as the kernel stamps them.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        reactor: Any,
+        committer: Any,
+        threads: Any,
+        *,
+        path: str = "mail/%d/%n",
+        folders: Sequence[str] = tuple(OPTIONS.defaults().folders),
+        hostname: str = "",
+        now: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+        describe: Callable[[bytes], mime.Description] = mime.describe,
+    ) -> None:
+        fresh = UniqueNames(hostname or socket.gethostname(), os.getpid(), now, random)
+        self._root = root
+        self._path = path
+        self._folders = tuple(folders)
+        self._around = Surroundings(now, random, fresh.fresh)
+        self._workshop = Workshop(threads, committer, now, describe)
+        self._accounts: dict[str, Mailboxes] = {}
+        self._warm: OrderedDict[Mailboxes, None] = OrderedDict()
+        self._idle: OrderedDict[Mailbox, Mailboxes] = OrderedDict()
+        self.reactor = reactor
+
+    async def deliver(self, deliveries: Sequence[Delivery]) -> list[BaseException | None]:
+        homes = [self._account(delivery.account) for delivery in deliveries]
+        pieces = [
+            Piece(home.tree, _folder(delivery.folder), delivery.prefix, delivery.content)
+            for home, delivery in zip(homes, deliveries, strict=True)
+        ]
+        job = DeliveryJob(pieces)
+        for home in homes:
+            home.jobs += 1
+        try:
+            await self._workshop.committer.commit(job)
+        except OSError as error:
+            await self._workshop.threads.run(job.retract)
+            return [piece.error or error for piece in pieces]
+        finally:
+            for home in homes:
+                home.jobs -= 1
+        for home, piece in zip(homes, pieces, strict=True):
+            if piece.arrival:
+                home.delivered(piece.folder, piece.arrival)
+        return [piece.error for piece in pieces]
+
+    async def mailboxes(self, account: str) -> Mailboxes:
+        home = self._account(account)
+        await home.prepare()
+        return home
+
+    async def remove_account(self, account: str) -> None:
+        home = self._account(account)
+        del self._accounts[account], self._warm[home]
+        for mailbox in home.in_memory:
+            mailbox.vanish()
+        await self._workshop.threads.run(_remove, home)
+
+    async def poll(self) -> None:
+        """Notice what others have done to the mailboxes that somebody has open. Cheap; about once a second."""
+        for home in tuple(self._accounts.values()):
+            for mailbox in home.in_memory:
+                if mailbox.users and mailbox.awake:
+                    await mailbox.refresh()
+
+    def close(self) -> None:
+        for home in self._accounts.values():
+            home.close()
+        self._accounts.clear()
+        self._warm.clear()
+        self._idle.clear()
+
+    # ----- letting go
+
+    def _account(self, account: str) -> Mailboxes:
+        """The one object of an account. There are as many as accounts in use; only the latest keep files open."""
+        home = self._accounts.get(account)
+        if home is None:
+            root = self._root / names.account_directory(self._path, account)
+            home = self._accounts[account] = Mailboxes(FolderTree(root, self._folders, self._around), self._workshop, self._idled)
+        self._warm[home] = None
+        self._warm.move_to_end(home)
+        if len(self._warm) > MOST_WARM_ACCOUNTS:
+            oldest, _ = self._warm.popitem(last=False)
+            if not oldest.cool():
+                self._warm[oldest] = None
+        return home
+
+    def _idled(self, home: Mailboxes, mailbox: Mailbox) -> None:
+        self._idle[mailbox] = home
+        self._idle.move_to_end(mailbox)
+        if len(self._idle) > MOST_IDLE_MAILBOXES:
+            oldest, its_home = self._idle.popitem(last=False)
+            if not oldest.users:
+                tasks.start(its_home.drop(oldest), f"letting go of {oldest.name}")
+
+
+def _folder(name: str) -> str:
+    """The folder that a delivery asks for; INBOX where there can be none of that name."""
+    try:
+        return names.normal(name)
+    except StoreError:
+        return INBOX
+
+
+def _remove(home: Mailboxes) -> None:
+    home.close()
+    shutil.rmtree(home.root, ignore_errors=True)

@@ -1,0 +1,246 @@
+"""`dovecot-uidlist`, version 3: which UID each message file has (spec D6).
+
+    3 V<uidvalidity> N<next uid at the last rewrite> G<guid>
+    <uid> [<extensions> ]:<base name>
+
+Lines are only ever appended; a line without a file is an expunged message. A
+rewrite is a new file under the old name. Who assigns UIDs holds `locked()`,
+which also reads what other processes have appended, so that one UID is never
+given twice. A list that is lost or that cannot be right gives way to a new one
+with a larger UIDVALIDITY: nobody guesses.
+
+Blocking; used by the committer's thread and by scans.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import threading
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = "dovecot-uidlist"
+LARGEST_UID = 0xFFFFFFFF
+_HEADER = re.compile(rb"3 (?:[^\n]* )?V(\d{1,10}) (?:[^\n]* )?N(\d{1,10})(?: [^\n]*)?")
+_GUID = re.compile(rb" G([0-9a-f]{32})(?: |$)")
+
+
+class DamagedList(ValueError):
+    """The list cannot be trusted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line. `nextuid` is a lower bound: lines that follow may be above it."""
+
+    uidvalidity: int
+    nextuid: int
+    guid: bytes
+
+
+def parse_header(line: bytes) -> Header:
+    """Raises DamagedList."""
+    match, guid = _HEADER.fullmatch(line), _GUID.search(line)
+    if not match:
+        raise DamagedList("no version 3 header")
+    header = Header(int(match[1]), int(match[2]), guid[1] if guid else b"")
+    if not 0 < header.uidvalidity <= LARGEST_UID or not 0 < header.nextuid <= LARGEST_UID:
+        raise DamagedList("UIDVALIDITY or next UID out of range")
+    return header
+
+
+def format_header(header: Header) -> bytes:
+    return b"3 V%d N%d G%s\n" % (header.uidvalidity, header.nextuid, header.guid)
+
+
+def parse_lines(data: bytes, above: int = 0) -> tuple[array[int], list[bytes]]:
+    """UIDs and base names of the complete lines in *data*. Raises DamagedList unless they ascend from *above*."""
+    uids, bases = array("L"), list[bytes]()
+    for line in data.split(b"\n")[:-1]:
+        left, colon, base = line.partition(b":")
+        number = left.partition(b" ")[0]
+        if not colon or not number.isdigit() or not base:
+            raise DamagedList("a line without UID or name")
+        if not above < (uid := int(number)) <= LARGEST_UID:
+            raise DamagedList("UIDs do not ascend")
+        uids.append(above := uid)
+        bases.append(base.partition(b":2,")[0])
+    return uids, bases
+
+
+def format_lines(uids: Sequence[int], bases: Sequence[bytes]) -> bytes:
+    return b"".join([b"%d :%s\n" % pair for pair in zip(uids, bases, strict=True)])
+
+
+class UidList:
+    """The list of one mailbox, open for appending. `uidvalidity` and `nextuid` are true while `locked()`."""
+
+    def __init__(self, folder: Path, new_uidvalidity: Callable[[int], int], random: Callable[[int], bytes]) -> None:
+        self.path = folder / FILE
+        self.uidvalidity = 0
+        self.nextuid = 1
+        self._guid = b""
+        self._new_uidvalidity = new_uidvalidity
+        self._random = random
+        self._descriptor = -1
+        self._inode = 0
+        self._size = 0
+        self._guard = threading.RLock()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While nobody else, in this process or another, assigns UIDs; what others have written is known."""
+        with self._guard:
+            self._lock_file()
+            try:
+                self._catch_up()
+                yield
+            finally:
+                if self._descriptor >= 0:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def append(self, bases: Sequence[bytes]) -> range:
+        """Give *bases* the next UIDs; a later sync of `descriptor` makes it durable. Hold the lock."""
+        first = self.nextuid
+        if first + len(bases) > LARGEST_UID:
+            raise OSError("the mailbox has no UIDs left")
+        uids = range(first, first + len(bases))
+        data = format_lines(uids, bases)
+        try:
+            if os.write(self._descriptor, data) != len(data):
+                raise OSError("a line of the UID list was not written whole")
+        except OSError:
+            os.ftruncate(self._descriptor, self._size)
+            raise
+        self._size += len(data)
+        self.nextuid = uids.stop
+        return uids
+
+    def read(self) -> tuple[array[int], list[bytes]]:
+        """All lines. Hold the lock."""
+        data = os.pread(self._descriptor, self._size, 0)
+        try:
+            return parse_lines(data[data.index(b"\n") + 1 :])
+        except ValueError:
+            self._start_again()
+            return array("L"), []
+
+    def rewrite(self, uids: Sequence[int], bases: Sequence[bytes]) -> None:
+        """Replace the list by these lines, durably; UIDVALIDITY and next UID stay. Hold the lock."""
+        self._replace(format_header(Header(self.uidvalidity, self.nextuid, self._guid)) + format_lines(uids, bases))
+
+    @property
+    def descriptor(self) -> int:
+        return self._descriptor
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """(inode, octets read): changes whenever somebody else has written the list."""
+        return self._inode, self._size
+
+    def close(self) -> None:
+        with self._guard:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def _lock_file(self) -> None:
+        """Lock the file that has the name now; a rewrite may just have replaced it."""
+        while True:
+            if self._descriptor < 0:
+                self._open()
+            if self._descriptor < 0:
+                continue
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try:
+                if os.stat(self.path).st_ino == self._inode:
+                    return
+            except FileNotFoundError:
+                pass
+            self.close()
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._descriptor = os.open(self.path, flags)
+        except FileNotFoundError:
+            self.close()
+            self._start_again(create=True)
+        else:
+            self._inode, self._size = os.fstat(self._descriptor).st_ino, 0
+
+    def _catch_up(self) -> None:
+        size = os.fstat(self._descriptor).st_size
+        if size and size == self._size:
+            return
+        try:
+            self._read_from(self._size if size > self._size else 0, size)
+        except DamagedList:
+            self._start_again()
+
+    def _read_from(self, start: int, size: int) -> None:
+        data = os.pread(self._descriptor, size - start, start)
+        whole = data.rfind(b"\n") + 1
+        if start == 0:
+            self._read_whole(data[:whole])
+        else:
+            uids, _ = parse_lines(data[:whole], self.nextuid - 1)
+            self.nextuid = uids[-1] + 1 if uids else self.nextuid
+        self._size = start + whole
+        if self._size < size:  # a line that was torn by a crash or a full disk was never promised
+            os.ftruncate(self._descriptor, self._size)
+
+    def _read_whole(self, data: bytes) -> None:
+        first, _, lines = data.partition(b"\n")
+        header = parse_header(first)
+        uids, _ = parse_lines(lines)
+        nextuid = max(header.nextuid, uids[-1] + 1 if uids else 1)
+        if header.uidvalidity == self.uidvalidity and nextuid < self.nextuid:
+            raise DamagedList("an older list has come back")
+        self.uidvalidity, self.nextuid, self._guid = header.uidvalidity, nextuid, header.guid
+
+    def _start_again(self, *, create: bool = False) -> None:
+        """A new, empty list with a UIDVALIDITY above every earlier one."""
+        self.uidvalidity = self._new_uidvalidity(self.uidvalidity)
+        self.nextuid = 1
+        self._guid = self._random(16).hex().encode()
+        self._replace(format_header(Header(self.uidvalidity, 1, self._guid)), create=create)
+
+    def _replace(self, data: bytes, *, create: bool = False) -> None:
+        """By a new file, so that a crash leaves the old or the new one. *create*: leave alone what another process has just made."""
+        temporary = self.path.with_name(f"{FILE}.tmp{os.getpid()}")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if create:
+                os.link(temporary, self.path)
+                os.unlink(temporary)
+            else:
+                os.rename(temporary, self.path)
+        except FileExistsError:
+            os.close(descriptor)
+            return
+        except OSError:
+            os.close(descriptor)
+            raise
+        sync_directory(self.path.parent)
+        self.close()
+        self._descriptor, self._inode, self._size = descriptor, os.fstat(descriptor).st_ino, len(data)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in directory *path* durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

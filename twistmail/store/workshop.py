@@ -1,0 +1,19 @@
+"""What all mailboxes of a store work with, handed down in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twistmail.mail.mime import Description
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """`threads`: tasks.Threads; `committer`: disk.Committer; `now`: POSIX seconds; `describe`: mail.mime.describe."""
+
+    threads: Any
+    committer: Any
+    now: Callable[[], float]
+    describe: Callable[[bytes], Description]
