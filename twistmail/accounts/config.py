@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from twistmail.accounts import passwords
 from twistmail.accounts.table import Entry, FixedTable, account_name
 from twistmail.mail.account import Account
-from twistmail.options import SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings
+from twistmail.options import COUNT, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings
 
 _SOURCE = re.compile(r"sqlite|config|passwd:.+|[a-z][a-z0-9_-]*(?::.+)?")
 
@@ -36,6 +36,7 @@ OPTIONS = Section(
     "Where the accounts are: the first source that knows a name answers.",
     Option("source", SOURCES, "sqlite", "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file)."),
     Option("database", TEXT, "accounts.db", "The built-in database, below data_dir."),
+    Option("minimum_password", COUNT, "10", "So many characters a new password must have."),
 )
 
 USER = Section(

@@ -1,0 +1,116 @@
+"""`twistmail NOUN VERB`: the administrator's command. The server itself is `twistd twistmail`.
+
+Twisted's reactor is never imported here, and modules that need Twisted are
+imported by the one command that uses them: `queue list` has to be quick.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from twistmail.cli import alias, codes, config, plugin, queue, send, server, trace, user
+from twistmail.cli.exits import ABOUT, Exit, Failure
+from twistmail.cli.grammar import Root
+from twistmail.cli.terminal import Terminal
+from twistmail.interfaces import Unavailable
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.option("-c", "--config", metavar="FILE", help="The configuration; else $TWISTMAIL_CONFIG, ./config.ini, /etc/twistmail/config.ini.")
+@click.option("--set", "overrides", metavar="SECTION.KEY=VALUE", multiple=True, help="Set one key of the configuration; repeatable.")
+@click.option("--socket", metavar="PATH", help="The control socket of the server, instead of the one that the configuration names.")
+@click.option("--color/--no-color", default=None, help="Whatever stdout is.")
+@click.pass_context
+def main(context: click.Context, config: str | None, overrides: tuple[str, ...], socket: str | None, color: bool | None) -> None:
+    """Administer a twistmail server.
+
+    \b
+    twistmail config check              what is wrong with the configuration
+    twistmail user add anna@blue.example
+    twistmail queue list                what waits, and why
+    twistmail trace show 6k3fa2         the story of one message
+
+    A bare noun lists. Every command knows --help and --json.
+    """
+    context.obj = Terminal(config, overrides, socket, color)
+
+
+for command in (alias.group, config.group, plugin.group, queue.group, server.sessions, trace.group, user.group,
+                codes.explain, send.send, server.reload, server.status, server.stop):
+    main.add_command(command)
+
+
+@main.command()
+def version() -> None:
+    """Tell the versions of twistmail, Twisted and Python."""
+    from importlib.metadata import version as version_of
+
+    click.echo(f"twistmail {version_of('twistmail')}, Twisted {version_of('twisted')}, Python {sys.version.split()[0]}")
+
+
+@main.command("help")
+@click.argument("topic", required=False)
+@click.pass_context
+def help_(context: click.Context, topic: str | None) -> None:
+    """Tell about a command, or about exit-codes."""
+    if topic == "exit-codes":
+        for code, about in ABOUT.items():
+            click.echo(f"{int(code):3}  {code.name:12} {about}")
+        return
+    root = context.find_root()
+    command = main.get_command(root, topic) if topic else main
+    if command is None:
+        raise click.UsageError(f"there is no help about {topic}; try twistmail help, or twistmail help exit-codes")
+    click.echo(command.get_help(click.Context(command, parent=root if topic else None, info_name=topic or "twistmail")))
+
+
+def status(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code. Every failure is told on stderr."""
+    try:
+        result = main.main(args=arguments, prog_name="twistmail", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else Exit.OK
+    except click.UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except click.exceptions.Abort:
+        click.echo("stopped; nothing was changed", err=True)
+        return Exit.NOTHING
+    except Failure as failure:
+        failure.show()
+        return failure.exit_code
+    except click.ClickException as error:
+        error.show()
+        return Exit.NOINPUT
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]  # who reads no longer reads, and wants no complaint
+        return Exit.OK
+    except PermissionError as error:
+        return _tell(f"{error.filename}: {error.strerror}", Exit.NOPERM, "run this as the user that the server runs as")
+    except OSError as error:
+        return _tell(str(error), Exit.IOERR)
+    except (sqlite3.Error, Unavailable) as error:
+        return _tell(str(error), Exit.TEMPFAIL)
+
+
+def _tell(text: str, code: Exit, step: str = "") -> int:
+    Failure(text, code, step).show()
+    return code
+
+
+def run() -> NoReturn:
+    """The console script."""
+    code = int(Exit.SOFTWARE)
+    try:
+        code = status()
+    finally:
+        if code == Exit.SOFTWARE:
+            traceback.print_exc()
+            click.echo("error: this is a bug in twistmail; the lines above tell where", err=True)
+        sys.exit(code)

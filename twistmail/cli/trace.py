@@ -1,0 +1,155 @@
+"""twistmail trace: the story of a message, from the journal on disk, whether or not the server runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twistmail import journal
+from twistmail.cli.exits import Exit, Failure
+from twistmail.cli.grammar import Noun
+from twistmail.cli.terminal import Terminal
+from twistmail.cli.words import amount, clock
+from twistmail.options import DURATION
+from twistmail.rows import iso
+
+#: The journal's folder in data_dir.
+FOLDER = "journal"
+SHOWN = 100
+
+
+@click.group("trace", cls=Noun)
+def group() -> None:
+    """What became of a message."""
+
+
+def _folder(terminal: Terminal) -> Path:
+    return terminal.glance().file(FOLDER)
+
+
+@group.command()
+@click.argument("id")
+@click.option("--lines", is_flag=True, help="With the protocol dialogue, where it was kept.")
+@click.pass_obj
+def show(terminal: Terminal, id: str, lines: bool) -> int:
+    """Tell the story of one message or connection. ID may be a beginning."""
+    try:
+        story = journal.story(_folder(terminal), id)
+    except KeyError:
+        raise Failure(f"nothing is known of {id}", Exit.NOUSER, "twistmail trace find --to ADDRESS   looks for messages") from None
+    except ValueError as several:
+        raise Failure(str(several), Exit.USAGE, "type more of it") from None
+    told = [entry for entry in story if lines or entry["what"] != "Line"]
+    if terminal.as_json:
+        for entry in told:
+            terminal.object(_dated(entry))
+        return Exit.OK
+    terminal.say(f"{story[0]['id']}  {time.strftime('%A %d %B %Y', time.localtime(story[0]['at']))}")
+    for entry in told:
+        terminal.say(f"{clock(entry['at'])}  {sentence(entry)}")
+    if connection := next((entry["connection"] for entry in story if entry.get("connection")), None):
+        terminal.hint(f"how it came in: twistmail trace show {connection}")
+    return Exit.OK
+
+
+@group.command()
+@click.option("--from", "sender", default="", help="Part of the sender's address.")
+@click.option("--to", "recipient", default="", help="Part of a recipient's address.")
+@click.option("--subject", default="", help="Part of the subject.")
+@click.option("--message-id", default="", help="The Message-ID.")
+@click.option("--refused", is_flag=True, help="What was refused instead of what was accepted.")
+@click.option("--since", default="2d", show_default=True, help="How far back.")
+@click.option("--limit", default=SHOWN, show_default=True, help="At most so many, the latest.")
+@click.pass_obj
+def find(terminal: Terminal, since: str, limit: int, refused: bool, **wanted: str) -> int:
+    """Look for messages. Ends with 1 where nothing is found."""
+    try:
+        begin = time.time() - DURATION.read(since)
+    except ValueError as trouble:
+        raise click.BadParameter(str(trouble).replace("\n", "; "), param_hint="--since") from None
+    found = list(_matching(_folder(terminal), begin, "Refused" if refused else "Accepted", wanted))[-limit:]
+    if found or terminal.as_json:
+        headings = ("ID", "WHEN", "FROM", "TO", "ANSWER" if refused else "SUBJECT")
+        terminal.table(headings, [_cells(entry) for entry in found], [_dated(entry) for entry in found])
+    else:
+        terminal.hint("nothing found")
+    return Exit.OK if found else Exit.NOTHING
+
+
+def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
+    last = entry.get("subject") or str(entry.get("status", ""))
+    return entry["id"], iso(entry["at"]), str(entry.get("sender") or "<>"), " ".join(_recipients(entry)), last
+
+
+def _dated(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {"at": iso(entry["at"]), "at_s": entry["at"]}
+
+
+def _matching(folder: Path, begin: float, what: str, wanted: dict[str, str]) -> Iterator[dict[str, Any]]:
+    lowered = {key: value.lower() for key, value in wanted.items() if value}
+    for entry in journal.entries(folder, begin):
+        if entry.get("what") != what or entry["at"] < begin:
+            continue
+        texts = {"sender": str(entry.get("sender") or "<>"), "recipient": " ".join(_recipients(entry)),
+                 "subject": entry.get("subject") or "", "message_id": entry.get("message_id") or ""}
+        if all(value in texts[key].lower() for key, value in lowered.items()):
+            yield entry
+
+
+def _recipients(entry: dict[str, Any]) -> list[str]:
+    return entry.get("recipients") or ([entry["recipient"]] if entry.get("recipient") else [])
+
+
+def sentence(entry: dict[str, Any]) -> str:
+    """What one entry of the journal says, for people; entries that we know nothing of are told field by field."""
+    known = _SENTENCES.get(entry["what"])
+    try:
+        return known(entry) if known else _fields(entry)
+    except (KeyError, TypeError, AttributeError):
+        return _fields(entry)
+
+
+def _fields(entry: dict[str, Any]) -> str:
+    rest = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in ("at", "id", "what") and value not in ("", None, []))
+    return f"{entry['what'].lower():11} {rest}"
+
+
+def _target(entry: dict[str, Any]) -> str:
+    return str(entry["target"]["address"])
+
+
+def _outcome(entry: dict[str, Any]) -> str:
+    by = f" (by {entry['host']})" if entry["host"] else ""
+    return f"{entry['result']:11} {_target(entry)}: {entry['status']}{by}"
+
+
+def _accepted(entry: dict[str, Any]) -> str:
+    who = f" by {entry['account']}" if entry["account"] else ""
+    subject = f' "{entry["subject"]}"' if entry["subject"] else ""
+    to = ", ".join(entry["recipients"])
+    return f"accepted    {entry['service']}{who}: from {entry['sender'] or '<>'} to {to},{subject} {amount(entry['size'])}"
+
+
+_SENTENCES = {
+    "Accepted": _accepted,
+    "Outcome": _outcome,
+    "Refused": lambda e: f"refused     {e['stage']}: {e['status']}" + (f" (to {e['recipient']})" if e["recipient"] else ""),
+    "Expanded": lambda e: f"aliases     {e['address']} leads to {', '.join(t['address'] for t in e['targets']) or 'nobody'}",
+    "Queued": lambda e: f"queued      {e['pending']} to go",
+    "Postponed": lambda e: f"waits       next try {iso(e['until'])}",
+    "SenderWarned": lambda e: "warned      the sender was told that it is late",
+    "Reported": lambda e: f"reported    the sender is told of {', '.join(e['addresses'])} by {e['report'] or 'nobody'}",
+    "GaveUp": lambda e: f"gave up     {e['status']}",
+    "Removed": lambda e: f"left        {e['why']}",
+    "Connected": lambda e: f"connected   {e['service']} from {e['address']}",
+    "TlsStarted": lambda e: f"TLS         {e['tls']['version']}, {e['tls']['cipher']}",
+    "LoggedIn": lambda e: f"logged in   {e['account']} ({e['mechanism']})",
+    "LoginFailed": lambda e: f"login       failed for {e['login']} ({e['mechanism']})",
+    "Closed": lambda e: f"closed      {e['why']}; {amount(e['received'])} received, {amount(e['sent'])} sent",
+    "Read": lambda e: f"read        {e['account']} by {e['service']}: {e['mailbox']}, UID {e['uid']}",
+    "Line": lambda e: f"{e['side']}: {e['text']}",
+}

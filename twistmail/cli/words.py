@@ -1,0 +1,36 @@
+"""Numbers as people say them: `12m`, `41 kB`."""
+
+from __future__ import annotations
+
+import time
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
+
+
+def span(seconds: float) -> str:
+    """`45s`, `12m`, `2h`, `5d`: the largest unit that fits."""
+    for size, letter in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)}{letter}"
+    return f"{int(seconds)}s"
+
+
+def amount(octets: int) -> str:
+    """`412 bytes`, `41 kB`, `1.2 MB`."""
+    if octets < 1000:
+        return f"{octets} bytes"
+    value = float(octets)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 1000 or unit == "TB":
+            break
+    return f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def clock(at: float) -> str:
+    """The time of day, with milliseconds, where the reader lives."""
+    return time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1000):03d}"

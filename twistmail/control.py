@@ -1,0 +1,146 @@
+"""The server's end of the control socket: a line of JSON asks, a line of JSON answers.
+
+    {"verb": "queue.list", "args": {}}      {"ok": true, "result": ...}
+                                            {"ok": false, "error": "...", "exit": 69, "step": "what to do next"}
+
+Whoever can open the socket rules the server, so it is 0600 in a folder that is
+0700. What the verbs do is given (`verbs.Verbs.table`); requests of one
+connection are answered in order, one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+
+from twistmail import tasks
+
+log = Logger()
+
+LONGEST_REQUEST = 64 * 1024
+MOST_WAITING = 64
+MOST_CONNECTIONS = 32
+
+#: Gets the arguments of the request; what it returns must be JSON.
+Verb = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]
+
+
+class Refusal(Exception):
+    """A verb cannot be done: told to whoever asked, with an exit code (sysexits) and what to do next."""
+
+    def __init__(self, text: str, exit_code: int, step: str = "") -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+        self.step = step
+
+
+class ControlProtocol(LineOnlyReceiver):
+    """One conversation with one `twistmail` command."""
+
+    transport: Any
+    delimiter = b"\n"
+    MAX_LENGTH = LONGEST_REQUEST
+
+    def __init__(self, verbs: Mapping[str, Verb], gone: Callable[[ControlProtocol], None]) -> None:
+        self._verbs = verbs
+        self._gone = gone
+        self._waiting: deque[bytes] = deque()
+        self._busy = False
+        self._lost = False
+
+    def lineReceived(self, line: bytes) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self.transport.loseConnection()
+            return
+        self._waiting.append(line)
+        self._next()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self._answer({"ok": False, "error": f"a request is longer than {LONGEST_REQUEST} octets", "exit": 64})
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:  # type: ignore[override]
+        self._lost = True
+        self._waiting.clear()
+        self._gone(self)
+
+    def _next(self) -> None:
+        if self._busy or not self._waiting:
+            return
+        self._busy = True
+        tasks.shielded(_perform(self._verbs, self._waiting.popleft())).addCallbacks(self._done, self._failed)
+
+    def _done(self, result: Any) -> None:
+        self._end({"ok": True, "result": result})
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(Refusal):
+            refusal = failure.value
+            self._end({"ok": False, "error": str(refusal), "exit": refusal.exit_code, "step": refusal.step})
+            return
+        log.failure("control: a request failed", failure=failure)
+        self._end({"ok": False, "error": "something went wrong in the server", "exit": 70, "step": "the log of the server says what"})
+
+    def _end(self, answer: dict[str, Any]) -> None:
+        self._answer(answer)
+        self._busy = False
+        self._next()
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        if not self._lost:
+            self.sendLine(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+
+
+async def _perform(verbs: Mapping[str, Verb], line: bytes) -> Any:
+    """Do what *line* asks. Refusal where it is no request of ours."""
+    try:
+        request = json.loads(line)
+        name, arguments = request["verb"], request.get("args", {})
+        if not isinstance(arguments, dict):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Refusal("this is not a request", 64) from None
+    verb = verbs.get(name) if isinstance(name, str) else None
+    if verb is None:
+        raise Refusal(f"the server does not know {name!r}", 69, "server and command may be of different versions")
+    return await verb(arguments)
+
+
+class ControlFactory(Factory):
+    """Makes a ControlProtocol per connection. `verbs` may be assigned anew."""
+
+    noisy = False
+
+    def __init__(self, verbs: Mapping[str, Verb]) -> None:
+        self.verbs = verbs
+        self._open: set[ControlProtocol] = set()
+
+    def buildProtocol(self, addr: Any) -> ControlProtocol | None:
+        if len(self._open) >= MOST_CONNECTIONS:
+            return None
+        protocol = ControlProtocol(self.verbs, self._open.discard)
+        self._open.add(protocol)
+        return protocol
+
+
+def listen(reactor: Any, path: Path, verbs: Mapping[str, Verb]) -> Any:
+    """Open the control socket at *path* (an IListeningPort). OSError, or twisted's CannotListenError where a server runs already."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(os.stat(path.parent).st_mode)
+    if mode & 0o002 and not mode & stat.S_ISVTX:
+        raise PermissionError(f"{path.parent} may be written by everybody, so it is no place for the control socket")
+    before = os.umask(0o177)
+    try:
+        return reactor.listenUNIX(str(path), ControlFactory(verbs), mode=0o600, wantPID=True)
+    finally:
+        os.umask(before)
