@@ -74,7 +74,7 @@ class Plain:
         if len(parts) != 3:
             return Malformed("PLAIN wants a name to act for, a login and a password, divided by NUL")
         authzid, login, password = parts
-        return _credentials(login, password, authzid)
+        return credentials(login, password, authzid)
 
 
 class LoginExchange:
@@ -95,10 +95,11 @@ class LoginExchange:
         if self._login is None:
             self._login = data
             return Challenge(b"Password:")
-        return _credentials(self._login, data)
+        return credentials(self._login, data)
 
 
-def _credentials(login: bytes, password: bytes, authzid: bytes = b"") -> Credentials | Malformed:
+def credentials(login: bytes, password: bytes, authzid: bytes = b"") -> Credentials | Malformed:
+    """What these octets claim; for PASS and IMAP's LOGIN too, so that every way in has the same limits."""
     if not login or not password:
         return Malformed("Login and password must not be empty")
     if len(login) > LONGEST_NAME or len(authzid) > LONGEST_NAME or len(password) > LONGEST_PASSWORD:

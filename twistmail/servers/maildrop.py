@@ -1,0 +1,123 @@
+"""A maildrop (RFC 1939 §3): an account's INBOX as one POP3 session sees it, with numbers that do not change.
+
+Nothing is deleted before `update`. Small messages are fetched several at a time
+when the client asks for one after the other, which nearly all clients do: one
+thread hop for thirty messages instead of thirty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from twistmail.interfaces import Column
+from twistmail.mail.content import Content
+
+#: Messages up to this size are fetched whole; larger ones are streamed.
+SMALL = 128 * 1024
+#: The most that is fetched ahead: messages, octets.
+MOST_AHEAD = 32
+MOST_OCTETS_AHEAD = 256 * 1024
+#: Rows that the store tells at a time (`IMailbox.rows`), and lines of a listing in one piece.
+ROWS = 500
+LINES = 10_000
+
+
+class Maildrop:
+    """Messages 1 to `len(uids)`; a number of which `uid` is None does not exist, or no more."""
+
+    def __init__(self, mailbox: Any, uids: Sequence[int], sizes: Sequence[int]) -> None:
+        self.mailbox = mailbox
+        self.uids = uids
+        self.sizes = sizes
+        self.deleted: set[int] = set()  # numbers
+        self._ahead: dict[int, bytes] = {}  # fetched and not yet asked for, by number
+        self._next = 0  # the number that follows what was asked for last
+        self._reach = 1
+
+    @property
+    def count(self) -> int:
+        return len(self.uids) - len(self.deleted)
+
+    @property
+    def octets(self) -> int:
+        return sum(self.sizes) - sum(self.sizes[number - 1] for number in self.deleted)
+
+    def uid(self, number: int) -> int | None:
+        """The UID of message *number*, None where there is none or it is marked as deleted."""
+        return self.uids[number - 1] if 1 <= number <= len(self.uids) and number not in self.deleted else None
+
+    def unique_id(self, number: int) -> bytes:
+        """RFC 1939 §7 UIDL: the same in every session, and never another message's."""
+        return b"%08x%08x" % (self.mailbox.uidvalidity, self.uids[number - 1])
+
+    def size_line(self, number: int) -> bytes:
+        return b"%d %d\r\n" % (number, self.sizes[number - 1])
+
+    def unique_id_line(self, number: int) -> bytes:
+        return b"%d %b\r\n" % (number, self.unique_id(number))
+
+    def lines(self, line: Callable[[int], bytes]) -> Iterator[bytes]:
+        """*line*(number) of all messages that are not deleted, in order, as blocks."""
+        for first in range(1, len(self.uids) + 1, LINES):
+            numbers = range(first, min(first + LINES, len(self.uids) + 1))
+            yield b"".join([line(number) for number in numbers if number not in self.deleted])
+
+    def is_small(self, number: int) -> bool:
+        return self.sizes[number - 1] <= SMALL
+
+    async def whole(self, number: int) -> bytes | None:
+        """The octets of small message *number*; None where it has gone since login."""
+        in_order = number == self._next
+        self._next = number + 1
+        if number not in self._ahead:
+            self._reach = min(self._reach * 4, MOST_AHEAD) if in_order else 1
+            await self._fetch(self._run_from(number))
+        return self._ahead.pop(number, None)
+
+    def _run_from(self, number: int) -> list[int]:
+        run, octets = [number], self.sizes[number - 1]
+        for following in range(number + 1, min(number + self._reach, len(self.uids) + 1)):
+            octets += self.sizes[following - 1]
+            if octets > MOST_OCTETS_AHEAD:
+                break
+            if following not in self.deleted:
+                run.append(following)
+        return run
+
+    async def _fetch(self, numbers: Sequence[int]) -> None:
+        number_of = {self.uids[number - 1]: number for number in numbers}
+        self._ahead = {number_of[uid]: octets for uid, octets in await self.mailbox.load(tuple(number_of))}
+
+    async def content(self, number: int) -> Content | None:
+        """The Content of message *number*; None where it has gone since login."""
+        found = await self.mailbox.read((self.uids[number - 1],))
+        return found[0][1] if found else None
+
+    async def update(self) -> bool:
+        """Delete what is marked, now and durably. False where some of it is still there. StoreError, OSError."""
+        marked = sorted(self.uids[number - 1] for number in self.deleted)
+        if not marked:
+            return True
+        gone = await self.mailbox.expunge(tuple(marked))
+        return not set(marked).difference(gone).intersection(self.mailbox.uids)
+
+    def close(self) -> None:
+        self._ahead.clear()
+        self.mailbox.close()
+
+
+async def open_maildrop(store: Any, account: str) -> Maildrop:
+    """The INBOX of account *account* as it is now. StoreError, OSError, Unavailable."""
+    mailboxes = await store.mailboxes(account)
+    mailbox = await mailboxes.open("INBOX")
+    try:
+        await mailbox.refresh()
+        there = tuple(mailbox.uids)
+        rows: list[tuple[int, int]] = []
+        for first in range(0, len(there), ROWS):
+            rows += await mailbox.rows(there[first : first + ROWS], (Column.SIZE,))
+    except BaseException:
+        mailbox.close()
+        raise
+    return Maildrop(mailbox, tuple(uid for uid, _ in rows), tuple(size for _, size in rows))

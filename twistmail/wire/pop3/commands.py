@@ -1,0 +1,216 @@
+"""What a POP3 client may ask, and what may be answered (RFC 1939, RFC 2449, RFC 2595 §4, RFC 5034), as values.
+
+Message numbers are as the client wrote them, from 1; whether there is such a
+message is the session's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from twistmail.wire.contract import Ask
+
+
+class State(Enum):
+    """RFC 1939 §3. The UPDATE state is what happens between QUIT and its answer."""
+
+    AUTHORIZATION = "before login"
+    EXCHANGE = "in a SASL exchange"
+    TRANSACTION = "after login"
+
+
+# ----- what the client says
+
+
+@dataclass(frozen=True, slots=True)
+class User(Ask):
+    name: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pass(Ask):
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Auth(Ask):
+    """`mechanism` in upper case, empty for a bare AUTH (then: what is there?). `initial` is base64 still; None: there is none."""
+
+    mechanism: str
+    initial: bytes | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Response(Ask):
+    """The client's answer to a challenge, in base64 still; `*` gives up."""
+
+    line: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stls(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Capa(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Noop(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Quit(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Stat(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class List(Ask):
+    """`number` None: all messages."""
+
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uidl(Ask):
+    """`number` None: all messages."""
+
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retr(Ask):
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Top(Ask):
+    """The header and the first `lines` lines of the body."""
+
+    number: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dele(Ask):
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rset(Ask):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Bad(Ask):
+    """A line that is no command, or no command now. `text` says why and quotes nothing.
+
+    `fatal`: where the next command begins cannot be known; the connection must be closed.
+    """
+
+    text: str
+    fatal: bool = False
+
+
+# ----- what we say; `is_final` ends the answer to one Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """+OK and a sentence."""
+
+    text: str
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class Err:
+    """-ERR and a sentence; `code` is a response code without brackets (RFC 2449 §8): "IN-USE", "AUTH", "SYS/TEMP"."""
+
+    text: str
+    code: str = ""
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """+OK to a login: TRANSACTION begins."""
+
+    text: str
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A SASL challenge, not yet base64: the next line is its answer."""
+
+    data: bytes
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class GoAhead:
+    """+OK to STLS: the handshake comes next."""
+
+    text: str
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The last word: the answer to QUIT, or why we close unasked."""
+
+    text: str
+    good: bool = True
+    code: str = ""
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """+OK and lines: `lines` are octets that end with CRLF, none of which begins with a dot."""
+
+    text: str
+    lines: bytes
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """+OK and a whole message, CRLF line ends; dots are stuffed here."""
+
+    text: str
+    content: bytes
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBegins:
+    """+OK; Chunks follow, and MessageEnds."""
+
+    text: str
+    is_final = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next octets of a message."""
+
+    data: bytes
+    is_final = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEnds:
+    """The end of a message that came in chunks."""
+
+    is_final = True

@@ -1,0 +1,301 @@
+"""The server's side of POP3 (RFC 1939 with RFC 2449, 2595 and 5034): lines to commands, responses to octets.
+
+Knows the states and the spelling; what a mailbox is, who may log in, and when
+TLS is offered is the session's business (`servers/pop3.py`). The first response
+is the greeting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twistmail.wire import sasl
+from twistmail.wire.buffer import Buffer, LineTooLong
+from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Signal, Wants
+from twistmail.wire.dotted import Stuffer
+from twistmail.wire.pop3.commands import (
+    Auth,
+    Bad,
+    Capa,
+    Challenge,
+    Chunk,
+    Dele,
+    Err,
+    Farewell,
+    GoAhead,
+    Good,
+    List,
+    Listing,
+    Message,
+    MessageBegins,
+    MessageEnds,
+    Noop,
+    Pass,
+    Quit,
+    Response,
+    Retr,
+    Rset,
+    Stat,
+    State,
+    Stls,
+    Top,
+    Uidl,
+    User,
+    Welcome,
+)
+
+#: Octets of a command line without its CRLF (limits.md; RFC 2449 §4 wants 253 at least), and of one that carries SASL.
+LONGEST_LINE = 512
+LONGEST_SASL_LINE = 12_288
+#: Message numbers and line counts have no more digits than this.
+MOST_DIGITS = 10
+
+LINE_TOO_LONG = "That line is too long"
+UNKNOWN = "That is no command"
+
+
+class PopServerWire:
+    """One connection. See `wire.contract.Wire`."""
+
+    in_content = False
+
+    def __init__(self) -> None:
+        self.state = State.AUTHORIZATION
+        self.wants = Wants.NOTHING
+        self._buffer = Buffer()
+        self._paused = True  # until the greeting is said
+        self._stuffer: Stuffer | None = None
+        self._said = b""
+
+    @property
+    def buffered(self) -> int:
+        return len(self._buffer)
+
+    # ----- octets to events
+
+    def receive_bytes(self, data: bytes) -> None:
+        self._buffer.feed(data)
+
+    def receive_eof(self) -> None:
+        """Whole lines that have come are still answered; half a line is nothing."""
+
+    def next_event(self) -> Ask | Signal:
+        if self._paused:
+            return PAUSED
+        try:
+            line = self._buffer.line(LONGEST_LINE if self.state is State.TRANSACTION else LONGEST_SASL_LINE)
+        except LineTooLong:
+            # Where the next command begins is not known, so there is none.
+            self._buffer.clear()
+            self._said = b"(a line that is too long)"
+            self._paused = True
+            return Bad(LINE_TOO_LONG, fatal=True)
+        if line is None:
+            return NEED_DATA
+        self._paused = True
+        if self.state is State.EXCHANGE:
+            self._said = b"(secret)"
+            return Response(line)
+        return self._command(line)
+
+    def said(self) -> bytes:
+        return self._said
+
+    def _command(self, line: bytes) -> Ask:
+        keyword, space, argument = line.partition(b" ")
+        keyword = keyword.upper()
+        self._said = keyword + b" (secret)" if space and keyword in SECRET else line
+        if len(line) > LONGEST_LINE and keyword != b"AUTH":
+            return Bad(LINE_TOO_LONG)
+        if not _is_clean(line):
+            return Bad("Commands have no control characters in them")
+        known = COMMANDS.get(keyword)
+        if known is None:
+            return Bad(UNKNOWN)
+        states, read = known
+        if self.state not in states:
+            return Bad("Log in first" if self.state is State.AUTHORIZATION else "You have logged in already")
+        return read(argument if space else None)
+
+    # ----- responses to octets
+
+    def send(self, response: Any) -> bytes:
+        render = _RENDER.get(type(response))
+        if render is None:
+            raise LocalProtocolError(f"{response!r} is no response of POP3")
+        if not self._paused and not isinstance(response, Farewell):
+            raise LocalProtocolError(f"cannot send {response!r}: nothing was asked")
+        octets = render(self, response)
+        if response.is_final:
+            self._paused = False
+        return octets
+
+    def tls_started(self) -> None:
+        """RFC 2595 §4: what was said in clear is forgotten; no second greeting."""
+        self.state = State.AUTHORIZATION
+        self.wants = Wants.NOTHING
+        self._buffer.clear()
+
+    def _good(self, response: Good) -> bytes:
+        self._leave_exchange()
+        return b"+OK %b\r\n" % _text(response.text)
+
+    def _err(self, response: Err) -> bytes:
+        self._leave_exchange()
+        return _error(response.text, response.code)
+
+    def _welcome(self, response: Welcome) -> bytes:
+        if self.state is State.TRANSACTION:
+            raise LocalProtocolError("nobody logs in twice")
+        self.state = State.TRANSACTION
+        return b"+OK %b\r\n" % _text(response.text)
+
+    def _challenge(self, response: Challenge) -> bytes:
+        if self.state is State.TRANSACTION:
+            raise LocalProtocolError("a challenge after login")
+        self.state = State.EXCHANGE
+        return b"+ %b\r\n" % sasl.encode(response.data)
+
+    def _go_ahead(self, response: GoAhead) -> bytes:
+        self.wants = Wants.START_TLS
+        return b"+OK %b\r\n" % _text(response.text)
+
+    def _farewell(self, response: Farewell) -> bytes:
+        self.wants = Wants.CLOSE
+        if self._stuffer is not None:
+            return b""  # in the middle of a message nothing can be said that would be understood
+        return b"+OK %b\r\n" % _text(response.text) if response.good else _error(response.text, response.code)
+
+    def _listing(self, response: Listing) -> bytes:
+        return b"+OK %b\r\n%b.\r\n" % (_text(response.text), response.lines)
+
+    def _message(self, response: Message) -> bytes:
+        stuffer = Stuffer()
+        return b"+OK %b\r\n%b%b" % (_text(response.text), stuffer.feed(response.content), stuffer.finish())
+
+    def _message_begins(self, response: MessageBegins) -> bytes:
+        self._stuffer = Stuffer()
+        return b"+OK %b\r\n" % _text(response.text)
+
+    def _chunk(self, response: Chunk) -> bytes:
+        if self._stuffer is None:
+            raise LocalProtocolError("a chunk of no message")
+        return self._stuffer.feed(response.data)
+
+    def _message_ends(self, response: MessageEnds) -> bytes:
+        if self._stuffer is None:
+            raise LocalProtocolError("the end of no message")
+        stuffer, self._stuffer = self._stuffer, None
+        return stuffer.finish()
+
+    def _leave_exchange(self) -> None:
+        if self.state is State.EXCHANGE:
+            self.state = State.AUTHORIZATION
+
+
+def _text(text: str) -> bytes:
+    return text.encode("ascii", "replace")
+
+
+def _error(text: str, code: str) -> bytes:
+    return b"-ERR [%b] %b\r\n" % (code.encode(), _text(text)) if code else b"-ERR %b\r\n" % _text(text)
+
+
+_RENDER: dict[type, Callable[[PopServerWire, Any], bytes]] = {
+    Good: PopServerWire._good,
+    Err: PopServerWire._err,
+    Welcome: PopServerWire._welcome,
+    Challenge: PopServerWire._challenge,
+    GoAhead: PopServerWire._go_ahead,
+    Farewell: PopServerWire._farewell,
+    Listing: PopServerWire._listing,
+    Message: PopServerWire._message,
+    MessageBegins: PopServerWire._message_begins,
+    Chunk: PopServerWire._chunk,
+    MessageEnds: PopServerWire._message_ends,
+}
+
+
+# ----- the spelling of arguments: None where there was not even a space
+
+
+_CONTROLS = bytes(range(32)) + b"\x7f"
+
+
+def _is_clean(line: bytes) -> bool:
+    return len(line.translate(None, _CONTROLS)) == len(line)
+
+
+def _number(text: bytes) -> int | None:
+    """A decimal number, or None. No sign, no space, no `_`."""
+    return int(text) if text.isdigit() and len(text) <= MOST_DIGITS else None
+
+
+def _without_argument(event: Ask) -> Callable[[bytes | None], Ask]:
+    def read(argument: bytes | None) -> Ask:
+        # Some clients put a space behind a bare command.
+        return Bad("That command takes no argument") if argument else event
+
+    return read
+
+
+def _with_number(event: Callable[[int], Ask]) -> Callable[[bytes | None], Ask]:
+    def read(argument: bytes | None) -> Ask:
+        number = _number(argument or b"")
+        return Bad("That command wants the number of a message") if number is None else event(number)
+
+    return read
+
+
+def _with_optional_number(event: Callable[[int | None], Ask]) -> Callable[[bytes | None], Ask]:
+    with_number = _with_number(event)
+
+    def read(argument: bytes | None) -> Ask:
+        return with_number(argument) if argument else event(None)
+
+    return read
+
+
+def _top(argument: bytes | None) -> Ask:
+    first, _, second = (argument or b"").partition(b" ")
+    number, lines = _number(first), _number(second)
+    return Bad("TOP wants the number of a message and a number of lines") if number is None or lines is None else Top(number, lines)
+
+
+def _user(argument: bytes | None) -> Ask:
+    return User(argument) if argument else Bad("USER wants a name")
+
+
+def _pass(argument: bytes | None) -> Ask:
+    """RFC 1939 §7: what stands behind the one space is the password, spaces and all."""
+    return Pass(argument) if argument else Bad("PASS wants a password")
+
+
+def _auth(argument: bytes | None) -> Ask:
+    mechanism, space, initial = (argument or b"").partition(b" ")
+    return Auth(mechanism.decode("ascii", "replace").upper(), initial if space else None)
+
+
+_BEFORE = frozenset({State.AUTHORIZATION})
+_AFTER = frozenset({State.TRANSACTION})
+_ALWAYS = _BEFORE | _AFTER
+
+#: Keyword -> the states in which it is legal, and how its argument is read. In EXCHANGE a line is no command.
+COMMANDS: dict[bytes, tuple[frozenset[State], Callable[[bytes | None], Ask]]] = {
+    b"USER": (_BEFORE, _user),
+    b"PASS": (_BEFORE, _pass),
+    b"AUTH": (_BEFORE, _auth),
+    b"STLS": (_BEFORE, _without_argument(Stls())),
+    b"CAPA": (_ALWAYS, _without_argument(Capa())),
+    b"QUIT": (_ALWAYS, _without_argument(Quit())),
+    b"STAT": (_AFTER, _without_argument(Stat())),
+    b"LIST": (_AFTER, _with_optional_number(List)),
+    b"UIDL": (_AFTER, _with_optional_number(Uidl)),
+    b"RETR": (_AFTER, _with_number(Retr)),
+    b"TOP": (_AFTER, _top),
+    b"DELE": (_AFTER, _with_number(Dele)),
+    b"NOOP": (_AFTER, _without_argument(Noop())),
+    b"RSET": (_AFTER, _without_argument(Rset())),
+}
+SECRET = frozenset({b"PASS", b"AUTH"})
