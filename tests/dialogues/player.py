@@ -162,10 +162,11 @@ class _Handle:
 class Player:
     """One connection under test. Tests that need more than a file can say use it directly."""
 
-    def __init__(self, connect: Callable[[Clock, dict[str, str]], Pump], settings: dict[str, str] | None = None) -> None:
-        self.clock = Clock()
+    def __init__(self, connect: Callable[[Clock, dict[str, str]], Pump], settings: dict[str, str] | None = None,
+                 clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.transport = FakeTransport()
-        self.pump = connect(self.clock, settings or {})
+        self.pump = connect(self.clock, dict(settings or {}))
         self.gone = False
         self._read = 0
         self.pump.makeConnection(self.transport)
@@ -202,6 +203,11 @@ class Player:
             self.gone = True
             self.pump.connectionLost(Failure(ConnectionDone()))
             self.settle()
+
+    def say(self, *lines: str) -> list[str]:
+        """The client says *lines*; what we answer."""
+        self.feed(b"".join(line.encode() + b"\r\n" for line in lines))
+        return self.heard()
 
     def heard(self) -> list[str]:
         """The lines that we have said since the last call; a line without its end has ` (unfinished)` behind it."""

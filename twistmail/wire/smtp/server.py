@@ -152,15 +152,13 @@ class SmtpServerWire:
     def _next_content(self) -> Any:
         reader = self._content
         assert reader is not None
-        while octets := self._buffer.take(BLOCK):
+        while not reader.ended and (octets := self._buffer.take(BLOCK)):
             data = reader.feed(octets)
             if reader.ended:
                 self._buffer.put_back(reader.rest)
             if data:
                 self._said = b"(%d octets of content)" % len(data)
                 return ContentChunk(data)
-            if reader.ended:
-                break
         if not reader.ended:
             return NEED_DATA
         self._content = None
