@@ -4,8 +4,22 @@
                                             {"ok": false, "error": "...", "exit": 69, "step": "what to do next"}
 
 Whoever can open the socket rules the server, so it is 0600 in a folder that is
-0700. What the verbs do is given (`verbs.Verbs.table`); requests of one
-connection are answered in order, one at a time.
+0700. What the verbs do is given (`operator`); requests of one connection are
+answered in order, one at a time. What `twistmail` asks, and expects:
+
+    queue.list      FILTER, most          rows.listing(): {"rows": [rows.row()], "count", "size"}
+    queue.flush     FILTER, all           {"count": how many}; so do hold, release, delete. FILTER is rows.Filter;
+                                          an empty one means nothing unless `all` (flush: everything)
+    status          -                     {"hostname", "version", "pid", "up_s", "config": path or "",
+                                          "services": [{"name", "listen": [...], "connections", "most"}],
+                                          "queue": {"count", "size", "oldest_s" or null, "held"}, "warnings": [...]}
+    reload          -                     {"applied": bool, "problems": [str(Problem)],
+                                          "changes": [{"section", "key", "before", "now", "reload": Reload.value}]}
+    stop            now                   {}; the server stops after it has answered
+    session.list    -                     [{"id", "service", "user", "client", "tls", "since_s", "idle_s"}]
+    alias.list      -                     [{"address", "targets": [...], "source"}]
+    alias.resolve   address               {"address", "what", "children": [the same ...], "arrives": bool (at the root)}
+    alias.check     -                     [{"address", "problem", "source"}]
 """
 
 from __future__ import annotations

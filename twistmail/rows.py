@@ -1,6 +1,6 @@
 """Items of the queue as the rows that people and programs see, and the filter that picks some of them.
 
-Used by the server (`verbs`) and by the command line when it reads the spool
+Used by the server (`operator`) and by the command line when it reads the spool
 itself, so that both show the same. Pure.
 """
 

@@ -50,7 +50,7 @@ MEANINGS = (
     Meaning("550", "5.1.2", "The recipient's domain does not exist.", "", "Check the address."),
     Meaning("550", "5.1.8", "The sender's domain does not exist, so no answer could ever reach it.", "[mx] reject_unknown_sender_domain",
             "Correct the sender's address, or its DNS."),
-    Meaning("550", "5.4.6", "The message, or an alias, goes in a circle.", "[aliases] depth_limit", "To find the circle: twistmail alias check"),
+    Meaning("550", "5.4.6", "The message, or an alias, goes in a circle.", "[aliases] depth_limit", "To find it: twistmail alias check"),
     Meaning("550", "5.7.1", "Not for us, and the sender has not logged in (relaying denied); or the sender may not use that address.",
             "[mx] stages, [submission] own_addresses_only", "Send through port 587 or 465 with a login."),
     Meaning("550", "5.7.26", "SPF, DKIM or DMARC say that the sender is forged.", "[mx] stages", "The sender's domain must mend its DNS."),

@@ -1,6 +1,6 @@
 """Speaking to the running server: one JSON line there, one JSON line back, over its UNIX socket. Blocking, without Twisted.
 
-The other end is `twistmail.control`; what can be asked stands in `twistmail.verbs`.
+The other end is `twistmail.control`; what can be asked stands there.
 """
 
 from __future__ import annotations

@@ -114,7 +114,8 @@ class Terminal:
             return
         width = max(map(len, value), default=0)
         for name, one in value.items():
-            self.say(f"{name.replace('_', ' '):{width}}  {one}")
+            text = ("yes" if one else "no") if isinstance(one, bool) else one
+            self.say(f"{name.replace('_', ' '):{width}}  {'-' if text in ('', None) else text}")
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]], objects: Sequence[Mapping[str, Any]]) -> None:
         """*rows* under *headings* for people; with --json the *objects*, one per line."""
