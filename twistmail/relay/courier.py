@@ -115,7 +115,7 @@ class RelayCourier:
             try:
                 return await self._use(session, route, destination, item, targets, content)
             except Lost:
-                continue  # it had been kept too long
+                session.connection.abort()  # it had been kept too long
         opened = await self._open(route)
         if isinstance(opened, Status):
             if opened.is_temporary:

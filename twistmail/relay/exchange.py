@@ -237,7 +237,9 @@ class _Transaction:
         pipelined = "PIPELINING" in self.session.extensions
         self.connection.send(mail, *(recipients if pipelined else ()))
         mail_reply = await self.connection.reply(self.patience.mail)
-        self.begun = mail_reply.code != 421  # which is said by servers that have waited too long for us
+        if mail_reply.code == 421:  # RFC 5321 §3.8: it closes now; said also by servers that have waited too long for us
+            raise Lost(status_of(mail_reply))
+        self.begun = True
         if mail_reply.code >= 300 and not pipelined:
             self.settle_rest(_refusal(mail_reply))
             return False

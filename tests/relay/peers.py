@@ -1,0 +1,165 @@
+"""A mail server in memory, scripted: what it answers, and what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from twistmail.relay.client import SmtpConnection
+from twistmail.wire.dotted import Unstuffer
+
+HANG_UP = object()
+SILENCE = object()
+EHLO = b"250-peer.example\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES"
+ANSWERS: dict[bytes, Any] = {
+    b"": b"220 peer.example ESMTP", b"EHLO": EHLO, b"HELO": b"250 peer.example", b"MAIL": b"250 2.1.0 Ok", b"RCPT": b"250 2.1.5 Ok",
+    b"DATA": b"354 Go on", b".": b"250 2.0.0 Taken", b"RSET": b"250 2.0.0 Ok", b"QUIT": b"221 2.0.0 Bye", b"STARTTLS": b"220 2.0.0 Go on",
+}
+
+
+class Peer:
+    """One server. `answers`: by verb ("" is the greeting, "." the end of content) or by whole line; a list is used up.
+
+    An answer is bytes without the last CRLF, HANG_UP, SILENCE, or a callable that makes one.
+    """
+
+    def __init__(self, answers: dict[bytes, Any] | None = None) -> None:
+        self.answers = ANSWERS | (answers or {})
+        self.said: list[bytes] = []
+        self.contents: list[bytes] = []
+        self.connections: list[_Side] = []
+
+    def answer_to(self, line: bytes) -> Any:
+        verb = line.partition(b" ")[0].upper()
+        key = line if line in self.answers else verb
+        answer = self.answers.get(key, b"500 5.5.1 What?")
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        return answer() if callable(answer) else answer
+
+
+class _Side:
+    """The transport of our client: takes what it writes, and gives it what the peer answers."""
+
+    disconnecting = False
+
+    def __init__(self, peer: Peer, connection: SmtpConnection, clock: Clock) -> None:
+        self.peer, self.connection, self.clock = peer, connection, clock
+        self.pending = b""
+        self.unstuffer: Unstuffer | None = None
+        self.open = True
+        self.aborted = False
+        self.tls: Any = None
+
+    def begin(self) -> None:
+        self.connection.makeConnection(self)
+        self.say(self.peer.answer_to(b""))
+
+    def say(self, answer: Any) -> None:
+        if answer is HANG_UP:
+            self.hang_up()
+        elif answer is not SILENCE and self.open:
+            self.clock.callLater(0, self._deliver, answer + b"\r\n")
+
+    def _deliver(self, data: bytes) -> None:
+        if self.open:
+            self.connection.dataReceived(data)
+
+    def hang_up(self) -> None:
+        if self.open:
+            self.open = False
+            self.clock.callLater(0, self.connection.connectionLost, Failure(ConnectionDone()))
+
+    # ----- ITransport, as far as it is used
+
+    def write(self, data: bytes) -> None:
+        self.pending += data
+        while self.open and self._step():
+            pass
+
+    def _step(self) -> bool:
+        if self.unstuffer is not None:
+            content = self.unstuffer.feed(self.pending)
+            self.peer.contents[-1] += content
+            self.pending = self.unstuffer.rest
+            if not self.unstuffer.ended:
+                return False
+            self.unstuffer = None
+            self.say(self.peer.answer_to(b"."))
+            return True
+        line, end, self.pending = self.pending.partition(b"\r\n")
+        if not end:
+            self.pending = line
+            return False
+        self.peer.said.append(line)
+        answer = self.peer.answer_to(line)
+        self.say(answer)
+        if line == b"DATA" and isinstance(answer, bytes) and answer.startswith(b"354"):
+            self.unstuffer = Unstuffer()
+            self.peer.contents.append(b"")
+        return True
+
+    def startTLS(self, options: Any) -> None:
+        self.tls = options
+        answer = self.peer.answers.get(b"(handshake)", None)
+        self.clock.callLater(0, self.connection.connectionLost if answer is HANG_UP else self.connection.handshakeCompleted)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        self.producer = None
+
+    def loseConnection(self) -> None:
+        self.hang_up()
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+        self.hang_up()
+
+
+class Net:
+    """Peers by address. A missing address refuses. Give it as `dial`."""
+
+    def __init__(self, clock: Clock, **peers: Peer) -> None:
+        self.clock = clock
+        self.peers: dict[str, Peer] = {}
+        self.dialled: list[tuple[str, int]] = []
+        self.open = 0
+        self.most_open = 0
+
+    def __call__(self, address: str, port: int) -> Deferred[SmtpConnection]:
+        self.dialled.append((address, port))
+        peer = self.peers.get(address)
+        if peer is None:
+            return fail(ConnectionRefusedError())
+        connection = SmtpConnection(self.clock)
+        side = _Side(peer, connection, self.clock)
+        peer.connections.append(side)
+        side.begin()
+        return succeed(connection)
+
+
+def finish(clock: Clock, coroutine: Any, seconds: float = 0.0, start: Callable[[Any], Deferred[Any]] | None = None) -> Any:
+    """What *coroutine* returns, once all that is due within *seconds* has happened."""
+    from twistmail import tasks
+
+    results: list[Any] = []
+    tasks.shielded(coroutine).addBoth(results.append)
+    for _ in range(200):
+        if results:
+            break
+        clock.advance(0)
+    if not results:
+        clock.advance(seconds)
+        for _ in range(200):
+            clock.advance(0)
+    assert results, "it has not ended"
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    return results[0]

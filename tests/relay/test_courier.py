@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.relay.peers import HANG_UP, SILENCE, Net, Peer, finish
+from twistmail import tasks
+from twistmail.mail.address import Address
+from twistmail.mail.content import Memory
+from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import Result
+from twistmail.memory.lookup import MemoryLookup
+from twistmail.relay.client import Patience
+from twistmail.relay.courier import Capacity, RelayCourier
+from twistmail.relay.exchange import Manners
+from twistmail.relay.routes import OPTIONS, Identity, Routes
+
+ZONE = {
+    "far.test": {"MX": [(10, "a.far.test"), (20, "b.far.test")]}, "a.far.test": {"A": ["192.0.2.1"]}, "b.far.test": {"A": ["192.0.2.2"]},
+    "other.test": {"A": ["192.0.2.3"]},
+}
+BODY = Memory(b"Subject: x\r\n\r\nhello\r\n")
+
+
+def to(*addresses: str) -> tuple[Target, ...]:
+    made = [Address(*address.split("@")) for address in addresses]
+    return tuple(Target(Kind.REMOTE, address, address) for address in made)
+
+
+class World:
+    def __init__(self, capacity=None, **peers):
+        self.clock = Clock()
+        self.net = Net(self.clock)
+        self.net.peers |= {f"192.0.2.{name[1:]}": peer for name, peer in peers.items()}
+        self.lookup = MemoryLookup(ZONE)
+        routes = Routes(self.lookup, Identity("us.example"), OPTIONS.defaults(), {}, random.Random(1))
+        self.courier = RelayCourier(
+            routes, self.net, Manners("us.example", lambda *_: None, Patience()), capacity or Capacity(), self.clock, tasks.Inline())
+
+    def begin(self, *addresses):
+        targets = to(*addresses)
+        item = Item("i1", Address("ann", "here.example"), tuple(map(Errand, targets)), 0.0, BODY.size)
+        results = []
+        tasks.shielded(self.courier.carry(item, targets, BODY)).addBoth(results.append)
+        return results
+
+    def carry(self, *addresses):
+        results = self.begin(*addresses)
+        self.settle()
+        return results[0]
+
+    def settle(self, seconds=0.0):
+        for _ in range(300):
+            self.clock.advance(0)
+        if seconds:
+            self.clock.advance(seconds)
+            self.settle()
+
+
+def test_the_first_server_is_used_and_nobody_else():
+    a, b = Peer(), Peer()
+    world = World(p1=a, p2=b)
+    assert [o.result for o in world.carry("x@far.test", "y@far.test")] == [Result.RELAYED] * 2
+    assert (len(a.contents), len(b.contents)) == (1, 0)
+
+
+@pytest.mark.parametrize("first", [
+    pytest.param(None, id="refuses"), pytest.param(Peer({b"": b"421 Busy"}), id="421"), pytest.param(Peer({b"": b"554 No"}), id="554"),
+    pytest.param(Peer({b"": HANG_UP}), id="hangs-up"), pytest.param(Peer({b"EHLO": HANG_UP}), id="hangs-up-at-EHLO"),
+])
+def test_a_server_that_does_not_answer_is_passed_over_in_the_same_attempt(first):
+    b = Peer()
+    world = World(p2=b, **({"p1": first} if first else {}))
+    (outcome,) = world.carry("x@far.test")
+    assert (outcome.result, outcome.host) == (Result.RELAYED, "b.far.test [192.0.2.2]")
+
+
+def test_a_silent_server_is_passed_over_after_the_time_for_a_greeting():
+    world = World(p1=Peer({b"": SILENCE}), p2=Peer())
+    results = world.begin("x@far.test")
+    world.settle(301)
+    assert results[0][0].result is Result.RELAYED
+
+
+def test_with_no_server_up_the_mail_waits_and_the_reason_names_the_last_one():
+    (outcome,) = World().carry("x@far.test")
+    assert (outcome.result, outcome.status.code, outcome.status.enhanced) == (Result.DEFERRED, 451, "4.4.1")
+    assert "b.far.test [192.0.2.2]:25" in outcome.status.text
+
+
+def test_domains_are_served_side_by_side_and_outcomes_keep_their_order():
+    a, other = Peer({b"RCPT TO:<no@far.test>": b"550 5.1.1 No"}), Peer()
+    outcomes = World(p1=a, p3=other).carry("x@other.test", "no@far.test", "y@gone.test", "yes@far.test")
+    assert [o.target.address.local for o in outcomes] == ["x", "no", "y", "yes"]
+    assert [o.status.enhanced for o in outcomes] == ["2.0.0", "5.1.1", "5.1.2", "2.0.0"]
+
+
+def test_a_connection_is_used_again_and_left_after_a_while():
+    peer = Peer()
+    world = World(p3=peer)
+    world.carry("x@other.test")
+    world.carry("y@other.test")
+    assert len(peer.connections) == 1
+    assert b"QUIT" not in peer.said
+    world.settle(6)
+    assert peer.said[-1] == b"QUIT"
+    assert not peer.connections[0].open
+    assert world.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("answers", [
+    pytest.param({b"MAIL": [b"250 Ok", HANG_UP, b"250 Ok"]}, id="hangs-up-at-the-second-MAIL"),
+    pytest.param({b"MAIL": [b"250 Ok", b"421 Too old", b"250 Ok"]}, id="421-to-the-second-MAIL"),
+])
+def test_a_connection_that_was_kept_too_long_is_replaced(answers):
+    peer = Peer(answers)
+    world = World(p3=peer)
+    world.carry("x@other.test")
+    (outcome,) = world.carry("y@other.test")
+    assert outcome.result is Result.RELAYED
+    assert len(peer.connections) == 2
+
+
+def test_a_connection_that_was_closed_while_it_was_idle_is_not_used():
+    peer = Peer()
+    world = World(p3=peer)
+    world.carry("x@other.test")
+    peer.connections[0].say(b"421 4.4.2 Timeout")
+    peer.connections[0].hang_up()
+    world.settle()
+    assert world.carry("y@other.test")[0].result is Result.RELAYED
+
+
+def test_never_more_connections_to_a_destination_than_allowed():
+    """R41, with 200 messages."""
+    peer = Peer()
+    world = World(Capacity(total=20, per_route=2), p3=peer, p1=Peer())
+    carried = [world.begin(f"x{number}@other.test") for number in range(200)]
+    assert sum(side.open for side in peer.connections) == 2
+    assert world.begin("x@far.test") == []
+    for _ in range(4000):
+        world.clock.advance(0)
+        assert sum(side.open for side in peer.connections) <= 2
+    assert all(results[0][0].result is Result.RELAYED for results in carried)
+    assert len(peer.connections) == 2
+
+
+def test_those_who_wait_for_a_dead_server_share_the_finding():
+    peer = Peer({b"": SILENCE})
+    world = World(Capacity(per_route=1), p3=peer)
+    waiting = [world.begin("x@other.test") for _ in range(10)]
+    world.settle(301)
+    assert all(results[0][0].result is Result.DEFERRED for results in waiting)
+    assert len(peer.connections) == 1
+    peer.answers[b""] = b"220 Hello"
+    assert world.carry("x@other.test")[0].result is Result.RELAYED
+
+
+def test_a_content_that_cannot_be_read_is_never_ended():
+    class Broken:
+        size = 100
+
+        def chunks(self):
+            yield b"Subject: x\r\n\r\n"
+            raise OSError(5, "Input/output error")
+
+    peer = Peer()
+    world = World(p3=peer)
+    targets = to("x@other.test")
+    item = Item("i1", None, tuple(map(Errand, targets)), 0.0, 100)
+    (outcome,) = finish(world.clock, world.courier.carry(item, targets, Broken()))
+    assert (outcome.result, outcome.status.code) == (Result.DEFERRED, 451)
+    assert peer.connections[0].aborted
+    assert peer.connections[0].unstuffer is not None
+
+
+def test_stopping_says_goodbye_to_idle_connections():
+    peer = Peer()
+    world = World(p3=peer)
+    world.carry("x@other.test")
+    finish(world.clock, world.courier.stop())
+    assert peer.said[-1] == b"QUIT"
+    assert world.clock.getDelayedCalls() == []

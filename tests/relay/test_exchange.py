@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, finish
+from twistmail import tasks
+from twistmail.mail.address import Address
+from twistmail.mail.content import Memory
+from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import Result
+from twistmail.relay.client import Patience
+from twistmail.relay.connect import open_route
+from twistmail.relay.exchange import MOST_RECIPIENTS, Manners, Session, deliver
+from twistmail.relay.routes import Host, Login, Route, Tls
+
+ANN = Address("ann", "here.example")
+HOST = Host("mx.far.test", "192.0.2.1", 25)
+ROUTE = Route("far.test")
+BODY = b"Subject: x\r\n\r\n.dot\r\nbye\r\n"
+STARTTLS = EHLO.replace(b"250 ENH", b"250-STARTTLS\r\n250 ENH")
+AUTH = EHLO.replace(b"250 ENH", b"250-AUTH PLAIN LOGIN\r\n250 ENH")
+
+
+def targets(*names: str) -> tuple[Target, ...]:
+    return tuple(Target(Kind.REMOTE, Address(name, "far.test"), Address(name, "far.test")) for name in names)
+
+
+def item_for(to: tuple[Target, ...], **changes) -> Item:
+    return replace(Item("i1", ANN, tuple(map(Errand, to)), 0.0, len(BODY) + 6, b"X: y\r\n", body="8BITMIME"), **changes)
+
+
+class Relay:
+    """A client, one server, and a clock."""
+
+    def __init__(self, answers=None, route=ROUTE, host=HOST):
+        self.clock, self.peer, self.route, self.host = Clock(), Peer(answers), route, host
+        self.net = Net(self.clock)
+        self.net.peers[host.address] = self.peer
+        self.manners = Manners("us.example", lambda name, verified: (name, verified), Patience())
+
+    def open(self, seconds=0.0):
+        return finish(self.clock, open_route(self.route, (self.host,), self.net, self.manners), seconds)
+
+    def deliver(self, to, seconds=0.0, session=None, **changes):
+        session = session or self.open()
+        assert isinstance(session, Session), session
+        return finish(self.clock, deliver(session, item_for(to, **changes), to, Memory(BODY), tasks.Inline()), seconds)
+
+
+def codes(outcomes):
+    return [(o.result, o.status.code, o.status.enhanced) for o in outcomes]
+
+
+TAKEN = (Result.RELAYED, 250, "2.0.0")
+
+
+def test_a_message_arrives_with_its_prefix_and_its_dots():
+    relay = Relay()
+    to = targets("bob", "eve")
+    outcomes = relay.deliver(to)
+    assert codes(outcomes) == [TAKEN, TAKEN]
+    assert [o.target for o in outcomes] == list(to)
+    assert outcomes[0].host == "mx.far.test [192.0.2.1]"
+    assert relay.peer.contents == [b"X: y\r\n" + BODY]
+    assert relay.peer.said == [
+        b"EHLO us.example", b"MAIL FROM:<ann@here.example> SIZE=31 BODY=8BITMIME", b"RCPT TO:<bob@far.test>", b"RCPT TO:<eve@far.test>", b"DATA"]
+
+
+@pytest.mark.parametrize("ehlo", [pytest.param(EHLO, id="pipelined"), pytest.param(b"250 peer.example", id="one-by-one")])
+def test_each_recipient_has_an_answer_of_his_own(ehlo):
+    relay = Relay({b"EHLO": ehlo, b"RCPT TO:<no@far.test>": b"550-5.1.1 No\r\n550 5.1.1 such user", b"RCPT TO:<busy@far.test>": b"450 Greylisted"})
+    outcomes = relay.deliver(targets("yes", "no", "busy"))
+    assert codes(outcomes) == [TAKEN, (Result.FAILED, 550, "5.1.1"), (Result.DEFERRED, 450, "4.0.0")]
+    assert outcomes[1].status.text == "No\nsuch user"
+
+
+@pytest.mark.parametrize(("answers", "expected"), [
+    pytest.param({b"MAIL": b"550 5.7.1 Not you"}, (Result.FAILED, 550, "5.7.1"), id="sender-refused"),
+    pytest.param({b"MAIL": b"451 4.3.0 Later"}, (Result.DEFERRED, 451, "4.3.0"), id="sender-deferred"),
+    pytest.param({b"MAIL": b"250 Ok", b"RCPT": b"550 No"}, (Result.FAILED, 550, "5.0.0"), id="all-refused"),
+    pytest.param({b"RCPT": b"552 Too many recipients"}, (Result.DEFERRED, 452, "4.5.3"), id="552-to-RCPT-is-temporary"),
+    pytest.param({b"RCPT": b"552 5.2.2 Mailbox full"}, (Result.FAILED, 552, "5.2.2"), id="but-not-a-full-mailbox"),
+    pytest.param({b"DATA": b"554 5.5.1 No"}, (Result.FAILED, 554, "5.5.1"), id="DATA-refused"),
+    pytest.param({b"DATA": b"250 What"}, (Result.DEFERRED, 451, "4.5.0"), id="DATA-answered-with-nonsense"),
+    pytest.param({b".": b"554 5.6.0 Virus"}, (Result.FAILED, 554, "5.6.0"), id="content-refused"),
+    pytest.param({b".": b"452 4.3.1 Full"}, (Result.DEFERRED, 452, "4.3.1"), id="content-deferred"),
+    pytest.param({b".": b"250 5.1.1 Odd"}, (Result.RELAYED, 250, "2.0.0"), id="an-enhanced-code-of-the-wrong-class-does-not-count"),
+    pytest.param({b"MAIL": HANG_UP}, (Result.DEFERRED, 451, "4.4.2"), id="hangs-up-at-MAIL"),
+    pytest.param({b"RCPT": b"421 4.3.2 Shutting down"}, (Result.DEFERRED, 421, "4.3.2"), id="421"),
+    pytest.param({b"DATA": HANG_UP}, (Result.DEFERRED, 451, "4.4.2"), id="hangs-up-at-DATA"),
+    pytest.param({b".": HANG_UP}, (Result.DEFERRED, 451, "4.4.2"), id="hangs-up-after-the-final-dot"),
+    pytest.param({b"MAIL": b"\x16\x03\x01 garbage"}, (Result.DEFERRED, 451, "4.5.0"), id="garbage"),
+    pytest.param({b"MAIL": b"250-a\r\n251 b"}, (Result.DEFERRED, 451, "4.5.0"), id="two-codes-in-one-reply"),
+    pytest.param({b"MAIL": b"250-" + b"x" * 5000}, (Result.DEFERRED, 451, "4.5.0"), id="an-endless-line"),
+    pytest.param({b"MAIL": b"\r\n".join([b"250-x"] * 500)}, (Result.DEFERRED, 451, "4.5.0"), id="an-endless-reply"),
+])
+def test_what_the_server_answers_is_the_outcome(answers, expected):
+    assert codes(Relay(answers).deliver(targets("bob"))) == [expected]
+
+
+@pytest.mark.parametrize(("verb", "seconds"), [
+    pytest.param(b"MAIL", 301, id="MAIL-5-min"), pytest.param(b"RCPT", 301, id="RCPT-5-min"),
+    pytest.param(b"DATA", 121, id="DATA-2-min"), pytest.param(b".", 601, id="final-dot-10-min"),
+])
+def test_silence_ends_after_what_rfc_5321_grants(verb, seconds):
+    relay = Relay({verb: SILENCE})
+    assert codes(relay.deliver(targets("bob"), seconds)) == [(Result.DEFERRED, 451, "4.4.2")]
+    assert relay.peer.connections[0].aborted
+
+
+def test_a_silence_that_is_short_enough_ends_nothing():
+    relay = Relay({b".": SILENCE})
+    with pytest.raises(AssertionError, match="not ended"):
+        relay.deliver(targets("bob"), 599)
+
+
+@pytest.mark.parametrize(("answers", "code"), [
+    pytest.param({b"": b"554 5.7.1 Go away"}, 451, id="refused-for-good-is-tried-again"),
+    pytest.param({b"": b"421 4.3.2 Busy"}, 421, id="busy"),
+    pytest.param({b"": HANG_UP}, 451, id="hangs-up"),
+    pytest.param({b"EHLO": b"421 4.3.2 Busy"}, 421, id="busy-at-EHLO"),
+    pytest.param({b"EHLO": b"502 What", b"HELO": b"550 Who?"}, 451, id="HELO-refused"),
+])
+def test_a_server_that_does_not_let_us_in_is_a_temporary_matter(answers, code):
+    status = Relay(answers).open()
+    assert (status.code, status.is_temporary) == (code, True)
+    assert "mx.far.test [192.0.2.1]" in status.text
+
+
+def test_a_server_without_ehlo_is_greeted_with_helo():
+    relay = Relay({b"EHLO": b"500 What?"})
+    assert codes(relay.deliver(targets("bob"))) == [TAKEN]
+    assert relay.peer.said[:3] == [b"EHLO us.example", b"HELO us.example", b"MAIL FROM:<ann@here.example>"]
+
+
+@pytest.mark.parametrize(("body", "offered", "says"), [
+    pytest.param("8BITMIME", True, True, id="8-bit-and-offered"),
+    pytest.param("", True, True, id="unknown-and-offered"),
+    pytest.param("7BIT", True, False, id="7-bit"),
+    pytest.param("8BITMIME", False, False, id="not-offered-goes-as-it-is"),
+])
+def test_body_is_declared_where_it_is_offered(body, offered, says):
+    relay = Relay({b"EHLO": EHLO if offered else EHLO.replace(b"250-8BITMIME\r\n", b"")})
+    assert codes(relay.deliver(targets("bob"), body=body)) == [TAKEN]
+    assert (b"BODY=8BITMIME" in relay.peer.said[1]) == says
+
+
+@pytest.mark.parametrize(("offered", "expected"), [
+    pytest.param(True, (Result.RELAYED, 250, "2.0.0"), id="offered"),
+    pytest.param(False, (Result.FAILED, 553, "5.6.7"), id="not-offered"),
+])
+def test_addresses_that_are_not_ascii_need_smtputf8(offered, expected):
+    relay = Relay({b"EHLO": EHLO.replace(b"250 ENH", b"250-SMTPUTF8\r\n250 ENH") if offered else EHLO})
+    assert codes(relay.deliver(targets("jörg"))) == [expected]
+    assert any(b"SMTPUTF8" in line for line in relay.peer.said) == offered
+
+
+def test_the_null_sender_is_written_so():
+    relay = Relay()
+    relay.deliver(targets("bob"), sender=None)
+    assert relay.peer.said[1].startswith(b"MAIL FROM:<> ")
+
+
+def test_many_recipients_are_divided_into_transactions():
+    relay = Relay()
+    to = targets(*(f"r{number}" for number in range(MOST_RECIPIENTS + 1)))
+    assert codes(relay.deliver(to)) == [TAKEN] * len(to)
+    assert len(relay.peer.contents) == 2
+
+
+def test_a_transaction_that_failed_is_reset_before_the_next():
+    relay = Relay({b"MAIL": [b"451 Later", b"250 Ok"]})
+    session = relay.open()
+    relay.deliver(targets("bob"), session=session)
+    assert codes(relay.deliver(targets("bob"), session=session)) == [TAKEN]
+    assert relay.peer.said.count(b"RSET") == 1
+
+
+# ----- TLS and login
+
+
+def test_starttls_is_used_where_it_is_offered_and_ehlo_is_said_again():
+    relay = Relay({b"EHLO": [STARTTLS, EHLO]})
+    session = relay.open()
+    assert relay.peer.said == [b"EHLO us.example", b"STARTTLS", b"EHLO us.example"]
+    assert relay.peer.connections[0].tls == ("mx.far.test", False)
+    assert "STARTTLS" not in session.extensions
+
+
+def test_what_was_said_behind_the_go_ahead_for_tls_is_forgotten():
+    relay = Relay({b"EHLO": [STARTTLS, EHLO], b"STARTTLS": b"220 Go\r\n250 injected"})
+    assert codes(relay.deliver(targets("bob"))) == [TAKEN]
+
+
+@pytest.mark.parametrize(("answers", "tls", "connections", "works"), [
+    pytest.param({b"EHLO": STARTTLS, b"STARTTLS": b"454 Not now"}, Tls.OPPORTUNISTIC, 1, True, id="refused-goes-on-in-clear"),
+    pytest.param({b"EHLO": STARTTLS, b"(handshake)": HANG_UP}, Tls.OPPORTUNISTIC, 2, True, id="broken-handshake-goes-again-in-clear"),
+    pytest.param({b"EHLO": STARTTLS, b"(handshake)": HANG_UP}, Tls.REQUIRED, 1, False, id="broken-handshake-where-required"),
+    pytest.param({b"EHLO": STARTTLS, b"STARTTLS": b"454 Not now"}, Tls.REQUIRED, 1, False, id="refused-where-required"),
+    pytest.param({}, Tls.REQUIRED, 1, False, id="not-offered-where-required"),
+    pytest.param({b"EHLO": STARTTLS}, Tls.OFF, 1, True, id="off"),
+])
+def test_what_becomes_of_tls_trouble(answers, tls, connections, works):
+    relay = Relay(answers, replace(ROUTE, tls=tls))
+    session = relay.open()
+    assert isinstance(session, Session) == works
+    assert len(relay.peer.connections) == connections
+    if not works:
+        assert session.is_temporary
+
+
+@pytest.mark.parametrize(("ehlo", "lines"), [
+    pytest.param(AUTH, [b"AUTH PLAIN AHVzZXIAcGFzcw=="], id="PLAIN"),
+    pytest.param(AUTH.replace(b"AUTH PLAIN LOGIN", b"AUTH=LOGIN"), [b"AUTH LOGIN", b"dXNlcg==", b"cGFzcw=="], id="LOGIN"),
+])
+def test_we_log_in_at_the_smart_host_over_tls(ehlo, lines):
+    relay = Relay(
+        {b"EHLO": [STARTTLS, ehlo], b"AUTH": b"235 2.7.0 Welcome", b"AUTH LOGIN": b"334 VXNlcm5hbWU6",
+         b"dXNlcg==": b"334 UGFzc3dvcmQ6", b"cGFzcw==": b"235 2.7.0 Welcome"}, replace(ROUTE, login=Login("user", "pass")))
+    assert isinstance(relay.open(), Session)
+    assert relay.peer.said[3:] == lines
+
+
+@pytest.mark.parametrize(("answers", "said"), [
+    pytest.param({b"EHLO": AUTH}, False, id="without-TLS-no-password-is-said"),
+    pytest.param({b"EHLO": [STARTTLS, AUTH], b"AUTH": b"535 5.7.8 No"}, True, id="a-wrong-password-keeps-the-mail"),
+    pytest.param({b"EHLO": [STARTTLS, EHLO]}, False, id="no-AUTH-offered"),
+    pytest.param({b"EHLO": STARTTLS, b"(handshake)": HANG_UP}, False, id="never-in-clear"),
+])
+def test_a_login_that_does_not_work_is_temporary(answers, said):
+    relay = Relay(answers, replace(ROUTE, login=Login("user", "pass")))
+    status = relay.open()
+    assert status.code in (451, 454)
+    assert any(line.startswith(b"AUTH") for line in relay.peer.said) == said
+
+
+def test_implicit_tls_comes_before_the_greeting():
+    relay = Relay(route=replace(ROUTE, implicit_tls=True))
+    session = relay.open()
+    assert session.connection.tls
+    assert b"STARTTLS" not in relay.peer.said
