@@ -7,7 +7,7 @@ behind the name, and a row. The wire checks that nothing is left over.
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
+import re
 from binascii import a2b_base64
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from twistmail.wire.imap.tokens import Cursor, Misspelled
 MOST_ID_FIELDS = 30
 LONGEST_ID_FIELD = 30
 LONGEST_ID_VALUE = 1024
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 
 class State(Enum):
@@ -38,13 +39,6 @@ BEFORE_LOGIN = frozenset({State.NOT_AUTHENTICATED})
 AFTER_LOGIN = frozenset({State.AUTHENTICATED, State.SELECTED})
 WITH_MAILBOX = frozenset({State.SELECTED})
 
-#: What a command that is illegal now is answered with.
-WRONG_STATE = {
-    BEFORE_LOGIN: "You have logged in already",
-    AFTER_LOGIN: "Please log in first",
-    WITH_MAILBOX: "Please select a mailbox first",
-}
-
 Parse = Callable[[Cursor, bytes], c.Command]
 
 
@@ -54,6 +48,14 @@ class Row:
 
     parse: Parse
     states: frozenset[State]
+
+    def objection(self, state: State) -> str:
+        """Why the command is not legal in *state*, or ""."""
+        if state in self.states:
+            return ""
+        if state is State.NOT_AUTHENTICATED:
+            return "Please log in first"
+        return "You have logged in already" if self.states is BEFORE_LOGIN else "Please select a mailbox first"
 
 
 # ----- readers of arguments: each stands behind the command's name
@@ -111,10 +113,9 @@ def sasl_data(line: bytes) -> bytes:
     """*line* from base64; "=" stands for nothing at all (RFC 4959 §3). Raises Misspelled."""
     if line == b"=":
         return b""
-    try:
-        return a2b_base64(line, strict_mode=True) if line else b""
-    except Base64Error:
-        raise Misspelled("The response is not base64") from None
+    if len(line) % 4 or not _BASE64.fullmatch(line):
+        raise Misspelled("The response is not base64")
+    return a2b_base64(line)
 
 
 def _enable(cursor: Cursor, tag: bytes) -> c.Enable:

@@ -28,7 +28,7 @@ from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, PeerG
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import responses as r
 from twistmail.wire.imap.framing import Gathered, ImapLimits, Mark, mark_of
-from twistmail.wire.imap.grammar import COMMANDS, ON_NO, ON_OK, WRONG_STATE, State, append_head, sasl_data
+from twistmail.wire.imap.grammar import COMMANDS, ON_NO, ON_OK, State, append_head, sasl_data
 from twistmail.wire.imap.tokens import TAG, Cursor, Misspelled, Refused
 
 CHUNK = 65_536  # octets of a literal that are handed on at once
@@ -164,8 +164,9 @@ class ImapWire:
         row = COMMANDS.get(self._name)
         if row is None:
             raise Misspelled("There is no such command")
-        if self.state not in row.states:
-            raise Misspelled(WRONG_STATE[row.states])
+        objection = row.objection(self.state)
+        if objection:
+            raise Misspelled(objection)
 
     def _understood(self) -> c.Command:
         """The complete command. Raises Misspelled and Refused."""
