@@ -9,12 +9,21 @@ from twistmail.endpoints import ENDPOINTS, Transport, escape, parse
     ("text", "kind", "expected"),
     [
         pytest.param("tcp:25", Transport.TCP, {"port": 25, "interface": ""}, id="tcp"),
-        pytest.param("tcp:port=25:interface=127.0.0.1:backlog=5", Transport.TCP, {"port": 25, "interface": "127.0.0.1", "backlog": 5}, id="tcp-named"),
+        pytest.param(
+            "tcp:port=25:interface=127.0.0.1:backlog=5", Transport.TCP, {"port": 25, "interface": "127.0.0.1", "backlog": 5}, id="tcp-named"
+        ),
         pytest.param("tcp:25:interface=\\:\\:1", Transport.TCP, {"interface": "::1"}, id="tcp-over-ipv6"),
         pytest.param("tls:port=993", Transport.TLS, {"port": 993, "implicit_tls": True}, id="tls"),
         pytest.param("unix:/run/a\\:b.sock:mode=600", Transport.UNIX, {"path": "/run/a:b.sock", "mode": 0o600}, id="unix"),
-        pytest.param("systemd:domain=INET:index=2", Transport.SYSTEMD, {"domain": "INET", "index": 2, "implicit_tls": False}, id="systemd-index"),
-        pytest.param("systemd:domain=INET6:name=imaps:tls=yes", Transport.SYSTEMD, {"name": "imaps", "index": None, "implicit_tls": True}, id="systemd-name"),
+        pytest.param(
+            "systemd:domain=INET:index=2", Transport.SYSTEMD, {"domain": "INET", "index": 2, "implicit_tls": False}, id="systemd-index"
+        ),
+        pytest.param(
+            "systemd:domain=INET6:name=imaps:tls=yes",
+            Transport.SYSTEMD,
+            {"name": "imaps", "index": None, "implicit_tls": True},
+            id="systemd-name",
+        ),
     ],
 )
 def test_an_endpoint_string_becomes_a_value(text, kind, expected):
@@ -26,7 +35,9 @@ def test_an_endpoint_string_becomes_a_value(text, kind, expected):
 @pytest.mark.parametrize(
     ("text", "what", "right"),
     [
-        pytest.param("tls:993", 'Twisted reads "993" as a certificate directory, port 443', 'did you mean "tls:port=993"?', id="the-tls-trap"),
+        pytest.param(
+            "tls:993", 'Twisted reads "993" as a certificate directory, port 443', 'did you mean "tls:port=993"?', id="the-tls-trap"
+        ),
         pytest.param("ssl:993", "key file", 'did you mean "tls:port=993"?', id="ssl"),
         pytest.param("25", "a number alone", 'did you mean "tcp:25"?', id="bare-number"),
         pytest.param("127.0.0.1:25", "an address and a port", 'did you mean "tcp:25:interface=127.0.0.1"?', id="address-and-port"),

@@ -83,7 +83,7 @@ def discover(package: Any = twisted.plugins) -> Discovery:
                 continue
             other = parts.setdefault((part.kind, part.name), part)
             if other is not part:
-                broken.append(Broken(f"{dropin.moduleName}.{plugin.name}", f"{other.origin} has a {part.kind} {part.name} already"))
+                broken.append(Broken(f"{dropin.moduleName}.{plugin.name}", f"{other.origin} offers {part.kind} {part.name} already"))
     return Discovery(tuple(sorted(parts.values(), key=lambda part: (part.kind, part.name))), tuple(broken))
 
 

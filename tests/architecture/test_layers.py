@@ -22,9 +22,19 @@ STRANGERS = LAYERS[4].split()
 
 #: Who may touch the reactor's world. Everybody else is given what it needs.
 TWISTED_INTERNET = {
-    "tasks", "disk", "control", "service", "foreground", "accounts.cred",
-    "servers.pump", "servers.listeners", "servers.transport",
-    "lookup.backend", "lookup.resolver", "relay.client", "relay.connect",
+    "tasks",
+    "disk",
+    "control",
+    "service",
+    "foreground",
+    "accounts.cred",
+    "servers.pump",
+    "servers.listeners",
+    "servers.transport",
+    "lookup.backend",
+    "lookup.resolver",
+    "relay.client",
+    "relay.connect",
 }
 
 #: Who may catch whatever comes: where a stranger's bug must harm nobody else.

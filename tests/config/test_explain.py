@@ -24,7 +24,9 @@ def test_the_example_file_has_no_problem():
 
 def test_the_example_listens_on_loopback_without_privileges():
     config = load(BUILT_IN, EXAMPLE, (), {}).config
-    listens = [listen for setting in config if setting.option.kind is ENDPOINTS for listen in getattr(config[setting.section], setting.option.key)]
+    listens = [
+        listen for setting in config if setting.option.kind is ENDPOINTS for listen in getattr(config[setting.section], setting.option.key)
+    ]
     assert all(listen.interface == "127.0.0.1" and listen.port > 1023 for listen in listens)
 
 
@@ -60,12 +62,22 @@ def test_a_key_is_explained_with_its_value_of_now(tmp_path):
     assert "new connections" in text
 
 
-@pytest.mark.parametrize(("word", "first"), [("keep", "pop3.keep"), ("route.via", "route.via"), ("imap", "[imap]"), ("relay.smarthost", "relay.smarthost")])
+@pytest.mark.parametrize(
+    ("word", "first"), [("keep", "pop3.keep"), ("route.via", "route.via"), ("imap", "[imap]"), ("relay.smarthost", "relay.smarthost")]
+)
 def test_a_short_name_is_enough(word, first):
     assert explain(SECTIONS, word).split("\n")[0] == first
 
 
-@pytest.mark.parametrize(("word", "why"), [("listen", "several sections: mx.listen"), ("nope", "nothing is called"), ("imap.nope", 'no "nope" in [imap]'), ("x.y", "no section [x]")])
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("listen", "several sections: mx.listen"),
+        ("nope", "nothing is called"),
+        ("imap.nope", 'no "nope" in [imap]'),
+        ("x.y", "no section [x]"),
+    ],
+)
 def test_an_unknown_name_says_so(word, why):
     with pytest.raises(KeyError, match=re.escape(why)):
         explain(SECTIONS, word)

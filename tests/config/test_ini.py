@@ -31,7 +31,12 @@ def test_names_keep_what_is_behind_the_colon():
 def test_places_count_from_one():
     block = ini.read("\n[a]\n  key =  value\n     more\n", "f")[0][0]
     entry = block.entries[0]
-    assert [(p.line, p.column) for p in (block.place, entry.place, *(line.place for line in entry.lines))] == [(2, 1), (3, 3), (3, 10), (4, 6)]
+    assert [(p.line, p.column) for p in (block.place, entry.place, *(line.place for line in entry.lines))] == [
+        (2, 1),
+        (3, 3),
+        (3, 10),
+        (4, 6),
+    ]
 
 
 def test_a_huge_file_is_refused():

@@ -84,20 +84,41 @@ def test_two_lines_are_a_whole_configuration(loaded):
     ("text", "told"),
     [
         pytest.param("", "bad.ini: error: [server] hostname is missing\n    write hostname = mail.blue.example", id="hostname-missing"),
-        pytest.param(HOST + "[route:a.example]\nwords = x\n", "bad.ini:3:1: error: [route:a.example] via is missing\n"
-                     "    write via = smtp://mx.example:25", id="required-key-of-a-pattern-section"),
-        pytest.param(HOST + "[route]\nvia = x\n", "bad.ini:3:1: error: [route] needs a name\n    write [route:NAME]", id="pattern-without-name"),
+        pytest.param(
+            HOST + "[route:a.example]\nwords = x\n",
+            "bad.ini:3:1: error: [route:a.example] via is missing\n    write via = smtp://mx.example:25",
+            id="required-key-of-a-pattern-section",
+        ),
+        pytest.param(
+            HOST + "[route]\nvia = x\n", "bad.ini:3:1: error: [route] needs a name\n    write [route:NAME]", id="pattern-without-name"
+        ),
         pytest.param(HOST + "[imap:x]\n", "bad.ini:3:1: error: [imap] takes no name\n    write [imap]", id="name-where-none-belongs"),
-        pytest.param(HOST + "[rout:a.example]\n", "bad.ini:3:1: error: unknown section [rout:a.example]\n    did you mean [route:a.example]?",
-                     id="misspelled-pattern"),
-        pytest.param(HOST + "[imap\nidle_timeout = 1m\n", "bad.ini:3:1: error: [imap is not a section\n    write [name] and nothing else on the line",
-                     id="open-bracket-told-once"),
-        pytest.param("hostname = x.y\n" + HOST, 'bad.ini:1:1: error: "hostname" stands before the first section\n    write [server] above it',
-                     id="key-before-any-section"),
-        pytest.param(HOST + "[imap]\nidle_timeout 5m\n", 'bad.ini:4:1: error: "idle_timeout 5m" is not a setting\n'
-                     "    write key = value; lines that go on are indented", id="no-equals-sign"),
-        pytest.param(HOST + "[pop3]\nkeep = yes\n  timeout = 5m\n", 'bad.ini:5:3: warning: "timeout" is indented, so it belongs to the value of "keep"\n'
-                     "    begin the line where the other keys begin", id="indented-key"),
+        pytest.param(
+            HOST + "[rout:a.example]\n",
+            "bad.ini:3:1: error: unknown section [rout:a.example]\n    did you mean [route:a.example]?",
+            id="misspelled-pattern",
+        ),
+        pytest.param(
+            HOST + "[imap\nidle_timeout = 1m\n",
+            "bad.ini:3:1: error: [imap is not a section\n    write [name] and nothing else on the line",
+            id="open-bracket-told-once",
+        ),
+        pytest.param(
+            "hostname = x.y\n" + HOST,
+            'bad.ini:1:1: error: "hostname" stands before the first section\n    write [server] above it',
+            id="key-before-any-section",
+        ),
+        pytest.param(
+            HOST + "[imap]\nidle_timeout 5m\n",
+            'bad.ini:4:1: error: "idle_timeout 5m" is not a setting\n    write key = value; lines that go on are indented',
+            id="no-equals-sign",
+        ),
+        pytest.param(
+            HOST + "[pop3]\nkeep = yes\n  timeout = 5m\n",
+            'bad.ini:5:3: warning: "timeout" is indented, so it belongs to the value of "keep"\n'
+            "    begin the line where the other keys begin",
+            id="indented-key",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_what_would_be_right(loaded, text, told):
@@ -126,9 +147,16 @@ def test_the_last_source_wins_and_each_value_knows_its_own(loaded, tmp_path):
     text = HOST + "[imap]\nidle_timeout = 1m\n[mx]\nmax_message = 1M\n[pop3]\ntimeout = 1m\nkeep = no\n"
     environ = {"TWISTMAIL_MX__MAX_MESSAGE": "4M", "TWISTMAIL_POP3__TIMEOUT": "4m", "TWISTMAIL_CONFIG": "ignored"}
     config = loaded(text, "pop3.timeout=5m", environ=environ).config
-    assert (config["imap"].idle_timeout, config["mx"].max_message, config["pop3"].timeout, config["pop3"].keep) == (180, 4 * 1024**2, 300, False)
-    assert [config.origin(*where) for where in [("imap", "idle_timeout"), ("mx", "max_message"), ("pop3", "timeout"), ("pop3", "keep"), ("mx", "listen")]] == [
-        "conf.d/b.ini:2", "environment TWISTMAIL_MX__MAX_MESSAGE", "--set pop3.timeout", "bad.ini:9", "default"]
+    assert (config["imap"].idle_timeout, config["mx"].max_message, config["pop3"].timeout, config["pop3"].keep) == (
+        180,
+        4 * 1024**2,
+        300,
+        False,
+    )
+    assert [
+        config.origin(*where)
+        for where in [("imap", "idle_timeout"), ("mx", "max_message"), ("pop3", "timeout"), ("pop3", "keep"), ("mx", "listen")]
+    ] == ["conf.d/b.ini:2", "environment TWISTMAIL_MX__MAX_MESSAGE", "--set pop3.timeout", "bad.ini:9", "default"]
 
 
 def test_overrides_reach_pattern_sections_and_are_checked_like_the_file(loaded):
@@ -140,7 +168,10 @@ def test_overrides_reach_pattern_sections_and_are_checked_like_the_file(loaded):
 
 def test_pattern_sections_come_by_name(loaded):
     config = loaded(HOST + "[route:b.example]\nvia = one\n[route:a.example]\nvia = two\nwords = x, y\n").config
-    assert {name: (route.via, route.words) for name, route in config.named("route").items()} == {"b.example": ("one", ("a", "b")), "a.example": ("two", ("x", "y"))}
+    assert {name: (route.via, route.words) for name, route in config.named("route").items()} == {
+        "b.example": ("one", ("a", "b")),
+        "a.example": ("two", ("x", "y")),
+    }
 
 
 @pytest.mark.parametrize("written", ["env:SECRET", "file:secret.txt", "cred:secret"])
@@ -195,7 +226,9 @@ def test_a_server_that_listens_nowhere_is_a_warning(loaded):
 
 def test_the_difference_of_two_configurations_names_what_needs_a_restart(loaded):
     old = loaded(HOST + "[imap]\nidle_timeout = 1m\n[relay]\nsmarthost_password = env:A\n", environ={"A": "x"}).config
-    new = loaded(HOST + "[imap]\nidle_timeout = 2m\n[mx]\nlisten = tcp:25\n[relay]\nsmarthost_password = hunter2\n[route:x.example]\nvia = y\n").config
+    new = loaded(
+        HOST + "[imap]\nidle_timeout = 2m\n[mx]\nlisten = tcp:25\n[relay]\nsmarthost_password = hunter2\n[route:x.example]\nvia = y\n"
+    ).config
     found = {(d.section, d.key): (d.texts, d.reload) for d in old.differences(new)}
     assert found[("imap", "idle_timeout")] == (("1m", "2m"), Reload.NEW)
     assert found[("mx", "listen")] == (("off", "tcp:25"), Reload.RESTART)
