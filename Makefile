@@ -1,0 +1,40 @@
+# make demo    a mail server with two users on this computer; nothing leaves it
+# make test    lint, types and all tests, in an environment of its own (.venv)
+# make bench   measure the store
+# make clean   take away everything that make has made
+#
+# make test PYTHON=python3.13 VENV=.venv-3.13     with another Python
+# REQUIRE_CLIENTS=1 make test                     a missing mail client is a failure, not a skipped test
+
+PYTHON ?= python3
+VENV   ?= .venv
+TESTS  ?= tests
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+
+.PHONY: demo test lint check bench clean
+
+demo: $(READY)
+	$(BIN)/twistmail demo
+
+test: lint check
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: $(READY)
+	$(BIN)/python -m pytest -q $(TESTS)
+
+bench: $(READY)
+	$(BIN)/python benchmarks/store.py
+
+# Only a changed pyproject.toml needs the package index again.
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-* dist build .hypothesis .pytest_cache .mypy_cache .ruff_cache twisted/plugins/dropin.cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
