@@ -67,12 +67,14 @@ def test_a_message_arrives_with_its_prefix_and_its_dots():
     assert outcomes[0].host == "mx.far.test [192.0.2.1]"
     assert relay.peer.contents == [b"X: y\r\n" + BODY]
     assert relay.peer.said == [
-        b"EHLO us.example", b"MAIL FROM:<ann@here.example> SIZE=31 BODY=8BITMIME", b"RCPT TO:<bob@far.test>", b"RCPT TO:<eve@far.test>", b"DATA"]
+        b"EHLO us.example", b"MAIL FROM:<ann@here.example> SIZE=31 BODY=8BITMIME", b"RCPT TO:<bob@far.test>",
+        b"RCPT TO:<eve@far.test>", b"DATA"]
 
 
 @pytest.mark.parametrize("ehlo", [pytest.param(EHLO, id="pipelined"), pytest.param(b"250 peer.example", id="one-by-one")])
 def test_each_recipient_has_an_answer_of_his_own(ehlo):
-    relay = Relay({b"EHLO": ehlo, b"RCPT TO:<no@far.test>": b"550-5.1.1 No\r\n550 5.1.1 such user", b"RCPT TO:<busy@far.test>": b"450 Greylisted"})
+    relay = Relay({b"EHLO": ehlo, b"RCPT TO:<no@far.test>": b"550-5.1.1 No\r\n550 5.1.1 such user",
+                   b"RCPT TO:<busy@far.test>": b"450 Greylisted"})
     outcomes = relay.deliver(targets("yes", "no", "busy"))
     assert codes(outcomes) == [TAKEN, (Result.FAILED, 550, "5.1.1"), (Result.DEFERRED, 450, "4.0.0")]
     assert outcomes[1].status.text == "No\nsuch user"

@@ -47,6 +47,7 @@ log = Logger()
 
 OPTIONS = Section(
     "queue", "Mail that waits.",
+    Option("use", TEXT, "spool", "Which queue: spool (files), memory (for tests), or one from a plugin.", Reload.RESTART),
     Option("path", TEXT, "queue", "The folder of the queue; relative to data_dir.", Reload.RESTART),
     Option("max_messages", COUNT, "100000", "With so many waiting, new mail is told to come back later (452).", Reload.RESTART),
     Option("max_bytes", SIZE, "unlimited", "The same for the sum of their sizes.", Reload.RESTART),
@@ -115,13 +116,14 @@ class Spool:
         self.bytes += item.size
         try:
             await self.committer.commit(_Add(self.folders, self._lengths, item, content))
-        except BaseException:
-            self.bytes -= item.size
+            self._items[item.id] = item
+        except OSError:
             await self._forget(item.id)
             raise
         finally:
             self._promised -= 1
-        self._items[item.id] = item
+            if item.id not in self._items:
+                self.bytes -= item.size
 
     async def _forget(self, identifier: str) -> None:
         """An addition that failed may have been published all the same (its directory could not be synced)."""

@@ -1,0 +1,124 @@
+"""What every IQueue keeps to."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+import pytest
+from zope.interface.verify import verifyObject
+
+from tests.helpers import result_of
+from twistmail.disk import InlineCommitter
+from twistmail.interfaces import IQueue
+from twistmail.mail.address import Address
+from twistmail.mail.content import Memory
+from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
+from twistmail.mail.status import Status
+from twistmail.memory.queue import MemoryQueue
+from twistmail.queue.spool import Spool
+from twistmail.tasks import Inline
+
+BODY = b"Subject: x\r\n\r\nhello\r\n"
+PREFIX = "Received: from jörg\r\n".encode()
+BOB = Target(Kind.REMOTE, Address("bob", "far.test"), Address("list", "here.example"))
+EVE = Target(Kind.MAILBOX, Address("eve", "here.example"), Address("eve", "here.example"), "eve@here.example", "Später")
+EVENTS = [
+    Outcome(BOB, Result.DEFERRED, Status(451, "4.4.1", "äöü\nsecond line"), "mx [192.0.2.1]"),
+    Outcome(EVE, Result.DELIVERED, Status(250, "2.0.0", "Ok"), "eve"),
+    Postponed(1234.5),
+    SenderWarned(),
+    GaveUp(Status(451, "4.4.7", "Too late")),
+    Reported("r1", (BOB.address,)),
+]
+
+
+def make_item(identifier: str = "i1", arrived: float = 1.0) -> Item:
+    return Item(identifier, Address('o"dd', "here.example"), (Errand(BOB), Errand(EVE)), arrived, len(BODY) + len(PREFIX), PREFIX,
+                "ann@here.example", "8BITMIME")
+
+
+@pytest.fixture(params=["memory", "spool"])
+def make(request, tmp_path):
+    """Makes queues; for those on disk every further one is a restart."""
+    return {
+        "memory": lambda **limits: MemoryQueue(**limits),
+        "spool": lambda **limits: Spool(tmp_path / "queue", InlineCommitter(), Inline(), **limits),
+    }[request.param]
+
+
+def test_it_is_a_queue(make):
+    verifyObject(IQueue, make())
+
+
+def test_what_is_added_is_there(make):
+    queue = make()
+    assert result_of(queue.recover()) == ()
+    result_of(queue.add(make_item(), Memory(BODY)))
+    assert queue.items() == (make_item(),)
+    assert b"".join(queue.content("i1").chunks()) == BODY
+    assert queue.content("i1").size == len(BODY)
+
+
+def test_events_make_new_items_and_are_kept(make):
+    queue = make()
+    item = make_item()
+    result_of(queue.add(item, Memory(BODY)))
+    for event in EVENTS:
+        item = item.after(event)
+        assert result_of(queue.record("i1", event)) == item
+    assert queue.items() == (item,)
+
+
+def test_a_hold_is_set_and_cleared(make):
+    queue = make()
+    result_of(queue.add(make_item(), Memory(BODY)))
+    assert result_of(queue.hold("i1", True)) == replace(make_item(), held=True)
+    assert result_of(queue.hold("i1", False)) == make_item()
+
+
+def test_what_is_removed_is_gone(make):
+    queue = make()
+    result_of(queue.add(make_item(), Memory(BODY)))
+    result_of(queue.remove("i1"))
+    assert queue.items() == ()
+    with pytest.raises(KeyError):
+        queue.content("i1")
+
+
+@pytest.mark.parametrize("ask", [
+    pytest.param(lambda queue: queue.record("nobody", SenderWarned()), id="record"),
+    pytest.param(lambda queue: queue.hold("nobody", True), id="hold"),
+    pytest.param(lambda queue: queue.remove("nobody"), id="remove"),
+])
+def test_an_item_that_is_not_there_is_a_key_error(make, ask):
+    with pytest.raises(KeyError):
+        result_of(ask(make()))
+
+
+def test_a_name_is_given_once(make):
+    queue = make()
+    result_of(queue.add(make_item(), Memory(BODY)))
+    with pytest.raises(FileExistsError):
+        result_of(queue.add(make_item(), Memory(BODY)))
+    assert len(queue.items()) == 1
+
+
+def test_a_full_queue_says_so_and_keeps_nothing(make):
+    queue = make(max_messages=1)
+    result_of(queue.add(make_item("i1"), Memory(BODY)))
+    with pytest.raises(OSError) as error:
+        result_of(queue.add(make_item("i2"), Memory(BODY)))
+    assert error.value.errno == errno.ENOSPC
+    assert [item.id for item in queue.items()] == ["i1"]
+    result_of(queue.remove("i1"))
+    result_of(queue.add(make_item("i2"), Memory(BODY)))
+
+
+def test_an_item_without_sender_and_targets_is_an_item_too(make):
+    queue = make()
+    item = Item("i1", None, (), 1.0, 0)
+    result_of(queue.add(item, Memory(b"")))
+    assert queue.items() == (item,)
