@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
 
 from twistmail.mail.content import CHUNK
 from twistmail.store import lines, names
@@ -43,16 +42,24 @@ class StoredContent:
         self.size = size
 
     def chunks(self) -> Iterator[bytes]:
-        with os.fdopen(self._where.open(), "rb", buffering=0) as file, closing(lines.stream_to_crlf(_pieces(file.fileno()))) as pieces:
-            yield from pieces
+        """Exactly `size` octets, even where the file has another size than its name says: whoever reads has announced `size`."""
+        left = self.size
+        with os.fdopen(self._where.open(), "rb", buffering=0) as file:
+            for chunk in lines.stream_to_crlf(_pieces(file.fileno())):
+                if left <= 0:
+                    return
+                yield chunk[:left]
+                left -= len(chunk)
+        while left > 0:
+            yield b" " * min(left, CHUNK)
+            left -= CHUNK
 
     def beginning(self, limit: int) -> bytes:
         start = b""
-        with closing(self.chunks()) as chunks:
-            for chunk in chunks:
-                start += chunk
-                if len(start) >= limit:
-                    break
+        for chunk in self.chunks():
+            start += chunk
+            if len(start) >= limit:
+                break
         return start[:limit]
 
     def whole(self) -> bytes:

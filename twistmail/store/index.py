@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FILE = "twistmail-index.sqlite"
 #: A database with another number is thrown away and built anew.
@@ -66,15 +67,22 @@ class Index:
 
     def rendered(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> dict[int, tuple[bytes, ...]]:
         """{uid: values} of the RENDERED *columns* for those of *uids* (ascending, not empty) that have been rendered."""
-        number = self._numbers[directory] << 32
-        wanted = ", ".join(columns)
+        number = self._numbers.get(directory)
+        if number is None:
+            return {}
+        try:
+            found = self._select(number << 32, uids, ", ".join(columns))
+        except sqlite3.DatabaseError:
+            return {}
+        return {row[0] & 0xFFFFFFFF: row[1:] for row in found}
+
+    def _select(self, number: int, uids: Sequence[int], columns: str) -> list[tuple[Any, ...]]:
         reader = self._reader or self._open_reader()
         if uids[-1] - uids[0] < 4 * len(uids):
-            found = reader.execute(f"SELECT id, {wanted} FROM rendered WHERE id BETWEEN ? AND ?", (number | uids[0], number | uids[-1]))
-        else:
-            marks = ", ".join(["?"] * len(uids))
-            found = reader.execute(f"SELECT id, {wanted} FROM rendered WHERE id IN ({marks})", [number | uid for uid in uids])
-        return {row[0] & 0xFFFFFFFF: row[1:] for row in found}
+            ends = (number | uids[0], number | uids[-1])
+            return reader.execute(f"SELECT id, {columns} FROM rendered WHERE id BETWEEN ? AND ?", ends).fetchall()
+        marks = ", ".join(["?"] * len(uids))
+        return reader.execute(f"SELECT id, {columns} FROM rendered WHERE id IN ({marks})", [number | uid for uid in uids]).fetchall()
 
     def _open_reader(self) -> sqlite3.Connection:
         with self._writing:
@@ -137,6 +145,12 @@ class Index:
             with self._transaction() as database:
                 database.execute("UPDATE mailbox SET directory = ? WHERE directory = ?", (new, old))
                 self._numbers.clear()
+
+    def start_again(self) -> None:
+        """It is damaged: throw it away."""
+        self.close()
+        with self._writing:
+            _delete(self.path)
 
     def close(self) -> None:
         """Let go; what was saved stays. The next use opens it again."""

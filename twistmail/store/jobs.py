@@ -60,8 +60,8 @@ class DeliveryJob:
                 for piece in pieces:
                     piece.error = error
             else:
-                for piece, piece.arrival in zip(pieces, arrivals, strict=True):
-                    pass
+                for piece, arrival in zip(pieces, arrivals, strict=True):
+                    piece.arrival = arrival
         return folders
 
     def close(self) -> None:

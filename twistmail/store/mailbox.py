@@ -107,6 +107,10 @@ class Mailbox:
     def bits(self) -> array[int]:
         return self._snapshot.bits
 
+    @property
+    def is_busy(self) -> bool:
+        return self._settling or bool(self._hands.held)
+
     # ----- coming and going
 
     async def wake(self) -> None:
@@ -159,17 +163,28 @@ class Mailbox:
     # ----- what others do
 
     def arrived(self, arrivals: Sequence[Arrival]) -> None:
-        """Messages were published; in the order of their UIDs. Those that we have heard of do not count."""
+        """Messages were published; in the order of their UIDs. Those that we have heard of do not count.
+
+        A gap before one of them means that another process has given UIDs too: then a scan has to tell, so that UIDs ascend.
+        """
         if self._early is not None:
             self._early += arrivals
             return
-        news = []
+        expected = self.uidnext
         for arrival in arrivals:
-            if arrival.uid >= self.uidnext:
-                self._add(arrival)
-                news.append(arrival.uid)
+            if arrival.uid > expected:
+                self.maildir.known = None
+                tasks.start(self.refresh(), f"catching up with {self.name}")
+                return
+            expected = max(expected, arrival.uid + 1)
+        self._take(arrivals)
+
+    def _take(self, arrivals: Iterable[Arrival]) -> None:
+        news = [arrival for arrival in arrivals if arrival.uid >= self.uidnext]
+        for arrival in news:
+            self._add(arrival)
         if news:
-            self._tell(Change(arrived=news))
+            self._tell(Change(arrived=[arrival.uid for arrival in news]))
 
     def _add(self, arrival: Arrival) -> None:
         bits = names.bits_of(names.letters_of(arrival.path), len(self.keywords))
@@ -195,6 +210,7 @@ class Mailbox:
             self._merge(findings)
             if not self.gone:
                 await self._adopt(findings.strangers)
+                self.uidnext = max(self.uidnext, findings.uidnext)
         if len(self._unsaved) > MANY_UNSAVED:
             await self.save()
 
@@ -259,7 +275,7 @@ class Mailbox:
         if paths:
             job = AdoptionJob(self.maildir, paths, self.uidnext - 1)
             await self._workshop.committer.commit(job)
-            self.arrived(job.arrivals)
+            self._take(job.arrivals)
 
     async def claim_recent(self) -> tuple[int, ...]:
         claimed = tuple(sorted(self._recent))
@@ -372,7 +388,7 @@ class Mailbox:
         """Few changes go into the file names at once; many into the index, and into the names in the background."""
         self._unsaved.update(uids)
         self._unsettled.update(uids)
-        if len(uids) <= FEW and not self._hands.held and not self._settling:
+        if len(uids) <= FEW and not self.is_busy:
             self._settled(settle(self.maildir, self._moves(uids)), uids)
             return
         await self.save()
@@ -469,7 +485,6 @@ class Mailbox:
 
     async def _publish(self, job: AppendJob | CopyJob) -> tuple[int, ...]:
         """Commit a job of ours and tell; the new UIDs."""
-        self.maildir.pins += 1
         try:
             await self._workshop.committer.commit(job)
         except BaseException:
@@ -477,8 +492,6 @@ class Mailbox:
                 self.maildir.known = None
                 await self._workshop.threads.run(job.retract)
             raise
-        finally:
-            self.maildir.pins -= 1
         self.arrived(job.arrivals)
         return tuple(arrival.uid for arrival in job.arrivals)
 

@@ -166,8 +166,10 @@ class Mailboxes:
     async def drop(self, mailbox: Mailbox) -> None:
         """Let go of a mailbox that nobody uses, unless somebody does by now."""
         await mailbox.save()
-        if not mailbox.users:
+        if not mailbox.users and not mailbox.is_busy:
             self._discard(mailbox)
+            if not self.jobs:
+                mailbox.maildir.close()
 
     def cool(self) -> bool:
         """Close all files, unless they are in use; the next use opens them again."""

@@ -68,7 +68,6 @@ class Maildir:
     def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList) -> None:
         self.path = path
         self.uids = uids
-        self.pins = 0  # users on the reactor thread; the descriptors of a pinned maildir stay open
         self.known: Stamp | None = None  # what the last scan, and our own changes since, have left
         self.exists = False
         self._fresh_name = fresh_name
@@ -241,7 +240,7 @@ class Maildir:
         for folder in (b"new", b"cur"):
             self.descriptor(folder.decode())
             found = os.listdir(os.fsencode(self.path) + b"/" + folder)
-            paths += [folder + b"/" + name for name in found if not name.startswith(b".")]
+            paths += [folder + b"/" + name for name in found if not name.startswith((b".", b":")) and b"\n" not in name]
         return paths
 
     def open_file(self, path: bytes) -> int:

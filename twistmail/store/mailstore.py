@@ -33,6 +33,7 @@ from twistmail.store.workshop import Workshop
 OPTIONS = Section(
     "store",
     "Where mail lies, and how.",
+    Option("use", TEXT, "maildir", "Which store: maildir, memory (kept until the server stops), or one from a plugin.", Reload.RESTART),
     Option("path", TEXT, "mail/%d/%n", "the maildir of an account; %u user@domain, %n user, %d domain", Reload.RESTART),
     Option("layout", choice("maildir++"), "maildir++", "how folders lie below it", Reload.RESTART),
     Option("folders", WORDS, "Sent Drafts Junk Trash Archive", "folders that a new account gets, subscribed", Reload.RESTART),

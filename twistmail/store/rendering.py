@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
+
+from twisted.logger import Logger
 
 from twistmail.mail.mime import Description
 from twistmail.store.contents import StoredContent
 from twistmail.store.index import RENDERED, Index, Rendering
+
+log = Logger()
 
 
 def render(
@@ -20,7 +25,10 @@ def render(
         except FileNotFoundError:
             continue
         renderings[uid] = (uid, described.envelope, described.body, described.bodystructure, described.header)
-    index.save_rendered(directory, renderings.values())
+    try:
+        index.save_rendered(directory, renderings.values())
+    except sqlite3.Error as error:
+        log.warn("{path} cannot be written: {error}", path=index.path, error=error)
     return renderings
 
 

@@ -7,13 +7,18 @@ applies what was found, on the reactor thread.
 
 from __future__ import annotations
 
+import sqlite3
 from array import array
 from dataclasses import dataclass, field
+
+from twisted.logger import Logger
 
 from twistmail.store import keywords, names
 from twistmail.store.index import Index, Known, Row
 from twistmail.store.jobs import details_of
 from twistmail.store.maildir import Maildir, Stamp
+
+log = Logger()
 
 
 @dataclass(slots=True)
@@ -96,11 +101,11 @@ def load(maildir: Maildir, index: Index, directory: str, now: float) -> Loaded:
     looked = int(now * 1e9)
     stamp = maildir.stamp()
     maildir.remove_leftovers(now)
-    known, rows = index.load(directory)
+    known, rows = _indexed(index, directory)
     with maildir.uids.locked():
         words = keywords.read(maildir.path)
         if known and known.uidvalidity != maildir.uids.uidvalidity:
-            index.forget(directory)
+            _forgotten(index, directory)
             known, rows = None, []
         # A fresh index must not count modification sequences again that clients have seen: it starts at the clock.
         loaded = Loaded(
@@ -112,6 +117,22 @@ def load(maildir: Maildir, index: Index, directory: str, now: float) -> Loaded:
             _compare(loaded, maildir)
         maildir.seen(stamp)
     return loaded
+
+
+def _indexed(index: Index, directory: str) -> tuple[Known | None, list[Row]]:
+    try:
+        return index.load(directory)
+    except sqlite3.DatabaseError as error:
+        log.warn("{path} is damaged and is built anew: {error}", path=index.path, error=error)
+        index.start_again()
+        return None, []
+
+
+def _forgotten(index: Index, directory: str) -> None:
+    try:
+        index.forget(directory)
+    except sqlite3.DatabaseError:
+        index.start_again()
 
 
 def is_true(known: Known, stamp: Stamp, uidnext: int) -> bool:

@@ -64,7 +64,7 @@ def parse_lines(data: bytes, above: int = 0) -> tuple[array[int], list[bytes]]:
     for line in data.split(b"\n")[:-1]:
         left, colon, base = line.partition(b":")
         number = left.partition(b" ")[0]
-        if not colon or not number.isdigit() or not base:
+        if not colon or not number.isdigit() or len(number) > 10 or not base:
             raise DamagedList("a line without UID or name")
         if not above < (uid := int(number)) <= LARGEST_UID:
             raise DamagedList("UIDs do not ascend")
