@@ -254,6 +254,7 @@ class Mortal:
         async def counted(*arguments):
             self.calls -= 1
             if self.calls < 0:
+                self.on_death()
                 raise Died
             return await method(*arguments)
 
@@ -265,6 +266,7 @@ def test_a_kill_between_any_two_steps_loses_nothing_and_reports_at_most_twice(tm
     monkeypatch.setattr(tasks.log, "failure", lambda *a, **k: None)
     answers = {BOB: NEVER, EVE: TAKEN}
     first = World(answers, Mortal(Spool(tmp_path / "queue", InlineCommitter(), tasks.Inline()), calls))
+    first.queue.on_death = lambda: setattr(first.runner, "_stopping", True)  # a dead process starts nothing more
     try:
         first.submit(make_item(EVE, BOB))
     except Died:
