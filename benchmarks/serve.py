@@ -28,18 +28,19 @@ local = bench.test
 [mx]
 listen = tcp:0:interface=127.0.0.1
 max_connections = 4000
-max_connections_per_ip = unlimited
-rate_per_ip = unlimited
+max_connections_per_ip = 100000
+max_transactions = 1000000
+max_rate_per_ip = 10000000
 [submission]
 listen = tcp:0:interface=127.0.0.1
-plaintext_login = yes
+tls = offered
 [imap]
 listen = tcp:0:interface=127.0.0.1
          tls:port=0:interface=127.0.0.1
-plaintext_login = yes
+tls = offered
 [pop3]
 listen = tcp:0:interface=127.0.0.1
-plaintext_login = yes
+tls = offered
 """
 
 

@@ -39,15 +39,15 @@ listen = tcp:{mx}:interface=127.0.0.1
 [submission]
 listen = tls:port={submissions}:interface=127.0.0.1
          tcp:{submission}:interface=127.0.0.1
-plaintext_login = yes
+tls = offered
 [imap]
 listen = tls:port={imaps}:interface=127.0.0.1
          tcp:{imap}:interface=127.0.0.1
-plaintext_login = yes
+tls = offered
 [pop3]
 listen = tls:port={pop3s}:interface=127.0.0.1
          tcp:{pop3}:interface=127.0.0.1
-plaintext_login = yes
+tls = offered
 [relay]
 retry = 5s 15s 30s 1m
 expire = 5m

@@ -20,6 +20,20 @@ from twistmail.interfaces import IAccounts, IAliasResolver
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.status import Status
+from twistmail.options import TEXT, WORDS, Option, Section
+
+OPTIONS = Section(
+    "domains",
+    "Whose mail is for us.",
+    Option("local", WORDS, "", "Domains whose mail is kept here, besides the [domain:NAME] sections; the first one is the default. "
+           "Without any: the host's own name and the domain it is in."),
+)  # fmt: skip
+DOMAIN_OPTIONS = Section(
+    "domain",
+    "A domain whose mail is kept here: [domain:blue.example].",
+    Option("catchall", TEXT, "", "Who gets mail for names that nobody has; empty: it is refused.", example="postmaster@blue.example"),
+    pattern=True,
+)
 
 UNKNOWN = Status(550, "5.1.1", "There is no mailbox of that name here")
 LOOP = Status(550, "5.4.6", "The aliases of that name lead in a circle")

@@ -37,7 +37,7 @@ def run(
     discovery = discover()
 
     def read() -> Any:
-        return load((*sections.BUILT_IN, *discovery.sections()), config, overrides, checks=sections.CROSS_CHECKS)
+        return load(sections.everything(discovery), config, overrides, checks=sections.checks(discovery))
 
     def prepare(foundation: Foundation) -> None:
         for name, password in (users or {}).items():

@@ -1,21 +1,21 @@
 """Finding parts by name: whatever any installed package offers in its `twisted/plugins/` folder.
 
-A part is an object there that provides `twisted.plugin.IPlugin` and `IPart`
-(or IPolicyStageFactory). Twisted finds the modules and remembers in its
-`dropin.cache` what they offer; a module that cannot be imported is reported by
-its name here and harms no other. What a part becomes, and when, is
+A part is an object there that provides `twisted.plugin.IPlugin` and `IPart` (or
+IPolicyStageFactory). The modules are imported here and now: Twisted's
+`dropin.cache` is not asked, because it may be older than the package it tells
+of (pip gives files the times of the wheel). A module that cannot be imported is
+reported by its name and harms no other. What a part becomes, and when, is
 `assembly`'s business.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import twisted.plugins
-from twisted.plugin import getCache
+from twisted.plugin import IPlugin
 from twisted.python.modules import getModule
 
 from twistmail.interfaces import IPart, IPolicyStageFactory
@@ -68,27 +68,31 @@ class Discovery:
 
 
 def discover(package: Any = twisted.plugins) -> Discovery:
-    """Look at every plugin of *package*. May block: it imports what is new and writes Twisted's plugin cache."""
-    cache = getCache(package)
-    broken = [_broken_module(name) for name in _module_names(package) if name.rpartition(".")[2] not in cache]
+    """Look at every plugin module of *package*. Blocking: it imports them."""
+    broken: list[Broken] = []
     parts: dict[tuple[str, str], Part] = {}
-    for dropin in cache.values():
-        for plugin in dropin.plugins:
-            if not _is_part(plugin.provided):
+    for name in _module_names(package):
+        try:
+            module = importlib.import_module(name)
+        except Exception as trouble:
+            broken.append(Broken(name, _why(trouble)))
+            continue
+        for variable, value in vars(module).items():
+            if not _is_part(value):
                 continue
             try:
-                part = _part(plugin.load(), dropin.moduleName)
+                part = _part(value, name)
             except Exception as trouble:
-                broken.append(Broken(f"{dropin.moduleName}.{plugin.name}", _why(trouble)))
+                broken.append(Broken(f"{name}.{variable}", _why(trouble)))
                 continue
             other = parts.setdefault((part.kind, part.name), part)
-            if other is not part:
-                broken.append(Broken(f"{dropin.moduleName}.{plugin.name}", f"{other.origin} offers {part.kind} {part.name} already"))
+            if other.factory is not part.factory:
+                broken.append(Broken(f"{name}.{variable}", f"{other.origin} has a {part.kind} {part.name} already"))
     return Discovery(tuple(sorted(parts.values(), key=lambda part: (part.kind, part.name))), tuple(broken))
 
 
-def _is_part(provided: Iterable[Any]) -> bool:
-    return any(interface.isOrExtends(wanted) for interface in provided for wanted in (IPart, IPolicyStageFactory))
+def _is_part(value: Any) -> bool:
+    return not isinstance(value, type) and IPlugin.providedBy(value) and (IPart.providedBy(value) or IPolicyStageFactory.providedBy(value))
 
 
 def _part(factory: Any, origin: str) -> Part:
@@ -100,16 +104,9 @@ def _part(factory: Any, origin: str) -> Part:
 
 
 def _module_names(package: Any) -> list[str]:
-    return sorted(module.name for module in getModule(package.__name__).iterModules())
-
-
-def _broken_module(name: str) -> Broken:
-    """*name* is not in the cache, so importing it fails; once more, to hear why."""
-    try:
-        importlib.import_module(name)
-    except Exception as trouble:
-        return Broken(name, _why(trouble))
-    return Broken(name, "it failed once and works now; try again")
+    """The plugin modules, but for Twisted's own, which have no parts of a mail server."""
+    names = sorted(module.name for module in getModule(package.__name__).iterModules())
+    return [name for name in names if not name.rpartition(".")[2].startswith(("twisted_", "cred_"))]
 
 
 def _why(trouble: Exception) -> str:

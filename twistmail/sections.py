@@ -6,11 +6,78 @@ Parts from other packages add theirs (`plugins.Discovery.sections`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from twistmail.accounts.config import OPTIONS as USERS
+from twistmail.accounts.config import USER
+from twistmail.aliases.table import ALIAS
+from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.config.cross import CHECKS
 from twistmail.config.load import CrossCheck
+from twistmail.config.problem import Problem
 from twistmail.config.server import LOG, PLUGINS, SERVER
+from twistmail.config.settled import Config
+from twistmail.expansion import DOMAIN_OPTIONS as DOMAIN
+from twistmail.expansion import OPTIONS as DOMAINS
+from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.options import Section
+from twistmail.plugins import Discovery
+from twistmail.queue.spool import OPTIONS as QUEUE
+from twistmail.relay.routes import OPTIONS as RELAY
+from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
+from twistmail.servers.imap.service import OPTIONS as IMAP
+from twistmail.servers.login import OPTIONS as AUTH
+from twistmail.servers.pop3 import OPTIONS as POP3
+from twistmail.servers.smtp_options import MX, SUBMISSION
+from twistmail.store.mailstore import OPTIONS as STORE
 
-BUILT_IN: tuple[Section, ...] = (SERVER, LOG, PLUGINS)
+BUILT_IN: tuple[Section, ...] = (
+    SERVER,
+    MX,
+    SUBMISSION,
+    IMAP,
+    POP3,
+    DOMAINS,
+    DOMAIN,
+    USERS,
+    USER,
+    ALIASES,
+    ALIAS,
+    STORE,
+    QUEUE,
+    RELAY,
+    ROUTE,
+    DNS,
+    AUTH,
+    LOG,
+    PLUGINS,
+)
 
-CROSS_CHECKS: tuple[CrossCheck, ...] = CHECKS
+#: What of our own stands behind a word, and the words that stand for none of our parts but for a kind of table.
+_TABLES = {"users": {"sqlite", "config", "passwd"}, "aliases": {"config", "file"}}
+_KINDS = {("store", "use"): "store", ("queue", "use"): "queue", ("dns", "use"): "lookup", ("users", "source"): "accounts",
+          ("aliases", "source"): "alias source", ("mx", "stages"): "policy stage", ("submission", "stages"): "policy stage"}  # fmt: skip
+
+
+def checks(discovery: Discovery) -> tuple[CrossCheck, ...]:
+    """All cross checks: those of the configuration, and whether every part that is named is there."""
+
+    def parts_exist(config: Config) -> Iterator[Problem]:
+        for (section, key), kind in _KINDS.items():
+            value = getattr(config[section], key)
+            known = set(discovery.of_kind(kind)) | _TABLES.get(section, set())
+            for word in value if isinstance(value, tuple) else (value,):
+                name = word.partition(":")[0]
+                if name not in known:
+                    near = get_close_matches(name, known, 1, 0.6)
+                    suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
+                    yield config.problem(section, key, f"no {kind} is called {name}", suggestion)
+
+    return (*CHECKS, parts_exist)
+
+
+def everything(discovery: Discovery) -> tuple[Section, ...]:
+    """Our own sections, then those that only plugins have."""
+    own = {section.name for section in BUILT_IN}
+    return (*BUILT_IN, *(section for section in discovery.sections() if section.name not in own))

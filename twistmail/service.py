@@ -285,7 +285,7 @@ def makeService(options: Options) -> MailService:
     path = find_file(options["config"])
 
     def read() -> Loaded:
-        return load((*sections.BUILT_IN, *discovery.sections()), path, options["set"], checks=sections.CROSS_CHECKS)
+        return load(sections.everything(discovery), path, options["set"], checks=sections.checks(discovery))
 
     loaded = read()
     for problem in loaded.problems:

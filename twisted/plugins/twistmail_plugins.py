@@ -2,4 +2,21 @@
 
 from twisted.application.service import ServiceMaker
 
+from twistmail import parts
+
 twistmail = ServiceMaker("twistmail", "twistmail.service", "An all-in-one mail server: SMTP, submission, POP3, IMAP.", "twistmail")
+
+maildir = parts.MAILDIR
+memory_store = parts.MEMORY_STORE
+spool = parts.SPOOL
+memory_queue = parts.MEMORY_QUEUE
+resolver = parts.RESOLVER
+silent = parts.SILENT
+
+limits = parts.stage("limits")
+hello = parts.stage("hello")
+senders = parts.stage("senders")
+relaying = parts.stage("relaying")
+recipients = parts.stage("recipients")
+loops = parts.stage("loops")
+submission = parts.stage("submission")

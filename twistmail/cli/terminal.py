@@ -49,16 +49,17 @@ class Terminal:
     def sections(self) -> tuple[Section, ...]:
         """All sections, of built-in and of other parts. Slow: it imports every part."""
         from twistmail.plugins import discover
-        from twistmail.sections import BUILT_IN
+        from twistmail.sections import everything
 
-        names = {section.name for section in BUILT_IN}
-        return (*BUILT_IN, *(section for section in discover().sections() if section.name not in names))
+        return everything(discover())
 
     def load(self) -> Loaded:
         """The whole configuration, or all that is wrong with it. Slow."""
-        from twistmail.sections import CROSS_CHECKS
+        from twistmail.plugins import discover
+        from twistmail.sections import checks, everything
 
-        return load(self.sections(), self.file, self.overrides, self.environ, CROSS_CHECKS)
+        discovery = discover()
+        return load(everything(discovery), self.file, self.overrides, self.environ, checks(discovery))
 
     def whole(self) -> Config:
         """The whole configuration; ends the command where it has errors."""

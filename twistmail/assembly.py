@@ -1,0 +1,324 @@
+"""What a reload replaces: everything that connections and delivery attempts are made of, built top to bottom.
+
+`build` takes the checked configuration and the foundation and gives `Parts`;
+objects are born complete, nothing is patched afterwards. `service` hands the
+parts to the listeners and the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from twistmail.accounts.chain import Chain
+from twistmail.accounts.config import config_table
+from twistmail.accounts.file import PasswdFile
+from twistmail.accounts.people import People as Known
+from twistmail.accounts.table import Tables
+from twistmail.aliases.chain import AliasChain
+from twistmail.aliases.file import AliasFile
+from twistmail.aliases.table import alias_table
+from twistmail.config.settled import Config
+from twistmail.endpoints import Listen
+from twistmail.expansion import Expansion
+from twistmail.foundation import Foundation
+from twistmail.foundation import build as part
+from twistmail.mail.address import Address, parse
+from twistmail.mail.envelope import Kind, Role
+from twistmail.mail.schedule import Schedule
+from twistmail.mailflow import Dispatch, Reception
+from twistmail.plugins import POLICY_STAGE
+from twistmail.policy.pipeline import House, Pipeline
+from twistmail.queue.reports import House as ReportHouse
+from twistmail.queue.reports import Reports
+from twistmail.relay.connect import Dialer, TlsClients
+from twistmail.relay.courier import Capacity, RelayCourier
+from twistmail.relay.exchange import Manners
+from twistmail.relay.routes import Identity, Routes
+from twistmail.servers.imap.service import ImapService
+from twistmail.servers.imap.session import open_connection as open_imap
+from twistmail.servers.listeners import Born
+from twistmail.servers.login import Login
+from twistmail.servers.pop3 import Pop3Service
+from twistmail.servers.pop3 import open_connection as open_pop3
+from twistmail.servers.smtp.service import SmtpService
+from twistmail.servers.smtp.session import open_connection as open_smtp
+from twistmail.store.courier import MailboxCourier
+from twistmail.tls.contexts import Contexts
+
+SERVICES = ("mx", "submission", "imap", "pop3")
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who lives here, in three respects: `accounts` (mailboxes), `authenticator` (logins), `expansion` (addresses)."""
+
+    accounts: Any
+    authenticator: Any
+    expansion: Expansion
+    default_domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the listeners and the queue work with until the next reload. `services`: by name, what sessions are given."""
+
+    config: Config
+    foundation: Foundation
+    people: People
+    dispatch: Dispatch
+    schedule: Schedule
+    services: dict[str, Callable[[str, str, int], Any]]
+    contexts: Contexts
+
+    def born(self, service: str, listen: Listen) -> Born:
+        """What connections to *listen* are made of."""
+        ground, settings = self.foundation.ground, self.config[service]
+        offered = listen.implicit_tls or settings.tls != "off"
+        return Born(
+            service=service,
+            begin=self.services[service],
+            identifiers=ground.identifiers,
+            epoch=ground.epoch,
+            facts=ground.facts,
+            tls=self.contexts.factory(_ALPN[service]) if offered else None,
+            implicit=listen.implicit_tls,
+            handshake_timeout=self.config["tls"].handshake_timeout,
+            most=settings.max_connections,
+        )
+
+    def hand_over(self) -> None:
+        """Give the queue what it works with from now on; attempts under way keep what they have."""
+        runner, ground = self.foundation.runner, self.foundation.ground
+        runner.dispatch, runner.schedule = self.dispatch, self.schedule
+        runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
+
+
+_ALPN = {"mx": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3"}
+
+
+def build(config: Config, foundation: Foundation) -> Parts:
+    """All parts, top to bottom. The configuration was checked; OSError where a certificate cannot be read or made."""
+    people = _people(config, foundation)
+    lookup = part("lookup", config["dns"].use, foundation.ground)
+    dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: _relay(config, foundation, lookup)})
+    contexts = Contexts(_certificates(config, foundation))
+    relay = config["relay"]
+    services = {
+        "mx": _smtp(Role.MX, config, foundation, people, dispatch, lookup),
+        "submission": _smtp(Role.SUBMISSION, config, foundation, people, dispatch, lookup),
+        "imap": _imap(config, foundation, people),
+        "pop3": _pop3(config, foundation, people),
+    }
+    schedule = Schedule(relay.retry, relay.expire, relay.warn_sender_after)
+    return Parts(config, foundation, people, dispatch, schedule, services, contexts)
+
+
+# ----- people
+
+
+def _people(config: Config, foundation: Foundation) -> People:
+    domains = _local_domains(config)
+    default = domains[0]
+    accounts = _accounts(config, foundation, default)
+    aliases = config["aliases"]
+    expansion = Expansion(
+        _alias_resolver(config, foundation, domains),
+        accounts,
+        frozenset(domains),
+        default,
+        separators=aliases.subaddress,
+        depth_limit=aliases.depth_limit,
+        limit=aliases.expansion_limit,
+        catchalls={name: _address(one.catchall, default) for name, one in config.named("domain").items() if one.catchall},
+        postmaster=_postmaster(config, default),
+        clock=foundation.ground.reactor.seconds,
+    )
+    return People(accounts, accounts, expansion, default)
+
+
+def _local_domains(config: Config) -> tuple[str, ...]:
+    """[domains] local and the [domain:NAME] sections; without any, the host's own name and the domain it is in."""
+    named = tuple(dict.fromkeys([*config["domains"].local, *config.named("domain")]))
+    if named:
+        return named
+    host = config["server"].hostname
+    parent = host.partition(".")[2]
+    return (parent, host) if "." in parent else (host,)
+
+
+def _accounts(config: Config, foundation: Foundation, default_domain: str) -> Any:
+    """One source, or several in order. Our own tables are joined into one, plugins' sources follow."""
+    ground, tables, others = foundation.ground, [], []
+    renew = None
+    for source in config["users"].source:
+        kind, _, argument = source.partition(":")
+        if kind == "sqlite":
+            tables.append(foundation.database)
+            renew = foundation.database.renew
+        elif kind == "config":
+            tables.append(config_table(config.named("user"), default_domain))
+        elif kind == "passwd":
+            tables.append(PasswdFile(config.file(argument), ground.threads, default_domain))
+        else:
+            others.append(part("accounts", kind, ground))
+    own = Known(Tables(tables), foundation.verifier, ground.threads, default_domain=default_domain, renew=renew)
+    return Chain([own, *others], default_domain=default_domain) if others else own
+
+
+def _alias_resolver(config: Config, foundation: Foundation, domains: tuple[str, ...]) -> Any:
+    """One source, or several in order."""
+    ground, sources = foundation.ground, []
+    for source in config["aliases"].source:
+        kind, _, argument = source.partition(":")
+        if kind == "config":
+            sources.append(alias_table(config.named("alias"), domains))
+        elif kind == "file":
+            sources.append(AliasFile(config.file(argument), ground.threads, domains))
+        else:
+            sources.append(part("alias source", kind, ground))
+    return sources[0] if len(sources) == 1 else AliasChain(sources)
+
+
+def _address(text: str, default_domain: str) -> Address:
+    address = parse(text)
+    return address if address.domain else Address(address.local, default_domain)
+
+
+def _postmaster(config: Config, default_domain: str) -> Address | None:
+    """Where postmaster's mail goes; None: to the box of that name, or to whoever has it."""
+    address = _address(config["server"].postmaster, default_domain)
+    return None if address == Address("postmaster", default_domain) else address
+
+
+# ----- services
+
+
+def _policy(role: Role, config: Config, foundation: Foundation, people: People, lookup: Any) -> Pipeline:
+    """The stages of a service in their order, whoever brings them."""
+    ground, settings = foundation.ground, config[role.value]
+    house = House(
+        hostname=config["server"].hostname,
+        role=role,
+        settings=settings,
+        local_domains=people.expansion.local_domains,
+        expansion=people.expansion,
+        accounts=people.accounts,
+        lookup=lookup,
+        facts=ground.facts,
+        clock=ground.reactor,
+        epoch=ground.epoch,
+        identifiers=ground.identifiers,
+    )
+    stages: list[Any] = []
+    for word in settings.stages:
+        factory = ground.discovery.find(POLICY_STAGE, word).factory
+        built = factory.build(config[factory.options.name] if factory.options else None, house)
+        stages += built if isinstance(built, tuple | list) else [built]
+    return Pipeline(stages, ground.reactor)
+
+
+def _smtp(role: Role, config: Config, foundation: Foundation, people: People, dispatch: Dispatch, lookup: Any) -> Callable[..., Any]:
+    ground, settings = foundation.ground, config[role.value]
+    hostname = config["server"].hostname
+    policy = _policy(role, config, foundation, people, lookup)
+    service = SmtpService(
+        hostname=hostname,
+        role=role,
+        settings=settings,
+        policy=policy,
+        expansion=people.expansion,
+        reception=Reception(hostname, policy, people.expansion, dispatch, foundation.runner.submit, ground.epoch, ground.facts),
+        login=_login(config, foundation, people, plaintext=settings.tls != "required") if role is Role.SUBMISSION else None,
+        facts=ground.facts,
+        threads=ground.threads,
+        drafts=foundation.drafts,
+        clock=ground.reactor,
+        epoch=ground.epoch,
+        identifiers=ground.identifiers,
+        tls_available=settings.tls != "off",
+    )
+    return partial(open_smtp, service)
+
+
+def _imap(config: Config, foundation: Foundation, people: People) -> Callable[..., Any]:
+    ground, settings = foundation.ground, config["imap"]
+    service = ImapService(
+        hostname=config["server"].hostname,
+        settings=settings,
+        store=foundation.store,
+        login=_login(config, foundation, people, plaintext=settings.tls != "required"),
+        facts=ground.facts,
+        threads=ground.threads,
+        drafts=foundation.drafts,
+        clock=ground.reactor,
+        epoch=ground.epoch,
+        tls_available=settings.tls != "off",
+        census=foundation.census,
+    )
+    return partial(open_imap, service)
+
+
+def _pop3(config: Config, foundation: Foundation, people: People) -> Callable[..., Any]:
+    ground, settings = foundation.ground, config["pop3"]
+    service = Pop3Service(
+        hostname=config["server"].hostname,
+        store=foundation.store,
+        login=_login(config, foundation, people, plaintext=settings.tls != "required"),
+        facts=ground.facts,
+        settings=settings,
+        threads=ground.threads,
+        clock=ground.reactor,
+        epoch=ground.epoch,
+        tls_available=settings.tls != "off",
+        locks=foundation.pop3_locks,
+    )
+    return partial(open_pop3, service)
+
+
+def _login(config: Config, foundation: Foundation, people: People, *, plaintext: bool) -> Login:
+    """One throttle for all services: whoever guesses at IMAP is not heard at POP3 either."""
+    ground, settings = foundation.ground, config["auth"]
+    return Login(
+        people.authenticator,
+        foundation.throttle,
+        ground.reactor,
+        ground.facts,
+        ground.epoch,
+        jitter=ground.random.random,
+        plaintext_allowed=plaintext,
+        mechanisms=settings.mechanisms,
+        max_failures=settings.max_failures,
+    )
+
+
+# ----- the way out
+
+
+def _relay(config: Config, foundation: Foundation, lookup: Any) -> RelayCourier:
+    ground, settings = foundation.ground, config["relay"]
+    hostname = config["server"].hostname
+    identity = Identity(hostname, _own_addresses(config))
+    routes = Routes(lookup, identity, settings, config.named("route"), ground.random)
+    dial = ground.dial or Dialer(ground.reactor, source_address=settings.source_address)
+    capacity = Capacity(settings.concurrency, settings.concurrency_per_domain)
+    return RelayCourier(routes, dial, Manners(hostname, TlsClients()), capacity, ground.reactor, ground.threads)
+
+
+def _own_addresses(config: Config) -> frozenset[str]:
+    """The addresses on which [mx] is told to listen on port 25: mail for a host with one of them would come back here."""
+    return frozenset(listen.interface for listen in config["mx"].listen if listen.interface and listen.port == 25)
+
+
+def _report_house(parts: Parts) -> ReportHouse:
+    """Who we are when we write to senders."""
+    ground = parts.foundation.ground
+    return ReportHouse(
+        parts.config["server"].hostname,
+        _address(parts.config["server"].postmaster, parts.people.default_domain),
+        parts.people.expansion.follow,
+        ground.identifiers,
+        ground.threads,
+    )

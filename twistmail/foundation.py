@@ -1,0 +1,154 @@
+"""What outlives a reload: store, queue, journal, threads, and who has failed to log in. Laid once, at start.
+
+`Ground` is what every part is given to stand on; `Foundation` adds the parts
+that keep state. Which implementation of store, queue and lookup is used is told
+by `use` in their sections and found among the plugins (`parts.py` has our own).
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twistmail import tasks
+from twistmail.accounts.sqlite import AccountDatabase
+from twistmail.accounts.verified import Verifier
+from twistmail.config.settled import Config
+from twistmail.disk import Committer
+from twistmail.drafts import Drafts
+from twistmail.facts import Facts
+from twistmail.interfaces import IMailStore, IQueue
+from twistmail.journal import Journal
+from twistmail.mail.address import Address
+from twistmail.mail.ids import COUNTERS, identifiers
+from twistmail.mail.schedule import Schedule
+from twistmail.mailflow import Dispatch
+from twistmail.plugins import Discovery
+from twistmail.queue.reports import House
+from twistmail.queue.runner import Circumstances, Runner
+from twistmail.servers.imap.service import Census
+from twistmail.servers.pop3 import Locks
+from twistmail.servers.throttle import Throttle
+
+#: Threads for files, and for password hashes (60 ms of one core each).
+FILE_THREADS, HASH_THREADS = 8, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a part may stand on. `dial` replaces the relay's way out (None: the network)."""
+
+    config: Config
+    reactor: Any
+    data_dir: Path
+    committer: Committer
+    threads: tasks.Threads
+    facts: Facts
+    epoch: Callable[[], float]
+    identifiers: Iterator[str]
+    random: random.Random
+    discovery: Discovery
+    dial: Any = None
+
+
+@dataclass(slots=True)
+class Foundation:
+    """The ground, and everything on it that keeps state."""
+
+    ground: Ground
+    store: IMailStore
+    queue: IQueue
+    runner: Runner
+    journal: Journal
+    drafts: Drafts
+    database: AccountDatabase
+    verifier: Verifier
+    throttle: Throttle
+    pop3_locks: Locks
+    census: Census
+    hashing: tasks.Threads
+    stop_listening: Callable[[], None]
+
+    @property
+    def facts(self) -> Facts:
+        return self.ground.facts
+
+    @property
+    def threads(self) -> tasks.Threads:
+        return self.ground.threads
+
+    async def look_around(self) -> None:
+        """Merge what others did to mailboxes that somebody has open."""
+        if hasattr(self.store, "poll"):
+            await self.store.poll()
+
+    def close(self) -> None:
+        """Write everything down and let go. Blocking; at shutdown, after the queue has stopped."""
+        self.stop_listening()
+        self.store.close()
+        self.ground.committer.stop()
+        self.ground.threads.stop()
+        self.hashing.stop()
+        self.database.close()
+
+
+def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None) -> Foundation:
+    """Make folders, open databases, build store and queue. OSError where the disk will not."""
+    data_dir = config.data_dir
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    facts = Facts()
+    ground = Ground(
+        config=config,
+        reactor=reactor,
+        data_dir=data_dir,
+        committer=Committer(reactor, data_dir, fsync=config["store"].fsync),
+        threads=tasks.Threads(reactor, "files", FILE_THREADS),
+        facts=facts,
+        epoch=time.time,
+        identifiers=identifiers(time.time, secrets.randbelow(COUNTERS)),
+        random=random.Random(),
+        discovery=discovery,
+        dial=dial,
+    )
+    journal = Journal(data_dir / "journal", config["log"].journal)
+    hashing = tasks.Threads(reactor, "hashing", HASH_THREADS)
+    queue = build("queue", config["queue"].use, ground)
+    return Foundation(
+        ground=ground,
+        store=build("store", config["store"].use, ground),
+        queue=queue,
+        runner=_runner(ground, queue),
+        journal=journal,
+        drafts=Drafts(data_dir / "drafts"),
+        database=AccountDatabase(config.file(config["users"].database)),
+        verifier=Verifier(hashing, time.monotonic, secrets.token_bytes(32)),
+        throttle=Throttle(config["auth"].failures),
+        pop3_locks=Locks(),
+        census=Census(),
+        hashing=hashing,
+        stop_listening=facts.listen(journal.note, lines=config["log"].transcripts == "all"),
+    )
+
+
+def build(kind: str, name: str, ground: Any) -> Any:
+    """The part of *kind* called *name*. KeyError where no plugin offers it (the configuration was checked for that)."""
+    part = ground.discovery.find(kind, name)
+    if part is None:
+        raise KeyError(f"there is no {kind} called {name}")
+    return part.factory.build(ground.config[part.options.name] if part.options else None, ground)
+
+
+def _runner(ground: Ground, queue: IQueue) -> Runner:
+    """The queue's clock. What it delivers with, and whom it writes to, comes with the first assembly."""
+
+    async def nowhere(address: Address) -> tuple[Any, ...]:
+        return ()
+
+    house = House(ground.config["server"].hostname, Address("postmaster"), nowhere, ground.identifiers, ground.threads)
+    circumstances = Circumstances(ground.reactor, ground.random.random, ground.facts)
+    return Runner(queue, Dispatch({}), Schedule(), house, circumstances)

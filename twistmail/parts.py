@@ -1,0 +1,71 @@
+"""Our own parts, as plugins: each named in the configuration, each replaceable by one from another package.
+
+One small factory per part (IPart): it takes the settings of its section and the
+ground to stand on (`foundation.Ground`), and builds the part. Policy stages have
+factories of their own (`policy.builtin`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.plugin import IPlugin
+from zope.interface import alsoProvides, implementer
+
+from twistmail.interfaces import IPart
+from twistmail.lookup.resolver import OPTIONS as DNS
+from twistmail.lookup.resolver import DnsLookup
+from twistmail.memory.lookup import SilentLookup
+from twistmail.memory.queue import MemoryQueue
+from twistmail.memory.store import MailStore as MemoryStore
+from twistmail.options import Section, Settings
+from twistmail.policy.builtin import STAGES
+from twistmail.queue.spool import OPTIONS as QUEUE
+from twistmail.queue.spool import Spool
+from twistmail.store.mailstore import OPTIONS as STORE
+from twistmail.store.mailstore import MailStore
+
+
+@implementer(IPlugin, IPart)
+@dataclass(frozen=True)
+class BuiltIn:
+    """A part whose making is one function of its settings and the ground."""
+
+    kind: str
+    name: str
+    options: Section | None
+    make: Callable[[Any, Any], Any]
+
+    def build(self, settings: Settings | None, ground: Any) -> Any:
+        return self.make(settings, ground)
+
+
+def _maildir(settings: Settings, ground: Any) -> MailStore:
+    return MailStore(ground.data_dir, ground.reactor, ground.committer, ground.threads, path=settings.path, folders=settings.folders)
+
+
+def _spool(settings: Settings, ground: Any) -> Spool:
+    return Spool(
+        ground.data_dir / settings.path,
+        ground.committer,
+        ground.threads,
+        max_messages=settings.max_messages,
+        max_bytes=settings.max_bytes,
+    )
+
+
+MAILDIR = BuiltIn("store", "maildir", STORE, _maildir)
+MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore())
+SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
+MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue())
+RESOLVER = BuiltIn("lookup", "resolver", DNS, lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout))
+SILENT = BuiltIn("lookup", "none", DNS, lambda settings, ground: SilentLookup())
+
+
+def stage(name: str) -> Any:
+    """The built-in policy stage called *name*, as a plugin."""
+    factory = STAGES[name]
+    alsoProvides(factory, IPlugin)
+    return factory
