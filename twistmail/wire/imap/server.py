@@ -208,13 +208,15 @@ class ImapWire:
         return None
 
     def _read_message(self) -> Any:
-        self._spoken = b""
         if not self._left:
             self._read = ImapWire._read_behind_message
             return _AGAIN
         chunk = self._buffer.take(min(self._left, CHUNK))
+        if not chunk:
+            return None
         self._left -= len(chunk)
-        return c.AppendChunk(chunk) if chunk else None
+        self._spoken = b""
+        return c.AppendChunk(chunk)
 
     def _read_behind_message(self) -> Any:
         """The line end that APPEND ends with (RFC 3501 §6.3.11)."""
@@ -264,13 +266,13 @@ class ImapWire:
 
     def _read_sasl(self) -> Any:
         """The client's answer to a challenge (RFC 3501 §6.2.2)."""
-        self._spoken = MASK
         try:
             line = self._buffer.line(self.limits.auth_line)
         except LineTooLong:
             return self._hopeless("The response is too long")
         if line is None:
             return None
+        self._spoken = MASK
         try:
             event: c.Command = c.AuthResponse(self._tag, None if line == b"*" else sasl_data(line))
         except Misspelled as error:
@@ -343,6 +345,8 @@ class ImapWire:
             return bytes(response.octets())
         if kind is r.Bye:
             self.wants = Wants.CLOSE
+            if not isinstance(self._asked, c.Logout):
+                self._asked = None
             return bytes(response.octets())
         asked, self._asked = self._asked, None
         if asked is None:
