@@ -63,30 +63,41 @@ def section(message: bytes, numbers: tuple[int, ...], text: str = "", fields: Co
 
     *text* is "", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT" or "MIME"; *fields* are field names in any case.
     """
-    if not numbers and not text:
-        return message
     if not numbers:
+        if not text:
+            return message
         header, body = headers.split(message)
-        return message[body:] if text == "TEXT" else _header(header, text, fields)
-    found = part(message, numbers)
+        return message[body:] if text == "TEXT" else chosen(header, text, fields)
+    place = span(scan(message), numbers, text)
+    return None if place is None else chosen(message[place[0] : place[1]], text, fields)
+
+
+def span(root: Part, numbers: tuple[int, ...], text: str = "") -> tuple[int, int] | None:
+    """Where the octets of BODY[...] lie: offsets (start, end) in the message whose parts are *root*; None where there are none.
+
+    For HEADER.FIELDS and HEADER.FIELDS.NOT: where the header lies of which they are chosen.
+    """
+    found = find(root, numbers)
     if found is None:
         return None
-    if not text:
-        return message[found.body : found.end]
     if text == "MIME":
-        return message[found.start : found.body]
-    if not found.is_message:
-        return None
-    inner = found.children[0]
+        return found.start, found.body
+    if numbers:
+        if not text:
+            return found.body, found.end
+        if not found.is_message:
+            return None
+        found = found.children[0]
     if text == "TEXT":
-        return message[inner.body : inner.end]
-    return _header(message[inner.start : inner.body], text, fields)
+        return found.body, found.end
+    return (found.start, found.body) if text else (found.start, found.end)
 
 
-def _header(header: bytes, text: str, fields: Collection[bytes]) -> bytes:
-    if text == "HEADER":
-        return header
-    return headers.select(header, {name.lower() for name in fields}, exclude=text == "HEADER.FIELDS.NOT")
+def chosen(octets: bytes, text: str, fields: Collection[bytes]) -> bytes:
+    """The fields of the header *octets* that HEADER.FIELDS or HEADER.FIELDS.NOT want; for every other *text* *octets* as they are."""
+    if text not in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
+        return octets
+    return headers.select(octets, {name.lower() for name in fields}, exclude=text == "HEADER.FIELDS.NOT")
 
 
 def content(message: bytes, found: Part) -> bytes:

@@ -1,0 +1,217 @@
+"""The items of FETCH that need the message itself: BODY[...], RFC822 and RFC822.TEXT.
+
+Small messages are loaded together, up to a mebibyte at a time. A big one is
+never in memory as a whole: the length of a literal is known before its octets,
+so it is streamed from the disk, a piece for each thread hop. Only where the
+parts of a big message are asked for it is read once, to find them; the offsets
+are kept for the next question, which mail programs ask right away.
+
+NUL cannot be said in a literal (RFC 3501 §9, CHAR8); it is shown as 0x80.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from twistmail.facts import Fact, Read
+from twistmail.interfaces import Column
+from twistmail.mail import headers, mime
+from twistmail.mail.parts import Part, scan
+from twistmail.servers.imap.client import Client
+from twistmail.wire.imap.fetchitems import Item, Section, SectionText
+from twistmail.wire.imap.responses import Raw
+
+#: Octets that are loaded together; a message of more is streamed.
+TOGETHER = 1024 * 1024
+#: Octets of a streamed message that one thread hop brings.
+PIECE = 256 * 1024
+
+
+class Torn(Exception):
+    """A message has become shorter while it was being sent. The literal cannot be finished, so the connection must end."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many of the messages that a command means were `gone` when their turn came."""
+
+    gone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BodyItem:
+    """One wanted literal: `label` with its leading blank, where it lies (`part`, `text`, `fields` as `mime.section`), which of it."""
+
+    label: bytes
+    part: tuple[int, ...] = ()
+    text: str = ""
+    fields: tuple[bytes, ...] = ()
+    offset: int = 0
+    count: int | None = None
+
+    @property
+    def needs_parts(self) -> bool:
+        return bool(self.part)
+
+
+def body_item(item: Item | Section) -> BodyItem:
+    if isinstance(item, Section):
+        return BodyItem(item.label, item.part, item.text.value.decode("ascii"), item.fields, item.offset or 0, item.count)
+    return BodyItem(item.label, text=SectionText.TEXT.value.decode("ascii") if item is Item.RFC822_TEXT else "")
+
+
+class Row(NamedTuple):
+    """One response: the message, what stands before its literals and what behind them."""
+
+    uid: int
+    text: bytes
+    tail: bytes
+
+
+async def body_responses(client: Client, items: tuple[BodyItem, ...], rows: Sequence[Row], tally: Tally) -> AsyncIterator[Raw]:
+    """A response for each of *rows* with its *items*; messages that are gone by now are left out and tallied."""
+    mailbox = client.selected.mailbox
+    sizes = {row[0]: row[1] for row in await mailbox.rows([row.uid for row in rows], (Column.SIZE,))}
+    for batch in _batches(rows, sizes):
+        if sizes.get(batch[0].uid, 0) > TOGETHER:
+            pieces = _big(client, items, batch[0], tally)
+            async with aclosing(pieces):  # type: ignore[type-var]
+                async for piece in pieces:
+                    yield Raw(piece)
+        else:
+            loaded = dict(await mailbox.load([row.uid for row in batch]))
+            found = [(row, loaded[row.uid]) for row in batch if row.uid in loaded]
+            tally.gone += len(batch) - len(found)
+            if any(item.needs_parts for item in items):
+                yield Raw(await client.service.threads.run(_rendered, found, items))
+            else:
+                yield Raw(_rendered(found, items))
+        _tell_read(client, batch)
+
+
+def _batches(rows: Sequence[Row], sizes: dict[int, int]) -> Iterator[list[Row]]:
+    """Messages that are loaded together; one that is too big stands alone."""
+    batch: list[Row] = []
+    total = 0
+    for row in rows:
+        size = sizes.get(row.uid, 0)
+        if batch and total + size > TOGETHER:
+            yield batch
+            batch, total = [], 0
+        batch.append(row)
+        total += size
+    if batch:
+        yield batch
+
+
+def _rendered(found: list[tuple[Row, bytes]], items: tuple[BodyItem, ...]) -> bytes:
+    """The responses for messages that are in memory. Pure: may run in a thread."""
+    return b"".join([b"%b%b%b" % (row.text, _sections(message, items), row.tail) for row, message in found])
+
+
+def _sections(message: bytes, items: tuple[BodyItem, ...]) -> bytes:
+    """All *items* of one message that is in memory."""
+    root = scan(message) if any(item.needs_parts for item in items) else None
+    rendered = []
+    for item in items:
+        if root is not None:
+            place = mime.span(root, item.part, item.text)
+            octets = None if place is None else mime.chosen(message[place[0] : place[1]], item.text, item.fields)
+        else:
+            octets = mime.section(message, item.part, item.text, item.fields)
+        rendered.append(_literal(item, octets))
+    return b" ".join(rendered)
+
+
+def _literal(item: BodyItem, octets: bytes | None) -> bytes:
+    if octets is None:
+        return item.label + b" NIL"
+    if item.offset or item.count is not None:
+        octets = octets[item.offset : None if item.count is None else item.offset + item.count]
+    return b"%b {%d}\r\n%b" % (item.label, len(octets), _sayable(octets))
+
+
+def _sayable(octets: bytes) -> bytes:
+    return octets.replace(b"\0", b"\x80") if b"\0" in octets else octets
+
+
+async def _big(client: Client, items: tuple[BodyItem, ...], row: Row, tally: Tally) -> AsyncIterator[bytes]:
+    """The response for one big message, in pieces; nothing where the message is gone."""
+    found = await client.selected.mailbox.read([row.uid])
+    if not found:
+        tally.gone += 1
+        return
+    content = found[0][1]
+    root = await _tree(client, row.uid, content) if any(item.needs_parts for item in items) else None
+    yield row.text
+    for number, item in enumerate(items):
+        if number:
+            yield b" "
+        place = await _place(client, root, content, item)
+        if place is None or item.fields:  # chosen fields of a header are few enough to be put together
+            octets = None if place is None else b"".join([piece async for piece in _stream(client, content, *place)])
+            yield _literal(item, None if octets is None else mime.chosen(octets, item.text, item.fields))
+            continue
+        start = min(place[0] + item.offset, place[1])
+        end = place[1] if item.count is None else min(place[1], start + item.count)
+        yield b"%b {%d}\r\n" % (item.label, end - start)
+        async for piece in _stream(client, content, start, end):
+            yield _sayable(piece)
+    yield row.tail
+
+
+async def _tree(client: Client, uid: int, content: Any) -> Part:
+    """The parts of a big message, from memory where it is the one asked for last."""
+    view = client.selected
+    if view.last_tree is None or view.last_tree[0] != uid:
+        view.last_tree = uid, await client.service.threads.run(_scan_content, content)
+    return view.last_tree[1]
+
+
+def _scan_content(content: Any) -> Part:
+    return scan(b"".join(content.chunks()))
+
+
+async def _place(client: Client, root: Part | None, content: Any, item: BodyItem) -> tuple[int, int] | None:
+    if root is not None:
+        return mime.span(root, item.part, item.text)
+    if not item.text:
+        return 0, content.size
+    _, body = headers.split(await client.service.threads.run(content.beginning, TOGETHER))
+    return body, content.size
+
+
+async def _stream(client: Client, content: Any, start: int, end: int) -> AsyncIterator[bytes]:
+    """The octets of *content* from *start* to *end*, in pieces. Torn where they do not come."""
+    chunks = content.chunks()
+    at = 0
+    while at < end:
+        piece = await client.service.threads.run(_next_piece, chunks)
+        if not piece:
+            raise Torn(f"message ends at {at}, not at {end}")
+        if at + len(piece) > start:
+            yield piece[max(0, start - at) : end - at]
+        at += len(piece)
+
+
+def _next_piece(chunks: Iterator[bytes]) -> bytes:
+    """About PIECE octets; blocking."""
+    pieces: list[bytes] = []
+    total = 0
+    for chunk in chunks:
+        pieces.append(chunk)
+        total += len(chunk)
+        if total >= PIECE:
+            break
+    return b"".join(pieces)
+
+
+def _tell_read(client: Client, rows: Sequence[Row]) -> None:
+    facts = client.service.facts
+    if facts.listened and client.account is not None:
+        now, mailbox = client.service.epoch(), client.selected.mailbox.name
+        for row in rows:
+            facts.tell(Fact(now, client.connection, Read("imap", client.account.name, mailbox, row.uid)))

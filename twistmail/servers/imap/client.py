@@ -1,0 +1,121 @@
+"""What is known of one IMAP connection, and what the command families share: `Client`, `Refusal`, the capabilities.
+
+State lives here and in the `View` of the selected mailbox; the families
+(`entry`, `mailboxes`, `fetch`, ...) are functions that are given a Client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from twistmail.interfaces import IMailbox, IMailboxes
+from twistmail.mail.account import Account
+from twistmail.mail.envelope import TlsState
+from twistmail.servers.imap.service import ImapService
+from twistmail.servers.imap.view import View
+from twistmail.tasks import sleep
+from twistmail.wire import sasl
+from twistmail.wire.imap.responses import NO, Response
+
+Responses = AsyncIterator[Response]
+
+#: What we can in any state; RFC 3501 §7.2.1 wants IMAP4rev1 among it.
+EVERYWHERE = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE"
+AFTER_LOGIN = f"{EVERYWHERE} NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE LIST-EXTENDED"
+
+
+class Refusal(Exception):
+    """A command is refused: *text* for the client, *code* a response code or empty. NO, or BAD where the client is wrong."""
+
+    def __init__(self, text: str, code: str = "", condition: str = NO) -> None:
+        super().__init__(text)
+        self.code = code
+        self.condition = condition
+
+
+class Client:
+    """One connection's state: who is logged in (`account`, `mailboxes`), what is selected (`view`), what is under way."""
+
+    def __init__(self, service: ImapService, connection: str, address: str) -> None:
+        self.service = service
+        self.connection = connection
+        self.address = address
+        self.began: float = service.clock.seconds()
+        self.tls: TlsState | None = None
+        self.account: Account | None = None
+        self.mailboxes: IMailboxes | None = None
+        self.view: View | None = None
+        self.exchange: sasl.Exchange | None = None
+        self.failures = 0
+        self.idling = False
+        self.upload: Any = None  # transfer.Upload
+        self.counted: list[tuple[str, ...]] = []  # as what the census counts us
+        self.poke: Callable[[], None] = lambda: None
+
+    def capabilities(self) -> bytes:
+        """What CAPABILITY tells now."""
+        if self.account is not None:
+            return AFTER_LOGIN.encode("ascii")
+        words = [EVERYWHERE]
+        if self.can_start_tls:
+            words.append("STARTTLS")
+        offered = self.service.login.mechanisms(self.tls is not None)
+        words += [f"AUTH={name}" for name in offered]
+        if not self.may_send_password:
+            words.append("LOGINDISABLED")  # RFC 3501 §6.2.3
+        return " ".join(words).encode("ascii")
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self.tls is None and self.service.tls_available and self.service.settings.tls != "off"
+
+    @property
+    def may_send_password(self) -> bool:
+        return self.service.login.allowed(tls=self.tls is not None)
+
+    @property
+    def folders(self) -> IMailboxes:
+        """The mailboxes of who is logged in; the wire sees to it that somebody is."""
+        assert self.mailboxes is not None
+        return self.mailboxes
+
+    @property
+    def selected(self) -> View:
+        """The view of the selected mailbox. Refusal where there is none any more (it was deleted by the client itself)."""
+        if self.view is None:
+            raise Refusal("No mailbox is selected", condition="BAD")
+        return self.view
+
+    @property
+    def writable(self) -> View:
+        """The same, where it may be changed."""
+        view = self.selected
+        if view.read_only:
+            raise Refusal("The mailbox is open for reading only", "READ-ONLY")
+        return view
+
+    def select(self, mailbox: IMailbox, *, read_only: bool) -> View:
+        self.leave_mailbox()
+        self.view = View(mailbox, read_only=read_only, news=self.news)
+        return self.view
+
+    def leave_mailbox(self) -> None:
+        """Nothing is selected any more."""
+        if self.view is not None:
+            self.view.close()
+            self.view = None
+
+    def uncount(self) -> None:
+        """The census counts us no longer."""
+        self.service.census.leave(*self.counted)
+        self.counted = []
+
+    def news(self) -> None:
+        """The selected mailbox has changed: an idling client shall hear of it now."""
+        if self.idling:
+            self.poke()
+
+    async def turn(self) -> None:
+        """Let the reactor have its turn in the midst of long work."""
+        await sleep(self.service.clock, 0)

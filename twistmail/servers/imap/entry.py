@@ -1,0 +1,147 @@
+"""Coming in and the small talk: CAPABILITY, NOOP, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, IDLE, LOGOUT.
+
+RFC 3501 §6.1 and §6.2, RFC 2177, RFC 2971, RFC 4959, RFC 5161. Who may log in
+is `servers.login`'s business; how many sessions somebody may have is counted here.
+"""
+
+from __future__ import annotations
+
+from twistmail.mail.account import Account
+from twistmail.servers.imap.client import Client, Refusal, Responses
+from twistmail.wire import sasl
+from twistmail.wire.imap import commands as c
+from twistmail.wire.imap.responses import BAD, NO, OK, Bye, Challenge, Continuation, Response, Tagged, Untagged, refusal
+
+# ----- what the wire has to say
+
+
+async def refused(client: Client, event: c.Bad | c.No) -> Responses:
+    client.exchange = None
+    client.idling = False
+    yield refusal(event)
+
+
+async def go_on(client: Client, event: c.Continue) -> Responses:
+    yield Continuation()
+
+
+# ----- any state
+
+
+async def capability(client: Client, event: c.Capability) -> Responses:
+    yield Untagged(b"CAPABILITY " + client.capabilities())
+    yield Tagged(event.tag, OK, "Done")
+
+
+async def noop(client: Client, event: c.Noop | c.Check) -> Responses:
+    if client.view is not None:
+        await client.view.mailbox.refresh()
+    yield Tagged(event.tag, OK, "Done")
+
+
+async def logout(client: Client, event: c.Logout) -> Responses:
+    client.leave_mailbox()
+    yield Bye("Goodbye")
+    yield Tagged(event.tag, OK, "Done")
+
+
+async def identify(client: Client, event: c.Id) -> Responses:
+    yield Untagged(b'ID ("name" "twistmail")')
+    yield Tagged(event.tag, OK, "Done")
+
+
+async def enable(client: Client, event: c.Enable) -> Responses:
+    """There is nothing to enable: what is not offered is passed over (RFC 5161 §3.1)."""
+    yield Untagged(b"ENABLED")
+    yield Tagged(event.tag, OK, "Done")
+
+
+async def idle(client: Client, event: c.Idle) -> Responses:
+    client.idling = True
+    yield Continuation("idling")
+    if client.view is not None:
+        await client.view.mailbox.refresh()
+        client.poke()
+
+
+async def done(client: Client, event: c.Done) -> Responses:
+    client.idling = False
+    yield Tagged(event.tag, OK, "Done")
+
+
+# ----- login
+
+
+async def start_tls(client: Client, event: c.StartTls) -> Responses:
+    if client.tls is not None:
+        raise Refusal("TLS is on already", condition=BAD)
+    if not client.can_start_tls:
+        raise Refusal("TLS is not offered here", condition=BAD)
+    yield Tagged(event.tag, OK, "Begin the handshake")
+
+
+async def login(client: Client, event: c.Login) -> Responses:
+    _require_privacy(client)
+    yield await _check(client, event.tag, sasl.Credentials(event.user, event.password), "LOGIN")
+
+
+async def authenticate(client: Client, event: c.Authenticate) -> Responses:
+    exchange = client.service.login.begin(event.mechanism)
+    if exchange is None:
+        raise Refusal("That mechanism is not offered")
+    _require_privacy(client)
+    client.exchange = exchange
+    yield await _step(client, event.tag, event.initial)
+
+
+async def auth_response(client: Client, event: c.AuthResponse) -> Responses:
+    if event.data is None or client.exchange is None:
+        client.exchange = None
+        raise Refusal("Given up", condition=BAD)
+    yield await _step(client, event.tag, event.data)
+
+
+def _require_privacy(client: Client) -> None:
+    if not client.may_send_password:
+        raise Refusal("Passwords are accepted under TLS only", "PRIVACYREQUIRED")
+
+
+async def _step(client: Client, tag: bytes, data: bytes | None) -> Response:
+    """One step of the exchange."""
+    exchange = client.exchange
+    assert exchange is not None
+    match exchange.step(data):
+        case sasl.Challenge(challenge):
+            return Challenge(challenge)
+        case sasl.Credentials() as credentials:
+            client.exchange = None
+            return await _check(client, tag, credentials, exchange.mechanism)
+        case sasl.Malformed(text):
+            client.exchange = None
+            return Tagged(tag, BAD, text)
+    raise TypeError("the exchange ended in something that we do not know")
+
+
+async def _check(client: Client, tag: bytes, credentials: sasl.Credentials, mechanism: str) -> Response:
+    """The end of LOGIN and AUTHENTICATE."""
+    service = client.service
+    account = await service.login.check(credentials, client.address, mechanism, client.connection)
+    if account is None:
+        client.failures += 1
+        if client.failures >= service.login.max_failures:
+            return Bye("Too many wrong passwords")
+        return Tagged(tag, NO, "Login or password is wrong", b"AUTHENTICATIONFAILED")
+    client.mailboxes = await service.store.mailboxes(account.name)
+    _count(client, account)
+    client.account = account
+    return Tagged(tag, OK, "Welcome", b"CAPABILITY " + client.capabilities())
+
+
+def _count(client: Client, account: Account) -> None:
+    """Count the session among those of its user. Refusal where there are too many."""
+    settings, census = client.service.settings, client.service.census
+    user, here = ("user", account.name), ("user from", account.name, client.address)
+    if not census.enter((user, settings.max_connections_per_user), (here, settings.max_connections_per_user_ip)):
+        raise Refusal("You have too many sessions", "LIMIT")
+    client.uncount()  # an address is limited before login only
+    client.counted = [user, here]

@@ -1,0 +1,82 @@
+"""What every IMAP session is given: the settings of [imap], the parts of the house, and the counting of sessions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from twistmail.endpoints import ENDPOINTS
+from twistmail.facts import Facts
+from twistmail.options import COUNT, DURATION, SIZE, Option, Reload, Section, Settings, choice
+from twistmail.servers.login import Login
+from twistmail.wire.imap.framing import ImapLimits
+
+OPTIONS = Section(
+    "imap",
+    "Mailboxes for mail programs (IMAP4rev1).",
+    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tls:port=993 and tcp:143.",
+           starter="tls:port=2993:interface=127.0.0.1\ntcp:2143:interface=127.0.0.1"),
+    Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
+    Option("login_timeout", DURATION, "60s", "How long a client may take to log in.", Reload.NEW),
+    Option("idle_timeout", DURATION, "30m", "How long a client that has logged in may be silent (RFC 3501: 30m or more).", Reload.NEW),
+    Option("max_connections", COUNT, "10000", "Connections of this service at a time."),
+    Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address that have not logged in.", Reload.NEW),
+    Option("max_connections_per_user", COUNT, "50", "Sessions of one user at a time.", Reload.NEW),
+    Option("max_connections_per_user_ip", COUNT, "20", "Sessions of one user at a time from one address.", Reload.NEW),
+    Option("max_message", SIZE, "36700160", "The biggest message that a client may append, in octets.", Reload.NEW),
+    Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
+)  # fmt: skip
+
+
+class Census:
+    """Who is here: counts of connections by any key (an address, a user, both). One for all sessions; survives a reload."""
+
+    def __init__(self) -> None:
+        self._present: Counter[tuple[str, ...]] = Counter()
+
+    def enter(self, *limits: tuple[tuple[str, ...], int]) -> bool:
+        """Count one more for every (key, most) of *limits*; False, and nothing counted, where one of them is full."""
+        if any(self._present[key] >= most for key, most in limits):
+            return False
+        self._present.update(key for key, _ in limits)
+        return True
+
+    def leave(self, *keys: tuple[str, ...]) -> None:
+        """Undo an `enter` that succeeded."""
+        for key in keys:
+            self._present[key] -= 1
+            if self._present[key] <= 0:
+                del self._present[key]
+
+    def count(self, *key: str) -> int:
+        return self._present[key]
+
+
+@dataclass(frozen=True, slots=True)
+class ImapService:
+    """The parts of the IMAP service. `settings` are those of [imap].
+
+    `store` is an IMailStore, `threads` a `tasks.Threads`, `drafts` a `drafts.Drafts` for appended messages too big for
+    memory, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a certificate, so STARTTLS can be
+    offered. `census` outlives a reload: give the new service the old one's.
+    """
+
+    hostname: str
+    settings: Settings
+    store: Any
+    login: Login
+    facts: Facts
+    threads: Any
+    drafts: Any
+    clock: Any
+    epoch: Callable[[], float]
+    tls_available: bool = False
+    census: Census = field(default_factory=Census)
+
+
+def wire_limits(settings: Settings) -> ImapLimits:
+    """What the wire admits under *settings*."""
+    unlimited = 1 << 40
+    return ImapLimits(append=settings.max_message or unlimited, bad_commands=settings.max_bad_commands)

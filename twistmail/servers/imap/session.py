@@ -1,0 +1,196 @@
+"""One IMAP connection: which function answers which command, what is said before each final response, and how it ends.
+
+`FAMILIES` is the whole table. A command function is an async generator over
+responses, given the `Client` and the event; it raises `Refusal`, StoreError,
+Unavailable or OSError where the command fails, and here that becomes one NO or
+BAD. News of the selected mailbox is said before the final response of every
+command, EXPUNGE only where numbers may change (RFC 3501 §7.4.1); an idling
+client hears it at once through `pending_updates`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from twisted.logger import Logger
+
+from twistmail.interfaces import StoreError, Unavailable
+from twistmail.mail.envelope import TlsState
+from twistmail.servers.imap import entry, mailboxes, transfer
+from twistmail.servers.imap.client import Client, Refusal, Responses
+from twistmail.servers.imap.fetch import fetch
+from twistmail.servers.imap.flags import store
+from twistmail.servers.imap.search import search
+from twistmail.servers.imap.service import ImapService, wire_limits
+from twistmail.wire.contract import PeerGone
+from twistmail.wire.imap import commands as c
+from twistmail.wire.imap.responses import NO, Bye, Raw, Response, Tagged, Untagged
+from twistmail.wire.imap.server import ImapWire
+
+log = Logger()
+
+#: Seconds that a client has to go after a BYE.
+FAREWELL = 10.0
+MAILBOX_GONE = "The mailbox that you have selected is gone"
+LAST_WORDS = {
+    "timed out": Bye("We have waited long enough"),
+    "shutdown": Bye("The server is going down, please come back later", b"UNAVAILABLE"),
+    "bug": Bye("Something went wrong here, please try again later", b"SERVERBUG"),
+}
+
+FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
+    c.Bad: entry.refused,
+    c.No: entry.refused,
+    c.Continue: entry.go_on,
+    c.Capability: entry.capability,
+    c.Noop: entry.noop,
+    c.Check: entry.noop,
+    c.Logout: entry.logout,
+    c.Id: entry.identify,
+    c.StartTls: entry.start_tls,
+    c.Login: entry.login,
+    c.Authenticate: entry.authenticate,
+    c.AuthResponse: entry.auth_response,
+    c.Enable: entry.enable,
+    c.Idle: entry.idle,
+    c.Done: entry.done,
+    c.Namespace: mailboxes.namespace,
+    c.Select: mailboxes.select,
+    c.Close: mailboxes.close,
+    c.Unselect: mailboxes.unselect,
+    c.Create: mailboxes.create,
+    c.Delete: mailboxes.delete,
+    c.Rename: mailboxes.rename,
+    c.Subscribe: mailboxes.subscribe,
+    c.Unsubscribe: mailboxes.unsubscribe,
+    c.List: mailboxes.list_folders,
+    c.Status: mailboxes.status,
+    c.AppendBegin: transfer.append_begin,
+    c.AppendChunk: transfer.append_chunk,
+    c.AppendEnd: transfer.append_end,
+    c.AppendAbandoned: transfer.append_abandoned,
+    c.Copy: transfer.copy,
+    c.Move: transfer.move,
+    c.Expunge: transfer.expunge,
+    c.Fetch: fetch,
+    c.Store: store,
+    c.Search: search,
+}
+
+
+def open_connection(service: ImapService, identifier: str, address: str, port: int) -> tuple[ImapWire, ImapSession]:
+    """Wire and session of a new connection from *address*."""
+    return ImapWire(wire_limits(service.settings)), ImapSession(service, identifier, address)
+
+
+class ImapSession:
+    """See `servers.session.Session`."""
+
+    minimum_rate = 0
+
+    def __init__(self, service: ImapService, identifier: str, address: str) -> None:
+        self.client = Client(service, identifier, address)
+        self._service = service
+        self._leaving = False
+
+    @property
+    def patience(self) -> float:
+        """Until login there is one deadline for everything (RFC 3501 §5.4 asks for 30 minutes only after it)."""
+        settings = self._service.settings
+        if self._leaving:
+            return FAREWELL
+        if self.client.account is None:
+            return max(0.0, self.client.began + settings.login_timeout - self._service.clock.seconds())
+        return float(settings.idle_timeout)
+
+    def attach(self, poke: Callable[[], None]) -> None:
+        self.client.poke = poke
+
+    async def greet(self) -> AsyncIterator[Response]:
+        key = ("address", self.client.address)
+        if not self._service.census.enter((key, self._service.settings.max_connections_per_ip)):
+            yield self._bye("There are too many connections from where you are", b"UNAVAILABLE")
+            return
+        self.client.counted = [key]
+        yield Untagged(b"OK [CAPABILITY %b] %b is ready" % (self.client.capabilities(), self._service.hostname.encode("ascii", "replace")))
+
+    async def answer(self, event: Any) -> AsyncIterator[Response]:
+        if isinstance(event, PeerGone):
+            return
+        if self._mailbox_is_gone and isinstance(event, c.Command) and not isinstance(event, c.Logout):
+            yield self._bye(MAILBOX_GONE)
+            return
+        try:
+            responses = FAMILIES[type(event)](self.client, event)
+            async with aclosing(responses):  # type: ignore[type-var]
+                async for response in responses:
+                    if isinstance(response, Tagged) and self.client.view is not None:
+                        for news in self._news(event):
+                            yield news
+                    yield response
+        except (Refusal, StoreError) as error:
+            for said in self._failed(event, str(error), error.code, getattr(error, "condition", NO)):
+                yield said
+        except (OSError, Unavailable) as error:
+            log.warn("{id}: {event} failed: {error}", id=self.client.connection, event=type(event).__name__, error=error)
+            for said in self._failed(event, *_weather(error)):
+                yield said
+
+    def _failed(self, event: Any, text: str, code: str, condition: str = NO) -> Iterable[Response]:
+        yield from self._news(event)
+        yield Tagged(event.tag, condition, text, code.encode("ascii"))
+
+    def _news(self, event: Any) -> Iterable[Response]:
+        """What has happened to the selected mailbox, before the final response to *event*."""
+        view = self.client.view
+        if view is None or isinstance(event, c.Select | c.Logout | c.Bad | c.No):
+            return
+        if news := view.updates(expunges=not event.keeps_numbers):
+            yield Raw(news)
+
+    def pending_updates(self) -> Iterable[Response]:
+        view = self.client.view
+        if view is None or not self.client.idling:
+            return
+        if view.gone:
+            yield self._bye(MAILBOX_GONE)
+        elif news := view.updates(expunges=True):
+            yield Raw(news)
+
+    @property
+    def _mailbox_is_gone(self) -> bool:
+        """Somebody has deleted what is selected here: RFC 2180 §3.3 leaves us nothing better than to say BYE."""
+        return self.client.view is not None and self.client.view.gone
+
+    def _bye(self, text: str, code: bytes = b"") -> Bye:
+        self._leaving = True
+        return Bye(text, code)
+
+    def last_words(self, why: str) -> Iterable[Response]:
+        if why in LAST_WORDS:
+            yield LAST_WORDS[why]
+
+    def tls_started(self, tls: TlsState) -> None:
+        self.client.tls = tls
+        self.client.exchange = None
+        self.client.failures = 0
+
+    def closed(self, why: str) -> None:
+        client = self.client
+        if client.upload is not None:
+            client.upload.close()
+            client.upload = None
+        client.leave_mailbox()
+        client.uncount()
+
+
+def _weather(error: Exception) -> tuple[str, str]:
+    """What a client is told of *error* (spec D7): text and response code."""
+    if isinstance(error, OSError) and error.errno == errno.EDQUOT:
+        return "The mailbox is full", "OVERQUOTA"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
+        return "There is no room at the moment, please try again later", "UNAVAILABLE"
+    return "This cannot be done at the moment, please try again later", "UNAVAILABLE"
