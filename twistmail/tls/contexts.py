@@ -1,0 +1,119 @@
+"""OpenSSL contexts for our listeners: one per certificate and protocol, chosen by the name that the client asks for.
+
+TLS 1.2 at least; no session tickets and no session cache (nothing that outlives
+a connection can be stolen), no renegotiation, no compression; ALPN always (RFC
+7301), so that a browser cannot be led to speak to a mail port (ALPACA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twistmail.options import DURATION, SWITCH, TEXT, Option, Reload, Section, choice
+from twistmail.tls.certificates import Certificate, Certificates
+
+log = Logger()
+
+OPTIONS = Section(
+    "tls",
+    "Certificates, and how TLS is spoken.",
+    Option("directory", TEXT, "tls", "Certificates: certbot's `live` directory, or *.pem files with key and chain. Changes are noticed.",
+           Reload.RESTART, example="/etc/letsencrypt/live"),
+    Option("self_signed", SWITCH, "yes", "Make a certificate where there is none for hostname.", Reload.RESTART),
+    Option("minimum", choice("1.2", "1.3"), "1.2", "The oldest version of TLS that is spoken.", Reload.NEW),
+    Option("handshake_timeout", DURATION, "30s", "How long a handshake may take.", Reload.NEW),
+)
+
+MINIMUM = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+#: For TLS 1.2: forward secrecy and authenticated encryption, nothing else (RFC 9325 §4.2).
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
+OPTIONS_OF_SSL = SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+
+
+class NoCertificate(Exception):
+    """TLS was asked for, and there is no certificate any more."""
+
+
+class Contexts:
+    """Makes contexts of the newest *certificates*. *minimum* is a word of `MINIMUM`."""
+
+    def __init__(self, certificates: Certificates, minimum: str = "1.2") -> None:
+        self.certificates = certificates
+        self._minimum = minimum
+        self._version = -1
+        self._made: dict[tuple[Certificate, str], SSL.Context] = {}
+
+    @property
+    def available(self) -> bool:
+        """Is there any certificate?"""
+        return self.certificates.default is not None
+
+    def factory(self, protocol: str) -> Callable[[], Creator]:
+        """What the pump calls for each handshake; *protocol* is the word of ALPN: "smtp", "imap", "pop3"."""
+        creator = Creator(self, protocol)
+        return lambda: creator
+
+    def context(self, name: str, protocol: str) -> SSL.Context:
+        """The context for a client that asks for *name*. NoCertificate."""
+        certificates = self.certificates
+        certificates.freshen()
+        if certificates.version != self._version:
+            self._version = certificates.version
+            self._made.clear()
+        certificate = certificates.find(name.lower()) or certificates.default
+        if certificate is None:
+            raise NoCertificate
+        made = self._made.get((certificate, protocol))
+        if made is None:
+            made = self._made[certificate, protocol] = self._make(certificate, protocol)
+        return made
+
+    def _make(self, certificate: Certificate, protocol: str) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.set_min_proto_version(MINIMUM[self._minimum])
+        context.set_options(OPTIONS_OF_SSL)
+        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_cipher_list(CIPHERS)
+        context.use_privatekey(certificate.key)
+        own, *others = certificate.chain
+        context.use_certificate(own)
+        for other in others:
+            context.add_extra_chain_cert(other)
+        context.set_alpn_select_callback(_selector(protocol.encode()))
+        context.set_tlsext_servername_callback(lambda connection: self._named(connection, protocol))
+        return context
+
+    def _named(self, connection: SSL.Connection, protocol: str) -> None:
+        """The client has said by SNI (RFC 6066 §3) whom it wants."""
+        name = connection.get_servername()
+        if name:
+            connection.set_context(self.context(name.decode("ascii", "replace"), protocol))
+
+
+def _selector(protocol: bytes) -> Callable[[SSL.Connection, list[bytes]], Any]:
+    """RFC 7301 §3.2: ours if it is offered. Whoever offers only others was led here by mistake, and is refused."""
+
+    def select(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+        if protocol in offered:
+            return protocol
+        raise SSL.Error([("ALPN", "", f"{offered!r} were offered to {protocol!r}")])
+
+    return select
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Creator:
+    """What `transport.startTLS` takes: begins the server's side of a handshake."""
+
+    def __init__(self, contexts: Contexts, protocol: str) -> None:
+        self._contexts = contexts
+        self._protocol = protocol
+
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        return SSL.Connection(self._contexts.context("", self._protocol), None)
