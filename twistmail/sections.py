@@ -13,10 +13,11 @@ from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.accounts.config import USER
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
+from twistmail.checks import CHECKS as HOUSE_CHECKS
 from twistmail.config.cross import CHECKS
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import Problem
-from twistmail.config.server import LOG, PLUGINS, SERVER
+from twistmail.config.server import LOG, SERVER
 from twistmail.config.settled import Config
 from twistmail.expansion import DOMAIN_OPTIONS as DOMAIN
 from twistmail.expansion import OPTIONS as DOMAINS
@@ -51,7 +52,6 @@ BUILT_IN: tuple[Section, ...] = (
     DNS,
     AUTH,
     LOG,
-    PLUGINS,
 )
 
 #: What of our own stands behind a word, and the words that stand for none of our parts but for a kind of table.
@@ -74,7 +74,7 @@ def checks(discovery: Discovery) -> tuple[CrossCheck, ...]:
                     suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
                     yield config.problem(section, key, f"no {kind} is called {name}", suggestion)
 
-    return (*CHECKS, parts_exist)
+    return (*CHECKS, *HOUSE_CHECKS, parts_exist)
 
 
 def everything(discovery: Discovery) -> tuple[Section, ...]:

@@ -15,7 +15,7 @@ LAYERS = (
     "mailflow expansion policy",
     "aliases accounts store queue relay tls lookup memory journal",
     "servers",
-    "service service_options assembly foundation parts plugins config sections control operator rows systemd foreground demo cli",
+    "service service_options assembly foundation parts plugins config checks sections control operator rows systemd foreground demo cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 STRANGERS = LAYERS[4].split()
@@ -32,6 +32,7 @@ TWISTED_INTERNET = {
     "servers.listeners",
     "servers.transport",
     "lookup.backend",
+    "tls.contexts",
     "lookup.resolver",
     "relay.client",
     "relay.connect",

@@ -7,7 +7,8 @@ from tests.config.declared import SECTIONS
 from twistmail.config.explain import WIDTH, example, explain
 from twistmail.config.load import load
 from twistmail.endpoints import ENDPOINTS
-from twistmail.sections import BUILT_IN, CROSS_CHECKS
+from twistmail.plugins import discover
+from twistmail.sections import BUILT_IN, checks
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.ini"
 
@@ -17,7 +18,7 @@ def test_the_example_file_is_what_the_declarations_say():
 
 
 def test_the_example_file_has_no_problem():
-    result = load(BUILT_IN, EXAMPLE, (), {}, CROSS_CHECKS)
+    result = load(BUILT_IN, EXAMPLE, (), {}, checks(discover()))
     assert [str(problem) for problem in result.problems] == []
     assert result.config is not None
 

@@ -216,7 +216,7 @@ def _settle(schema: Schema, path: Path | None, sources: _Sources, environ: Mappi
             if option.required and not won:
                 sources.problems.append(_missing(sources, name, option.key, option.starter or option.example))
         settings[name] = Settings({o.key: values[name, o.key] if (name, o.key) in values else default_of(o) for o in section.options})
-    return Config(schema.sections, settings, details, data_dir, path)
+    return Config(schema.sections, settings, details, data_dir, path, sources.headers)
 
 
 def _present(schema: Schema, sources: _Sources) -> Iterator[tuple[str, Section]]:

@@ -16,7 +16,8 @@ class Schema:
     """The declared sections, found by the names that stand in a file. `[route:partner.example]` belongs to pattern "route"."""
 
     def __init__(self, sections: Iterable[Section]) -> None:
-        self.sections = tuple(sections)
+        #: Once each: several parts may share a section.
+        self.sections = tuple({(section.name, section.pattern): section for section in sections}.values())
         self._plain = {section.name: section for section in self.sections if not section.pattern}
         self._patterns = {section.name: section for section in self.sections if section.pattern}
 

@@ -1,4 +1,4 @@
-"""The sections that belong to no component: [server], [log], [plugins]."""
+"""The sections that belong to no component: [server] and [log]."""
 
 from __future__ import annotations
 
@@ -43,10 +43,4 @@ LOG = Section(
     Option("transcripts_keep", DURATION, "14d", "How long."),
 )
 
-PLUGINS = Section(
-    "plugins",
-    "Parts from other packages. Most are switched on where they are named: a policy stage in stages, an alias source in source.",
-    Option("enable", WORDS, "", "Parts that no other setting names. twistmail plugin list shows what there is.", Reload.RESTART),
-)
-
-OPTIONS = (SERVER, LOG, PLUGINS)
+OPTIONS = (SERVER, LOG)

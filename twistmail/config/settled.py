@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from twistmail.config.problem import ERROR, Place, Problem
@@ -53,6 +53,7 @@ class Config:
     _details: Mapping[tuple[str, str], Setting]
     data_dir: Path
     path: Path | None = None
+    _headers: Mapping[str, Place] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Settings:
         """The settings of `[name]`. KeyError where no component declares it."""
@@ -78,9 +79,10 @@ class Config:
         """The value as it was written; secrets are masked."""
         return self._details[section, key].shown
 
-    def place(self, section: str, key: str) -> Place:
-        """Where the value is set; the file as a whole for a default."""
-        return self._details[section, key].place or Place(str(self.path or "configuration"))
+    def place(self, section: str, key: str = "") -> Place:
+        """Where the value is set; else where the section begins; else the file as a whole."""
+        setting = self._details.get((section, key))
+        return (setting and setting.place) or self._headers.get(section) or Place(str(self.path or "configuration"))
 
     def __iter__(self) -> Iterator[Setting]:
         return iter(self._details.values())

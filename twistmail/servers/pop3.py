@@ -32,8 +32,8 @@ log = Logger()
 OPTIONS = Section(
     "pop3",
     "Mail for programs that fetch it and (mostly) delete it here.",
-    Option("listen", ENDPOINTS, "tls:port=995\ntcp:110", "Endpoints, one per line; off switches the service off.",
-           starter="tcp:2110:interface=127.0.0.1"),
+    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tls:port=995 and tcp:110.",
+           starter="tls:port=2995:interface=127.0.0.1\ntcp:2110:interface=127.0.0.1"),
     Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
     Option("lock_timeout", DURATION, "10m", "How long a silent client keeps his mailbox locked (RFC 1939 §3: at least 10m).", Reload.NEW),
     Option("login_timeout", DURATION, "3m", "How long a client may be silent before it has logged in.", Reload.NEW),

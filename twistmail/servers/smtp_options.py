@@ -27,7 +27,8 @@ _COMMON = (
 MX = Section(
     "mx",
     "Mail from the world for us (SMTP).",
-    Option("listen", ENDPOINTS, "tcp:25", "Endpoints, one per line; off switches the service off.", starter="tcp:2525:interface=127.0.0.1"),
+    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tcp:25.",
+           starter="tcp:2525:interface=127.0.0.1"),
     Option("tls", choice("offered", "required", "off"), "offered", "Whether peers may, must or cannot use STARTTLS.", Reload.NEW),
     Option("stages", WORDS, MX_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
     Option("max_recipients", COUNT, "200", "Recipients of one message.", Reload.NEW),
@@ -39,8 +40,8 @@ MX = Section(
 SUBMISSION = Section(
     "submission",
     "Mail from our users for everybody (RFC 6409).",
-    Option("listen", ENDPOINTS, "tls:port=465\ntcp:587", "Endpoints, one per line; off switches the service off.",
-           starter="tcp:2587:interface=127.0.0.1"),
+    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tls:port=465 and tcp:587.",
+           starter="tls:port=2465:interface=127.0.0.1\ntcp:2587:interface=127.0.0.1"),
     Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
     Option("stages", WORDS, SUBMISSION_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
     Option("max_recipients", COUNT, "1000", "Recipients of one message.", Reload.NEW),

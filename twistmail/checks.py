@@ -1,0 +1,92 @@
+"""What the checker can say of the whole configuration because it knows the components: circles, contradictions, names.
+
+What is wrong with a single value its Kind says; what needs no knowledge of
+components is in `config/cross.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from twistmail.config.load import CrossCheck
+from twistmail.config.problem import WARNING, Place, Problem, error
+from twistmail.config.settled import Config
+from twistmail.mail.address import Address, canonical_domain, parse
+
+#: What a UNIX socket address holds on Linux, without the final NUL.
+LONGEST_SOCKET_PATH = 107
+
+
+def names_are_names(config: Config) -> Iterator[Problem]:
+    """Sections that are called after an address or a domain, and settings that hold one."""
+    for pattern, read in (("user", parse), ("alias", parse), ("domain", canonical_domain)):
+        for name in config.named(pattern):
+            yield from _refusal(config.place(f"{pattern}:{name}"), read, name)
+    for name, domain in config.named("domain").items():
+        if domain.catchall:
+            yield from _refusal(config.place(f"domain:{name}", "catchall"), parse, domain.catchall)
+    for word in config["domains"].local:
+        yield from _refusal(config.place("domains", "local"), canonical_domain, word)
+    yield from _refusal(config.place("server", "postmaster"), parse, config["server"].postmaster)
+
+
+def _refusal(place: Place, read: Callable[[str], object], text: str) -> Iterator[Problem]:
+    try:
+        read(text)
+    except ValueError as trouble:
+        what, _, suggestion = str(trouble).partition("\n")
+        yield error(place, what, suggestion)
+
+
+def times_fit(config: Config) -> Iterator[Problem]:
+    """A wait that is longer than the life of a message is never waited."""
+    relay = config["relay"]
+    if relay.retry and relay.retry[0] >= relay.expire:
+        yield config.problem("relay", "retry", "the first retry comes after a message has expired",
+                             f"expire is {config.text('relay', 'expire')}; make it longer, or retry sooner")
+    if relay.warn_sender_after >= relay.expire:
+        yield config.problem("relay", "warn_sender_after", "the sender would be warned after the message has come back",
+                             f"expire is {config.text('relay', 'expire')}", WARNING)
+
+
+def local_is_not_routed(config: Config) -> Iterator[Problem]:
+    """A domain cannot be ours and somebody else's."""
+    local = {*config["domains"].local, *config.named("domain")}
+    for domain in config.named("route"):
+        if domain.lower() in local:
+            yield error(config.place(f"route:{domain}"), f"{domain} is a local domain, so this route is never taken",
+                        f"remove [route:{domain}], or the domain from [domains] and [domain:...]")
+
+
+def aliases_end(config: Config) -> Iterator[Problem]:
+    """Aliases of the configuration that only lead to each other."""
+    targets: dict[Address, set[Address]] = {}
+    places: dict[Address, Place] = {}
+    for name, alias in config.named("alias").items():
+        try:
+            address = parse(name).folded
+        except ValueError:
+            continue  # `names_are_names` tells it
+        places[address] = config.place(f"alias:{name}", "to")
+        targets[address] = {target.folded if target.domain else Address(target.folded.local, address.domain) for target in alias.to}
+    for address in _endless(targets):
+        yield error(places[address], f"{address} leads in a circle and to no mailbox", "let one of the aliases name a mailbox")
+
+
+def _endless(targets: dict[Address, set[Address]]) -> list[Address]:
+    """The aliases from which no target that is no alias can be reached. An alias that names itself means the mailbox of that name."""
+    ending = {address for address, found in targets.items() if address in found or any(target not in targets for target in found)}
+    while more := {address for address, found in targets.items() if address not in ending and found & ending}:
+        ending |= more
+    return [address for address in targets if address not in ending]
+
+
+def control_fits(config: Config) -> Iterator[Problem]:
+    """The kernel takes only short names for UNIX sockets."""
+    path = config.file(config["server"].control)
+    if len(str(path).encode()) > LONGEST_SOCKET_PATH:
+        suggestion = f"at most {LONGEST_SOCKET_PATH} octets, such as /run/twistmail.sock"
+        yield config.problem("server", "control", f"{path} is too long for a socket", suggestion)
+
+
+CHECKS: tuple[CrossCheck, ...] = (names_are_names, times_fit, local_is_not_routed, aliases_end, control_fits)
