@@ -77,7 +77,7 @@ def _network(address: str) -> str | None:
         parsed = parsed.ipv4_mapped
     if parsed.is_loopback:
         return None
-    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 @implementer(IPolicyStageFactory)

@@ -71,12 +71,17 @@ class SmtpHouse:
         """What the mailboxes got, trace fields included."""
         return [content for _, _, content in self.boxes.carried]
 
-    def service(self, role: Role = Role.MX, *, tls_available: bool = True, plaintext: bool = False, **settings: Any) -> SmtpService:
-        """A service; *settings* are converted values of its section."""
+    def house(self, role: Role = Role.MX, **settings: Any) -> House:
+        """What its policy stages know."""
         own = (MX if role is Role.MX else SUBMISSION).defaults(**settings)
         expansion = Expansion(self.aliases, self.people, DOMAINS, "here.example", clock=self.clock.seconds)
-        house = House(HOSTNAME, role, own, DOMAINS, expansion, self.people, self.lookup, self.facts, self.clock,
-                      self.clock.seconds, self.identifiers)
+        return House(HOSTNAME, role, own, DOMAINS, expansion, self.people, self.lookup, self.facts, self.clock,
+                     self.clock.seconds, self.identifiers)
+
+    def service(self, role: Role = Role.MX, *, tls_available: bool = True, plaintext: bool = False, **settings: Any) -> SmtpService:
+        """A service; *settings* are converted values of its section."""
+        house = self.house(role, **settings)
+        own, expansion = house.settings, house.expansion
         built = [stage for word in own.stages for stage in STAGES[word].build(None, house)]
         policy = Pipeline([*self.stages, *built], self.clock)
         dispatch = Dispatch({Kind.MAILBOX: self.boxes, Kind.REMOTE: MemoryCourier()})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from twistmail.mail.address import Address
 from twistmail.wire.smtp.grammar import BadSyntax, address_literal, forward_path, hello_name, parameters, reverse_path
 
 
-@pytest.mark.parametrize("text, local, domain", [
+@pytest.mark.parametrize(("text", "local", "domain"), [
     pytest.param("<ann@away.example>", "ann", "away.example", id="ordinary"),
     pytest.param("<Ann.B@Away.EXAMPLE>", "Ann.B", "away.example", id="domain-in-lower-case-local-part-as-it-is"),
     pytest.param(" <ann@away.example>", "ann", "away.example", id="a-space-before-it-is-forgiven"),
@@ -75,7 +77,7 @@ def test_what_is_no_path(text: str) -> None:
     assert caught.value.status.code == 501
 
 
-@pytest.mark.parametrize("text, expected", [
+@pytest.mark.parametrize(("text", "expected"), [
     pytest.param("", {}, id="none"),
     pytest.param("  ", {}, id="blanks"),
     pytest.param(" size=100 Body=8bitmime", {"SIZE": "100", "BODY": "8BITMIME"}, id="names-in-upper-case"),
@@ -85,7 +87,7 @@ def test_parameters(text: str, expected: dict[str, str]) -> None:
     assert parameters(text, {"SIZE", "BODY", "AUTH"}) == expected
 
 
-@pytest.mark.parametrize("text, code", [
+@pytest.mark.parametrize(("text", "code"), [
     pytest.param("SIZE=1", 501, id="no-space"),
     pytest.param(" SIZE=1 SIZE=2", 501, id="twice"),
     pytest.param(" SIZE", 501, id="SIZE-without-a-number"),
@@ -122,14 +124,20 @@ pathlike = st.text(st.sampled_from('<>@,:."\\[]ab1 %!'), max_size=60)
 @given(st.one_of(printable, pathlike))
 def test_the_grammar_says_yes_or_no_and_never_anything_else(text: str) -> None:
     for parse in (forward_path, reverse_path, hello_name, lambda text: parameters(text, {"SIZE"})):
-        try:
-            parse(text)
-        except BadSyntax as bad:
-            assert 500 <= bad.status.code < 560
+        assert _code(parse, text) in (0, 501, 550, 555)
+
+
+def _code(parse: Callable[[str], Any], text: str) -> int:
+    """0 where *text* is fine."""
+    try:
+        parse(text)
+    except BadSyntax as bad:
+        return bad.status.code
+    return 0
 
 
 @settings(max_examples=200)
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=60), st.sampled_from(["away.example", "[192.0.2.7]"]))
+@given(printable.filter(bool).map(lambda text: text[:60]), st.sampled_from(["away.example", "[192.0.2.7]"]))
 def test_what_we_write_we_can_read(local: str, domain: str) -> None:
     address = Address(local, domain)
     assert forward_path(f"<{address}>") == (address, "")

@@ -112,7 +112,7 @@ def test_content_over_the_limit_is_read_to_its_end_and_kept_by_nobody(piece: int
 
 
 @pytest.mark.parametrize("piece", PIECES)
-@pytest.mark.parametrize("header, refused", [
+@pytest.mark.parametrize(("header", "refused"), [
     pytest.param(b"A: b\r\n" * 10 + b"\r\n", False, id="ten-lines"),
     pytest.param(b"A: b\r\n" * 11 + b"\r\n", True, id="eleven-lines"),
     pytest.param(b"A: " + b"b" * 95 + b"\r\n\r\n", False, id="a-hundred-octets"),
@@ -213,7 +213,7 @@ def _told(events: list[Any]) -> list[Any]:
     return [event for event in told if not isinstance(event, bytes)] if faults else told
 
 
-@pytest.mark.parametrize("reply, octets", [
+@pytest.mark.parametrize(("reply", "octets"), [
     pytest.param(Status(250, "2.1.0", "ok"), b"250 2.1.0 ok\r\n", id="one-line"),
     pytest.param(Status(354, "", "go"), b"354 go\r\n", id="no-enhanced-code"),
     pytest.param(Status(550, "5.7.1", "one\ntwo"), b"550-5.7.1 one\r\n550 5.7.1 two\r\n", id="several-lines"),

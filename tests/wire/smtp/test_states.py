@@ -27,7 +27,7 @@ def test_every_state_can_be_reached() -> None:
 
 
 def test_every_command_appears() -> None:
-    assert ASKS == {kind for _, kind in TRANSITIONS} | ALWAYS
+    assert {kind for _, kind in TRANSITIONS} | ALWAYS == ASKS
 
 
 def test_no_command_is_both_in_the_table_and_legal_always() -> None:
@@ -128,7 +128,7 @@ def test_a_command_waits_until_the_one_before_is_answered() -> None:
     assert wire.next_event() is NEED_DATA
 
 
-@pytest.mark.parametrize("line, status", [
+@pytest.mark.parametrize(("line", "status"), [
     pytest.param("DATA", OK, id="content-is-never-answered-250-before-it-came"),
     pytest.param("NOOP", Status(354, "", "go"), id="354-belongs-to-DATA"),
     pytest.param("NOOP", Status(334, "", ""), id="334-belongs-to-AUTH"),
@@ -163,7 +163,7 @@ def test_tls_makes_a_new_beginning() -> None:
     assert wire.next_event() is NEED_DATA
 
 
-@pytest.mark.parametrize("line, said", [
+@pytest.mark.parametrize(("line", "said"), [
     pytest.param("NOOP x", b"NOOP x", id="as-it-came"),
     pytest.param("AUTH PLAIN AGFubgBzZXNhbWU=", b"AUTH (secret)", id="the-initial-response-is-masked"),
     pytest.param("auth plain AGFubgBzZXNhbWU= x", b"AUTH (secret)", id="a-malformed-one-too"),

@@ -1,0 +1,255 @@
+"""The built-in stages, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from tests.helpers import result_of
+from tests.servers.smtp.house import DOMAINS, SmtpHouse
+from twistmail.interfaces import Edit, IPolicyStage, IPolicyStageFactory, NoSuchDomain, Point
+from twistmail.mail.account import Account
+from twistmail.mail.address import Address, parse
+from twistmail.mail.envelope import Peer, Role, Transaction
+from twistmail.memory.lookup import SilentLookup
+from twistmail.options import Section
+from twistmail.policy.builtin import STAGES
+from twistmail.policy.hello import HelloSyntax
+from twistmail.policy.limits import ConnectionLimits
+from twistmail.policy.loops import Loops
+from twistmail.policy.senders import OwnSenders, SenderDomains
+from twistmail.policy.submission import HeaderFixes
+from twistmail.servers.smtp_options import MX, SUBMISSION
+
+FRED = Account("fred@here.example")
+FREDS = parse("fred@here.example")
+
+
+def peer(connection: str = "c1", address: str = "192.0.2.7", **more: Any) -> Peer:
+    return Peer(connection, address, 4711, **more)
+
+
+def mail(header: bytes = b"", sender: Address | None = FREDS, account: Account | None = FRED) -> Transaction:
+    return Transaction(peer(role=Role.SUBMISSION, account=account), "item-1", 0.0, sender, header=header)
+
+
+@pytest.mark.parametrize("role", [Role.MX, Role.SUBMISSION])
+@pytest.mark.parametrize("word", STAGES)
+def test_every_stage_keeps_the_contract(word: str, role: Role) -> None:
+    factory = STAGES[word]
+    verifyObject(IPolicyStageFactory, factory)
+    assert factory.name == word
+    for stage in factory.build(None, SmtpHouse().house(role)):
+        assert IPolicyStage.providedBy(stage)
+        assert stage.name == word
+        assert isinstance(stage.point, Point)
+
+
+@pytest.mark.parametrize("section", [MX, SUBMISSION])
+def test_the_stages_of_the_defaults_exist(section: Section) -> None:
+    assert set(section.defaults().stages) <= set(STAGES)
+
+
+# ----- limits
+
+
+def codes(stage: ConnectionLimits, *peers: Peer) -> list[int]:
+    verdicts = [result_of(stage.judge(one)) for one in peers]
+    return [verdict.code if verdict else 0 for verdict in verdicts]
+
+
+def test_one_address_has_so_many_connections_and_gets_them_back() -> None:
+    stage = ConnectionLimits(2, 1000, lambda: 0.0)
+    assert codes(stage, peer("a"), peer("b"), peer("c"), peer("d", "192.0.2.8")) == [0, 0, 421, 0]
+    stage.left(peer("c"))
+    stage.left(peer("c"))
+    assert codes(stage, peer("e")) == [421]
+    for connection in "abe":
+        stage.left(peer(connection))
+    assert codes(stage, peer("f"), peer("g")) == [0, 0]
+
+
+def test_an_IPv6_network_counts_as_one_and_so_does_a_mapped_address() -> None:
+    stage = ConnectionLimits(1, 1000, lambda: 0.0)
+    assert codes(stage, peer("a", "2001:db8::1"), peer("b", "2001:db8::2"), peer("c", "2001:db8:0:1::1")) == [0, 421, 0]
+    assert codes(stage, peer("d", "192.0.2.9"), peer("e", "::ffff:192.0.2.9")) == [0, 421]
+
+
+def test_a_rate_is_over_after_a_minute() -> None:
+    clock = Clock()
+    stage = ConnectionLimits(1000, 2, clock.seconds)
+    assert codes(stage, peer("a"), peer("b"), peer("c")) == [0, 0, 421]
+    clock.advance(60)
+    assert codes(stage, peer("d")) == [0]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "unix"])
+def test_this_machine_is_not_counted(address: str) -> None:
+    stage = ConnectionLimits(1, 1, lambda: 0.0)
+    assert codes(stage, peer("a", address), peer("b", address)) == [0, 0]
+
+
+def test_the_memory_of_rates_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twistmail.policy.limits.MOST_REMEMBERED", 10)
+    stage = ConnectionLimits(1, 5, lambda: 0.0)
+    codes(stage, *(peer(str(number), f"192.0.2.{number}") for number in range(100)))
+    assert len(stage._windows) <= 10
+
+
+def test_a_connection_that_is_gone_is_counted_no_more_by_the_service() -> None:
+    house = SmtpHouse()
+    service = house.service(max_connections_per_ip=1)
+    first = house.player(service)
+    second = house.player(service)
+    assert second.heard()[0].startswith("421 4.7.0")
+    first.leave()
+    second.leave()
+    assert house.player(service).heard()[0].startswith("220")
+
+
+# ----- hello
+
+
+@pytest.mark.parametrize(("name", "refused"), [
+    pytest.param("mail.away.example", False, id="a-host"),
+    pytest.param("localhost", False, id="one-label"),
+    pytest.param("my_pc.lan", False, id="an-underscore-is-forgiven"),
+    pytest.param("[192.0.2.7]", False, id="a-literal"),
+    pytest.param("[IPv6:2001:db8::1]", False, id="an-IPv6-literal"),
+    pytest.param("a..b", True, id="two-dots"),
+    pytest.param("-a.example", True, id="a-hyphen-first"),
+    pytest.param("a/b", True, id="a-slash"),
+])
+def test_names_of_hosts(name: str, refused: bool) -> None:
+    verdict = result_of(HelloSyntax().judge(peer(hello=name)))
+    assert (verdict is not None) == refused
+
+
+# ----- senders
+
+
+@pytest.mark.parametrize(("sender", "refused"), [
+    pytest.param("fred@here.example", False, id="himself"),
+    pytest.param("Fred@here.example", False, id="himself-in-capitals"),
+    pytest.param("fred+list@here.example", False, id="himself-with-a-suffix"),
+    pytest.param("freddy@here.example", False, id="an-alias-that-leads-to-him"),
+    pytest.param("all@here.example", False, id="a-list-that-leads-to-him-too"),
+    pytest.param("ann@here.example", True, id="a-colleague"),
+    pytest.param("nobody@here.example", True, id="nobody"),
+    pytest.param("fred@away.example", True, id="somebody-elsewhere"),
+    pytest.param(None, False, id="the-null-sender"),
+])
+def test_users_write_as_themselves(sender: str | None, refused: bool) -> None:
+    stage = OwnSenders(SmtpHouse().service(Role.SUBMISSION).expansion)
+    verdict = result_of(stage.judge(mail(sender=parse(sender) if sender else None)))
+    assert (verdict.code if verdict else None) == (550 if refused else None)
+
+
+@pytest.mark.parametrize(("sender", "code"), [
+    pytest.param("a@mx.example", None, id="has-MX"),
+    pytest.param("a@host.example", None, id="has-an-address"),
+    pytest.param("a@here.example", None, id="is-ours"),
+    pytest.param("a@[192.0.2.7]", None, id="literal"),
+    pytest.param("a@none.example", 553, id="does-not-exist"),
+    pytest.param("a@null.example", 550, id="null-MX"),
+])
+def test_senders_domains_are_looked_up(sender: str, code: int | None) -> None:
+    class Lookup:
+        async def mx(self, domain: str) -> Any:
+            if domain == "none.example":
+                raise NoSuchDomain(domain)
+            return {"mx.example": ((10, "mail.mx.example"),), "null.example": ((0, ""),)}.get(domain, ())
+
+        async def addresses(self, host: str) -> Any:
+            return ("192.0.2.1",) if host == "host.example" else ()
+
+    verdict = result_of(SenderDomains(Lookup(), DOMAINS).judge(mail(sender=parse(sender))))
+    assert (verdict.code if verdict else None) == code
+
+
+def test_a_silent_DNS_is_weather() -> None:
+    verdict = result_of(SenderDomains(SilentLookup(), DOMAINS).judge(mail(sender=parse("a@away.example"))))
+    assert verdict is not None
+    assert verdict.code == 451
+
+
+# ----- loops
+
+
+@pytest.mark.parametrize(("header", "refused"), [
+    pytest.param(b"Received: x\r\n" * 50 + b"\r\n", False, id="fifty-hops"),
+    pytest.param(b"received: x\r\n" * 51 + b"\r\n", True, id="fifty-one-hops"),
+    pytest.param(b"Delivered-To: fred@here.example\r\n\r\n", False, id="fetched-mail-was-delivered-once"),
+    pytest.param(b"Delivered-To: fred@here.example\r\nX: y\r\nDelivered-To:\r\n Fred@Here.example\r\n\r\n", True, id="delivered-twice"),
+    pytest.param(b"Delivered-To: fred@here.example\r\nDelivered-To: ann@here.example\r\n\r\n", False, id="to-two-of-us"),
+    pytest.param(b"Delivered-To: x@away.example\r\nDelivered-To: x@away.example\r\n\r\n", False, id="twice-elsewhere-is-not-our-business"),
+])
+def test_loops(header: bytes, refused: bool) -> None:
+    verdict = result_of(Loops(50, DOMAINS).judge(mail(header)))
+    assert (verdict.code if verdict else None) == (554 if refused else None)
+
+
+# ----- submission
+
+
+def fixed(header: bytes, from_check: str = "add_sender", complete: bool = True, sender: str = "fred@here.example") -> Any:
+    stage = HeaderFixes("mx.here.example", SmtpHouse().service(Role.SUBMISSION).expansion, lambda: 0.0,
+                        from_check=from_check, complete=complete)
+    return result_of(stage.judge(mail(header, sender=parse(sender))))
+
+
+DONE = b"Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nMessage-ID: <item-1@mx.here.example>\r\n"
+WHOLE = b"Date: x\r\nMessage-ID: <1@pc>\r\n"
+
+
+@pytest.mark.parametrize(("header", "result"), [
+    pytest.param(b"From: fred@here.example\r\n\r\n", b"From: fred@here.example\r\n" + DONE + b"\r\n", id="date-and-id"),
+    pytest.param(b"\r\n", DONE + b"From: fred@here.example\r\n\r\n", id="everything"),
+    pytest.param(b"just text\r\n", DONE + b"From: fred@here.example\r\n\r\njust text\r\n", id="a-body-without-a-header"),
+    pytest.param(WHOLE + b"From: freddy@here.example\r\nBcc: x@y,\r\n z@y\r\nTo: a@b\r\n\r\n",
+                 WHOLE + b"From: freddy@here.example\r\nTo: a@b\r\n\r\n", id="bcc-goes"),
+    pytest.param(WHOLE + b"From: Ann <ann@here.example>\r\nSender: ann@here.example\r\n\r\n",
+                 WHOLE + b"From: Ann <ann@here.example>\r\nSender: fred@here.example\r\n\r\n", id="somebody-else-gets-a-sender"),
+    pytest.param(WHOLE + b"From: fred@here.example, ann@here.example\r\n\r\n",
+                 WHOLE + b"From: fred@here.example, ann@here.example\r\nSender: fred@here.example\r\n\r\n", id="two-authors-need-a-sender"),
+    pytest.param(WHOLE + b"From: undisclosed\r\n\r\n", WHOLE + b"From: undisclosed\r\nSender: fred@here.example\r\n\r\n", id="no-address"),
+])
+def test_headers_are_completed(header: bytes, result: bytes) -> None:
+    assert fixed(header) == Edit(header=result)
+
+
+def test_a_whole_header_is_left_alone() -> None:
+    assert fixed(WHOLE + b"From: \"Fred\" <Fred@HERE.example>\r\n\r\n") is None
+
+
+def test_a_forged_author_can_be_refused() -> None:
+    assert fixed(WHOLE + b"From: ann@here.example\r\n\r\n", from_check="reject").code == 550
+
+
+def test_two_From_fields_are_refused() -> None:
+    assert fixed(b"From: fred@here.example\r\nFrom: ann@here.example\r\n\r\n", from_check="off").code == 550
+
+
+def test_nothing_is_done_where_nothing_is_wanted() -> None:
+    assert fixed(b"From: ann@here.example\r\nBcc: x@y\r\n\r\n", from_check="off", complete=False) is None
+
+
+def test_mail_from_the_world_is_never_touched() -> None:
+    house = SmtpHouse()
+    player = house.player(house.service(stages=tuple(STAGES)))
+    player.say("EHLO peer.example", "MAIL FROM:<a@away.example>", "RCPT TO:<fred@here.example>", "DATA", "Bcc: x@y", "", "text", ".")
+    assert house.contents[0].endswith(b"\r\nBcc: x@y\r\n\r\ntext\r\n")
+
+
+def test_a_submitted_message_is_completed_on_its_way() -> None:
+    house = SmtpHouse()
+    player = house.player(house.service(Role.SUBMISSION, plaintext=True, tls="offered"))
+    player.say("EHLO pc", "AUTH PLAIN AGZyZWQAc2VzYW1l", "MAIL FROM:<fred@here.example>", "RCPT TO:<x@away.example>", "DATA")
+    assert player.say("Bcc: y@away.example", "Subject: x", "", "text", ".")[-1].startswith("250")
+    ((item, content),) = house.queued
+    assert item.account == "fred@here.example"
+    assert content.startswith(b"Subject: x\r\nDate: ")
+    assert content.endswith(b"\r\nFrom: fred@here.example\r\n\r\ntext\r\n")
