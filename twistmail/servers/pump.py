@@ -210,6 +210,7 @@ class Pump(Protocol):
             if self._implicit:
                 await self._start_tls()
             await self._say(self.session.greet())
+            await self._obey()  # a greeting may be a refusal
             while not (self._gone or self._closing):
                 event = self.wire.next_event()
                 if event is NEED_DATA:
