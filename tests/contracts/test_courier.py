@@ -29,7 +29,8 @@ CLOCK = Clock()
 
 
 def in_memory():
-    return MemoryCourier({Address("no", "far.test"): Status(550, "5.1.1", "No"), Address("later", "far.test"): Status(450, "4.2.1", "Busy")})
+    no, later = Address("no", "far.test"), Address("later", "far.test")
+    return MemoryCourier({no: Status(550, "5.1.1", "No"), later: Status(450, "4.2.1", "Busy")})
 
 
 def relay():

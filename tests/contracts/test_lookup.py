@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import pytest_twisted
 from twisted.internet.task import Clock
-from twisted.names import authority, common, dns, error, server
+from twisted.names import authority, common, dns, server
 from zope.interface.verify import verifyObject
 
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
@@ -23,8 +23,8 @@ ZONE = {
 }
 
 
-class Broken(authority.BindAuthority):
-    """Makes every answer about broken.far.test a SERVFAIL, and counts the questions."""
+class Zone(authority.BindAuthority):
+    """ZONE as twisted.names serves it; notes the questions."""
 
     def __init__(self):
         common.ResolverBase.__init__(self)
@@ -39,8 +39,20 @@ class Broken(authority.BindAuthority):
     def _lookup(self, name, cls, type, timeout=None):
         self.asked.append((name, type))
         if name == b"broken.far.test":
-            raise error.DNSServerError("broken")
+            raise dns.DomainError(name)
         return super()._lookup(name, cls, type, timeout)
+
+
+class Server(server.DNSServerFactory):
+    """Answers SERVFAIL to every question about broken.far.test."""
+
+    noisy = False
+
+    def gotResolverError(self, failure, protocol, message, address):
+        if message.queries[0].name.name.lower() == b"broken.far.test":
+            self.sendReply(protocol, self._responseFromMessage(message=message, rCode=dns.ESERVER), address)
+        else:
+            super().gotResolverError(failure, protocol, message, address)
 
 
 def _records(records):
@@ -70,9 +82,8 @@ def world(request):
         return
     from twisted.internet import reactor
 
-    zone = Broken()
-    factory = server.DNSServerFactory(authorities=[zone])
-    factory.noisy = False
+    zone = Zone()
+    factory = Server(authorities=[zone])
     tcp = reactor.listenTCP(0, factory, interface="127.0.0.1")
     udp = reactor.listenUDP(tcp.getHost().port, dns.DNSDatagramProtocol(factory), interface="127.0.0.1")
     lookup = DnsLookup(reactor, [f"127.0.0.1:{tcp.getHost().port}"], timeout=2.0)

@@ -28,10 +28,10 @@ class Late:
 @pytest.fixture
 def world():
     from twisted.internet import reactor
-    from twisted.names import dns, server
+    from twisted.names import dns
 
-    zone = contract.Broken()
-    port = reactor.listenUDP(0, dns.DNSDatagramProtocol(server.DNSServerFactory(authorities=[zone])), interface="127.0.0.1")
+    zone = contract.Zone()
+    port = reactor.listenUDP(0, dns.DNSDatagramProtocol(contract.Server(authorities=[zone])), interface="127.0.0.1")
     late = Late(reactor)
     made = contract.World(DnsLookup(late, [f"127.0.0.1:{port.getHost().port}"], 2.0), zone.asked)
     made.late = late

@@ -30,7 +30,7 @@ from twistmail.options import DURATION, TEXT, WORDS, Option, Reload, Section
 
 OPTIONS = Section(
     "dns", "Whom to ask about names.",
-    Option("use", TEXT, "resolver", "Which lookup: resolver, none (nobody is asked; mail for others waits), or one from a plugin.", Reload.NEW),
+    Option("use", TEXT, "resolver", "Which lookup: resolver, none (nobody is asked, mail for others waits), or a plugin's.", Reload.NEW),
     Option("servers", WORDS, "system", "DNS servers (192.0.2.53, 192.0.2.53:5353, [2001:db8::53]:53); system: what /etc/resolv.conf says."),
     Option("timeout", DURATION, "5s", "How long one question may take, with all its repetitions."),
 )

@@ -140,7 +140,8 @@ def _encoded(body: bytes) -> bytes:
     """The rest of a part's header, the empty line and *body*, so that no line is over 998 octets or has an eighth bit."""
     if body.isascii() and b"\0" not in body and all(len(line) < 998 for line in body.split(b"\r\n")):
         return b"\r\n" + body
-    return b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + binascii.b2a_qp(body, istext=True)
+    quoted = binascii.b2a_qp(body, istext=True)  # breaks lines as the first line of *body* is broken: with LF where there is none
+    return b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + quoted.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def _delivery_status(item: Item, errands: Iterable[Errand], letterhead: Letterhead, action: str, more: Iterable[str] = ()) -> list[str]:
