@@ -48,7 +48,7 @@ async def run(reactor: Any, folder: Path, messages: int, at_a_time: int) -> None
     took, own = time.monotonic() - began, time.thread_time() - own
     status = await mailboxes.status("INBOX")
     assert status.messages == messages, status
-    print(f"{messages / took:.0f} messages/s, {own / messages * 1e6:.0f} us of the reactor thread each, {polls} polls")
+    sys.stdout.write(f"{messages / took:.0f} messages/s, {own / messages * 1e6:.0f} us of the reactor thread each, {polls} polls\n")
     store.close()
     committer.stop()
     threads.stop()

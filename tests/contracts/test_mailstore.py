@@ -114,6 +114,13 @@ def test_a_folder_that_cannot_be_made_becomes_the_inbox(store, mailboxes, folder
     assert result_of(mailboxes.status("INBOX")).messages == 1
 
 
+def test_an_account_that_cannot_be_hinders_no_other(store, mailboxes):
+    refused, taken = result_of(store.deliver([Delivery("../x@blue.test", b"", Memory(PLAIN)), Delivery(ALICE, b"", Memory(PLAIN))]))
+    assert isinstance(refused, ValueError)
+    assert taken is None
+    assert result_of(mailboxes.status("INBOX")).messages == 1
+
+
 def test_watchers_hear_of_a_delivery_before_it_returns(store, inbox):
     heard = heard_by(inbox)
     deliver(store, PLAIN, PLAIN)

@@ -37,6 +37,7 @@ LONGEST_KEYWORD = 50
 USES = {"Sent": "\\Sent", "Drafts": "\\Drafts", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
 _FLAG_BITS = {name.lower(): int(flag) for name, flag in FLAG_NAMES.items()}
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_ACCOUNT = re.compile(r"[^./\0][^/\0]*")
 Watcher = Callable[[Change], None]
 
 
@@ -357,10 +358,14 @@ class MailStore:
         self._accounts: dict[str, Mailboxes] = {}
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> list[BaseException | None]:
-        for delivery in deliveries:
-            mailbox = self._account(delivery.account).place_for(delivery.folder)
-            mailbox.add([(delivery.prefix + b"".join(delivery.content.chunks()), 0, self._now())])
-        return [None] * len(deliveries)
+        return [self._deliver(delivery) for delivery in deliveries]
+
+    def _deliver(self, delivery: Delivery) -> ValueError | None:
+        if not _ACCOUNT.fullmatch(delivery.account):
+            return ValueError(f"{delivery.account!r} cannot name an account")
+        mailbox = self._account(delivery.account).place_for(delivery.folder)
+        mailbox.add([(delivery.prefix + b"".join(delivery.content.chunks()), 0, self._now())])
+        return None
 
     async def mailboxes(self, account: str) -> Mailboxes:
         return self._account(account)

@@ -9,11 +9,12 @@ taken back with `retract`.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from twistmail.mail.content import Content, Memory
+from twistmail.mail.content import CHUNK, Content, Memory
 from twistmail.store import lines, names
 from twistmail.store.folders import FolderTree
 from twistmail.store.maildir import Arrival, Draft, Maildir
@@ -72,6 +73,7 @@ class DeliveryJob:
     def retract(self) -> None:
         for piece in self.pieces:
             if piece.arrival and piece.maildir:
+                piece.maildir.known = None
                 piece.maildir.remove([piece.arrival.path])
 
     def _by_maildir(self) -> dict[Maildir, list[Piece]]:
@@ -248,11 +250,13 @@ def details_of(maildir: Maildir, path: bytes) -> tuple[int, float] | None:
         descriptor = maildir.open_file(path)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         status = os.fstat(descriptor)
-        if status.st_mode & 0o170000 != 0o100000:
+        if not stat.S_ISREG(status.st_mode):
             return None
         size = names.crlf_size(names.base_of(path))
         if size is None:
-            size = lines.size_with_crlf(iter(lambda: file.read(1 << 16), b""))
+            size = lines.size_with_crlf(iter(lambda: os.read(descriptor, CHUNK), b""))
         return size, status.st_mtime
+    finally:
+        os.close(descriptor)

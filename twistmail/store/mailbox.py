@@ -204,7 +204,7 @@ class Mailbox:
             before = scan.Before(self.uidvalidity, self.uids[:], self._snapshot.paths[:])
             try:
                 findings = await self._workshop.threads.run(scan.scan, self.maildir, before, now)
-            except NotAMaildir:
+            except FileNotFoundError:  # the directory, or what holds it
                 self.vanish()
                 return
             self._merge(findings)

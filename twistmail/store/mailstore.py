@@ -78,26 +78,36 @@ class MailStore:
         self.reactor = reactor
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> list[BaseException | None]:
-        homes = [self._account(delivery.account) for delivery in deliveries]
-        pieces = [
-            Piece(home.tree, _folder(delivery.folder), delivery.prefix, delivery.content)
-            for home, delivery in zip(homes, deliveries, strict=True)
-        ]
-        job = DeliveryJob(pieces)
+        errors: list[BaseException | None] = [None] * len(deliveries)
+        consigned: list[tuple[int, Mailboxes, Piece]] = []
+        for place, delivery in enumerate(deliveries):
+            try:
+                home = self._account(delivery.account)
+            except ValueError as error:
+                errors[place] = error
+            else:
+                consigned.append((place, home, Piece(home.tree, _folder(delivery.folder), delivery.prefix, delivery.content)))
+        job = DeliveryJob([piece for _, _, piece in consigned])
+        failure = await self._commit(job, [home for _, home, _ in consigned])
+        for place, home, piece in consigned:
+            errors[place] = piece.error or failure
+            if piece.arrival and not failure:
+                home.delivered(piece.folder, piece.arrival)
+        return errors
+
+    async def _commit(self, job: DeliveryJob, homes: Sequence[Mailboxes]) -> OSError | None:
+        """What has stopped the whole job, or None. The files of *homes* stay open meanwhile."""
         for home in homes:
             home.jobs += 1
         try:
             await self._workshop.committer.commit(job)
         except OSError as error:
             await self._workshop.threads.run(job.retract)
-            return [piece.error or error for piece in pieces]
+            return error
         finally:
             for home in homes:
                 home.jobs -= 1
-        for home, piece in zip(homes, pieces, strict=True):
-            if piece.arrival:
-                home.delivered(piece.folder, piece.arrival)
-        return [piece.error for piece in pieces]
+        return None
 
     async def mailboxes(self, account: str) -> Mailboxes:
         home = self._account(account)

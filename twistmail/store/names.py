@@ -33,6 +33,7 @@ _FIRST_LETTER = ord("a")
 INFO = b":2,"
 
 _CRLF_SIZE = re.compile(rb",W=(\d{1,18})(?=[,:]|$)")
+_TIME = re.compile(rb"(\d{1,18})\.(?:M(\d{1,18}))?")
 _ESCAPED = re.compile(r"\\([0-9a-f]{2})")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -42,11 +43,10 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def account_directory(template: str, account: str) -> str:
     """*template* with %u, %n and %d filled in for *account* ("alice@blue.test"). ValueError where a part could climb out."""
-    local, _, domain = account.rpartition("@")
-    words = {"u": account, "n": local or account, "d": domain if local else "", "%": "%"}
-    for word in (account, words["n"], domain):
-        if "/" in word or "\0" in word or word.startswith(".") or (word == "" and word != domain):
-            raise ValueError(f"{account!r} cannot name a directory")
+    local, at, domain = account.rpartition("@") if "@" in account else (account, "", "")
+    if not local or bool(at) != bool(domain) or any(word.startswith(".") or "/" in word or "\0" in word for word in (local, domain)):
+        raise ValueError(f"{account!r} cannot name a directory")
+    words = {"u": account, "n": local, "d": domain, "%": "%"}
     return re.sub(r"%([und%])", lambda match: words[match[1]], template)
 
 
@@ -111,7 +111,7 @@ class UniqueNames:
     def __init__(self, host: str, pid: int, now: Callable[[], float], random: Callable[[int], bytes]) -> None:
         safe = host.replace("/", "\\057").replace(":", "\\072").encode()
         self._now, self._random, self._numbers = now, random, count(1)
-        self._form = b"%d.M%dP" + b"%d" % pid + b"Q%dR%s." + safe.replace(b"%", b"%%")
+        self._form = b"%d.M%06dP" + b"%d" % pid + b"Q%dR%s." + safe.replace(b"%", b"%%")
 
     def fresh(self) -> bytes:
         now = self._now()
@@ -160,5 +160,10 @@ def wanted_path(path: bytes, bits: int, keywords: int) -> bytes:
 
 
 def oldest_first(bases: Sequence[bytes]) -> list[bytes]:
-    """*bases* in the order in which they were delivered, as far as the names tell: by second, then by name."""
-    return sorted(bases, key=lambda base: (int(head) if (head := base.partition(b".")[0]).isdigit() else 0, base))
+    """*bases* in the order in which they were delivered, as far as the names tell: by second, microsecond, then by name."""
+    return sorted(bases, key=_age)
+
+
+def _age(base: bytes) -> tuple[int, int, bytes]:
+    match = _TIME.match(base)
+    return (int(match[1]), int(match[2] or 0), base) if match else (0, 0, base)

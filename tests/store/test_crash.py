@@ -1,0 +1,268 @@
+"""Full disks, syncs that fail, processes that die in between, and damaged lists: no promise is broken."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+import pytest
+
+from tests.helpers import result_of
+from tests.store.conftest import ALICE, PLAIN
+from twistmail import tasks
+from twistmail.disk import status_of
+from twistmail.interfaces import Delivery, FlagChange, NewMessage
+from twistmail.mail.content import Memory
+from twistmail.store import maildir, settling
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+class NeverSettles(tasks.Inline):
+    """Threads that die with the process before the file names are changed."""
+
+    async def run(self, function, *args, **keywords):
+        if function is settling.settle:
+            await tasks.Deferred()
+        return await super().run(function, *args, **keywords)
+
+
+def abandoned(house, store):
+    """The process of *store* has been killed: what it had only in memory is lost."""
+    house.stores.remove(store)
+
+
+def full_after(monkeypatch, writes):
+    """The disk is full after so many messages."""
+    real = maildir._write_all
+    count = iter(range(writes))
+
+    def write(descriptor, chunks):
+        if next(count, None) is None:
+            os.write(descriptor, b"a piece")
+            raise FULL
+        return real(descriptor, chunks)
+
+    monkeypatch.setattr(maildir, "_write_all", write)
+
+
+def test_a_full_disk_stops_one_copy_and_leaves_no_file(house, monkeypatch):
+    store = house.store()
+    inbox = house.open(store)
+    full_after(monkeypatch, 1)
+    errors = house.deliver(store, PLAIN, PLAIN)
+    assert errors == [None, FULL]
+    assert status_of(errors[1]).code == 452
+    assert list(inbox.uids) == [1]
+    assert len(house.files(which=["new", "cur", "tmp"])) == 1
+
+
+def test_an_append_on_a_full_disk_appends_nothing(house, monkeypatch):
+    inbox = house.open(house.store())
+    full_after(monkeypatch, 1)
+    with pytest.raises(OSError, match="No space"):
+        result_of(inbox.append([NewMessage(Memory(PLAIN)), NewMessage(Memory(PLAIN))]))
+    assert house.files(which=["new", "cur", "tmp"]) == []
+    assert list(inbox.uids) == []
+
+
+def test_a_uid_list_that_cannot_be_written_publishes_nothing(house, monkeypatch):
+    store = house.store()
+    house.deliver(store)
+    inbox = house.open(store)
+    real = os.write
+
+    def write(descriptor, data):
+        if data.startswith(b"2 :"):
+            real(descriptor, data[:20])
+            raise FULL
+        return real(descriptor, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        assert house.deliver(store) == [FULL]
+    assert len(house.files(which=["new", "cur", "tmp"])) == 1
+    assert len(house.lines()) == 3
+    assert house.deliver(store) == [None]
+    assert list(inbox.uids) == [1, 2]
+
+
+def test_a_rename_that_fails_takes_the_whole_append_back(house, monkeypatch):
+    inbox = house.open(house.store())
+    real, count = os.rename, iter(range(1))
+
+    def rename(*args, **keywords):
+        if keywords and next(count, None) is None:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(*args, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", rename)
+        with pytest.raises(OSError, match="Input/output"):
+            result_of(inbox.append([NewMessage(Memory(PLAIN)), NewMessage(Memory(PLAIN))]))
+    assert house.files(which=["new", "cur", "tmp"]) == []
+    house.later()
+    assert result_of(inbox.append([NewMessage(Memory(PLAIN))])).target == (3,)
+    assert list(inbox.uids) == [3]
+
+
+def test_a_directory_that_cannot_be_synced_takes_the_delivery_back(house, monkeypatch):
+    store = house.store()
+    inbox = house.open(store)
+    broken = OSError(errno.EIO, "Input/output error")
+
+    class Breaks:
+        async def commit(self, job):
+            job.write()
+            job.publish()
+            job.close()
+            raise broken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.committer.__class__, "commit", Breaks.commit)
+        assert house.deliver(store) == [broken]
+    assert house.files(which=["new", "cur", "tmp"]) == []
+    house.deliver(store)
+    house.later()
+    result_of(inbox.refresh())
+    assert list(inbox.uids) == [2]
+
+
+def test_flags_that_had_not_reached_the_names_are_replayed_at_the_next_start(house):
+    store = house.store(NeverSettles())
+    house.deliver(store, *[PLAIN] * 50)
+    inbox = house.open(store)
+    tasks.start(inbox.store(range(1, 51), FlagChange.ADD, ["\\Seen", "work"]), "test")
+    assert all(name.startswith("new/") for name in house.files())
+    abandoned(house, store)
+    again = house.open(house.store())
+    assert set(again.bits) == {1 | 1 << 8}
+    assert all(name.endswith(":2,Sa") for name in house.files())
+
+
+def test_a_scan_does_not_mistake_names_that_wait_for_changes_by_others(house):
+    store = house.store(NeverSettles())
+    house.deliver(store, *[PLAIN] * 50)
+    inbox = house.open(store)
+    tasks.start(inbox.store(range(1, 51), FlagChange.ADD, ["\\Seen"]), "test")
+    assert set(inbox.bits) == {1}
+    assert len(result_of(inbox.load(range(1, 51)))) == 50
+    abandoned(house, store)
+
+
+def test_a_crash_between_name_and_list_gives_the_file_a_uid_at_the_next_start(house):
+    store = house.store()
+    house.deliver(store)
+    house.deliver(store)
+    path = house.maildir / "dovecot-uidlist"
+    store.close()
+    path.write_bytes(b"\n".join(house.lines()[:2]) + b"\n2 :17952")
+    again = house.open(house.store())
+    assert list(again.uids) == [1, 2]
+    assert [line.partition(b" ")[0] for line in house.lines()[1:-1]] == [b"1", b"2"]
+
+
+def test_a_line_without_a_file_is_a_message_that_was_expunged(house):
+    store = house.store()
+    house.deliver(store)
+    store.close()
+    with (house.maildir / "dovecot-uidlist").open("ab") as file:
+        file.write(b"7 :1795.never.published,S=1,W=1\n")
+    again = house.store()
+    assert list(house.open(again).uids) == [1]
+    house.deliver(again)
+    assert list(house.open(again).uids) == [1, 8]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(None, id="lost"),
+        pytest.param(lambda data: b"", id="empty"),
+        pytest.param(lambda data: b"\0" * len(data), id="zeroes"),
+        pytest.param(lambda data: data.replace(b"2 :", b"1 :"), id="uid-twice"),
+        pytest.param(lambda data: data.replace(b"2 :", b"two :"), id="no-number"),
+        pytest.param(lambda data: b"1" + data[1:], id="other-version"),
+        pytest.param(lambda data: re.sub(rb"V\d+", b"V0", data), id="no-uidvalidity"),
+        pytest.param(lambda data: re.sub(rb"2 :", b"99999999999 :", data), id="uid-too-large"),
+    ],
+)
+@pytest.mark.parametrize("running", [False, True], ids=["at-start", "while-running"])
+def test_a_list_that_cannot_be_trusted_means_a_larger_uidvalidity(house, damage, running):
+    store = house.store()
+    house.deliver(store)
+    house.deliver(store)
+    inbox = house.open(store)
+    heard = []
+    inbox.watch(heard.append)
+    path = house.maildir / "dovecot-uidlist"
+    if not running:
+        store.close()
+        store = house.store()
+    data = path.read_bytes()
+    path.unlink()
+    if damage:
+        path.write_bytes(damage(data))
+    if running:
+        house.drop("1.makes.it.look")
+        result_of(inbox.refresh())
+        assert [change.gone for change in heard] == [True]
+    again = house.open(store)
+    assert again.uidvalidity > inbox.uidvalidity
+    assert list(again.uids) == list(range(1, 3 + running))
+
+
+def test_an_older_list_that_comes_back_is_not_believed(house):
+    store = house.store()
+    house.deliver(store)
+    old = (house.maildir / "dovecot-uidlist").read_bytes()
+    house.deliver(store)
+    inbox = house.open(store)
+    (house.maildir / "dovecot-uidlist").write_bytes(old)
+    house.deliver(store)
+    house.later()
+    result_of(inbox.refresh())
+    assert house.open(store).uidvalidity > inbox.uidvalidity
+
+
+def test_a_list_of_dead_lines_is_rewritten_and_keeps_uids(house):
+    store = house.store()
+    house.deliver(store, *[b"a: b\r\n\r\n"] * 1100)
+    inbox = house.open(store)
+    result_of(inbox.expunge(range(1, 1100)))
+    validity = inbox.uidvalidity
+    store.close()
+    (house.maildir / "twistmail-index.sqlite").unlink()
+    again = house.store()
+    inbox = house.open(again)
+    assert (list(inbox.uids), inbox.uidnext, inbox.uidvalidity) == ([1100], 1101, validity)
+    assert len(house.lines()) == 3
+    house.deliver(again)
+    assert list(inbox.uids) == [1100, 1101]
+
+
+def test_news_from_before_a_crash_is_not_lost_with_the_index(house):
+    store = house.store()
+    house.deliver(store)
+    house.later()
+    inbox = house.open(store)
+    result_of(inbox.save())
+    house.deliver(store)
+    abandoned(house, store)
+    assert list(house.open(house.store()).uids) == [1, 2]
+
+
+def test_the_same_content_for_several_accounts_is_one_job(house):
+    jobs = []
+    store = house.store()
+    real = house.committer.commit
+
+    async def commit(job):
+        jobs.append(job)
+        await real(job)
+
+    house.committer.commit = commit
+    copies = [Delivery(account, b"", Memory(PLAIN)) for account in (ALICE, "bob@blue.test", "carl@blue.test")]
+    assert result_of(store.deliver(copies)) == [None] * 3
+    assert len(jobs) == 1

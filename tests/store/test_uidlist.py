@@ -1,0 +1,84 @@
+"""The UID list as text, and two who hold it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twistmail.store.uidlist import DamagedList, Header, UidList, format_header, format_lines, parse_header, parse_lines
+
+NAMES = st.binary(min_size=1, max_size=60).filter(lambda name: b"\n" not in name and b":2," not in name)
+
+
+@given(st.lists(st.tuples(st.integers(1, 1000), NAMES), max_size=30))
+def test_lines_come_back_as_they_were_written(steps):
+    uids, last = [], 0
+    for step, _ in steps:
+        uids.append(last := last + step)
+    bases = [base for _, base in steps]
+    found, names = parse_lines(format_lines(uids, bases))
+    assert (list(found), names) == (uids, bases)
+
+
+@given(st.binary(max_size=200))
+def test_no_octets_break_the_parsers(data):
+    for parse in (parse_header, parse_lines):
+        try:
+            parse(data)
+        except DamagedList:
+            pass
+
+
+@given(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))
+def test_headers_come_back_as_they_were_written(uidvalidity, nextuid):
+    header = Header(uidvalidity, nextuid, b"ab" * 16)
+    assert parse_header(format_header(header)[:-1]) == header
+
+
+@pytest.mark.parametrize(
+    ("line", "uid", "base"),
+    [
+        pytest.param(b"5 :name,S=1", 5, b"name,S=1", id="plain"),
+        pytest.param(b"5 W123 P0:name", 5, b"name", id="extensions"),
+        pytest.param(b"5 :name:2,S", 5, b"name", id="flags-are-no-part-of-the-base"),
+        pytest.param(b"5 :na:me", 5, b"na:me", id="colon"),
+    ],
+)
+def test_lines_as_dovecot_writes_them(line, uid, base):
+    uids, bases = parse_lines(line + b"\n")
+    assert (list(uids), bases) == ([uid], [base])
+
+
+def test_a_header_with_more_than_we_know_is_read():
+    assert parse_header(b"3 V17 N4 G" + b"0" * 32 + b" Xfuture") == Header(17, 4, b"0" * 32)
+
+
+@pytest.fixture
+def lists(tmp_path):
+    made = [UidList(tmp_path, lambda above: above + 1, lambda count: b"\x5a" * count) for _ in range(2)]
+    yield made
+    for uids in made:
+        uids.close()
+
+
+def test_who_locks_knows_what_others_have_appended(lists):
+    one, two = lists
+    for uids, base, expected in ((one, b"a", 1), (two, b"b", 2), (two, b"c", 3), (one, b"d", 4)):
+        with uids.locked():
+            assert list(uids.append([base])) == [expected]
+    with two.locked():
+        assert parse_lines(format_lines(*two.read())) == two.read()
+        assert list(two.read()[0]) == [1, 2, 3, 4]
+
+
+def test_a_rewrite_is_seen_by_others_and_keeps_the_next_uid(lists):
+    one, two = lists
+    with one.locked():
+        one.append([b"a", b"b", b"c"])
+    with two.locked():
+        two.rewrite([2], [b"b"])
+    with one.locked():
+        assert list(one.append([b"d"])) == [4]
+        assert list(one.read()[0]) == [2, 4]
+        assert one.uidvalidity == 1
