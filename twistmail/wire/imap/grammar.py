@@ -178,8 +178,8 @@ def _list(cursor: Cursor, tag: bytes) -> c.List:
             raise cursor.lacking("RETURN")
         cursor.space()
         returned = _options(cursor, RETURN_OPTIONS)
-    if select == {"RECURSIVEMATCH"}:
-        raise Misspelled("RECURSIVEMATCH needs another selection option (RFC 5258 section 3)")
+    if "RECURSIVEMATCH" in select and "SUBSCRIBED" not in select:  # RFC 5258 §6, `list-select-base-opt`
+        raise Misspelled("RECURSIVEMATCH needs the selection option SUBSCRIBED")
     return c.List(tag, reference, patterns, select, returned)
 
 
