@@ -79,13 +79,14 @@ class Maildir:
 
     def create(self) -> None:
         """Make the directories that are missing, durably."""
-        made = False
-        for folder in (self.path, *(self.path / name for name in _FOLDERS)):
-            if not folder.is_dir():
-                _make_directory(folder)
-                made = True
-        if made and self.path.name.startswith("."):  # Maildir++: this is a folder, not an account
-            (self.path / "maildirfolder").touch(mode=0o600)
+        missing = [name for name in _FOLDERS if not (self.path / name).is_dir()]
+        if missing:
+            make_directory(self.path)
+            for name in missing:
+                (self.path / name).mkdir(mode=0o700, exist_ok=True)
+            if self.path.name.startswith("."):  # Maildir++: this is a folder, not an account
+                (self.path / "maildirfolder").touch(mode=0o600)
+            sync_directory(self.path)
         self.exists = True
 
     def descriptor(self, folder: str) -> int:
@@ -278,10 +279,10 @@ def _write_all(descriptor: int, chunks: Iterable[bytes]) -> tuple[int, int]:
     return stored, crlf
 
 
-def _make_directory(path: Path) -> None:
+def make_directory(path: Path) -> None:
     """*path* and the levels above it, each durable in its parent."""
-    if not path.parent.is_dir():
-        _make_directory(path.parent)
-    with suppress(FileExistsError):
-        path.mkdir(mode=0o700)
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
     sync_directory(path.parent)
