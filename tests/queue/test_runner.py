@@ -295,16 +295,25 @@ class Broken(MemoryQueue):
             raise OSError(28, "No space left on device")
         return await super().record(identifier, event)
 
+    async def remove(self, identifier):
+        if self.broken:
+            raise OSError(5, "Input/output error")
+        await super().remove(identifier)
 
-def test_a_full_disk_does_not_send_a_message_again_and_again(monkeypatch):
+
+@pytest.mark.parametrize(("to", "times"), [
+    pytest.param((BOB,), 1, id="what-is-done-is-remembered"),
+    pytest.param((BOB, EVE), 2, id="what-could-not-be-noted-is-sent-once-more-at-most"),
+])
+def test_a_broken_disk_does_not_send_a_message_again_and_again(to, times):
     world = World(queue=Broken())
     world.queue.broken = True
-    world.submit()
-    world.advance(HOUR)
+    world.submit(make_item(*to))
+    world.advance(DAY)
     assert len(world.couriers[Kind.REMOTE].carried) == 1
     world.queue.broken = False
     world.advance(HOUR)
-    assert len(world.couriers[Kind.REMOTE].carried) == 2
+    assert len(world.couriers[Kind.REMOTE].carried) == times
     assert world.queue.items() == ()
 
 

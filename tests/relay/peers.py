@@ -54,6 +54,7 @@ class _Side:
         self.unstuffer: Unstuffer | None = None
         self.open = True
         self.aborted = False
+        self.silent = False
         self.tls: Any = None
 
     def begin(self) -> None:
@@ -63,7 +64,9 @@ class _Side:
     def say(self, answer: Any) -> None:
         if answer is HANG_UP:
             self.hang_up()
-        elif answer is not SILENCE and self.open:
+        elif answer is SILENCE:
+            self.silent = True
+        elif self.open and not self.silent:
             self.clock.callLater(0, self._deliver, answer + b"\r\n")
 
     def _deliver(self, data: bytes) -> None:

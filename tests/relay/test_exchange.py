@@ -133,6 +133,16 @@ def test_a_server_that_does_not_let_us_in_is_a_temporary_matter(answers, code):
     assert "mx.far.test [192.0.2.1]" in status.text
 
 
+def test_a_server_that_wants_content_for_nobody_gets_an_empty_one():
+    """RFC 2920 §3.1: DATA was said before the answers to RCPT came."""
+    relay = Relay({b"RCPT": b"550 5.1.1 No"})
+    session = relay.open()
+    assert codes(relay.deliver(targets("bob"), session=session)) == [(Result.FAILED, 550, "5.1.1")]
+    assert relay.peer.contents == [b""]
+    relay.peer.answers[b"RCPT"] = b"250 Ok"
+    assert codes(relay.deliver(targets("eve"), session=session)) == [TAKEN]
+
+
 def test_a_server_without_ehlo_is_greeted_with_helo():
     relay = Relay({b"EHLO": b"500 What?"})
     assert codes(relay.deliver(targets("bob"))) == [TAKEN]
@@ -175,7 +185,7 @@ def test_many_recipients_are_divided_into_transactions():
 
 
 def test_a_transaction_that_failed_is_reset_before_the_next():
-    relay = Relay({b"MAIL": [b"451 Later", b"250 Ok"]})
+    relay = Relay({b"MAIL": [b"451 Later", b"250 Ok"], b"RCPT": [b"503 First MAIL", b"250 Ok"], b"DATA": [b"503 First RCPT", b"354 Go on"]})
     session = relay.open()
     relay.deliver(targets("bob"), session=session)
     assert codes(relay.deliver(targets("bob"), session=session)) == [TAKEN]

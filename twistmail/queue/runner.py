@@ -236,7 +236,7 @@ class Runner:
     # ----- one item
 
     async def _attempt(self, item: Item) -> None:
-        if item.id in self._doubtful:
+        if item.id in self._doubtful and not item.is_settled:
             # Delivering what cannot be marked as delivered sends it again and again: first see that the disk takes records.
             item = await self._record(item.id, Postponed(item.due))
             self._doubtful.discard(item.id)
@@ -280,7 +280,10 @@ class Runner:
             self._schedule(report)
 
     async def _record(self, identifier: str, event: Event) -> Item:
-        item: Item = await self.queue.record(identifier, event)
+        """Write *event* down. One that settles the item is not: removing the item, which comes next, says so durably."""
+        item: Item = self._items[identifier].after(event)
+        if not item.is_settled:
+            item = await self.queue.record(identifier, event)
         self._items[identifier] = item
         self._tell(identifier, event)
         return item

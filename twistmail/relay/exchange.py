@@ -198,14 +198,16 @@ class _Transaction:
         parameters = self._parameters()
         if parameters is None:
             return self.settle_rest(NO_UTF8)
-        accepted = await self._envelope(say.mail(self.item.sender, parameters))
-        if not accepted:
+        pipelined = "PIPELINING" in self.session.extensions
+        accepted = await self._envelope(say.mail(self.item.sender, parameters), pipelined=pipelined)
+        if accepted and not pipelined:
+            self.connection.send(say.DATA)
+        if not accepted and not pipelined:
             return None
-        self.connection.send(say.DATA)
         reply = await self.connection.reply(self.patience.data)
         if reply.code != 354:
             return self.settle_rest(_refusal(reply))
-        await self._content(content, threads)
+        await self._content(content, threads, accepted=accepted)
         reply = await self.connection.reply(self.patience.end)
         self.session.is_clean = reply.is_positive
         return self.settle_rest(status_of(reply) if reply.code < 300 else _refusal(reply))
@@ -231,11 +233,10 @@ class _Transaction:
             parameters.append("SMTPUTF8")
         return tuple(parameters)
 
-    async def _envelope(self, mail: say.Command) -> bool:
-        """MAIL and every RCPT, in one go where the server offers PIPELINING (RFC 2920); whether any recipient was accepted."""
+    async def _envelope(self, mail: say.Command, *, pipelined: bool) -> bool:
+        """MAIL and every RCPT, in one go with DATA where pipelined (RFC 2920 §3.1); whether any recipient was accepted."""
         recipients = [say.rcpt(target.address) for target in self.targets]
-        pipelined = "PIPELINING" in self.session.extensions
-        self.connection.send(mail, *(recipients if pipelined else ()))
+        self.connection.send(mail, *((*recipients, say.DATA) if pipelined else ()))
         mail_reply = await self.connection.reply(self.patience.mail)
         if mail_reply.code == 421:  # RFC 5321 §3.8: it closes now; said also by servers that have waited too long for us
             raise Lost(status_of(mail_reply))
@@ -255,15 +256,18 @@ class _Transaction:
             any_accepted = any_accepted or reply.code < 300
         return any_accepted
 
-    async def _content(self, content: Content, threads: Any) -> None:
-        """The content, dots stuffed, never faster than the transport takes it."""
+    async def _content(self, content: Content, threads: Any, *, accepted: bool) -> None:
+        """The content, dots stuffed, never faster than the transport takes it. Nothing at all (RFC 2920 §3.1) where nobody
+        was accepted and the server takes content all the same."""
+        if not accepted:
+            return self.connection.send(ContentEnd())
         self.connection.send(Chunk(self.item.prefix))
         chunks = content.chunks()
         while chunk := next(chunks, b"") if isinstance(content, Memory) else await threads.run(next, chunks, b""):
             await self.connection.room(self.patience.block)
             self.connection.send(Chunk(chunk))
         await self.connection.room(self.patience.block)
-        self.connection.send(ContentEnd())
+        return self.connection.send(ContentEnd())
 
     def settle_rest(self, status: Status) -> None:
         """Every recipient that has no answer of his own gets this one."""
