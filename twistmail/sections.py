@@ -32,6 +32,7 @@ from twistmail.servers.login import OPTIONS as AUTH
 from twistmail.servers.pop3 import OPTIONS as POP3
 from twistmail.servers.smtp_options import MX, SUBMISSION
 from twistmail.store.mailstore import OPTIONS as STORE
+from twistmail.tls.contexts import OPTIONS as TLS
 
 BUILT_IN: tuple[Section, ...] = (
     SERVER,
@@ -39,6 +40,7 @@ BUILT_IN: tuple[Section, ...] = (
     SUBMISSION,
     IMAP,
     POP3,
+    TLS,
     DOMAINS,
     DOMAIN,
     USERS,

@@ -89,7 +89,7 @@ def _general(code: str, enhanced: str) -> Meaning:
 @click.argument("code", nargs=-1, required=True)
 @click.pass_obj
 def explain(terminal: Terminal, code: tuple[str, ...]) -> int:
-    """Tell what an SMTP answer such as 550 5.7.1 means, which setting is behind it, and what to do."""
+    """Tell what an SMTP answer such as 550 5.7.1 means, and what to do."""
     found = look_up(" ".join(code))
     if not found:
         raise Failure(f"{' '.join(code)} is no answer of a mail server", Exit.USAGE, "write 550 5.7.1, 5.7.1 or 550")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -60,7 +63,37 @@ class Noun(click.Group):
 
 
 class Root(Noun):
-    """The program itself."""
+    """The program itself. `later` names commands whose modules are imported when they are used: {name: (module:attribute, help)}."""
 
-    command_class = Verb
-    group_class = Noun
+    def __init__(self, *args: Any, later: Mapping[str, tuple[str, str]], **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.later = later
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self.later})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.later and cmd_name not in self.commands:
+            module, _, attribute = self.later[cmd_name][0].partition(":")
+            self.add_command(getattr(importlib.import_module(module), attribute), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; but its "did you mean" knows only commands that are loaded."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            matches = get_close_matches(args[0], self.list_commands(ctx), 3, 0.6)
+            offer = f" Did you mean {' or '.join(repr(match) for match in matches)}?" if matches else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{offer}", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, self._short_help(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _short_help(self, ctx: click.Context, name: str) -> str:
+        if name in self.later:
+            return self.later[name][1]
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(100) if command else ""

@@ -14,14 +14,29 @@ from typing import NoReturn
 
 import click
 
-from twistmail.cli import alias, codes, config, plugin, queue, send, server, trace, user
 from twistmail.cli.exits import ABOUT, Exit, Failure
 from twistmail.cli.grammar import Root
 from twistmail.cli.terminal import Terminal
 from twistmail.interfaces import Unavailable
 
+#: Imported when they are used; the sentences are those of the commands themselves (a test compares them).
+COMMANDS = {
+    "alias": ("twistmail.cli.alias:group", "Addresses that stand for others."),
+    "config": ("twistmail.cli.config:group", "The configuration: what is wrong, what holds, what there is."),
+    "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
+    "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),
+    "queue": ("twistmail.cli.queue:group", "Mail that waits."),
+    "reload": ("twistmail.cli.server:reload", "Apply the configuration as it is now."),
+    "send": ("twistmail.cli.send:send", "Send a test message and show every line of the dialogue."),
+    "session": ("twistmail.cli.server:sessions", "Who is connected."),
+    "status": ("twistmail.cli.server:status", "Show the services, connections and the queue on one screen."),
+    "stop": ("twistmail.cli.server:stop", "Stop the server once the transactions under way have ended."),
+    "trace": ("twistmail.cli.trace:group", "What became of a message."),
+    "user": ("twistmail.cli.user:group", "Who has a mailbox and may log in."),
+}
 
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+
+@click.group(cls=Root, later=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.option("-c", "--config", metavar="FILE", help="The configuration; else $TWISTMAIL_CONFIG, ./config.ini, /etc/twistmail/config.ini.")
 @click.option("--set", "overrides", metavar="SECTION.KEY=VALUE", multiple=True, help="Set one key of the configuration; repeatable.")
 @click.option("--socket", metavar="PATH", help="The control socket of the server, instead of the one that the configuration names.")
@@ -39,11 +54,6 @@ def main(context: click.Context, config: str | None, overrides: tuple[str, ...],
     A bare noun lists. Every command knows --help and --json.
     """
     context.obj = Terminal(config, overrides, socket, color)
-
-
-for command in (alias.group, config.group, plugin.group, queue.group, server.sessions, trace.group, user.group,
-                codes.explain, send.send, server.reload, server.status, server.stop):
-    main.add_command(command)
 
 
 @main.command()

@@ -184,6 +184,15 @@ def password(terminal: Terminal, name: str, password_stdin: bool, generate: bool
     _tell(terminal, account, f"{account.name} has a new password", new if generate else None)
 
 
+@group.command("hash")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
+@click.pass_obj
+def hash_(terminal: Terminal, password_stdin: bool) -> None:
+    """Print the hash of a password, for a [user:NAME] section or a passwd file."""
+    hashed = passwords.hash_password(_password(terminal, password_stdin, False))
+    terminal.object({"hash": hashed}) if terminal.as_json else terminal.say(hashed)
+
+
 def _set_enabled(terminal: Terminal, name: str, enabled: bool) -> None:
     database = _database(terminal)
     account = _existing(terminal, database, name)
