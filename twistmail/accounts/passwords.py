@@ -18,7 +18,7 @@ from twistmail.accounts.words import WORDS
 #: About 60 ms on a small office's machine; above what RFC 9106 and OWASP ask for at least (19 MiB, 2 passes).
 HASHER = argon2.PasswordHasher(time_cost=3, memory_cost=32 * 1024, parallelism=1)
 #: A hash that no password gives, and that takes as long to refuse as any: what an unknown login is compared with.
-NOBODYS = f"$argon2id$v=19$m={HASHER.memory_cost},t={HASHER.time_cost},p={HASHER.parallelism}${'bm9ib2R5' * 2}${'bm9ib2R5' * 5}bm8"
+NOBODYS = f"$argon2id$v=19$m={HASHER.memory_cost},t={HASHER.time_cost},p={HASHER.parallelism}${'bm9ib2R5' * 2}bm9ibw${'bm9ib2R5' * 5}bm8"
 _ARGON2 = re.compile(r"\$argon2(?:id|i|d)\$v=\d{1,3}\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$[A-Za-z0-9+/]{8,128}\$[A-Za-z0-9+/]{8,128}")
 _SCHEME = re.compile(r"\{([A-Za-z0-9.-]{1,32})\}")
 #: What a stored hash may ask of us at most: KiB of memory, passes, lanes. A table may come from elsewhere.

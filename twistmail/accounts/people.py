@@ -55,7 +55,7 @@ class People:
             raise Unavailable(f"the password of {login} is kept in an unknown way") from None
         if not right or entry is None or not entry.account.enabled:
             return None
-        if self._renew is not None and passwords.needs_rehash(entry.secret):
+        if self._renew is not None and entry.renewable and passwords.needs_rehash(entry.secret):
             tasks.start(self._rehash(entry, password), "renewing a password hash")
         return entry.account
 

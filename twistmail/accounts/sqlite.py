@@ -194,7 +194,7 @@ def _entry(row: Any) -> Entry | None:
     if row is None:
         return None
     name, display_name, quota, enabled, secret = row
-    return Entry(Account(name, display_name, quota, bool(enabled)), secret)
+    return Entry(Account(name, display_name, quota, bool(enabled)), secret, renewable=True)
 
 
 def _entries(rows: Any) -> Sequence[Entry]:

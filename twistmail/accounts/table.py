@@ -16,10 +16,14 @@ from twistmail.mail.address import Address, parse
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An account and what is kept of its password (`passwords.verify`); empty: nobody can log in."""
+    """An account and what is kept of its password (`passwords.verify`); empty: nobody can log in.
+
+    `renewable`: the source can put a better hash in its place.
+    """
 
     account: Account
     secret: str = field(repr=False, default="")
+    renewable: bool = False
 
 
 class AccountTable(Protocol):

@@ -21,6 +21,7 @@ DELAY_MEMORY = 300.0
 #: (failures, seconds): more than so many in so long, and the peer is not listened to.
 RATES = ((10, 60.0), (50, 86_400.0))
 MOST_KEYS = 20_000
+MOST_DOUBLINGS = 8
 
 
 class Throttle:
@@ -29,7 +30,7 @@ class Throttle:
     def __init__(self, rates: Sequence[tuple[int, float]] = RATES, most_keys: int = MOST_KEYS) -> None:
         self.rates = tuple(rates)
         self._most_keys = most_keys
-        self._kept = max((count for count, _ in self.rates), default=8)
+        self._kept = max(MOST_DOUBLINGS, *(count for count, _ in self.rates)) if self.rates else MOST_DOUBLINGS
         self._failures: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
 
     def refuses(self, address: str, now: float) -> bool:
@@ -57,7 +58,7 @@ class Throttle:
         del times[: -self._kept]
         if len(self._failures) > self._most_keys:
             self._failures.popitem(last=False)
-        return min(8, sum(now - at < DELAY_MEMORY for at in times))
+        return min(MOST_DOUBLINGS, sum(now - at < DELAY_MEMORY for at in times))
 
 
 def network_of(address: str) -> str:

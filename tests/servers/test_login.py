@@ -1,0 +1,190 @@
+"""What a right and a wrong password cost, and who is not listened to any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.helpers import result_of
+from twistmail import tasks
+from twistmail.facts import Fact, Facts, LoggedIn, LoginFailed
+from twistmail.interfaces import Unavailable
+from twistmail.mail.account import Account
+from twistmail.memory.people import MemoryPeople
+from twistmail.servers.login import OPTIONS, RATES, Login
+from twistmail.servers.throttle import LONGEST_DELAY, Throttle, network_of
+from twistmail.wire.sasl import Credentials
+
+ANN = Credentials("ann@here.example", "secret")
+WRONG = Credentials("ann@here.example", "wrong")
+PEER = "192.0.2.7"
+
+
+class Door:
+    """A Login with a clock and a record of what was told. `elapsed(credentials)`: what came, and after how many seconds."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = Clock()
+        self.people = MemoryPeople({"ann@here.example": "secret", "bob@here.example": "secret"}, "here.example")
+        self.facts = Facts()
+        self.told: list[Fact] = []
+        self.facts.listen(self.told.append)
+        self.login = Login(self.people, Throttle(), self.clock, self.facts, lambda: 100.0, jitter=lambda: 1.0, **settings)
+
+    def elapsed(self, credentials: Credentials, peer: str = PEER) -> tuple[Account | None, float]:
+        began, results = self.clock.seconds(), []
+        tasks.shielded(self.login.check(credentials, peer, "PLAIN", "c1")).addBoth(results.append)
+        while not results:
+            self.clock.advance(0.25)
+        return results[0], self.clock.seconds() - began
+
+
+def test_a_right_password_is_answered_at_once() -> None:
+    account, waited = Door().elapsed(ANN)
+    assert account == Account("ann@here.example")
+    assert waited == 0
+
+
+def test_each_failure_doubles_the_wait_up_to_a_limit() -> None:
+    door = Door()
+    assert [door.elapsed(WRONG)[1] for _ in range(6)] == [2, 4, 8, LONGEST_DELAY, LONGEST_DELAY, LONGEST_DELAY]
+
+
+def test_failures_of_one_login_are_felt_from_every_peer_but_lock_nobody_out() -> None:
+    door = Door()
+    for number in range(3):
+        door.elapsed(WRONG, f"198.51.100.{number}")
+    assert door.elapsed(WRONG, "203.0.113.9")[1] == LONGEST_DELAY
+    assert door.elapsed(ANN, "203.0.113.9") == (Account("ann@here.example"), 0)
+
+
+def test_a_success_forgives_the_login_but_not_the_peer() -> None:
+    door = Door()
+    door.elapsed(WRONG)
+    door.elapsed(ANN)
+    assert door.elapsed(WRONG, "203.0.113.9")[1] == 2
+    assert door.elapsed(WRONG)[1] == 4
+
+
+def test_a_peer_that_fails_too_often_is_not_listened_to_for_a_while() -> None:
+    door = Door()
+    door.login = Login(door.people, Throttle(rates=((3, 60.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0)
+    for _ in range(3):
+        door.elapsed(WRONG)
+    assert door.elapsed(ANN)[0] is None
+    assert door.elapsed(ANN, "192.0.2.8")[0] is not None
+    door.clock.advance(60)
+    assert door.elapsed(ANN)[0] is not None
+
+
+def test_a_refusal_takes_as_long_as_a_failure() -> None:
+    door = Door()
+    door.login = Login(door.people, Throttle(rates=((1, 1000.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0)
+    assert [door.elapsed(WRONG)[1] for _ in range(2)] == [2, 4]
+    assert door.elapsed(ANN)[1] == 8
+
+
+@pytest.mark.parametrize(("authzid", "lets_in"), [
+    pytest.param("", True, id="none"),
+    pytest.param("ann@here.example", True, id="his-account"),
+    pytest.param("ANN@HERE.example", True, id="his-login-in-another-case"),
+    pytest.param("bob@here.example", False, id="another's"),
+])
+def test_nobody_acts_for_another(authzid: str, lets_in: bool) -> None:
+    account, _ = Door().elapsed(Credentials("ann@here.example", "secret", authzid))
+    assert (account is not None) is lets_in
+
+
+def test_a_disabled_account_fails_like_any_other() -> None:
+    door = Door()
+    door.people.add(Account("ann@here.example", enabled=False), "secret")
+    assert door.elapsed(ANN) == (None, 2)
+
+
+def test_facts_tell_who_came_in_and_never_a_password() -> None:
+    door = Door()
+    door.elapsed(WRONG)
+    door.elapsed(ANN)
+    assert [fact.what for fact in door.told] == [LoginFailed("ann@here.example", "PLAIN"), LoggedIn("ann@here.example", "PLAIN")]
+    assert all(fact.about == "c1" and fact.at == 100.0 for fact in door.told)
+
+
+def test_accounts_that_are_away_are_no_failure() -> None:
+    door = Door()
+    door.people.available = False
+    with pytest.raises(Unavailable):
+        result_of(door.login.check(ANN, PEER, "PLAIN", "c1"))
+    assert door.told == []
+
+
+@pytest.mark.parametrize(("plaintext_allowed", "tls", "offered"), [
+    pytest.param(False, False, (), id="in-clear"),
+    pytest.param(False, True, ("PLAIN", "LOGIN"), id="under-tls"),
+    pytest.param(True, False, ("PLAIN", "LOGIN"), id="in-clear-where-that-is-allowed"),
+])
+def test_mechanisms(plaintext_allowed: bool, tls: bool, offered: tuple[str, ...]) -> None:
+    login = Door(plaintext_allowed=plaintext_allowed).login
+    assert login.mechanisms(tls) == offered
+    assert login.allowed(tls=tls) is bool(offered)
+
+
+def test_only_mechanisms_that_are_offered_begin() -> None:
+    login = Door(mechanisms=("PLAIN", "SCRAM-SHA-256")).login
+    assert login.mechanisms(True) == ("PLAIN",)
+    assert login.begin("plain") is not None
+    assert login.begin("LOGIN") is None
+    assert login.begin("SCRAM-SHA-256") is None
+
+
+@pytest.mark.parametrize(("address", "network"), [
+    pytest.param("192.0.2.7", "192.0.2.7", id="ipv4"),
+    pytest.param("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", id="ipv6-by-its-network"),
+    pytest.param("::ffff:192.0.2.7", "192.0.2.7", id="ipv4-in-ipv6"),
+    pytest.param("fe80::1%eth0", "fe80::/64", id="with-a-scope"),
+    pytest.param("unix", "unix", id="no-address"),
+])
+def test_what_counts_as_one_peer(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_the_throttle_forgets_the_quietest_first_and_stays_small() -> None:
+    throttle = Throttle(most_keys=100)
+    for number in range(10_000):
+        throttle.failed(f"10.0.{number >> 8}.{number & 255}", f"login{number}", float(number))
+        throttle.failed("192.0.2.7", "ann", float(number))
+    assert len(throttle) <= 100
+    assert throttle.refuses("192.0.2.7", 10_000.0)
+
+
+def test_failures_of_long_ago_do_not_count() -> None:
+    throttle = Throttle()
+    assert [throttle.failed(PEER, "ann", at) for at in (0.0, 10.0, 1000.0)] == [2, 4, 2]
+
+
+def test_fifty_failures_a_day_are_enough() -> None:
+    throttle = Throttle()
+    for number in range(50):
+        assert not throttle.refuses(PEER, number * 600.0)
+        throttle.failed(PEER, f"login{number}", number * 600.0)
+    assert throttle.refuses(PEER, 50 * 600.0)
+
+
+@pytest.mark.parametrize(("text", "rates"), [
+    pytest.param("10/1m 50/1d", ((10, 60.0), (50, 86400.0)), id="two"),
+    pytest.param("", (), id="none"),
+])
+def test_rates_are_read(text: str, rates: tuple[tuple[int, float], ...]) -> None:
+    assert RATES.read(text) == rates
+    assert RATES.read(RATES.write(rates)) == rates
+
+
+@pytest.mark.parametrize("text", ["10", "10/", "/1m", "0/1m", "ten/1m", "10/1x"])
+def test_what_is_no_rate_is_said_with_what_would_be(text: str) -> None:
+    with pytest.raises(ValueError, match="\n"):
+        RATES.read(text)
+
+
+def test_the_defaults_are_those_of_the_throttle() -> None:
+    assert OPTIONS.defaults().failures == Throttle().rates

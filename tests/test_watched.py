@@ -1,0 +1,160 @@
+"""Files that are read again when they change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.logger import LogLevel, globalLogPublisher
+
+from tests.helpers import result_of
+from twistmail import tasks
+from twistmail.interfaces import Unavailable
+from twistmail.tasks import Inline
+from twistmail.watched import Broken, WatchedFile
+
+
+class LateThreads:
+    """Threads that work when they are told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[tasks.Deferred[Any], Callable[[], Any]]] = []
+
+    async def run(self, function: Callable[[], Any]) -> Any:
+        done: tasks.Deferred[Any] = tasks.Deferred()
+        self.waiting.append((done, function))
+        return await done
+
+    def work(self) -> None:
+        done, function = self.waiting.pop(0)
+        done.callback(function())
+
+
+def shout(text: str) -> str:
+    if "bad" in text:
+        raise Broken([(text.count("\n", 0, text.index("bad")) + 1, "this is bad")])
+    return text.upper()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_text("one")
+    return path
+
+
+@pytest.fixture
+def logged():
+    events: list[str] = []
+
+    def observe(event: Any) -> None:
+        if event["log_level"] >= LogLevel.warn:
+            events.append(event["log_format"].format(**event))
+
+    globalLogPublisher.addObserver(observe)
+    yield events
+    globalLogPublisher.removeObserver(observe)
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+    write.clock = getattr(write, "clock", 0) + 1  # type: ignore[attr-defined]
+    os.utime(path, (write.clock, write.clock))  # type: ignore[attr-defined]
+
+
+def value(file: WatchedFile[str]) -> str:
+    result_of(file.freshen())
+    return file.value
+
+
+def test_a_change_is_seen_by_the_next_question(path: Path) -> None:
+    file = WatchedFile(path, shout, Inline())
+    assert value(file) == "ONE"
+    write(path, "two")
+    assert value(file) == "TWO"
+
+
+def test_a_file_that_took_its_place_is_seen(path: Path) -> None:
+    file = WatchedFile(path, shout, Inline())
+    assert value(file) == "ONE"
+    before = path.stat()
+    other = path.with_name("other")
+    other.write_text("two")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.rename(path)
+    assert value(file) == "TWO"
+
+
+def test_an_unchanged_file_is_read_once(path: Path) -> None:
+    reads = []
+    file = WatchedFile(path, lambda text: reads.append(text) or text, Inline())
+    for _ in range(3):
+        value(file)
+    assert reads == ["one"]
+
+
+def test_a_broken_file_keeps_the_old_value_and_is_logged_once_with_its_line(path: Path, logged: list[str]) -> None:
+    file = WatchedFile(path, shout, Inline())
+    value(file)
+    write(path, "good\nbad")
+    assert [value(file) for _ in range(3)] == ["ONE"] * 3
+    assert logged == [f"{path}:2: this is bad (what was read before stays in use)"]
+    write(path, "mended")
+    assert value(file) == "MENDED"
+
+
+@pytest.mark.parametrize("octets", [
+    pytest.param(None, id="missing"),
+    pytest.param(b"bad", id="broken"),
+    pytest.param(b"\xff", id="not-utf-8"),
+])
+def test_without_a_first_good_one_it_is_unavailable_until_there_is_one(path: Path, octets: bytes | None) -> None:
+    path.unlink()
+    if octets is not None:
+        path.write_bytes(octets)
+    file = WatchedFile(path, shout, Inline())
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            value(file)
+    write(path, "there")
+    assert value(file) == "THERE"
+
+
+def test_a_file_that_goes_away_leaves_its_value(path: Path, logged: list[str]) -> None:
+    file = WatchedFile(path, shout, Inline())
+    value(file)
+    path.unlink()
+    assert [value(file), value(file)] == ["ONE", "ONE"]
+    assert len(logged) == 1
+
+
+def test_while_it_is_read_the_old_value_answers(path: Path) -> None:
+    threads = LateThreads()
+    file = WatchedFile(path, shout, threads)
+    assert value(file) == "ONE"
+    write(path, "two")
+    first = tasks.shielded(file.freshen())
+    assert not first.called
+    assert value(file) == "ONE"
+    assert len(threads.waiting) == 1
+    threads.work()
+    assert first.called
+    assert value(file) == "TWO"
+
+
+def test_a_change_during_the_reading_is_not_missed(path: Path) -> None:
+    threads = LateThreads()
+    file = WatchedFile(path, shout, threads)
+    value(file)
+    write(path, "two")
+    reading = tasks.shielded(file.freshen())
+    write(path, "three")
+    threads.work()
+    assert reading.called
+    again = tasks.shielded(file.freshen())
+    threads.work()
+    assert again.called
+    assert file.value == "THREE"

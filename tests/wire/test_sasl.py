@@ -1,0 +1,135 @@
+"""SASL exchanges and strict base64."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twistmail.wire.sasl import (
+    EXCHANGES,
+    LONGEST_NAME,
+    LONGEST_RESPONSE,
+    Challenge,
+    Credentials,
+    LoginExchange,
+    Malformed,
+    Plain,
+    begin,
+    decode,
+    encode,
+)
+
+
+@pytest.mark.parametrize(("response", "credentials"), [
+    pytest.param(b"\0ann\0secret", Credentials("ann", "secret"), id="for-himself"),
+    pytest.param(b"ann\0ann\0secret", Credentials("ann", "secret", "ann"), id="acts-for-himself-by-name"),
+    pytest.param(b"bob\0ann\0secret", Credentials("ann", "secret", "bob"), id="acts-for-another"),
+    pytest.param("\0järg\0pässwörd ".encode(), Credentials("järg", "pässwörd "), id="utf-8"),
+])
+def test_plain_takes_one_message(response: bytes, credentials: Credentials) -> None:
+    assert Plain().step(response) == credentials
+
+
+def test_plain_without_initial_response_asks_with_an_empty_challenge() -> None:
+    exchange = Plain()
+    assert exchange.step(None) == Challenge(b"")
+    assert exchange.step(b"\0ann\0secret") == Credentials("ann", "secret")
+
+
+@pytest.mark.parametrize("response", [
+    pytest.param(b"", id="empty"),
+    pytest.param(b"ann\0secret", id="one-nul"),
+    pytest.param(b"\0ann\0sec\0ret", id="three-nuls"),
+    pytest.param(b"\0\0secret", id="no-login"),
+    pytest.param(b"\0ann\0", id="no-password"),
+    pytest.param(b"\0\xff\0secret", id="login-is-not-utf-8"),
+    pytest.param(b"\0ann\0\xff", id="password-is-not-utf-8"),
+    pytest.param(b"\0ann\r\nroot\0secret", id="line-end-in-login"),
+    pytest.param(b"a\x1bnn\0ann\0secret", id="control-in-authorization"),
+    pytest.param(b"\0" + b"a" * (LONGEST_NAME + 1) + b"\0secret", id="login-too-long"),
+    pytest.param(b"\0ann\0" + b"a" * 1025, id="password-too-long"),
+    pytest.param(b"x" * (LONGEST_RESPONSE + 1), id="response-too-long"),
+])
+def test_what_is_not_plain_is_malformed(response: bytes) -> None:
+    answer = Plain().step(response)
+    assert isinstance(answer, Malformed)
+    assert "secret" not in answer.text
+
+
+def test_login_asks_twice() -> None:
+    exchange = LoginExchange()
+    assert exchange.step(None) == Challenge(b"Username:")
+    assert exchange.step(b"ann") == Challenge(b"Password:")
+    assert exchange.step(b"secret") == Credentials("ann", "secret")
+
+
+def test_login_takes_the_name_as_initial_response() -> None:
+    exchange = LoginExchange()
+    assert exchange.step(b"ann") == Challenge(b"Password:")
+    assert exchange.step(b"secret") == Credentials("ann", "secret")
+
+
+def test_login_with_an_empty_name_is_malformed() -> None:
+    exchange = LoginExchange()
+    exchange.step(None)
+    exchange.step(b"")
+    assert isinstance(exchange.step(b"secret"), Malformed)
+
+
+def test_credentials_do_not_show_their_password() -> None:
+    assert "hunter2" not in repr(Credentials("ann", "hunter2"))
+
+
+@pytest.mark.parametrize("mechanism", EXCHANGES)
+def test_every_mechanism_knows_its_name(mechanism: str) -> None:
+    exchange = begin(mechanism)
+    assert exchange is not None
+    assert exchange.mechanism == mechanism
+
+
+def test_an_unknown_mechanism_is_none() -> None:
+    assert begin("CRAM-MD5") is None
+
+
+@pytest.mark.parametrize(("line", "octets"), [
+    pytest.param(b"=", b"", id="the-empty-initial-response"),
+    pytest.param(b"", b"", id="nothing"),
+    pytest.param(b"AGFubgBzZWNyZXQ=", b"\0ann\0secret", id="plain"),
+    pytest.param(b"AGFubgBzZWNyZXQ", None, id="no-padding"),
+    pytest.param(b"AGFubg BzZWNyZXQ=", None, id="space"),
+    pytest.param(b"AGFubg\nBzZWNyZXQ=", None, id="line-feed"),
+    pytest.param(b"AGFu=bgBzZWNyZXQ", None, id="padding-inside"),
+    pytest.param(b"AA==AA==", None, id="two-in-one"),
+    pytest.param(b"A===", None, id="too-much-padding"),
+    pytest.param(b"-_-_", None, id="the-other-alphabet"),
+    pytest.param(b"\xff\xff\xff\xff", None, id="not-ascii"),
+])
+def test_base64_is_read_strictly(line: bytes, octets: bytes | None) -> None:
+    assert decode(line) == octets
+
+
+@given(st.binary(max_size=200))
+def test_what_is_encoded_decodes(data: bytes) -> None:
+    assert decode(encode(data)) == data
+
+
+@given(st.binary(max_size=60))
+def test_what_decodes_is_what_the_library_reads(line: bytes) -> None:
+    decoded = decode(line)
+    if decoded is not None and line != b"=":
+        assert base64.b64encode(decoded).rstrip(b"=") == line.rstrip(b"=") or base64.b64decode(line) == decoded
+
+
+@given(st.sampled_from(sorted(EXCHANGES)), st.lists(st.binary(max_size=40), max_size=4))
+def test_no_response_breaks_an_exchange(mechanism: str, responses: list[bytes]) -> None:
+    exchange = begin(mechanism)
+    assert exchange is not None
+    answer = exchange.step(None)
+    for response in responses:
+        if not isinstance(answer, Challenge):
+            break
+        answer = exchange.step(response)
+        assert isinstance(answer, Challenge | Credentials | Malformed)
