@@ -32,8 +32,8 @@ NOW = 1795231200.0
 
 def mail(subject: str, *, body: str = "Hello\r\n", sender: str = "Bob <bob@away.example>", more: str = "") -> bytes:
     """A plain message."""
-    date = "Sat, 21 Nov 2026 03:20:00 +0000"
-    header = f"From: {sender}\r\nTo: ann@here.example\r\nSubject: {subject}\r\nDate: {date}\r\nMessage-ID: <{subject.encode().hex()}@away.example>\r\n"
+    header = f"From: {sender}\r\nTo: ann@here.example\r\nSubject: {subject}\r\nDate: Sat, 21 Nov 2026 03:20:00 +0000\r\n"
+    header += f"Message-ID: <{subject.encode().hex()}@away.example>\r\n"
     return (header + more + "\r\n" + body).encode()
 
 
