@@ -47,7 +47,7 @@ def test_what_cannot_be_compared_is_said_so_and_never_matches(stored: str) -> No
 
 
 def test_two_hashes_of_one_password_differ() -> None:
-    assert HASHED != hash_password("secret")
+    assert hash_password("secret") != HASHED
 
 
 @pytest.mark.parametrize(("stored", "renewed"), [

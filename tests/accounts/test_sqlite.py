@@ -52,7 +52,7 @@ def test_the_file_is_for_our_eyes_only_and_holds_no_password(database: AccountDa
 
 def test_a_second_account_of_that_name_is_refused(database: AccountDatabase) -> None:
     database.add("ann@here.example", "secret")
-    with pytest.raises(AccountExists, match="ann@here.example already"):
+    with pytest.raises(AccountExists, match=r"ann@here\.example already"):
         database.add("ANN@here.example", "other")
     assert result_of(people(database).authenticate("ann@here.example", "secret")) is not None
 
@@ -65,7 +65,7 @@ def test_a_second_account_of_that_name_is_refused(database: AccountDatabase) -> 
     pytest.param(lambda database: database.set_display_name("bob@here.example", ""), id="name"),
 ])
 def test_whom_nobody_knows_cannot_be_changed(database: AccountDatabase, change) -> None:
-    with pytest.raises(NoSuchAccount, match="no account bob@here.example"):
+    with pytest.raises(NoSuchAccount, match=r"no account bob@here\.example"):
         change(database)
 
 

@@ -16,8 +16,8 @@ from twistmail.options import COUNT, TEXT, WORDS, Kind, Option, Section, Setting
 def _read_sources(text: str) -> tuple[str, ...]:
     sources: tuple[str, ...] = WORDS.read(text)
     for source in sources:
-        name, colon, path = source.partition(":")
-        if (name == "file") != bool(colon and path) or not name:
+        name, _, path = source.partition(":")
+        if not name or (name == "file" and not path):
             raise ValueError(f"{source} is not a source of aliases\nwrite config, or file:/etc/aliases")
     return sources
 

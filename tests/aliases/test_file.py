@@ -1,0 +1,104 @@
+"""Alias files that change, break, and ask for what is not done here; rows R24 to R30."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import result_of
+from twistmail.aliases.file import AliasFile
+from twistmail.aliases.table import ALIAS, OPTIONS, AliasTable, alias_table
+from twistmail.interfaces import Unavailable
+from twistmail.mail.address import Address, parse
+from twistmail.tasks import Inline
+
+DOMAINS = frozenset({"dom1.test", "dom2.test"})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "aliases"
+    path.write_text("flintstone: fred\ninfo@dom2.test: anna\ninfo: bert\n")
+    return path
+
+
+def lookup(aliases: AliasFile | AliasTable, address: str) -> list[str]:
+    return [str(target) for target in result_of(aliases.lookup(parse(address).folded))]
+
+
+def test_a_name_without_domain_holds_in_every_local_domain_and_in_no_other(path: Path) -> None:
+    aliases = AliasFile(path, Inline(), DOMAINS)
+    assert lookup(aliases, "Flintstone@dom1.test") == ["fred"]
+    assert lookup(aliases, "flintstone@dom2.test") == ["fred"]
+    assert lookup(aliases, "flintstone@far.test") == []
+
+
+def test_a_full_address_goes_before_a_bare_name(path: Path) -> None:
+    aliases = AliasFile(path, Inline(), DOMAINS)
+    assert lookup(aliases, "info@dom2.test") == ["anna"]
+    assert lookup(aliases, "info@dom1.test") == ["bert"]
+
+
+def test_an_edited_file_counts_for_the_next_message(path: Path) -> None:
+    aliases = AliasFile(path, Inline(), DOMAINS)
+    lookup(aliases, "info@dom1.test")
+    path.write_text("flintstone: wilma\n")
+    os.utime(path, (1, 1))
+    assert lookup(aliases, "flintstone@dom1.test") == ["wilma"]
+    assert lookup(aliases, "info@dom1.test") == []
+
+
+def test_a_syntax_error_leaves_the_old_aliases(path: Path) -> None:
+    aliases = AliasFile(path, Inline(), DOMAINS)
+    lookup(aliases, "info@dom1.test")
+    path.write_text("flintstone: wilma\nnonsense\n")
+    os.utime(path, (1, 1))
+    assert lookup(aliases, "flintstone@dom1.test") == ["fred"]
+
+
+def test_a_syntax_error_at_the_start_is_unavailable_and_never_empty(path: Path) -> None:
+    path.write_text("nonsense\n")
+    with pytest.raises(Unavailable, match="line 1"):
+        lookup(AliasFile(path, Inline(), DOMAINS), "flintstone@dom1.test")
+
+
+def test_an_entry_that_is_refused_makes_its_mail_wait_and_no_other(path: Path) -> None:
+    path.write_text('vacation: "|vacation fred", fred\nflintstone: fred\n')
+    aliases = AliasFile(path, Inline(), DOMAINS)
+    assert lookup(aliases, "flintstone@dom1.test") == ["fred"]
+    with pytest.raises(Unavailable, match="vacation leads to a command"):
+        lookup(aliases, "vacation@dom1.test")
+
+
+def test_entries_can_be_listed_with_their_lines(path: Path) -> None:
+    entries = result_of(AliasFile(path, Inline(), DOMAINS).entries())
+    assert [(str(entry.address), entry.line) for entry in entries] == [("flintstone", 1), ("info@dom2.test", 2), ("info", 3)]
+
+
+def test_the_configuration_s_own_aliases() -> None:
+    to = ALIAS.option("to").kind.read("anna@blue.example,\nbert")  # type: ignore[union-attr]
+    aliases = alias_table({"Info": ALIAS.defaults(to=to)}, DOMAINS)
+    assert lookup(aliases, "info@dom1.test") == ["anna@blue.example", "bert"]
+    assert [entry.address for entry in aliases.entries()] == [Address("info")]
+
+
+def test_an_alias_must_lead_somewhere() -> None:
+    with pytest.raises(ValueError, match="lead somewhere"):
+        ALIAS.option("to").kind.read("")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("text", "sources"), [
+    pytest.param("config file:/etc/aliases", ("config", "file:/etc/aliases"), id="both"),
+    pytest.param("", (), id="none"),
+    pytest.param("ldap:main", ("ldap:main",), id="a-plugin's"),
+])
+def test_sources_are_read(text: str, sources: tuple[str, ...]) -> None:
+    assert OPTIONS.option("source").kind.read(text) == sources  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("text", ["file", "file:", ":/etc/aliases"])
+def test_what_is_no_source_is_said_with_what_would_be(text: str) -> None:
+    with pytest.raises(ValueError, match="write config"):
+        OPTIONS.option("source").kind.read(text)  # type: ignore[union-attr]
