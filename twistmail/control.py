@@ -15,8 +15,8 @@ answered in order, one at a time. What `twistmail` asks, and expects:
                                           "queue": {"count", "size", "oldest_s" or null, "held"}, "warnings": [...]}
     reload          -                     {"applied": bool, "problems": [str(Problem)],
                                           "changes": [{"section", "key", "before", "now", "reload": Reload.value}]}
-    stop            now                   {}; the server stops after it has answered
-    session.list    -                     [{"id", "service", "user", "client", "tls", "since_s", "idle_s"}]
+    stop            -                     {}; the server stops after it has answered
+    session.list    -                     [{"id", "service", "user", "client", "tls", "since_s"}]
     alias.list      -                     [{"address", "targets": [...], "source"}]
     alias.resolve   address               {"address", "what", "children": [the same ...], "arrives": bool (at the root)}
     alias.check     -                     [{"address", "problem", "source"}]

@@ -145,7 +145,7 @@ class Expansion:
             _add(walk, Target(Kind.REMOTE, address, walk.original))
             return []
         here = Address(address.local.lower(), address.domain or self.default_domain)
-        for name in self._spellings(here):
+        for name in self.spellings(here):
             # an alias that names itself means the account
             if name not in path and (found := await self.aliases.lookup(name)):
                 return [(_in_domain(target, name.domain), (*path, name)) for target in found]
@@ -166,7 +166,7 @@ class Expansion:
             walk.looped = True
         return []
 
-    def _spellings(self, address: Address) -> tuple[Address, ...]:
+    def spellings(self, address: Address) -> tuple[Address, ...]:
         """The address itself, then without its +suffix (RFC 5233)."""
         for separator in self._separators:
             stem, found, _ = address.local.partition(separator)

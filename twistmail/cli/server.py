@@ -55,14 +55,13 @@ def _tell_reload(terminal: Terminal, result: dict[str, object]) -> None:
 
 
 @click.command(cls=Verb)
-@click.option("--now", is_flag=True, help="Do not wait for what is under way.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def stop(terminal: Terminal, now: bool, yes: bool) -> int:
+def stop(terminal: Terminal, yes: bool) -> int:
     """Stop the server once the transactions under way have ended."""
     server = terminal.server()
     terminal.sure("Stop the mail server?", yes)
-    server.ask("stop", now=now)
+    server.ask("stop")
     terminal.say("stopping")
     return Exit.OK
 
@@ -75,11 +74,11 @@ def sessions() -> None:
 @sessions.command("list")
 @click.pass_obj
 def list_(terminal: Terminal) -> int:
-    """List the connections: service, user, client, TLS, since when, idle for how long."""
+    """List the connections: service, user, client, TLS, since when."""
     found = terminal.server().ask("session.list")
-    rows = [(s["id"], s["service"], s["user"] or "-", s["client"], s["tls"] or "-", span(s["since_s"]), span(s["idle_s"])) for s in found]
+    rows = [(s["id"], s["service"], s["user"] or "-", s["client"], s["tls"] or "-", span(s["since_s"])) for s in found]
     if rows or terminal.as_json:
-        terminal.table(("ID", "SERVICE", "USER", "CLIENT", "TLS", "SINCE", "IDLE"), rows, found)
+        terminal.table(("ID", "SERVICE", "USER", "CLIENT", "TLS", "SINCE"), rows, found)
     else:
         terminal.hint("nobody is connected")
     return Exit.OK

@@ -1,0 +1,220 @@
+"""What the operator can ask the running server: the verbs of the control socket (the list is in `control`).
+
+Each verb looks at the service as it is at that moment, so a reload needs no
+word here. Verbs only read, or call the same functions that the server calls
+itself; what they may take long for is done in bounded pieces.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+from twistmail import alias_views
+from twistmail.config.settled import Difference
+from twistmail.control import Refusal, Verb
+from twistmail.facts import Closed, Connected, Fact, LoggedIn, TlsStarted
+from twistmail.mail.address import Address, parse
+from twistmail.rows import Filter, from_arguments, listing
+
+USAGE, NO_USER, TEMPORARY = 64, 67, 75  # sysexits
+#: Rows of one answer, whatever is asked.
+MOST_ROWS = 100_000
+#: Seconds after which the reactor stops: the answer to `stop` goes first.
+LAST_WORDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """One connection, as far as the facts tell."""
+
+    since: float
+    service: str
+    client: str
+    tls: str = ""
+    user: str = ""
+
+    def as_json(self, identifier: str, now: float) -> dict[str, Any]:
+        rest = {"service": self.service, "user": self.user, "client": self.client, "tls": self.tls}
+        return {"id": identifier, **rest, "since_s": int(now - self.since)}
+
+
+class Presence:
+    """Who is connected, learned from the facts."""
+
+    def __init__(self) -> None:
+        self.visitors: dict[str, Visitor] = {}
+
+    def note(self, fact: Fact) -> None:
+        """A listener of `facts.Facts`."""
+        match fact.what:
+            case Connected(service, address, port):
+                self.visitors[fact.about] = Visitor(fact.at, service, f"{address}:{port}")
+            case Closed():
+                self.visitors.pop(fact.about, None)
+            case TlsStarted(tls) if known := self.visitors.get(fact.about):
+                self.visitors[fact.about] = replace(known, tls=tls.version)
+            case LoggedIn(account) if known := self.visitors.get(fact.about):
+                self.visitors[fact.about] = replace(known, user=account)
+
+
+class Operator:
+    """The verbs over *service* (`service.MailService`), which must have laid its foundation."""
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+        self._began = service.foundation.ground.epoch()
+        self._presence = Presence()
+        service.foundation.facts.listen(self._presence.note)
+
+    def verbs(self) -> dict[str, Verb]:
+        return {
+            "queue.list": self._list_queue,
+            "queue.flush": self._flush,
+            "queue.hold": self._hold,
+            "queue.release": self._release,
+            "queue.delete": self._delete,
+            "session.list": self._sessions,
+            "alias.list": self._aliases,
+            "alias.resolve": self._resolve,
+            "alias.check": self._check_aliases,
+            "status": self._status,
+            "reload": self._reload,
+            "stop": self._stop,
+        }
+
+    @property
+    def _runner(self) -> Any:
+        return self._service.foundation.runner
+
+    def _now(self) -> float:
+        return self._service.foundation.ground.epoch()  # type: ignore[no-any-return]
+
+    # ----- the queue
+
+    async def _list_queue(self, arguments: Mapping[str, Any]) -> Any:
+        most = arguments.get("most")
+        if most is not None and (not isinstance(most, int) or most < 0):
+            raise Refusal("most is no number", USAGE)
+        return listing(self._runner.queue.items(), _filter(arguments), self._now(), MOST_ROWS if most is None else min(most, MOST_ROWS))
+
+    def _chosen(self, arguments: Mapping[str, Any]) -> list[str]:
+        """The ids of the items that the filter fits; an empty filter means all of them only where `all` says so."""
+        chosen = _filter(arguments)
+        if chosen.is_empty and arguments.get("all") is not True:
+            raise Refusal("which messages?", USAGE, "give ids or a filter, or --all")
+        now = self._now()
+        return [item.id for item in self._runner.queue.items() if chosen.fits(item, now)]
+
+    async def _flush(self, arguments: Mapping[str, Any]) -> Any:
+        return {"count": self._runner.flush(self._chosen(arguments))}
+
+    async def _hold(self, arguments: Mapping[str, Any]) -> Any:
+        return await _each(self._chosen(arguments), self._runner.hold)
+
+    async def _release(self, arguments: Mapping[str, Any]) -> Any:
+        return await _each(self._chosen(arguments), self._runner.release)
+
+    async def _delete(self, arguments: Mapping[str, Any]) -> Any:
+        return await _each(self._chosen(arguments), self._runner.delete)
+
+    # ----- who is here
+
+    async def _sessions(self, arguments: Mapping[str, Any]) -> Any:
+        now = self._now()
+        return [one.as_json(identifier, now) for identifier, one in self._presence.visitors.items()]
+
+    async def _status(self, arguments: Mapping[str, Any]) -> Any:
+        config, now = self._service.config, self._now()
+        items = self._runner.queue.items()
+        return {
+            "hostname": config["server"].hostname,
+            "version": version("twistmail"),
+            "pid": os.getpid(),
+            "up_s": int(now - self._began),
+            "config": str(config.path or ""),
+            "services": self._services(),
+            "queue": {
+                "count": len(items),
+                "size": sum(item.size for item in items),
+                "oldest_s": int(now - min(item.arrived for item in items)) if items else None,
+                "held": sum(item.held for item in items),
+            },
+            "warnings": [],
+        }
+
+    def _services(self) -> list[dict[str, Any]]:
+        """Every service that listens, with its connections of now."""
+        places: dict[str, list[str]] = {}
+        for service, listen in self._service.listeners:
+            places.setdefault(service, []).append(str(listen))
+        present = [one.service for one in self._presence.visitors.values()]
+        return [
+            {"name": name, "listen": listens, "connections": present.count(name), "most": self._service.config[name].max_connections}
+            for name, listens in places.items()
+        ]
+
+    # ----- aliases
+
+    @property
+    def _expansion(self) -> Any:
+        return self._service.parts.people.expansion
+
+    async def _aliases(self, arguments: Mapping[str, Any]) -> Any:
+        return [alias.as_json() for alias in await alias_views.listed(self._service.config, self._expansion.aliases)]
+
+    async def _resolve(self, arguments: Mapping[str, Any]) -> Any:
+        return await alias_views.tree(self._expansion, self._address(arguments.get("address")))
+
+    async def _check_aliases(self, arguments: Mapping[str, Any]) -> Any:
+        return await alias_views.problems(self._service.config, self._expansion)
+
+    def _address(self, text: Any) -> Address:
+        try:
+            address = parse(str(text or ""))
+        except ValueError as trouble:
+            raise Refusal(str(trouble), USAGE) from None
+        return address if address.domain else Address(address.local, self._expansion.default_domain)
+
+    # ----- the process
+
+    async def _reload(self, arguments: Mapping[str, Any]) -> Any:
+        before = self._service.config
+        problems = self._service.reload()
+        after = self._service.config
+        return {
+            "applied": after is not before,
+            "problems": [str(problem) for problem in problems],
+            "changes": [_change(difference) for difference in before.differences(after)],
+        }
+
+    async def _stop(self, arguments: Mapping[str, Any]) -> Any:
+        self._service.reactor.callLater(LAST_WORDS, self._service.reactor.stop)
+        return {}
+
+
+def _filter(arguments: Mapping[str, Any]) -> Filter:
+    try:
+        return from_arguments(arguments)
+    except ValueError as trouble:
+        raise Refusal(str(trouble), USAGE) from None
+
+
+async def _each(identifiers: list[str], change: Callable[[str], Awaitable[Any]]) -> dict[str, int]:
+    """Do *change* to each item; how many were there still to be changed."""
+    count = 0
+    for identifier in identifiers:
+        try:
+            await change(identifier)
+        except KeyError:
+            continue  # it has left the queue meanwhile
+        count += 1
+    return {"count": count}
+
+
+def _change(difference: Difference) -> dict[str, str]:
+    before, now = difference.texts
+    return {"section": difference.section, "key": difference.key, "before": before, "now": now, "reload": difference.reload.value}
