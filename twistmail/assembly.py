@@ -46,6 +46,7 @@ from twistmail.servers.pop3 import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.store.courier import MailboxCourier
+from twistmail.tls.certificates import Certificates
 from twistmail.tls.contexts import Contexts
 
 SERVICES = ("mx", "submission", "imap", "pop3")
@@ -104,13 +105,13 @@ def build(config: Config, foundation: Foundation) -> Parts:
     people = _people(config, foundation)
     lookup = part("lookup", config["dns"].use, foundation.ground)
     dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: _relay(config, foundation, lookup)})
-    contexts = Contexts(_certificates(config, foundation))
+    contexts = Contexts(_certificates(config, foundation), config["tls"].minimum)
     relay = config["relay"]
     services = {
-        "mx": _smtp(Role.MX, config, foundation, people, dispatch, lookup),
-        "submission": _smtp(Role.SUBMISSION, config, foundation, people, dispatch, lookup),
-        "imap": _imap(config, foundation, people),
-        "pop3": _pop3(config, foundation, people),
+        "mx": _smtp(Role.MX, config, foundation, people, dispatch, lookup, contexts),
+        "submission": _smtp(Role.SUBMISSION, config, foundation, people, dispatch, lookup, contexts),
+        "imap": _imap(config, foundation, people, contexts),
+        "pop3": _pop3(config, foundation, people, contexts),
     }
     schedule = Schedule(relay.retry, relay.expire, relay.warn_sender_after)
     return Parts(config, foundation, people, dispatch, schedule, services, contexts)
@@ -182,6 +183,12 @@ def _alias_resolver(config: Config, foundation: Foundation, domains: tuple[str, 
     return sources[0] if len(sources) == 1 else AliasChain(sources)
 
 
+def _certificates(config: Config, foundation: Foundation) -> Certificates:
+    settings = config["tls"]
+    own = foundation.ground.data_dir / "tls" if settings.self_signed else None
+    return Certificates(config.file(settings.directory), config["server"].hostname, foundation.ground.epoch, own=own)
+
+
 def _address(text: str, default_domain: str) -> Address:
     address = parse(text)
     return address if address.domain else Address(address.local, default_domain)
@@ -220,7 +227,9 @@ def _policy(role: Role, config: Config, foundation: Foundation, people: People, 
     return Pipeline(stages, ground.reactor)
 
 
-def _smtp(role: Role, config: Config, foundation: Foundation, people: People, dispatch: Dispatch, lookup: Any) -> Callable[..., Any]:
+def _smtp(
+    role: Role, config: Config, foundation: Foundation, people: People, dispatch: Dispatch, lookup: Any, contexts: Contexts
+) -> Callable[..., Any]:
     ground, settings = foundation.ground, config[role.value]
     hostname = config["server"].hostname
     policy = _policy(role, config, foundation, people, lookup)
@@ -238,12 +247,12 @@ def _smtp(role: Role, config: Config, foundation: Foundation, people: People, di
         clock=ground.reactor,
         epoch=ground.epoch,
         identifiers=ground.identifiers,
-        tls_available=settings.tls != "off",
+        tls_available=contexts.available and settings.tls != "off",
     )
     return partial(open_smtp, service)
 
 
-def _imap(config: Config, foundation: Foundation, people: People) -> Callable[..., Any]:
+def _imap(config: Config, foundation: Foundation, people: People, contexts: Contexts) -> Callable[..., Any]:
     ground, settings = foundation.ground, config["imap"]
     service = ImapService(
         hostname=config["server"].hostname,
@@ -255,13 +264,13 @@ def _imap(config: Config, foundation: Foundation, people: People) -> Callable[..
         drafts=foundation.drafts,
         clock=ground.reactor,
         epoch=ground.epoch,
-        tls_available=settings.tls != "off",
+        tls_available=contexts.available and settings.tls != "off",
         census=foundation.census,
     )
     return partial(open_imap, service)
 
 
-def _pop3(config: Config, foundation: Foundation, people: People) -> Callable[..., Any]:
+def _pop3(config: Config, foundation: Foundation, people: People, contexts: Contexts) -> Callable[..., Any]:
     ground, settings = foundation.ground, config["pop3"]
     service = Pop3Service(
         hostname=config["server"].hostname,
@@ -272,7 +281,7 @@ def _pop3(config: Config, foundation: Foundation, people: People) -> Callable[..
         threads=ground.threads,
         clock=ground.reactor,
         epoch=ground.epoch,
-        tls_available=settings.tls != "off",
+        tls_available=contexts.available and settings.tls != "off",
         locks=foundation.pop3_locks,
     )
     return partial(open_pop3, service)

@@ -50,7 +50,7 @@ def run(
         return CONFIG_ERROR
     service = MailService(loaded.config, reactor, discovery, read, ready=ready, prepare=prepare, connector=connector)
     service.privilegedStartService()
-    reactor.callWhenRunning(service.startService)  # type: ignore[attr-defined]
+    service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)  # type: ignore[attr-defined]
     reactor.run()  # type: ignore[attr-defined]
     return 0

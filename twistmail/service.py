@@ -21,12 +21,11 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
-from twistmail import assembly, sections, tasks
+from twistmail import assembly, control, sections, tasks
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
 from twistmail.config.problem import Problem
 from twistmail.config.settled import Config
-from twistmail.control import ControlFactory
 from twistmail.endpoints import Listen, Transport
 from twistmail.foundation import Foundation, lay
 from twistmail.operator import Operator
@@ -146,14 +145,7 @@ class MailService(Service):
         parts.hand_over()
 
     def _open_control(self) -> None:
-        path = self.config.file(self.config["server"].control)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)
-        old = os.umask(0o177)
-        try:
-            self._control = self.reactor.listenUNIX(str(path), ControlFactory(Operator(self).verbs()), mode=0o600, wantPID=False)
-        finally:
-            os.umask(old)
+        self._control = control.listen(self.reactor, self.config.file(self.config["server"].control), Operator(self).verbs())
 
     # ----- at work
 
