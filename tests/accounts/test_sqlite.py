@@ -112,9 +112,14 @@ def test_an_unfinished_writer_does_not_stop_readers(database: AccountDatabase) -
 
 def test_a_change_that_fails_changes_nothing(database: AccountDatabase) -> None:
     database.add("ann@here.example", "secret")
-    with pytest.raises(RuntimeError), database._writing() as connection:
-        connection.execute("DELETE FROM accounts")
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with database._writing() as connection:
+            connection.execute("DELETE FROM accounts")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert database.get("ann@here.example") is not None
 
 

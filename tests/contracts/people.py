@@ -73,7 +73,8 @@ def config(folder: Path) -> Any:
 
 def tables(folder: Path) -> Any:
     shadowed = Account(ANN.name, "another", 1)
-    return people(Tables([FixedTable([Entry(ANN, QUICK), Entry(OFF, QUICK)]), FixedTable([Entry(BOB, QUICK), Entry(shadowed, "{PLAIN}other")])]))
+    first = FixedTable([Entry(ANN, QUICK), Entry(OFF, QUICK)])
+    return people(Tables([first, FixedTable([Entry(BOB, QUICK), Entry(shadowed, "{PLAIN}other")])]))
 
 
 def chain(folder: Path) -> Any:

@@ -1,0 +1,276 @@
+"""What dialogues cannot show: locks, deletions that do not happen, fetching ahead, and a disk that fails half-way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.dialogues.player import Player
+from tests.dialogues.pop3_house import FakeMailbox, InPieces, PopHouse
+from tests.helpers import result_of
+from twistmail.facts import Fact, LoggedIn, Read
+from twistmail.servers.maildrop import MOST_AHEAD, MOST_OCTETS_AHEAD, SMALL, Maildrop, open_maildrop
+from twistmail.servers.pump import Pump
+
+
+class Visitor(Player):
+    """A client of `house`."""
+
+    def __init__(self, house: PopHouse) -> None:
+        def connect(clock: Clock, settings: dict[str, str]) -> Pump:
+            house.clock = clock
+            return house.pump()
+
+        super().__init__(connect)
+        self.heard()
+
+    def says(self, *lines: str) -> list[str]:
+        self.feed("".join(line + "\r\n" for line in lines).encode())
+        return self.heard()
+
+    def logs_in(self, user: str = "ann", password: str = "secret") -> str:
+        return self.says(f"USER {user}", f"PASS {password}")[-1]
+
+
+def test_the_second_session_is_told_and_the_first_is_left_alone() -> None:
+    house = PopHouse()
+    first, second = Visitor(house), Visitor(house)
+    assert first.logs_in() == "+OK 3 messages"
+    assert second.logs_in().startswith("-ERR [IN-USE]")
+    assert second.logs_in("bob", "two words") == "+OK 3 messages"
+    assert first.says("NOOP") == ["+OK Nothing done"]
+
+
+@pytest.mark.parametrize("leave", [
+    pytest.param(lambda visitor: visitor.says("QUIT"), id="quit"),
+    pytest.param(lambda visitor: visitor.leave(), id="gone"),
+    pytest.param(lambda visitor: visitor.advance(601), id="silent"),
+    pytest.param(lambda visitor: visitor.pump.shut_down(), id="shutdown"),
+])
+def test_whoever_leaves_unlocks_and_closes(leave: Any) -> None:
+    house = PopHouse()
+    visitor = Visitor(house)
+    visitor.logs_in()
+    leave(visitor)
+    assert house.store.mailbox.opened == 0
+    assert Visitor(house).logs_in() == "+OK 3 messages"
+
+
+@pytest.mark.parametrize("leave", [
+    pytest.param(lambda visitor: visitor.leave(), id="gone"),
+    pytest.param(lambda visitor: visitor.advance(601), id="silent"),
+    pytest.param(lambda visitor: visitor.pump.shut_down(), id="shutdown"),
+    pytest.param(lambda visitor: visitor.says("RSET", "QUIT"), id="after-rset"),
+])
+def test_without_quit_nothing_is_deleted(leave: Any) -> None:
+    house = PopHouse()
+    visitor = Visitor(house)
+    visitor.logs_in()
+    visitor.says("DELE 1", "DELE 2")
+    leave(visitor)
+    assert house.store.mailbox.expunges == []
+
+
+def test_quit_deletes_all_in_one_call() -> None:
+    house = PopHouse()
+    visitor = Visitor(house)
+    visitor.logs_in()
+    assert visitor.says("DELE 3", "DELE 1", "QUIT")[-1] == "+OK Good bye, 2 deleted, 1 left"
+    assert house.store.mailbox.expunges == [(11, 20)]
+
+
+def test_a_quit_that_could_not_delete_says_so() -> None:
+    house = PopHouse()
+    visitor = Visitor(house)
+    visitor.logs_in()
+    visitor.says("DELE 1")
+    house.store.mailbox.broken = True
+    assert visitor.says("QUIT") == ["-ERR [SYS/TEMP] Some deleted messages were not removed"]
+    assert visitor.transport.closed
+
+
+def test_what_somebody_else_has_deleted_counts_as_deleted() -> None:
+    house = PopHouse()
+    visitor = Visitor(house)
+    visitor.logs_in()
+    visitor.says("DELE 1")
+    del house.store.mailbox.messages[11]
+    assert visitor.says("QUIT") == ["+OK Good bye, 1 deleted, 2 left"]
+
+
+def test_numbers_stay_when_mail_comes_and_goes() -> None:
+    house = PopHouse()
+    visitor = Visitor(house)
+    visitor.logs_in()
+    house.store.mailbox.messages[30] = b"Subject: new\r\n\r\n"
+    del house.store.mailbox.messages[12]
+    assert visitor.says("STAT") == ["+OK 3 91"]
+    assert visitor.says("RETR 2") == ["-ERR That message has been deleted by somebody else"]
+    assert visitor.says("RETR 4") == ["-ERR There is no such message"]
+    assert visitor.says("RETR 3")[1] == "Subject: three"
+
+
+def test_unique_ids_are_those_of_the_store_in_every_session() -> None:
+    house = PopHouse()
+    seen = []
+    for _ in range(2):
+        visitor = Visitor(house)
+        visitor.logs_in()
+        seen.append(visitor.says("UIDL"))
+        visitor.says("QUIT")
+    assert seen[0] == seen[1]
+    assert len(set(seen[0])) == 5
+
+
+def test_an_octet_behind_stls_closes_the_connection() -> None:
+    visitor = Visitor(PopHouse())
+    visitor.feed(b"STLS\r\nUSER ann\r\n")
+    assert visitor.transport.closed
+    assert not visitor.transport.contexts
+
+
+def test_a_disk_that_fails_is_weather_and_the_session_goes_on() -> None:
+    house = PopHouse()
+    visitor = Visitor(house)
+    visitor.logs_in()
+    house.store.mailbox.broken = True
+    assert visitor.says("RETR 1")[0].startswith("-ERR [SYS/TEMP]")
+    house.store.mailbox.broken = False
+    assert visitor.says("RETR 1")[0] == "+OK 36 octets"
+
+
+class Torn(InPieces):
+    """Content whose disk fails behind the first chunks."""
+
+    def chunks(self) -> Iterator[bytes]:
+        for count, chunk in enumerate(super().chunks()):
+            if count == 10:
+                raise OSError(5, "Input/output error")
+            yield chunk
+
+
+def test_half_a_message_does_not_look_like_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = PopHouse()
+    house.store.mailbox.messages = {1: b"A: b\r\n\r\n" + b"line\r\n" * 100_000}
+    monkeypatch.setattr("tests.dialogues.pop3_house.InPieces", Torn)
+    visitor = Visitor(house)
+    visitor.logs_in()
+    said = visitor.says("RETR 1")
+    assert said[0] == "+OK 600008 octets"
+    assert "." not in said
+    assert visitor.transport.closed
+
+
+def test_a_large_message_is_not_fetched_whole() -> None:
+    house = PopHouse()
+    house.store.mailbox.messages = {1: b"A: b\r\n\r\n" + b"line\r\n" * (SMALL // 6)}
+    visitor = Visitor(house)
+    visitor.logs_in()
+    assert len(visitor.says("RETR 1")) == 2 + 1 + SMALL // 6 + 1
+    assert house.store.mailbox.loads == []
+
+
+def test_shutdown_is_said_and_a_time_out_is_not() -> None:
+    house = PopHouse()
+    stopped, silent = Visitor(house), Visitor(house)
+    stopped.pump.shut_down()
+    assert stopped.heard() == ["-ERR [SYS/TEMP] The server stops now, please come back later"]
+    silent.advance(181)
+    assert silent.heard() == []
+    assert silent.transport.closed
+
+
+def test_facts_tell_who_logged_in_and_what_was_fetched() -> None:
+    house = PopHouse()
+    told: list[Fact] = []
+    house.facts.listen(told.append)
+    visitor = Visitor(house)
+    visitor.logs_in()
+    visitor.says("RETR 3", "TOP 1 0")
+    found = [fact.what for fact in told if isinstance(fact.what, LoggedIn | Read)]
+    assert found == [LoggedIn("ann@here.example", "USER"), Read("pop3", "ann@here.example", "INBOX", 20)]
+
+
+def test_transcripts_hide_passwords() -> None:
+    house = PopHouse()
+    told: list[Fact] = []
+    house.facts.listen(told.append, lines=True)
+    visitor = Visitor(house)
+    visitor.logs_in()
+    visitor.says("QUIT")
+    lines = repr(told)
+    assert "PASS (secret)" in lines
+    assert "'secret'" not in lines
+    assert "PASS secret" not in lines
+
+
+# ----- the maildrop
+
+
+def drop_of(*sizes: int) -> tuple[Maildrop, FakeMailbox]:
+    mailbox = FakeMailbox({number: b"x" * size for number, size in enumerate(sizes, 101)})
+    return Maildrop(mailbox, tuple(mailbox.messages), tuple(sizes)), mailbox
+
+
+def fetch(drop: Maildrop, *numbers: int) -> list[bytes | None]:
+    return [result_of(drop.whole(number)) for number in numbers]
+
+
+def test_one_after_the_other_is_fetched_ahead_in_growing_runs() -> None:
+    drop, mailbox = drop_of(*[10] * 200)
+    assert fetch(drop, *range(1, 201)) == [b"x" * 10] * 200
+    assert [len(load) for load in mailbox.loads] == [1, 4, 16, 32, 32, 32, 32, 32, 19]
+    assert max(map(len, mailbox.loads)) == MOST_AHEAD
+
+
+def test_here_and_there_is_fetched_singly() -> None:
+    drop, mailbox = drop_of(*[10] * 20)
+    fetch(drop, 5, 9, 2, 20)
+    assert mailbox.loads == [(105,), (109,), (102,), (120,)]
+
+
+def test_what_is_fetched_ahead_is_bounded_in_octets() -> None:
+    drop, mailbox = drop_of(*[SMALL] * 20)
+    fetch(drop, *range(1, 21))
+    assert max(map(len, mailbox.loads)) == MOST_OCTETS_AHEAD // SMALL
+
+
+def test_what_is_deleted_is_not_fetched_ahead() -> None:
+    drop, mailbox = drop_of(*[10] * 8)
+    drop.deleted.update({3, 4})
+    fetch(drop, 1, 2)
+    assert mailbox.loads == [(101,), (102, 105)]
+
+
+def test_the_same_message_twice_is_the_same() -> None:
+    drop, _ = drop_of(10, 20)
+    assert fetch(drop, 1, 2, 2, 1) == [b"x" * 10, b"x" * 20, b"x" * 20, b"x" * 10]
+
+
+def test_ten_thousand_messages_are_asked_for_in_bounded_blocks() -> None:
+    house = PopHouse()
+    asked: list[int] = []
+
+    class Big(FakeMailbox):
+        async def rows(self, uids: Any, columns: Any) -> list[tuple[int, int]]:
+            asked.append(len(uids))
+            return [(uid, 5) for uid in uids]
+
+    house.store.mailbox = Big({uid: b"" for uid in range(1, 10_502)})
+    drop = result_of(open_maildrop(house.store, "ann@here.example"))
+    assert max(asked) == 500
+    assert (drop.count, drop.octets) == (10_501, 52_505)
+    blocks = list(drop.lines(drop.size_line))
+    assert len(blocks) == 2
+    assert b"".join(blocks).count(b"\r\n") == 10_501
+
+
+def test_a_mailbox_that_cannot_be_read_is_closed_again() -> None:
+    house = PopHouse()
+    house.store.mailbox.broken = True
+    with pytest.raises(OSError):
+        result_of(open_maildrop(house.store, "ann@here.example"))
+    assert house.store.mailbox.opened == 0
