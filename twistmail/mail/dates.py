@@ -10,10 +10,10 @@ import re
 from datetime import date
 
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_DAY_FIRST = re.compile(rb"(?<!\d)(\d{1,2})[ \t-]{1,8}([A-Za-z]{3})[a-z]{0,6}\.?[ \t,-]{1,8}(\d{2,4})(?!\d)")
+_DAY_FIRST = re.compile(rb"(?<!\d)(\d{1,2})[ \t-]+([A-Za-z]{3})[a-z]{0,6}\.?[ \t,-]+(\d{2,4})(?!\d)")
 _ASCTIME = re.compile(
-    rb"([A-Za-z]{3})[a-z]{0,6}\.?[ \t]{1,8}(\d{1,2}),?"
-    rb"(?:[ \t]{1,8}\d{1,2}:\d\d(?::\d\d)?)?(?:[ \t]{1,8}[A-Z]{3,4})?[ \t]{1,8}(\d{4})(?!\d)")  # fmt: skip
+    rb"([A-Za-z]{3})[a-z]{0,6}\.?[ \t]+(\d{1,2}),?"
+    rb"(?:[ \t]+\d{1,2}:\d\d(?::\d\d)?)?(?:[ \t]+[A-Z]{3,4})?[ \t]+(\d{4})(?!\d)")  # fmt: skip
 _NUMBERS = re.compile(rb"(?<!\d)(\d{4})-(\d\d)-(\d\d)(?!\d)")
 #: A Date field that says something says it within this many octets.
 MOST_OCTETS = 200

@@ -1,0 +1,80 @@
+"""Header blocks: splitting, finding, choosing and changing fields, to the octet."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from twistmail.mail import headers
+
+HEADER = b"From: a@b\r\nSubject: one\r\n two\r\nnonsense line\r\nX-Empty:\r\nsubject : three\r\nTo:\tc@d\r\n\r\n"
+
+
+@pytest.mark.parametrize(("message", "header", "body"), [
+    pytest.param(b"A: b\r\n\r\nbody", b"A: b\r\n\r\n", b"body", id="plain"),
+    pytest.param(b"\r\nbody", b"\r\n", b"body", id="no-fields"),
+    pytest.param(b"A: b\r\n", b"A: b\r\n", b"", id="no-empty-line"),
+    pytest.param(b"A: b\r\n\r\n", b"A: b\r\n\r\n", b"", id="no-body"),
+    pytest.param(b"", b"", b"", id="nothing"),
+    pytest.param(b"A: b\n\nc\r\n\r\nd", b"A: b\n\nc\r\n\r\n", b"d", id="bare-lf-is-no-line-end"),
+])  # fmt: skip
+def test_splitting(message: bytes, header: bytes, body: bytes) -> None:
+    found, offset = headers.split(message)
+    assert (found, message[offset:]) == (header, body)
+
+
+def test_fields_have_names_values_and_places() -> None:
+    found = list(headers.fields(HEADER))
+    assert [field.name for field in found] == [b"From", b"Subject", b"X-Empty", b"subject", b"To"]
+    assert found[1].value == b" one\r\n two"
+    assert b"".join(HEADER[field.start : field.end] for field in found) + b"\r\n" == HEADER.replace(b"nonsense line\r\n", b"")
+
+
+def test_one_field_and_all_of_a_name() -> None:
+    assert headers.first(HEADER, b"SUBJECT") == b"one two"
+    assert headers.values(HEADER, b"subject") == [b" one\r\n two", b" three"]
+    assert headers.first(HEADER, b"x-empty") == b""
+    assert headers.first(HEADER, b"cc") is None
+    assert headers.text(b"Subject: =?utf-8?q?=C3=BC?=\r\n\r\n", b"subject") == "\u00fc"
+
+
+@pytest.mark.parametrize(("names", "exclude", "chosen"), [
+    pytest.param({b"subject"}, False, b"Subject: one\r\n two\r\nsubject : three\r\n\r\n", id="some"),
+    pytest.param({b"cc"}, False, b"\r\n", id="none"),
+    pytest.param({b"subject", b"from", b"x-empty"}, True, b"nonsense line\r\nTo:\tc@d\r\n\r\n", id="others"),
+    pytest.param(set(), True, HEADER, id="all"),
+])  # fmt: skip
+def test_choosing_fields(names: set[bytes], exclude: bool, chosen: bytes) -> None:
+    assert headers.select(HEADER, names, exclude) == chosen
+
+
+def test_message_ids() -> None:
+    assert headers.message_ids(b" <a@b>\r\n <c.d@e> junk <f g> <h@i><j>") == [b"<a@b>", b"<c.d@e>", b"<h@i>", b"<j>"]
+
+
+@pytest.mark.parametrize(("header", "result"), [
+    pytest.param(b"A: b\r\n\r\n", b"A: b\r\nX: y\r\n\r\n", id="before-the-empty-line"),
+    pytest.param(b"\r\n", b"X: y\r\n\r\n", id="into-an-empty-header"),
+    pytest.param(b"A: b\r\n", b"A: b\r\nX: y\r\n", id="without-an-empty-line"),
+    pytest.param(b"A: b", b"A: b\r\nX: y\r\n", id="unfinished"),
+    pytest.param(b"", b"X: y\r\n", id="nothing"),
+])  # fmt: skip
+def test_adding_a_field(header: bytes, result: bytes) -> None:
+    assert headers.add(header, [(b"X", b"y")]) == result
+
+
+def test_removing_fields() -> None:
+    assert headers.without(HEADER, {b"subject", b"to"}) == b"From: a@b\r\nnonsense line\r\nX-Empty:\r\n\r\n"
+    assert headers.without(HEADER, {b"bcc"}) == HEADER
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([b"A", b":", b" ", b"\r\n", b"\t", b"b", b"\n", b"\r", b"\0", b"\xff"])))
+def test_changes_keep_what_they_do_not_mean(pieces: list[bytes]) -> None:
+    header, offset = headers.split(b"".join(pieces))
+    assert header == b"".join(pieces)[:offset]
+    assert headers.without(header, {b"no-such-field"}) == header
+    removed = headers.without(header, {b"a"})
+    assert headers.values(removed, b"a") == [] or b"\r\n" not in header
+    assert all(field.start < field.end for field in headers.fields(header))
