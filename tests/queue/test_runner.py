@@ -336,6 +336,24 @@ def test_a_bug_in_one_message_does_not_stop_the_others():
     assert world.queue.items() == ()
 
 
+def test_a_message_that_always_meets_a_bug_is_returned_in_the_end(monkeypatch):
+    monkeypatch.setattr("twistmail.queue.runner.log.failure", lambda *arguments, **keywords: None)
+    world = World()
+    dispatch = world.runner.dispatch
+
+    class Buggy:
+        async def attempt(self, item, content, record):
+            if item.id == "i1":
+                raise ZeroDivisionError
+            return await dispatch.attempt(item, content, record)
+
+    world.runner.dispatch = Buggy()
+    world.submit()
+    world.advance(6 * DAY, step=HOUR)
+    assert world.queue.items() == ()
+    assert [message["Subject"] for _, message in world.mailboxes] == ["Your message is late", "Your message could not be delivered"]
+
+
 def test_what_the_queue_does_not_take_is_not_taken():
     world = World()
     world.queue.full = True

@@ -215,7 +215,7 @@ class Runner:
         self._turn()
 
     def _retry_unrecorded(self, identifier: str, error: Exception) -> None:
-        """Nothing could be written down, or there is a bug: wait as after a first failure, in memory only."""
+        """Nothing could be written down, or settling has a bug: wait as after a first failure, in memory only."""
         if isinstance(error, OSError):
             self._doubtful.add(identifier)
         if identifier in self._items and not self._items[identifier].held:
@@ -241,8 +241,17 @@ class Runner:
             item = await self._record(item.id, Postponed(item.due))
             self._doubtful.discard(item.id)
         if item.pending:
-            await self.dispatch.attempt(item, self.queue.content(item.id), lambda event: self._record(item.id, event))
+            await self._dispatch(item)
         await self._settle(self._items[item.id], tried=bool(item.pending))
+
+    async def _dispatch(self, item: Item) -> None:
+        """One attempt. A bug in it counts as a failed one, so that it is tried again as planned, and ends as planned."""
+        try:
+            await self.dispatch.attempt(item, self.queue.content(item.id), lambda event: self._record(item.id, event))
+        except OSError:
+            raise
+        except Exception:
+            log.failure("queue: attempting {id} failed", id=item.id)
 
     async def _settle(self, item: Item, *, tried: bool) -> None:
         """Again later, or give up; tell the sender what failed; forget what is done."""

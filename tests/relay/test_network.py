@@ -1,0 +1,151 @@
+"""The relay over real sockets and real TLS, on loopback."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+import pytest_twisted
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import KeyPair, PrivateCertificate
+
+from twistmail import tasks
+from twistmail.mail.address import Address
+from twistmail.mail.content import Memory
+from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import Result
+from twistmail.mail.status import Status
+from twistmail.relay.client import Patience
+from twistmail.relay.connect import Dialer, TlsClients, open_route
+from twistmail.relay.exchange import Manners, deliver, leave
+from twistmail.relay.routes import Host, Route, Tls
+from twistmail.wire.dotted import Unstuffer
+
+
+def certificate() -> PrivateCertificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mx.far.test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("mx.far.test")]), critical=False).sign(key, hashes.SHA256()))
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return PrivateCertificate.load(made.public_bytes(serialization.Encoding.DER), KeyPair.load(secret, 1), 2)
+
+
+class Server(Protocol):
+    """Enough of a mail server. `factory.breaks_tls` True: it answers the handshake with nonsense."""
+
+    def connectionMade(self):
+        self.buffer, self.unstuffer, self.tls = b"", None, False
+        self.factory.connections.append(self)
+        self.transport.write(b"220 mx.far.test\r\n")
+
+    def dataReceived(self, data):
+        if self.unstuffer:
+            self.factory.content += self.unstuffer.feed(data)
+            if self.unstuffer.ended:
+                self.unstuffer = None
+                self.transport.write(b"250 Ok\r\n")
+            return
+        self.buffer += data
+        while b"\r\n" in self.buffer:
+            line, _, self.buffer = self.buffer.partition(b"\r\n")
+            self.take(line)
+
+    def take(self, line):
+        self.factory.said.append(line)
+        match line.split()[0]:
+            case b"EHLO":
+                offer = b"" if self.tls else b"250-STARTTLS\r\n"
+                self.transport.write(b"250-mx.far.test\r\n250-PIPELINING\r\n" + offer + b"250 8BITMIME\r\n")
+            case b"STARTTLS":
+                self.transport.write(b"220 Go\r\n")
+                if self.factory.breaks_tls:
+                    self.transport.write(b"what is this?\r\n")
+                    self.transport.loseConnection()
+                else:
+                    self.transport.startTLS(self.factory.certificate.options())
+                    self.tls = True
+            case b"DATA":
+                self.transport.write(b"354 Go\r\n")
+                self.unstuffer = Unstuffer()
+            case b"QUIT":
+                self.transport.write(b"221 Bye\r\n")
+                self.transport.loseConnection()
+            case _:
+                self.transport.write(b"250 Ok\r\n")
+
+
+@pytest.fixture
+def server():
+    from twisted.internet import reactor
+
+    factory = Factory.forProtocol(Server)
+    factory.noisy, factory.breaks_tls = False, False
+    factory.connections, factory.said, factory.content, factory.certificate = [], [], bytearray(), certificate()
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    factory.port = port.getHost().port
+    factory.reactor = reactor
+    yield factory
+    pytest_twisted.blockon(port.stopListening())
+
+
+def opening(server, tls=Tls.OPPORTUNISTIC):
+    host = Host("mx.far.test", "127.0.0.1", server.port)
+    manners = Manners("us.example", TlsClients(), Patience(greeting=5, hello=5, tls=5, quit=2))
+    return open_route(Route("far.test", tls=tls), (host,), Dialer(server.reactor, timeout=2.0), manners)
+
+
+async def carry(session, body):
+    target = Target(Kind.REMOTE, Address("bob", "far.test"), Address("bob", "far.test"))
+    item = Item("i1", None, (Errand(target),), 0.0, len(body))
+    (outcome,) = await deliver(session, item, (target,), Memory(body), tasks.Inline())
+    await leave(session)
+    return outcome
+
+
+@pytest.mark.parametrize(("tls", "breaks", "encrypted"), [
+    pytest.param(Tls.OPPORTUNISTIC, False, True, id="encrypted-where-offered"),
+    pytest.param(Tls.REQUIRED, False, True, id="required"),
+    pytest.param(Tls.OFF, False, False, id="off"),
+    pytest.param(Tls.OPPORTUNISTIC, True, False, id="a-broken-handshake-and-again-in-clear"),
+])
+@pytest_twisted.ensureDeferred
+async def test_mail_arrives_whole(server, tls, breaks, encrypted):
+    server.breaks_tls = breaks
+    body = b"Subject: x\r\n\r\n" + b".line after line after line\r\n" * 100_000
+    session = await opening(server, tls)
+    assert not isinstance(session, Status), session
+    outcome = await carry(session, body)
+    assert outcome.result is Result.RELAYED
+    assert bytes(server.content) == body
+    assert server.connections[-1].tls == encrypted
+    assert len(server.connections) == 1 + breaks
+
+
+@pytest.mark.parametrize(("tls", "breaks"), [
+    pytest.param(Tls.VERIFIED, False, id="nobody-has-signed-the-certificate"),
+    pytest.param(Tls.REQUIRED, True, id="the-handshake-is-broken"),
+])
+@pytest_twisted.ensureDeferred
+async def test_no_mail_is_said_where_the_encryption_wanted_cannot_be_had(server, tls, breaks):
+    server.breaks_tls = breaks
+    status = await opening(server, tls)
+    assert isinstance(status, Status)
+    assert status.is_temporary
+    assert [line.split()[0] for line in server.said] == [b"EHLO", b"STARTTLS"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_port_where_nobody_listens_is_weather():
+    from twisted.internet import reactor
+
+    status = await open_route(Route("far.test"), (Host("mx.far.test", "127.0.0.1", 9),), Dialer(reactor), Manners("us.example", None))
+    assert (status.code, status.enhanced) == (451, "4.4.1")
+    assert "refused" in status.text
