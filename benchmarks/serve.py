@@ -30,6 +30,7 @@ listen = tcp:0:interface=127.0.0.1
 max_connections = 4000
 max_connections_per_ip = 100000
 max_transactions = 1000000
+max_message = 100M
 max_rate_per_ip = 10000000
 [submission]
 listen = tcp:0:interface=127.0.0.1
@@ -38,6 +39,10 @@ tls = offered
 listen = tcp:0:interface=127.0.0.1
          tls:port=0:interface=127.0.0.1
 tls = offered
+max_connections_per_ip = 100000
+max_connections_per_user = 100000
+max_connections_per_user_ip = 100000
+max_message = 100M
 [pop3]
 listen = tcp:0:interface=127.0.0.1
 tls = offered
