@@ -58,17 +58,23 @@ def fields(header: bytes) -> Iterator[Field]:
 
 def values(header: bytes, name: bytes) -> list[bytes]:
     """The raw values of every field called *name* (any case), in order."""
-    wanted = name.lower()
-    return [field.value for field in fields(header) if field.name.lower() == wanted]
+    return list(_named(header, name))
 
 
 def first(header: bytes, name: bytes) -> bytes | None:
     """The unfolded value of the first field called *name* (any case), blanks around it removed; None where there is none."""
-    wanted = name.lower()
-    for field in fields(header):
-        if field.name.lower() == wanted:
-            return unfold(field.value)
-    return None
+    value = next(_named(header, name), None)
+    return None if value is None else unfold(value)
+
+
+def _named(header: bytes, name: bytes) -> Iterator[bytes]:
+    """SEARCH asks this for every message of a mailbox, so other fields are not even taken apart."""
+    wanted, size = name.lower(), len(name)
+    for line in _FIELD_END.split(header):
+        if line[:size].lower() == wanted:
+            found, colon, value = line.partition(b":")
+            if colon and len(found.rstrip(b" \t")) == size:
+                yield value
 
 
 def text(header: bytes, name: bytes) -> str:

@@ -56,7 +56,7 @@ def decode_words(value: bytes) -> str:
     """A header value as people read it: unfolded, encoded words decoded (RFC 2047 §6.2), the rest as UTF-8 or Latin-1. Never raises."""
     value = value[:MOST_OCTETS].replace(b"\r\n", b"")
     if b"=?" not in value:
-        return decode(value, "")
+        return value.decode("ascii") if value.isascii() else decode(value, "")
     pieces: list[str] = []
     run, charset, at = b"", "", 0  # octets of neighbours in one charset are decoded together: senders cut characters in two
     for match in _ENCODED.finditer(value):
