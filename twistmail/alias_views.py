@@ -81,8 +81,8 @@ class _Growing:
         """Neither alias nor account: a catch-all, postmaster, or nobody."""
         targets = (await self.expansion.explain(here)).targets
         if not targets:
-            return {"address": str(here), "what": "nobody has this name"}
-        return {"address": str(here), "what": "nobody has this name; caught", "children": [_leaf(target) for target in targets]}
+            return {"address": str(here), "what": "neither alias nor user"}
+        return {"address": str(here), "what": "neither alias nor user; caught", "children": [_leaf(target) for target in targets]}
 
 
 def _leaf(target: Target) -> dict[str, Any]:

@@ -40,14 +40,16 @@ def built(source, tmp_path_factory) -> dict[str, Path]:
 
 
 def test_the_wheel_holds_the_plugin_and_no_cache(built):
-    names = zipfile.ZipFile(built[".whl"]).namelist()
+    with zipfile.ZipFile(built[".whl"]) as archive:
+        names = archive.namelist()
     assert "twisted/plugins/twistmail_plugins.py" in names
     assert "twistmail/py.typed" in names
     assert [name for name in names if any(bad in name for bad in UNWANTED)] == []
 
 
 def test_the_sdist_holds_no_cache(built):
-    names = tarfile.open(built[".gz"]).getnames()
+    with tarfile.open(built[".gz"]) as archive:
+        names = archive.getnames()
     assert any(name.endswith("/twisted/plugins/twistmail_plugins.py") for name in names)
     assert [name for name in names if "dropin.cache" in name] == []
 

@@ -42,11 +42,21 @@ def send(terminal: Terminal, recipients: tuple[str, ...], sender: str, server: s
             dialogue.enter(tls, rest["user"], password)
             return dialogue.carry(sender, recipients, message)
     except smtplib.SMTPException as refused:
-        raise Failure(str(refused), Exit.NOTHING, "twistmail explain CODE   says what an answer means") from None
+        raise Failure(_told(refused), Exit.NOTHING, "twistmail explain CODE   says what an answer means") from None
     except socket.gaierror:
         raise Failure(f"there is no host {host}", Exit.NOHOST) from None
     except OSError as trouble:
         raise Failure(f"{host} port {port}: {trouble}", Exit.UNAVAILABLE, "is the server started, and does it listen there?") from None
+
+
+def _told(refused: smtplib.SMTPException) -> str:
+    """What went wrong, as a sentence; the dialogue above it has the details."""
+    if isinstance(refused, smtplib.SMTPRecipientsRefused):
+        return "every recipient was refused"
+    if isinstance(refused, smtplib.SMTPResponseException):
+        said = refused.smtp_error
+        return f"{refused.smtp_code} {said.decode('utf-8', 'replace') if isinstance(said, bytes) else said}"
+    return str(refused)
 
 
 def _address(terminal: Terminal, server: str | None) -> tuple[str, int]:

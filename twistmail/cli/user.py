@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -30,8 +32,20 @@ def group() -> None:
 def _database(terminal: Terminal) -> AccountDatabase:
     """The accounts; the folder is made where it is missing, so that users can be added before the first start."""
     config = terminal.glance(USERS)
-    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not config.data_dir.exists():
+        config.data_dir.mkdir(mode=0o700, parents=True)
+        if os.geteuid() == 0:
+            terminal.hint(f"{config.data_dir} belongs to root now; the server may need it: chown -R twistmail: {config.data_dir}")
+    _become_owner(config.data_dir)
     return AccountDatabase(config.file(config[USERS.name].database))
+
+
+def _become_owner(folder: Path) -> None:
+    """Root acts as whom the server runs as, else the server could not read what is made here."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
 
 
 def _name(terminal: Terminal, database: AccountDatabase, text: str) -> str:
@@ -134,7 +148,8 @@ def add(terminal: Terminal, name: str, display_name: str, quota: int | None, pas
     except AccountExists as trouble:
         raise Failure(str(trouble), Exit.DATAERR) from None
     _tell(terminal, account, f"{full} added", password if generate else None)
-    terminal.hint(f"a mail server has to list the domain to take mail for it: [domain:{account.domain}] in the configuration")
+    if not f".{terminal.glance()['server'].hostname}".endswith(f".{account.domain}"):
+        terminal.hint(f"mail for {account.domain} is taken where [domains] local or [domain:{account.domain}] names it")
 
 
 def _tell(terminal: Terminal, account: Account, text: str, password: str | None) -> None:

@@ -1,0 +1,84 @@
+"""What is wrong with a configuration as a whole."""
+
+import pytest
+
+from twistmail.config.load import load
+from twistmail.plugins import discover
+from twistmail.sections import checks, everything
+
+LISTEN = "[server]\nhostname = mail.blue.example\n[mx]\nlisten = tcp:2525:interface=127.0.0.1\n"
+
+
+@pytest.fixture(scope="module")
+def discovery():
+    return discover()
+
+
+@pytest.fixture
+def told(tmp_path, discovery):
+    """A function: the problems of a text, as lines without the folder."""
+
+    def run(text: str) -> list[str]:
+        (tmp_path / "c.ini").write_text(LISTEN + text)
+        loaded = load(everything(discovery), tmp_path / "c.ini", (), {}, checks(discovery))
+        return [str(problem).replace(f"{tmp_path}/", "") for problem in loaded.problems]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param(
+            "stages = limits realying\n",
+            "c.ini:5:1: error: no policy stage is called realying\n    did you mean relaying?",
+            id="unknown-stage",
+        ),
+        pytest.param(
+            "[store]\nuse = mbox\n", "c.ini:6:1: error: no store is called mbox\n    there are: maildir, memory", id="unknown-store"
+        ),
+        pytest.param("[aliases]\nsource = config ldapp\n", "c.ini:6:1: error: no alias source is called ldapp", id="unknown-alias-source"),
+        pytest.param(
+            "[relay]\nretry = 6d\n", "c.ini:6:1: error: the first retry comes after a message has expired", id="retry-after-expiry"
+        ),
+        pytest.param("[relay]\nexpire = 1h\n", "c.ini:5:1: warning: the sender would be warned after", id="warning-after-expiry"),
+        pytest.param(
+            "[domain:red.example]\n[route:red.example]\nvia = a.example\n",
+            "c.ini:6:1: error: red.example is a local domain",
+            id="local-and-routed",
+        ),
+        pytest.param(
+            "[alias:a@blue.example]\nto = b\n[alias:b@blue.example]\nto = A@blue.example\n",
+            "c.ini:6:1: error: a@blue.example leads in a circle",
+            id="circle",
+        ),
+        pytest.param(
+            "[alias:a b@blue.example]\nto = c\n", "c.ini:5:1: error: 'a b@blue.example' is not an address", id="alias-of-no-address"
+        ),
+        pytest.param("[domain:blue example]\n", "c.ini:5:1: error: 'blue example' is not a domain name", id="domain-of-no-name"),
+        pytest.param(
+            "[domain:blue.example]\ncatchall = @\n", "c.ini:6:1: error: '@' has nothing before the @", id="catchall-of-no-address"
+        ),
+        pytest.param("[domains]\nlocal = a..b\n", "c.ini:6:1: error: 'a..b' is not a domain name", id="local-of-no-name"),
+        pytest.param("[imap]\nlisten = tcp:2525\n", "c.ini:6:1: error: tcp:2525 is taken by [mx] already", id="port-taken"),
+    ],
+)
+def test_what_does_not_go_together_is_told_where_it_stands(told, text, problem):
+    found = told(text)
+    assert any(line.startswith(problem) for line in found), found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[alias:a@blue.example]\nto = a\n", id="an-alias-that-names-itself-means-the-mailbox"),
+        pytest.param("[alias:a@blue.example]\nto = b c@x.example\n[alias:b@blue.example]\nto = a\n", id="a-circle-with-a-way-out"),
+        pytest.param("[domain:blue.example]\ncatchall = anna\n[route:red.example]\nvia = mx.red.example\n", id="a-usual-configuration"),
+    ],
+)
+def test_what_goes_together_is_not_told(told, text):
+    assert told(text) == []
+
+
+def test_a_control_socket_with_too_long_a_name_is_told(told, tmp_path):
+    assert any("is too long for a socket" in line for line in told("[server]\ncontrol = " + "x" * 120 + "\n"))
