@@ -19,8 +19,20 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 
-class PromptServer(tcp.Server):
-    """A server connection whose `write` tries the socket first."""
+class NoDelayServer(tcp.Server):
+    """A server connection that never waits for an acknowledgement before it sends the end of an answer.
+
+    The pump gathers what belongs together into one write, so Nagle's algorithm (RFC 896) has nothing to gather: with it
+    the last segment of every long answer waited for the peer's delayed acknowledgement (measured: 40 ms each).
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.setTcpNoDelay(True)
+
+
+class PromptServer(NoDelayServer):
+    """A NoDelayServer whose `write` tries the socket first."""
 
     def write(self, data: bytes) -> None:
         if self.TLS:
@@ -43,12 +55,17 @@ class PromptPort(tcp.Port):
     transport = PromptServer
 
 
+class NoDelayPort(tcp.Port):
+    """A listening port of Twisted's own connections, like PromptServers in all but `write`."""
+
+    transport = NoDelayServer
+
+
 def listen(
     reactor: Any, port: int, factory: IProtocolFactory, interface: str, *, backlog: int = 1024, prompt: bool = True
 ) -> IListeningPort:
     """Listen on TCP *port* of *interface* ("" is all). Raises CannotListenError."""
-    if not prompt:
-        return reactor.listenTCP(port, factory, backlog, interface)  # type: ignore[no-any-return]
-    listening = PromptPort(port, factory, backlog, interface, reactor)
+    kind = PromptPort if prompt else NoDelayPort
+    listening = kind(port, factory, backlog, interface, reactor)
     listening.startListening()
     return listening
