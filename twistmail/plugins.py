@@ -87,7 +87,7 @@ def discover(package: Any = twisted.plugins) -> Discovery:
                 continue
             other = parts.setdefault((part.kind, part.name), part)
             if other.factory is not part.factory:
-                broken.append(Broken(f"{name}.{variable}", f"{other.origin} has a {part.kind} {part.name} already"))
+                broken.append(Broken(f"{name}.{variable}", f"{other.origin} offers {part.kind} {part.name} already"))
     return Discovery(tuple(sorted(parts.values(), key=lambda part: (part.kind, part.name))), tuple(broken))
 
 
