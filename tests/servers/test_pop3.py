@@ -105,11 +105,22 @@ def test_numbers_stay_when_mail_comes_and_goes() -> None:
     house = PopHouse()
     visitor = Visitor(house)
     visitor.logs_in()
+    assert visitor.says("STAT") == ["+OK 3 91"]
     house.store.mailbox.messages[30] = b"Subject: new\r\n\r\n"
     del house.store.mailbox.messages[12]
     assert visitor.says("STAT") == ["+OK 3 91"]
     assert visitor.says("RETR 2") == ["-ERR That message has been deleted by somebody else"]
     assert visitor.says("RETR 4") == ["-ERR There is no such message"]
+    assert visitor.says("RETR 3")[1] == "Subject: three"
+
+
+def test_a_message_that_goes_before_it_is_measured_keeps_its_number() -> None:
+    house = PopHouse()
+    visitor = Visitor(house)
+    visitor.logs_in()
+    del house.store.mailbox.messages[12]
+    assert visitor.says("STAT") == ["+OK 3 61"]
+    assert visitor.says("RETR 2") == ["-ERR That message has been deleted by somebody else"]
     assert visitor.says("RETR 3")[1] == "Subject: three"
 
 
@@ -212,7 +223,9 @@ def test_transcripts_hide_passwords() -> None:
 
 def drop_of(*sizes: int) -> tuple[Maildrop, FakeMailbox]:
     mailbox = FakeMailbox({number: b"x" * size for number, size in enumerate(sizes, 101)})
-    return Maildrop(mailbox, tuple(mailbox.messages), tuple(sizes)), mailbox
+    drop = Maildrop(mailbox, tuple(mailbox.messages))
+    result_of(drop.measure())
+    return drop, mailbox
 
 
 def fetch(drop: Maildrop, *numbers: int) -> list[bytes | None]:
@@ -259,9 +272,13 @@ def test_ten_thousand_messages_are_asked_for_in_bounded_blocks() -> None:
             asked.append(len(uids))
             return [(uid, 5) for uid in uids]
 
-    house.store.mailbox = Big({uid: b"" for uid in range(1, 10_502)})
+    house.store.mailbox = Big(dict.fromkeys(range(1, 10_502), b""))
     drop = result_of(open_maildrop(house.store, "ann@here.example"))
+    assert asked == []
+    result_of(drop.measure())
+    result_of(drop.measure())
     assert max(asked) == 500
+    assert sum(asked) == 10_501
     assert (drop.count, drop.octets) == (10_501, 52_505)
     blocks = list(drop.lines(drop.size_line))
     assert len(blocks) == 2

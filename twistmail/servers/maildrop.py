@@ -24,12 +24,15 @@ LINES = 10_000
 
 
 class Maildrop:
-    """Messages 1 to `len(uids)`; a number of which `uid` is None does not exist, or no more."""
+    """Messages 1 to `len(uids)`; a number of which `uid` is None does not exist, or no more.
 
-    def __init__(self, mailbox: Any, uids: Sequence[int], sizes: Sequence[int]) -> None:
+    Sizes are asked for when they are needed first (`measure`): who only looks whether there is something new needs none.
+    """
+
+    def __init__(self, mailbox: Any, uids: Sequence[int]) -> None:
         self.mailbox = mailbox
         self.uids = uids
-        self.sizes = sizes
+        self.sizes: Sequence[int] = ()
         self.deleted: set[int] = set()  # numbers
         self._ahead: dict[int, bytes] = {}  # fetched and not yet asked for, by number
         self._next = 0  # the number that follows what was asked for last
@@ -42,6 +45,15 @@ class Maildrop:
     @property
     def octets(self) -> int:
         return sum(self.sizes) - sum(self.sizes[number - 1] for number in self.deleted)
+
+    async def measure(self) -> None:
+        """Learn the sizes, once. A message that has gone since login has none: 0."""
+        if len(self.sizes) == len(self.uids):
+            return
+        sizes: dict[int, int] = {}
+        for first in range(0, len(self.uids), ROWS):
+            sizes.update(await self.mailbox.rows(self.uids[first : first + ROWS], (Column.SIZE,)))
+        self.sizes = tuple([sizes.get(uid, 0) for uid in self.uids])
 
     def uid(self, number: int) -> int | None:
         """The UID of message *number*, None where there is none or it is marked as deleted."""
@@ -113,11 +125,7 @@ async def open_maildrop(store: Any, account: str) -> Maildrop:
     mailbox = await mailboxes.open("INBOX")
     try:
         await mailbox.refresh()
-        there = tuple(mailbox.uids)
-        rows: list[tuple[int, int]] = []
-        for first in range(0, len(there), ROWS):
-            rows += await mailbox.rows(there[first : first + ROWS], (Column.SIZE,))
     except BaseException:
         mailbox.close()
         raise
-    return Maildrop(mailbox, tuple(uid for uid, _ in rows), tuple(size for _, size in rows))
+    return Maildrop(mailbox, tuple(mailbox.uids))

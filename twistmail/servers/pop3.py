@@ -276,9 +276,11 @@ class PopSession:
         return self._maildrop
 
     async def _stat(self, event: pop.Stat) -> Any:
+        await self._drop.measure()
         return pop.Good(f"{self._drop.count} {self._drop.octets}")
 
     async def _list(self, event: pop.List) -> Any:
+        await self._drop.measure()
         return self._listed(event.number, self._drop.size_line, f"{self._drop.count} messages ({self._drop.octets} octets)")
 
     async def _uidl(self, event: pop.Uidl) -> Any:
@@ -296,6 +298,7 @@ class PopSession:
         uid = self._drop.uid(event.number)
         if uid is None:
             return NO_SUCH_MESSAGE
+        await self._drop.measure()
         if not self._drop.is_small(event.number):
             return await self._stream(event.number, None)
         content = await self._drop.whole(event.number)
@@ -307,6 +310,7 @@ class PopSession:
     async def _top(self, event: pop.Top) -> Any:
         if self._drop.uid(event.number) is None:
             return NO_SUCH_MESSAGE
+        await self._drop.measure()
         beginning = Beginning(event.lines)
         if not self._drop.is_small(event.number):
             return await self._stream(event.number, beginning)
