@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import LogLevel, globalLogPublisher
 
 from tests.helpers import result_of
 from twistmail import tasks
@@ -44,19 +43,6 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "file"
     path.write_text("one")
     return path
-
-
-@pytest.fixture
-def logged():
-    events: list[str] = []
-
-    def observe(event: Any) -> None:
-        if event["log_level"] >= LogLevel.warn:
-            events.append(event["log_format"].format(**event))
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 def write(path: Path, text: str) -> None:

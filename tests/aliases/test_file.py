@@ -72,6 +72,14 @@ def test_an_entry_that_is_refused_makes_its_mail_wait_and_no_other(path: Path) -
         lookup(aliases, "vacation@dom1.test")
 
 
+def test_what_is_refused_is_logged_once_with_its_line(path: Path, logged: list[str]) -> None:
+    path.write_text("flintstone: fred,\n  /var/mail/archive\n")
+    aliases = AliasFile(path, Inline(), DOMAINS)
+    for _ in range(3):
+        lookup(aliases, "info@dom1.test")
+    assert logged == [f"{path}:2: flintstone leads to a file, which is not done here; mail for it has to wait"]
+
+
 def test_entries_can_be_listed_with_their_lines(path: Path) -> None:
     entries = result_of(AliasFile(path, Inline(), DOMAINS).entries())
     assert [(str(entry.address), entry.line) for entry in entries] == [("flintstone", 1), ("info@dom2.test", 2), ("info", 3)]

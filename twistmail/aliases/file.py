@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ from twistmail.watched import Broken, WatchedFile
 log = Logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one reading of the file gave: the aliases, and (line, text) of what is not done here."""
+
+    table: AliasTable
+    refusals: tuple[tuple[int, str], ...]
+
+
 @implementer(IAliasResolver)
 class AliasFile:
     """The aliases in the file at *path*; names without a domain hold in all local *domains*.
@@ -30,20 +39,26 @@ class AliasFile:
         self.path = path
         self._domains = domains
         self._file = WatchedFile(path, self._read, threads)
+        self._told: Reading | None = None
 
     async def lookup(self, address: Address) -> tuple[Address, ...]:
-        await self._file.freshen()
-        return await self._file.value.lookup(address)
+        return await (await self._table()).lookup(address)
 
     async def entries(self) -> tuple[Entry, ...]:
         """All entries of the file as it is now. Unavailable."""
-        await self._file.freshen()
-        return self._file.value.entries()
+        return (await self._table()).entries()
 
-    def _read(self, text: str) -> AliasTable:
+    async def _table(self) -> AliasTable:
+        await self._file.freshen()
+        reading = self._file.value
+        if reading is not self._told:
+            self._told = reading
+            for line, why in reading.refusals:
+                log.warn("{path}:{line}: {why}; mail for it has to wait", path=str(self.path), line=line, why=why)
+        return reading.table
+
+    def _read(self, text: str) -> Reading:
         parsed = parse(text)
         if parsed.problems:
             raise Broken(parsed.problems)
-        for line, why in parsed.refusals:
-            log.warn("{path}:{line}: {why}; mail for it has to wait", path=str(self.path), line=line, why=why)
-        return AliasTable(parsed.entries, self._domains)
+        return Reading(AliasTable(parsed.entries, self._domains), tuple(parsed.refusals))
