@@ -10,6 +10,8 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     queue.list      FILTER, most          rows.listing(): {"rows": [rows.row()], "count", "size"}
     queue.flush     FILTER, all           {"count": how many}; so do hold, release, delete. FILTER is rows.Filter;
                                           an empty one means nothing unless `all` (flush: everything)
+    trace.story     id                    [entries of the journal]
+    trace.find      what, since, most, wanted    [entries of the journal], see rows.told
     status          -                     {"hostname", "version", "pid", "up_s", "config": path or "",
                                           "services": [{"name", "listen": [...], "connections", "most"}],
                                           "queue": {"count", "size", "oldest_s" or null, "held"}, "warnings": [...]}

@@ -8,17 +8,19 @@ itself; what they may take long for is done in bounded pieces.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from twistmail import alias_views
+from twistmail import alias_views, journal
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Verb
 from twistmail.facts import Closed, Connected, Fact, LoggedIn, TlsStarted
 from twistmail.mail.address import Address, parse
-from twistmail.rows import Filter, from_arguments, listing
+from twistmail.rows import Filter, from_arguments, listing, told
 
 USAGE, NO_USER, TEMPORARY = 64, 67, 75  # sysexits
 #: Rows of one answer, whatever is asked.
@@ -81,6 +83,8 @@ class Operator:
             "alias.list": self._aliases,
             "alias.resolve": self._resolve,
             "alias.check": self._check_aliases,
+            "trace.story": self._story,
+            "trace.find": self._find,
             "status": self._status,
             "reload": self._reload,
             "stop": self._stop,
@@ -156,6 +160,39 @@ class Operator:
             {"name": name, "listen": listens, "connections": present.count(name), "most": self._service.config[name].max_connections}
             for name, listens in places.items()
         ]
+
+    # ----- what happened
+
+    async def _story(self, arguments: Mapping[str, Any]) -> Any:
+        identifier = arguments.get("id")
+        if not isinstance(identifier, str) or not identifier:
+            raise Refusal("which message?", USAGE)
+        try:
+            return await self._from_journal(journal.story, identifier)
+        except KeyError:
+            raise Refusal(f"nothing is known of {identifier}", NO_USER, "twistmail trace find --to ADDRESS   looks for messages") from None
+        except ValueError as several:
+            raise Refusal(str(several), USAGE, "type more of it") from None
+
+    async def _find(self, arguments: Mapping[str, Any]) -> Any:
+        what, since, most, wanted = (arguments.get(key) for key in ("what", "since", "most", "wanted"))
+        if not isinstance(since, int | float) or not isinstance(most, int) or most < 1 or not isinstance(wanted, dict):
+            raise Refusal("the question cannot be read", USAGE)
+        texts = {str(key): str(value) for key, value in wanted.items()}
+
+        def look(folder: Path) -> list[Any]:
+            return list(deque(told(journal.entries(folder, since), str(what), since, texts), maxlen=min(most, MOST_ROWS)))
+
+        return await self._from_journal(look)
+
+    async def _from_journal(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        """What *read* makes of the journal's folder, in a thread, after everything that gathered was written."""
+        foundation = self._service.foundation
+        try:
+            await foundation.threads.run(foundation.journal.write)
+        except OSError as trouble:
+            raise Refusal(f"the journal cannot be written: {trouble}", TEMPORARY) from None
+        return await foundation.threads.run(read, foundation.journal.folder, *arguments)
 
     # ----- aliases
 

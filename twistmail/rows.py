@@ -1,13 +1,13 @@
-"""Items of the queue as the rows that people and programs see, and the filter that picks some of them.
+"""What people and programs see of the queue and the journal: items as rows, and the filters that pick some.
 
-Used by the server (`operator`) and by the command line when it reads the spool
+Used by the server (`operator`) and by the command line when it reads the files
 itself, so that both show the same. Pure.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,29 @@ def listing(items: Iterable[Item], chosen: Filter, now: float, most: int | None 
             if most is None or count <= most:
                 rows.append(row(item, now))
     return {"rows": rows, "count": count, "size": size}
+
+
+def told(entries: Iterable[Mapping[str, Any]], what: str, since: float, wanted: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """The entries of the journal that tell of *what* ("Accepted", "Refused") and hold all of *wanted*.
+
+    *wanted* has parts of "sender", "recipient", "subject", "message_id"; case does not matter. *since*: POSIX seconds.
+    """
+    lowered = {key: value.lower() for key, value in wanted.items() if value}
+    for entry in entries:
+        if entry.get("what") == what and entry["at"] >= since:
+            texts = {
+                "sender": str(entry.get("sender") or "<>"),
+                "recipient": " ".join(recipients(entry)),
+                "subject": entry.get("subject") or "",
+                "message_id": entry.get("message_id") or "",
+            }
+            if all(value in texts.get(key, "").lower() for key, value in lowered.items()):
+                yield entry
+
+
+def recipients(entry: Mapping[str, Any]) -> list[str]:
+    """Whom an entry of the journal is about."""
+    return entry.get("recipients") or ([entry["recipient"]] if entry.get("recipient") else [])
 
 
 def iso(at: float) -> str:

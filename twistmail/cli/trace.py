@@ -1,21 +1,21 @@
-"""twistmail trace: the story of a message, from the journal on disk, whether or not the server runs."""
+"""twistmail trace: the story of a message, from the server, or from the journal on disk when it does not run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from twistmail import journal
+from twistmail.cli.control import ServerDown
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Noun
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import amount, clock
 from twistmail.options import DURATION
-from twistmail.rows import iso
+from twistmail.rows import iso, recipients, told
 
 #: The journal's folder in data_dir.
 FOLDER = "journal"
@@ -37,23 +37,32 @@ def _folder(terminal: Terminal) -> Path:
 @click.pass_obj
 def show(terminal: Terminal, id: str, lines: bool) -> int:
     """Tell the story of one message or connection. ID may be a beginning."""
-    try:
-        story = journal.story(_folder(terminal), id)
-    except KeyError:
-        raise Failure(f"nothing is known of {id}", Exit.NOUSER, "twistmail trace find --to ADDRESS   looks for messages") from None
-    except ValueError as several:
-        raise Failure(str(several), Exit.USAGE, "type more of it") from None
-    told = [entry for entry in story if lines or entry["what"] != "Line"]
+    story = _story(terminal, id)
+    shown = [entry for entry in story if lines or entry["what"] != "Line"]
     if terminal.as_json:
-        for entry in told:
+        for entry in shown:
             terminal.object(_dated(entry))
         return Exit.OK
     terminal.say(f"{story[0]['id']}  {time.strftime('%A %d %B %Y', time.localtime(story[0]['at']))}")
-    for entry in told:
+    for entry in shown:
         terminal.say(f"{clock(entry['at'])}  {sentence(entry)}")
     if connection := next((entry["connection"] for entry in story if entry.get("connection")), None):
         terminal.hint(f"how it came in: twistmail trace show {connection}")
     return Exit.OK
+
+
+def _story(terminal: Terminal, id: str) -> list[dict[str, Any]]:
+    """The server's answer, which has the last second too; else what the files say."""
+    try:
+        return terminal.server().ask("trace.story", id=id)  # type: ignore[no-any-return]
+    except ServerDown:
+        pass
+    try:
+        return journal.story(_folder(terminal), id)
+    except KeyError:
+        raise Failure(f"nothing is known of {id}", Exit.NOUSER, "twistmail trace find --to ADDRESS   looks for messages") from None
+    except ValueError as several:
+        raise Failure(str(several), Exit.USAGE, "type more of it") from None
 
 
 @group.command()
@@ -71,7 +80,7 @@ def find(terminal: Terminal, since: str, limit: int, refused: bool, **wanted: st
         begin = time.time() - DURATION.read(since)
     except ValueError as trouble:
         raise click.BadParameter(str(trouble).replace("\n", "; "), param_hint="--since") from None
-    found = list(_matching(_folder(terminal), begin, "Refused" if refused else "Accepted", wanted))[-limit:]
+    found = _found(terminal, "Refused" if refused else "Accepted", begin, limit, wanted)
     if found or terminal.as_json:
         headings = ("ID", "WHEN", "FROM", "TO", "ANSWER" if refused else "SUBJECT")
         terminal.table(headings, [_cells(entry) for entry in found], [_dated(entry) for entry in found])
@@ -80,28 +89,20 @@ def find(terminal: Terminal, since: str, limit: int, refused: bool, **wanted: st
     return Exit.OK if found else Exit.NOTHING
 
 
+def _found(terminal: Terminal, what: str, since: float, limit: int, wanted: dict[str, str]) -> list[dict[str, Any]]:
+    try:
+        return terminal.server().ask("trace.find", what=what, since=since, most=limit, wanted=wanted)  # type: ignore[no-any-return]
+    except ServerDown:
+        return [dict(entry) for entry in told(journal.entries(_folder(terminal), since), what, since, wanted)][-limit:]
+
+
 def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
     last = entry.get("subject") or str(entry.get("status", ""))
-    return entry["id"], iso(entry["at"]), str(entry.get("sender") or "<>"), " ".join(_recipients(entry)), last
+    return entry["id"], iso(entry["at"]), str(entry.get("sender") or "<>"), " ".join(recipients(entry)), last
 
 
 def _dated(entry: dict[str, Any]) -> dict[str, Any]:
     return entry | {"at": iso(entry["at"]), "at_s": entry["at"]}
-
-
-def _matching(folder: Path, begin: float, what: str, wanted: dict[str, str]) -> Iterator[dict[str, Any]]:
-    lowered = {key: value.lower() for key, value in wanted.items() if value}
-    for entry in journal.entries(folder, begin):
-        if entry.get("what") != what or entry["at"] < begin:
-            continue
-        texts = {"sender": str(entry.get("sender") or "<>"), "recipient": " ".join(_recipients(entry)),
-                 "subject": entry.get("subject") or "", "message_id": entry.get("message_id") or ""}
-        if all(value in texts[key].lower() for key, value in lowered.items()):
-            yield entry
-
-
-def _recipients(entry: dict[str, Any]) -> list[str]:
-    return entry.get("recipients") or ([entry["recipient"]] if entry.get("recipient") else [])
 
 
 def sentence(entry: dict[str, Any]) -> str:

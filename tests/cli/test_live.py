@@ -1,0 +1,127 @@
+"""The command and a real server, with a package from elsewhere in it: everything over sockets, nothing beyond loopback."""
+
+import json
+import os
+import smtplib
+import subprocess
+import sys
+
+import pytest
+
+from tests.packaging.made import ROOT, build, install
+
+SAMPLE = ROOT / "tests" / "plugins" / "sample_plugin"
+CONFIG = """\
+[server]
+hostname = mail.blue.example
+data_dir = data
+[domains]
+local = blue.example
+[dns]
+use = none
+[mx]
+listen = tcp:0:interface=127.0.0.1
+stages = limits unwelcome hello senders relaying recipients loops
+[aliases]
+source = config staff
+[staff]
+members = anna bert
+[unwelcome]
+senders = spam@away.example
+[imap]
+listen = tcp:0:interface=127.0.0.1
+"""
+SERVE = """
+import sys
+from pathlib import Path
+from twistmail.foreground import run
+users = {"anna@blue.example": "long-password", "bert@blue.example": "long-password"}
+sys.exit(run(Path("config.ini"), users=users, ready=lambda ports: print(ports["mx"][0], flush=True)))
+"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A running server: (its folder, the port of [mx], a function that runs the command)."""
+    folder = tmp_path_factory.mktemp("live")
+    (wheel,) = build(SAMPLE, folder / "dist", "--wheel")
+    install(folder / "site", wheel)
+    (folder / "config.ini").write_text(CONFIG)
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{folder / 'site'}"}
+    server = subprocess.Popen([sys.executable, "-c", SERVE], cwd=folder, env=environ, text=True, stdout=subprocess.PIPE)
+
+    def command(line: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", "from twistmail.cli.main import run; run()", *line.split()]
+        return subprocess.run(words, cwd=folder, env=environ, text=True, capture_output=True, timeout=60, check=False)
+
+    try:
+        port = server.stdout.readline().strip()
+        assert port.isdigit(), "the server did not start"
+        yield folder, int(port), command
+        command("stop --yes")
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def test_an_alias_source_from_elsewhere_works_when_the_configuration_names_it(house):
+    folder, port, command = house
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        client.sendmail("friend@away.example", ["staff@blue.example"], "Subject: to all\r\n\r\nhello\r\n")
+    for name in ("anna", "bert"):
+        assert len(list((folder / "data" / "mail" / "blue.example" / name / "new").iterdir())) == 1
+    tree = json.loads(command("alias resolve staff@blue.example --json").stdout)
+    assert [(child["address"], child["what"]) for child in tree["children"]] == [
+        ("anna@blue.example", "mailbox"),
+        ("bert@blue.example", "mailbox"),
+    ]
+
+
+def test_a_policy_stage_from_elsewhere_works_when_the_configuration_names_it(house):
+    _, port, command = house
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        client.ehlo()
+        assert client.mail("spam@away.example") == (550, b"5.7.1 You are not welcome here")
+    refused = json.loads(command("trace find --refused --from spam@ --json").stdout.splitlines()[-1])
+    assert refused["stage"] == "unwelcome"
+
+
+def test_the_story_of_a_message_is_known_at_once(house):
+    _, port, command = house
+    sent = command(f"send --to anna@blue.example --from friend@away.example --server 127.0.0.1:{port} --subject unmistakable")
+    assert (sent.returncode, "S: 250 2.0.0 Accepted as" in sent.stdout) == (0, True)
+    found = json.loads(command("trace find --subject unmistakable --json").stdout)
+    story = command(f"trace show {found['id']}").stdout
+    assert "accepted    mx: from friend@away.example to anna@blue.example" in story
+    assert "delivered   anna@blue.example: 250" in story
+
+
+def test_a_recipient_who_is_refused_is_told_as_such(house):
+    _, port, command = house
+    sent = command(f"send --to nobody@blue.example --server 127.0.0.1:{port}")
+    assert (sent.returncode, "every recipient was refused" in sent.stderr) == (1, True)
+
+
+def test_status_and_sessions_are_those_of_the_server(house):
+    _, port, command = house
+    with smtplib.SMTP("127.0.0.1", port, timeout=30):
+        sessions = [json.loads(line) for line in command("session --json").stdout.splitlines()]
+        status = json.loads(command("status --json").stdout)
+    assert [session["service"] for session in sessions] == ["mx"]
+    assert {service["name"]: service["connections"] for service in status["services"]} == {"mx": 1, "imap": 0}
+    assert (status["hostname"], status["queue"]["count"]) == ("mail.blue.example", 0)
+
+
+def test_a_reload_applies_what_is_right_and_keeps_everything_on_a_mistake(house):
+    folder, _, command = house
+    (folder / "config.ini").write_text(CONFIG + "idle_timeout = 31m\n")
+    done = command("reload")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "imap.idle_timeout: 30m -> 31m")
+    (folder / "config.ini").write_text(CONFIG + "idle_timeout = 32\n")
+    refused = command("reload")
+    assert refused.returncode == 78
+    assert "32 is not a length of time" in refused.stderr
+    (folder / "config.ini").write_text(CONFIG + "idle_timeout = 31m\n")
+    assert "no setting has changed" in command("reload").stdout
