@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,7 +13,7 @@ from cryptography.x509.oid import NameOID
 NOW = 1_800_000_000.0
 
 
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: Any) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
@@ -23,9 +24,9 @@ class Authority:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test Authority")])
 
-    def issue(self, *names: str, days: int = 90, common_name_only: bool = False) -> tuple[bytes, bytes]:
+    def issue(self, *names: str, days: int = 90, common_name_only: bool = False, key: Any = None) -> tuple[bytes, bytes]:
         """(certificate chain, private key) as PEM."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         now = datetime.fromtimestamp(NOW, UTC)
         builder = (
             x509.CertificateBuilder()

@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from tests.tls.authority import NOW, Authority, key_pem
 from twistmail.tls.certificates import INTERVAL, SELF_SIGNED, Certificates
@@ -82,6 +84,9 @@ def test_strays_and_broken_pairs_are_passed_over(tmp_path: Path, authority: Auth
     (tmp_path / "README").write_text("certificates are here")
     (tmp_path / "folder.pem").mkdir()
     flat(tmp_path, "mismatched.pem", (chain, key_pem(authority.key)))
+    locked = authority.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
+    flat(tmp_path, "locked.pem", (chain, locked))
+    flat(tmp_path, "short.pem", authority.issue("short.example", key=rsa.generate_private_key(65537, 1024)))
     flat(tmp_path, "good.pem", authority.issue("good.example"))
     assert [one.path.name for one in Certificates(tmp_path, "x", Wall()).all] == ["good.pem"]
 

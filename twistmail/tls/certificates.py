@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 from twisted.logger import Logger
 
 from twistmail.tls.selfsigned import make_self_signed
@@ -141,7 +142,7 @@ class Certificates:
             if len(files) == 1 and not (b"PRIVATE KEY-----" in octets and b"-----BEGIN CERTIFICATE-----" in octets):
                 return None
             return parse(path, octets)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm, SSL.Error) as error:
             kept = "; the old one stays in use" if before else ""
             log.error("certificate {path}: {error}{kept}", path=str(path), error=str(error) or "cannot be read", kept=kept)
             return before
@@ -150,13 +151,17 @@ class Certificates:
 def parse(path: Path, octets: bytes) -> Certificate:
     """The Certificate in *octets*: PEM blocks of a key and of a chain, the host's own certificate first.
 
-    ValueError, TypeError (a key with a password), UnsupportedAlgorithm.
+    ValueError, TypeError (a key with a password), UnsupportedAlgorithm, SSL.Error (OpenSSL will not use it).
     """
     key = load_pem_private_key(octets, None)
     chain = x509.load_pem_x509_certificates(octets)
     own = chain[0]
     if own.public_key() != key.public_key():
         raise ValueError("the key is not that of the certificate")
+    # What OpenSSL will not use (a short key, an odd curve) must not be found out in the middle of a handshake.
+    trial = SSL.Context(SSL.TLS_SERVER_METHOD)
+    trial.use_privatekey(key)  # type: ignore[arg-type]
+    trial.use_certificate(own)
     return Certificate(
         path=path,
         names=_names(own),
