@@ -184,3 +184,17 @@ def test_stopping_says_goodbye_to_idle_connections():
     finish(world.clock, world.courier.stop())
     assert peer.said[-1] == b"QUIT"
     assert world.clock.getDelayedCalls() == []
+
+
+def test_a_server_that_does_not_let_go_is_cut_off():
+    peer = Peer()
+    world = World(p3=peer)
+    world.carry("x@other.test")
+    side = peer.connections[0]
+    side.loseConnection = lambda: None  # as TLS, which waits for the other side's goodbye
+    world.settle(6)
+    assert peer.said[-1] == b"QUIT"
+    assert side.open
+    world.settle(31)
+    assert side.aborted
+    assert world.clock.getDelayedCalls() == []

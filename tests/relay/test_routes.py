@@ -91,6 +91,12 @@ def test_servers_of_equal_preference_share_the_load():
     assert 20 < first.count("a.far.test") < 80
 
 
+def test_a_domain_with_too_many_servers_is_tried_only_so_long():
+    names = {f"mx{n}.many.test": {"A": [f"192.0.2.{m}" for m in range(1, 60)]} for n in range(30)}
+    names["many.test"] = {"MX": [(10, name) for name in names]}
+    assert len(hosts("many.test", lookup=MemoryLookup(names))) == routes.MOST_ADDRESSES
+
+
 @pytest.mark.parametrize(("text", "expected"), [
     pytest.param("relay.test", Route("relay.test"), id="name"),
     pytest.param("relay.test:587", Route("relay.test", port=587), id="port"),

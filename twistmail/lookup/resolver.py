@@ -83,11 +83,14 @@ class DnsLookup:
             return ("::1", "127.0.0.1")
         answers = await tasks.gather(self._addresses(host, "AAAA"), self._addresses(host, "A"))
         found = tuple(address for answer in answers if not isinstance(answer, Exception) for address in answer)
-        if not found:
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-        return found
+        if found:
+            return found
+        for answer in answers:
+            if isinstance(answer, DnsTrouble):
+                raise answer
+        if all(isinstance(answer, NoSuchDomain) for answer in answers):
+            raise answers[0]
+        return ()
 
     async def txt(self, name: str) -> tuple[bytes, ...]:
         try:

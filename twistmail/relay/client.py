@@ -21,15 +21,16 @@ from twistmail.mail.status import Status
 from twistmail.wire.contract import NEED_DATA, PeerGone
 from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient
 
+#: Seconds after which a connection that we have closed is cut, where the other side does not let go of it.
+LINGERING = 30.0
 #: More replies than we ever have commands under way (RCPT is said in batches, see `exchange.py`): nobody asked for them.
 MOST_UNREAD = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long we wait for what, in seconds: RFC 5321 §4.5.3.2, and our own for connecting and TLS."""
+    """How long we wait for what, in seconds: RFC 5321 §4.5.3.2, and our own for TLS and QUIT."""
 
-    connect: float = 30.0
     greeting: float = 300.0
     hello: float = 300.0
     tls: float = 30.0
@@ -72,6 +73,7 @@ class SmtpConnection(Protocol):
         self._waiting: Deferred[Reply] | None = None
         self._shaking: Deferred[None] | None = None
         self._full: Deferred[None] | None = None
+        self._cut: Any = None
 
     # ----- for exchange.py
 
@@ -128,6 +130,7 @@ class SmtpConnection(Protocol):
         if self.is_open:
             self.transport.unregisterProducer()  # else TLS would wait for us before it closes
             self.transport.loseConnection()
+            self._cut = self._cut or self.clock.callLater(LINGERING, self.abort)
 
     def abort(self) -> None:
         """Hang up at once; what is unsent is dropped, so that half a message is never taken for a whole one."""
@@ -170,6 +173,8 @@ class SmtpConnection(Protocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.is_open = False
+        if self._cut is not None and self._cut.active():
+            self._cut.cancel()
         self._fail(NO_TLS if self._shaking is not None else GONE)
 
     def pauseProducing(self) -> None:

@@ -42,8 +42,8 @@ ROUTE_OPTIONS = Section(
 )
 
 SMTP_PORT, SMTPS_PORT = 25, 465
-#: More servers than this for one domain are not tried.
-MOST_HOSTS = 10
+#: More servers than this for one domain, and more addresses than that, are not tried.
+MOST_HOSTS, MOST_ADDRESSES = 10, 20
 
 NO_SUCH_DOMAIN = Status(550, "5.1.2", "There is no such mail domain")
 NO_MAIL = Status(556, "5.1.10", "That domain takes no mail (it has a null MX)")
@@ -118,7 +118,7 @@ def parse_via(text: str, tls: Tls = Tls.OPPORTUNISTIC, login: Login | None = Non
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are: mail that leads to one of these leads back here. `addresses` are IP addresses as str."""
+    """Who we are: mail that leads to one of these leads back here. `hostname` in lower case; `addresses`: IP addresses as str."""
 
     hostname: str
     addresses: frozenset[str] = frozenset()
@@ -155,9 +155,8 @@ class Routes:
     async def hosts(self, route: Route) -> tuple[Host, ...] | Status:
         """The servers of *route* in the order in which to try them, at least one; or why there is none."""
         try:
-            if not route.use_mx:
-                return await self._exact(route)
-            return await self._by_mx(route)
+            found = await (self._by_mx(route) if route.use_mx else self._exact(route))
+            return found if isinstance(found, Status) else found[:MOST_ADDRESSES]
         except NoSuchDomain:
             return NO_SUCH_DOMAIN
         except DnsTrouble:
