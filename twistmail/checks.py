@@ -19,15 +19,23 @@ LONGEST_SOCKET_PATH = 107
 
 def names_are_names(config: Config) -> Iterator[Problem]:
     """Sections that are called after an address or a domain, and settings that hold one."""
-    for pattern, read in (("user", parse), ("alias", parse), ("domain", canonical_domain)):
+    for pattern, read in (("user", parse), ("alias", parse), ("domain", _spelled)):
         for name in config.named(pattern):
             yield from _refusal(config.place(f"{pattern}:{name}"), read, name)
     for name, domain in config.named("domain").items():
         if domain.catchall:
             yield from _refusal(config.place(f"domain:{name}", "catchall"), parse, domain.catchall)
     for word in config["domains"].local:
-        yield from _refusal(config.place("domains", "local"), canonical_domain, word)
+        yield from _refusal(config.place("domains", "local"), _spelled, word)
     yield from _refusal(config.place("server", "postmaster"), parse, config["server"].postmaster)
+
+
+def _spelled(domain: str) -> str:
+    """*domain* itself; ValueError where addresses would have it otherwise (lower case, A-labels)."""
+    canonical = canonical_domain(domain)
+    if canonical != domain:
+        raise ValueError(f"{domain} would never match an address\nwrite {canonical}")
+    return domain
 
 
 def _refusal(place: Place, read: Callable[[str], object], text: str) -> Iterator[Problem]:

@@ -59,6 +59,11 @@ def told(tmp_path, discovery):
         pytest.param(
             "[domain:blue.example]\ncatchall = @\n", "c.ini:6:1: error: '@' has nothing before the @", id="catchall-of-no-address"
         ),
+        pytest.param(
+            "[domain:Blue.example]\n",
+            "c.ini:5:1: error: Blue.example would never match an address\n    write blue.example",
+            id="upper-case",
+        ),
         pytest.param("[domains]\nlocal = a..b\n", "c.ini:6:1: error: 'a..b' is not a domain name", id="local-of-no-name"),
         pytest.param("[imap]\nlisten = tcp:2525\n", "c.ini:6:1: error: tcp:2525 is taken by [mx] already", id="port-taken"),
     ],

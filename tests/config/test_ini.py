@@ -26,6 +26,7 @@ def test_line_ends_and_marks_of_other_systems_do_not_matter():
 
 def test_names_keep_what_is_behind_the_colon():
     assert list(values("[alias:Info@Blue.example]\nto = x\n")) == ["alias:Info@Blue.example"]
+    assert list(values("[ alias : info@blue.example ]\nto = x\n")) == ["alias:info@blue.example"]
 
 
 def test_places_count_from_one():

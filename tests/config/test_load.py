@@ -83,6 +83,7 @@ def test_two_lines_are_a_whole_configuration(loaded):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        pytest.param(HOST + "[IMAP]\n", "bad.ini:3:1: error: unknown section [IMAP]\n    did you mean [imap]?", id="upper-case"),
         pytest.param("", "bad.ini: error: [server] hostname is missing\n    write hostname = mail.blue.example", id="hostname-missing"),
         pytest.param(
             HOST + "[route:a.example]\nwords = x\n",

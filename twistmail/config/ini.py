@@ -119,7 +119,8 @@ def _open_section(reading: _Reading, place: Place, content: str) -> None:
     if not match or reading.lost:
         reading.complain(place, f"{content} is not a section", "write [name] and nothing else on the line")
         return
-    reading.name, reading.start = match[1].strip(), place
+    stem, colon, name = match[1].partition(":")
+    reading.name, reading.start = stem.strip() + colon + name.strip(), place
 
 
 def _open_key(reading: _Reading, place: Place, content: str) -> None:

@@ -41,7 +41,7 @@ class Schema:
         if colon and stem in self._plain:
             return error(place, f"[{stem}] takes no name", f"write [{stem}]")
         known = self._patterns if colon else self._plain
-        matches = get_close_matches(stem, known, 1, ALIKE)
+        matches = get_close_matches(stem.lower(), known, 1, ALIKE)
         suggestion = f"did you mean [{matches[0]}{colon}{rest}]?" if matches else f"sections: {', '.join(sorted(self._plain))}"
         return error(place, f"unknown section [{name}]", suggestion)
 

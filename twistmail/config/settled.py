@@ -65,7 +65,7 @@ class Config:
     def named(self, pattern: str) -> dict[str, Settings]:
         """The sections `[pattern:NAME]`, by NAME, in written order."""
         prefix = pattern + ":"
-        return {name.removeprefix(prefix).strip(): found for name, found in self._settings.items() if name.startswith(prefix)}
+        return {name.removeprefix(prefix): found for name, found in self._settings.items() if name.startswith(prefix)}
 
     def file(self, name: str) -> Path:
         """The path that *name* in a setting means: relative ones start at data_dir."""
