@@ -68,12 +68,18 @@ def test_whatever_a_peer_calls_itself_the_field_stays_one_field(hello, local, ut
     field = trace.received(replace(PEER, hello=hello), "mx.here.example", "id", AT, Address(local, "here.example"), utf8)
     first, *rest, last = field.split(b"\r\n")
     assert last == b""
-    assert first.startswith(b"Received: from ")
+    assert field.replace(b"\r\n\t", b" ").startswith(b"Received: from ")
+    assert first.startswith(b"Received: from")
     assert all(line.startswith(b"\t") for line in rest)
     assert b"\n" not in field.replace(b"\r\n", b"")
     assert b"\r" not in field.replace(b"\r\n", b"")
     assert b"\0" not in field
     assert utf8 or field.isascii()
+
+
+def test_a_name_that_fills_a_line_has_one_of_its_own():
+    field = trace.received(replace(PEER, hello="a" * 70), "mx", "i", AT, None)
+    assert field.startswith(b"Received: from\r\n\t" + b"a" * 70 + b"\r\n\t([192.0.2.7])")
 
 
 def test_long_names_are_folded_below_78_columns():
