@@ -225,6 +225,10 @@ def test_a_server_that_listens_nowhere_is_a_warning(loaded):
     assert result.config is not None
 
 
+def test_a_server_with_one_bad_listen_is_not_told_that_it_listens_nowhere(loaded):
+    assert "listens anywhere" not in shown(loaded(HOST + "[imap]\nlisten = tls:993\n", checks=CHECKS))
+
+
 def test_the_difference_of_two_configurations_names_what_needs_a_restart(loaded):
     old = loaded(HOST + "[imap]\nidle_timeout = 1m\n[relay]\nsmarthost_password = env:A\n", environ={"A": "x"}).config
     new = loaded(

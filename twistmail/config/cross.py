@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from twistmail.config.problem import WARNING, Problem
 from twistmail.config.settled import Config
-from twistmail.endpoints import ENDPOINTS, Listen, Transport
+from twistmail.endpoints import ENDPOINTS, OFF, Listen, Transport
 
 
 def listeners(config: Config) -> Iterator[tuple[str, str, Listen]]:
@@ -35,11 +35,10 @@ def _clash(one: Listen, other: Listen) -> bool:
 
 def somebody_listens(config: Config) -> Iterator[Problem]:
     """A server that nobody can reach is rarely meant."""
-    if not any(True for _ in listeners(config)):
-        services = [setting.section for setting in config if setting.option.kind is ENDPOINTS]
-        if services:
-            suggestion = "set listen in " + ", ".join(f"[{service}]" for service in services)
-            yield config.problem(services[0], "listen", "no service listens anywhere", suggestion, WARNING)
+    settings = [setting for setting in config if setting.option.kind is ENDPOINTS]
+    if settings and all(setting.text in ("", OFF) for setting in settings):
+        suggestion = "set listen in " + ", ".join(f"[{setting.section}]" for setting in settings)
+        yield config.problem(settings[0].section, "listen", "no service listens anywhere", suggestion, WARNING)
 
 
 CHECKS = (one_place_one_service, somebody_listens)
