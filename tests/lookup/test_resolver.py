@@ -123,3 +123,26 @@ def test_how_servers_are_written(text, expected):
 def test_what_is_no_server_is_refused(text):
     with pytest.raises(ValueError):
         resolver._server(text)
+
+
+@pytest.mark.parametrize(("v6", "v4", "expected"), [
+    pytest.param(DnsTrouble(), ("192.0.2.1",), ("192.0.2.1",), id="trouble-with-one-family-hides-nothing"),
+    pytest.param(NoSuchDomain(), ("192.0.2.1",), ("192.0.2.1",), id="nor-does-a-wrong-NXDOMAIN"),
+    pytest.param(NoSuchDomain(), DnsTrouble(), DnsTrouble, id="trouble-outweighs-absence"),
+    pytest.param(NoSuchDomain(), NoSuchDomain(), NoSuchDomain, id="absent-for-both"),
+    pytest.param(NoSuchDomain(), (), (), id="absent-for-one-and-empty-for-the-other"),
+])
+@pytest_twisted.ensureDeferred
+async def test_two_families_make_one_answer(world, monkeypatch, v6, v4, expected):
+    async def ask(name, kind, read):
+        answer = v6 if kind == "AAAA" else v4
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(world.lookup, "_ask", ask)
+    if isinstance(expected, tuple):
+        assert await world.lookup.addresses("a.far.test") == expected
+    else:
+        with pytest.raises(expected):
+            await world.lookup.addresses("a.far.test")
