@@ -41,6 +41,9 @@ class NotingCourier:
         self.answers = answers or {}
         self.carried: list[tuple[str, bytes]] = []
 
+    def batches(self, targets: Sequence[Target]) -> list[tuple[Target, ...]]:
+        return [tuple(targets)]
+
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
         outcomes = []
         for target in targets:

@@ -123,6 +123,9 @@ class ICourier(Interface):
 
     name = Attribute("a word for logs")
 
+    def batches(targets):  # type: ignore[no-untyped-def]
+        """*targets* (tuple of Target) divided so that one slow place delays no other's outcome. Plain function; no question asked."""
+
     async def carry(item, targets, content):  # type: ignore[no-untyped-def]
         """Try once to bring *item* with *content* (item.prefix is not in it) to *targets* (tuple of Target).
 

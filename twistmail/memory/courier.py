@@ -32,6 +32,9 @@ class MemoryCourier:
         self.carried: list[tuple[Item, tuple[Target, ...], bytes]] = []
         self._local = local
 
+    def batches(self, targets: Sequence[Target]) -> list[tuple[Target, ...]]:
+        return [tuple(targets)]
+
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
         self.carried.append((item, tuple(targets), item.prefix + b"".join(content.chunks())))
         return tuple(outcome_of(target, self._answer(target.address), "memory", local=self._local) for target in targets)

@@ -72,10 +72,17 @@ class RelayCourier:
         self._tickets = 0
         self._stopped = False
 
-    async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
+    def batches(self, targets: Sequence[Target]) -> list[tuple[Target, ...]]:
+        return [tuple(group) for group in self._by_route(targets).values()]
+
+    def _by_route(self, targets: Sequence[Target]) -> dict[Route, list[Target]]:
         groups: dict[Route, list[Target]] = {}
         for target in targets:
             groups.setdefault(self.routes.of(target.address.domain), []).append(target)
+        return groups
+
+    async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
+        groups = self._by_route(targets)
         carried = await tasks.gather(*(self._carry(route, item, group, content) for route, group in groups.items()))
         outcomes = {outcome.target: outcome for group in carried for outcome in group}
         return tuple(outcomes[target] for target in targets)

@@ -27,6 +27,9 @@ class MailboxCourier:
     def __init__(self, store: Any) -> None:
         self._store = store
 
+    def batches(self, targets: Sequence[Target]) -> list[tuple[Target, ...]]:
+        return [tuple(targets)]
+
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
         returned = b"Return-Path: <%s>\r\n" % (bytes(item.sender) if item.sender else b"")
         errors = await self._store.deliver(
