@@ -130,7 +130,7 @@ class Mailbox:
         early, self._early = self._early or [], None
         self.arrived(early)
         self.awake = True
-        await self._adopt(loaded.strangers)
+        await self._adopt(loaded.strangers, loaded.uidnext - 1)
         self._settle_soon()
 
     def watch(self, watcher: Watcher) -> None:
@@ -200,7 +200,7 @@ class Mailbox:
         async with self._hands:
             if self.gone or not self._must_look():
                 return
-            now = int(self._workshop.now() * 1e9)
+            now, above = int(self._workshop.now() * 1e9), self.uidnext - 1
             before = scan.Before(self.uidvalidity, self.uids[:], self._snapshot.paths[:])
             try:
                 findings = await self._workshop.threads.run(scan.scan, self.maildir, before, now)
@@ -209,7 +209,7 @@ class Mailbox:
                 return
             self._merge(findings)
             if not self.gone:
-                await self._adopt(findings.strangers)
+                await self._adopt(findings.strangers, above)
                 self.uidnext = max(self.uidnext, findings.uidnext)
         if len(self._unsaved) > MANY_UNSAVED:
             await self.save()
@@ -271,9 +271,10 @@ class Mailbox:
             self._tell(Change(expunged=uids, by=by))
         return uids
 
-    async def _adopt(self, paths: Sequence[bytes]) -> None:
+    async def _adopt(self, paths: Sequence[bytes], above: int) -> None:
+        """Give UIDs to files that a scan has found, which began when *above* was the largest UID that we knew of."""
         if paths:
-            job = AdoptionJob(self.maildir, paths, self.uidnext - 1)
+            job = AdoptionJob(self.maildir, paths, above)
             await self._workshop.committer.commit(job)
             self._take(job.arrivals)
 
@@ -433,7 +434,7 @@ class Mailbox:
     async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
         async with self._hands:
             places = self._snapshot.places(uids)
-            paths = [path for place in places for path in self._where(place).paths]
+            paths = [self._where(place).paths for place in places]
             gone = self._forget(places, by)
             if gone:
                 await self._workshop.threads.run(self.maildir.remove, paths)

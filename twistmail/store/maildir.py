@@ -157,7 +157,7 @@ class Maildir:
                     for uid, draft, flags in zip(uids, drafts, letters, strict=True):
                         arrivals.append(self._publish(uid, draft, flags))
             except OSError:
-                self.remove(arrival.path for arrival in arrivals)
+                self.remove([(arrival.path,) for arrival in arrivals])
                 raise
         return arrivals
 
@@ -182,12 +182,21 @@ class Maildir:
                 os.unlink(draft.temporary, dir_fd=self.descriptor("tmp"))
             draft.temporary = b""
 
-    def remove(self, paths: Iterable[bytes]) -> None:
-        """Unlink message files; those that are gone already do not matter."""
+    def remove(self, messages: Iterable[Sequence[bytes]]) -> None:
+        """Unlink message files; each may lie at one of several paths, or where somebody else has just renamed it to."""
         with self.own_change():
-            for path in paths:
-                with suppress(FileNotFoundError):
-                    os.unlink(path[4:], dir_fd=self.descriptor(path[:3].decode()))
+            lost = {names.base_of(paths[0]) for paths in messages if not any(self._unlink(path) for path in paths)}
+        if lost:
+            for path in self.listing():
+                if names.base_of(path) in lost:
+                    self._unlink(path)
+
+    def _unlink(self, path: bytes) -> bool:
+        try:
+            os.unlink(path[4:], dir_fd=self.descriptor(path[:3].decode()))
+        except FileNotFoundError:
+            return False
+        return True
 
     def rename(self, path: bytes, wanted: bytes) -> bool:
         """Give a message file new flags; False where it is not at *path*. Hold `own_change` around a series."""
