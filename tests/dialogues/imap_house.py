@@ -78,7 +78,7 @@ class ImapHouse:
         return result_of(self.store.mailboxes(ANN))
 
     def mailbox(self, name: str = "INBOX") -> Mailbox:
-        return self.mailboxes().existing(name)
+        return result_of(self.mailboxes().open(name))
 
     def put(self, *messages: bytes, name: str = "INBOX", flags: tuple[str, ...] = ()) -> None:
         """Messages into ann's mailbox."""
@@ -105,9 +105,10 @@ class Guest(Player):
         return self.heard()
 
 
-def connect(clock: Clock, settings: dict[str, str]) -> Pump:
+def connect(clock: Clock, settings: dict[str, str], store: Any) -> Pump:
     """What `player.play` wants. Settings: clear=no, tls=no, away=yes, mail=three|empty (default three), drafts=PATH."""
-    house = ImapHouse(clock, plaintext_allowed=settings.get("clear") != "no", tls_available=settings.get("tls") != "no")
+    house = ImapHouse(clock, plaintext_allowed=settings.get("clear") != "no", tls_available=settings.get("tls") != "no",
+                     store=store)  # fmt: skip
     house.people.available = "away" not in settings
     if "drafts" in settings:
         house.drafts = Drafts(Path(settings["drafts"]))

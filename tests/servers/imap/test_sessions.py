@@ -379,13 +379,14 @@ def test_a_full_disk_under_append_is_told_at_its_end(tmp_path: Any) -> None:
     assert guest.say("b NOOP") == ["b OK Done"]
 
 
-def test_line_ends_are_made_whole_however_they_are_cut() -> None:
+@pytest.mark.parametrize("singly", [pytest.param(True, id="octet-by-octet"), pytest.param(False, id="whole")])
+def test_line_ends_are_made_whole_however_they_are_cut(singly: bool) -> None:
     house = ImapHouse()
     guest = Guest(house)
-    body = b"a\nb\r\nc\rd\r\r\ne\n\n"
+    body = b"a\nb\r\nc\rd\r\r\ne\r\r\r\n\n"
     guest.feed(b"a APPEND INBOX {%d+}\r\n" % len(body))
-    guest.feed(body + b"\r\n", singly=True)
-    assert result_of(house.mailbox().load([1])) == [(1, b"a\r\nb\r\nc\rd\r\r\ne\r\n\r\n")]
+    guest.feed(body + b"\r\n", singly=singly)
+    assert result_of(house.mailbox().load([1])) == [(1, b"a\r\nb\r\nc\rd\r\ne\r\n\r\n")]
 
 
 def test_threads_are_asked_for_parts(house: ImapHouse) -> None:

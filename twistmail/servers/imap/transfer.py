@@ -22,6 +22,7 @@ from twistmail.wire.imap.sequence import SequenceSet, render
 #: Octets of an appended message that are kept in memory; more goes to a draft.
 IN_MEMORY = 256 * 1024
 _BARE_LF = re.compile(rb"(?<!\r)\n")
+_CRS = re.compile(rb"\r{2,}")
 
 
 # ----- COPY and MOVE
@@ -103,23 +104,29 @@ class Upload:
         self._after_cr = False
 
     async def add(self, data: bytes) -> None:
-        """Take a chunk. Bare LFs become CRLF: a message has no other line ends here, and clients of Unix kind send them."""
+        """Take a chunk, its line ends made whole."""
         if self.trouble is not None:
             return
         if b"\0" in data:
             self.trouble = Refusal("A message cannot hold NUL")  # RFC 3501 §4.3: a literal is CHAR8
             return
-        if data.count(b"\n") != data.count(b"\r\n") or self._after_cr:
+        if data.count(b"\n") != data.count(b"\r\n") or self._after_cr or b"\r\r" in data:
             data = self._with_crlf(data)
-        self._after_cr = data.endswith(b"\r")
+        self._after_cr = data.endswith(b"\r") or (self._after_cr and not data)
         self._pieces.append(data)
         self._held += len(data)
         if self._held > IN_MEMORY:
             await self._to_draft()
 
     def _with_crlf(self, data: bytes) -> bytes:
-        if self._after_cr and data.startswith(b"\n"):
-            return b"\n" + _BARE_LF.sub(b"\r\n", data[1:])
+        """Bare LFs become CRLF, as clients of Unix kind mean them; of CRs in a row one is left, for CR CR LF cannot be kept in a
+        file whose line ends are LF. Two CRs or a CR and its LF may be in two chunks.
+        """
+        data = _CRS.sub(b"\r", data)
+        if self._after_cr:
+            data = data.removeprefix(b"\r")
+            if data.startswith(b"\n"):
+                return b"\n" + _BARE_LF.sub(b"\r\n", data[1:])
         return _BARE_LF.sub(b"\r\n", data)
 
     async def _to_draft(self) -> None:
