@@ -136,6 +136,9 @@ def test_a_deleted_mailbox_ends_the_sessions_that_had_it_open(house: ImapHouse) 
     idle.say("a IDLE")
     assert third.say("b DELETE Work") == ["b OK Deleted"]
     assert idle.heard() == ["* BYE The mailbox that you have selected is gone"]
+    idle.advance(11)
+    assert idle.transport.closed
+    assert idle.heard() == []
     assert busy.say("c NOOP") == ["* BYE The mailbox that you have selected is gone"]
     assert busy.transport.closed
 
@@ -195,6 +198,9 @@ def test_an_address_has_a_limited_number_of_strangers() -> None:
     second = Guest(house, login=False)
     assert first.say("a NOOP") == ["a OK Done"]
     assert second.transport.value().startswith(b"* BYE [UNAVAILABLE]")
+    second.advance(11)
+    assert second.transport.closed
+    assert second.transport.value().count(b"BYE") == 1
     first.say("b LOGIN ann secret")
     assert Guest(house, login=False).say("a NOOP") == ["a OK Done"]
 

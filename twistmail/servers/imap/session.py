@@ -170,7 +170,7 @@ class ImapSession:
         return Bye(text, code)
 
     def last_words(self, why: str) -> Iterable[Response]:
-        if why in LAST_WORDS:
+        if why in LAST_WORDS and not self._leaving:
             yield LAST_WORDS[why]
 
     def tls_started(self, tls: TlsState) -> None:
