@@ -7,6 +7,8 @@ way out is shut: the connector refuses every address, and no name server is aske
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import socket
 import sys
@@ -14,6 +16,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectError
 
 from twistmail import foreground
 
@@ -50,6 +55,7 @@ listen = tls:port={pop3s}:interface=127.0.0.1
 tls = offered
 [relay]
 retry = 5s 15s 30s 1m
+warn_sender_after = 1m
 expire = 5m
 [log]
 transcripts = all
@@ -75,7 +81,7 @@ Lines to copy:
   alice writes to another domain: it waits in the queue, because the demo is shut in
     swaks --server 127.0.0.1:{submission} --tls --auth-user alice@{domain} --auth-password {password} \\
           --from alice@{domain} --to carol@green.test
-    twistmail --socket {socket} queue list
+    {twistmail} queue list
   read
     curl -u alice@{domain}:{password} 'imap://127.0.0.1:{imap}/INBOX;UID=1'
     curl -u alice@{domain}:{password} pop3://127.0.0.1:{pop3}/1
@@ -83,7 +89,7 @@ Lines to copy:
   by hand
     telnet 127.0.0.1 {mx}          then: HELO me / MAIL FROM:<me@red.test> / RCPT TO:<bob@{domain}> / DATA / ... / .
   what happened to a message (its id stands in the answer to DATA and in its Received field)
-    twistmail --socket {socket} trace show ID
+    {twistmail} trace show ID
 
 Stop: Ctrl-C
 """
@@ -106,13 +112,25 @@ def _serve(folder: Path, *, kept: bool) -> int:
     config.write_text(CONFIG.format(host=HOST, domain=DOMAIN, folder=folder, **ports))
 
     def ready(listening: Mapping[str, Any]) -> None:
-        about = {"domain": DOMAIN, "password": PASSWORD, "folder": folder, "socket": folder / "run/control.sock"} | ports
+        about = {"domain": DOMAIN, "password": PASSWORD, "folder": folder, "twistmail": _command(config)} | ports
         text = TEXT.format(kept="" if kept else ", nothing is kept (--keep DIR keeps it)", **about)
         print(text, flush=True)  # noqa: T201 - this is what the command is for
 
-    status = foreground.run(config, users=USERS, ready=ready, connector=foreground.shut_in)
+    status = foreground.run(config, users=USERS, ready=ready, connector=_shut_in)
     print("twistmail demo: stopped" + (f"; the mail is in {folder}" if kept else ", everything is removed"))  # noqa: T201
     return status
+
+
+def _command(config: Path) -> str:
+    """How to call the administrator's command from another terminal."""
+    beside = Path(sys.executable).with_name("twistmail")
+    program = "twistmail" if shutil.which("twistmail") else os.path.relpath(beside)
+    return f"{shlex.quote(program)} --config {shlex.quote(str(config))}"
+
+
+def _shut_in(address: str, port: int) -> Deferred[Any]:
+    """The relay's way out of the demo: there is none."""
+    return fail(ConnectError(string=f"the demo does not leave this machine ({address} port {port})"))
 
 
 def _free_ports() -> dict[str, int]:

@@ -138,30 +138,32 @@ class Facts:
 
     def __init__(self) -> None:
         self._listeners: tuple[Callable[[Fact], None], ...] = ()
+        self._line_listeners: tuple[Callable[[Fact], None], ...] = ()
         #: True when somebody listens; test it before a Fact is made.
         self.listened = False
         #: True when somebody wants `Line` facts (transcripts).
         self.lines_wanted = False
 
     def listen(self, listener: Callable[[Fact], None], *, lines: bool = False) -> Callable[[], None]:
-        """Call *listener* with every fact from now on; the returned function ends that."""
+        """Call *listener* with every fact from now on, `Line` facts only if *lines*; the returned function ends that."""
         self._listeners += (listener,)
-        self._lines = getattr(self, "_lines", 0) + lines
-        self._refresh()
+        if lines:
+            self._line_listeners += (listener,)
+        self._look()
 
         def stop() -> None:
-            self._listeners = tuple(other for other in self._listeners if other is not listener)
-            self._lines -= lines
-            self._refresh()
+            self._listeners = tuple(other for other in self._listeners if other != listener)
+            self._line_listeners = tuple(other for other in self._line_listeners if other != listener)
+            self._look()
 
         return stop
 
-    def _refresh(self) -> None:
+    def _look(self) -> None:
         self.listened = bool(self._listeners)
-        self.lines_wanted = self._lines > 0
+        self.lines_wanted = bool(self._line_listeners)
 
     def tell(self, fact: Fact) -> None:
-        for listener in self._listeners:
+        for listener in self._line_listeners if type(fact.what) is Line else self._listeners:
             try:
                 listener(fact)
             except Exception:

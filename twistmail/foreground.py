@@ -41,7 +41,8 @@ def run(
 
     def prepare(foundation: Foundation) -> None:
         for name, password in (users or {}).items():
-            foundation.database.add(name, password)
+            if foundation.database.get(name) is None:
+                foundation.database.add(name, password)
 
     loaded = read()
     for problem in loaded.problems:

@@ -23,7 +23,7 @@ from twistmail.disk import Committer
 from twistmail.drafts import Drafts
 from twistmail.facts import Facts
 from twistmail.interfaces import IMailStore, IQueue
-from twistmail.journal import Journal
+from twistmail.journal import TRANSCRIPTS, Journal
 from twistmail.mail.address import Address
 from twistmail.mail.ids import COUNTERS, identifiers
 from twistmail.mail.schedule import Schedule
@@ -34,6 +34,7 @@ from twistmail.queue.runner import Circumstances, Runner
 from twistmail.servers.imap.service import Census
 from twistmail.servers.pop3 import Locks
 from twistmail.servers.throttle import Throttle
+from twistmail.transcripts import Transcripts
 
 #: Threads for files, and for password hashes (60 ms of one core each).
 FILE_THREADS, HASH_THREADS = 8, 2
@@ -64,7 +65,7 @@ class Foundation:
     store: IMailStore
     queue: IQueue
     runner: Runner
-    journal: Journal
+    journals: tuple[Journal, ...]
     drafts: Drafts
     database: AccountDatabase
     verifier: Verifier
@@ -72,7 +73,7 @@ class Foundation:
     pop3_locks: Locks
     census: Census
     hashing: tasks.Threads
-    stop_listening: Callable[[], None]
+    listeners: tuple[Callable[[], None], ...]
 
     @property
     def facts(self) -> Facts:
@@ -89,7 +90,8 @@ class Foundation:
 
     def close(self) -> None:
         """Write everything down and let go. Blocking; at shutdown, after the queue has stopped."""
-        self.stop_listening()
+        for stop in self.listeners:
+            stop()
         self.store.close()
         self.ground.committer.stop()
         self.ground.threads.stop()
@@ -115,7 +117,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None) ->
         discovery=discovery,
         dial=dial,
     )
-    journal = Journal(data_dir / "journal", config["log"].journal)
+    journals, listeners = _listen(config, data_dir, facts)
     hashing = tasks.Threads(reactor, "hashing", HASH_THREADS)
     queue = build("queue", config["queue"].use, ground)
     return Foundation(
@@ -123,7 +125,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None) ->
         store=build("store", config["store"].use, ground),
         queue=queue,
         runner=_runner(ground, queue),
-        journal=journal,
+        journals=journals,
         drafts=Drafts(data_dir / "drafts"),
         database=AccountDatabase(config.file(config["users"].database)),
         verifier=Verifier(hashing, time.monotonic, secrets.token_bytes(32)),
@@ -131,8 +133,19 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None) ->
         pop3_locks=Locks(),
         census=Census(),
         hashing=hashing,
-        stop_listening=facts.listen(journal.note, lines=config["log"].transcripts == "all"),
+        listeners=listeners,
     )
+
+
+def _listen(config: Config, data_dir: Path, facts: Facts) -> tuple[tuple[Journal, ...], tuple[Callable[[], None], ...]]:
+    """The journals, and how to end their listening."""
+    settings = config["log"]
+    journal = Journal(data_dir / "journal", settings.journal)
+    if settings.transcripts == "off":
+        return (journal,), (facts.listen(journal.note),)
+    lines = Journal(data_dir / TRANSCRIPTS, settings.transcripts_keep)
+    transcripts = Transcripts(lines, only_failures=settings.transcripts == "failures")
+    return (journal, lines), (facts.listen(journal.note), facts.listen(transcripts.note, lines=True))
 
 
 def build(kind: str, name: str, ground: Any) -> Any:

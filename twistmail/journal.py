@@ -24,21 +24,27 @@ from twistmail.mail.ids import born
 from twistmail.mail.status import Status
 
 DAY = 86400
-LONGEST_LINE = 8192
+#: Characters of one text, and entries of one list, that are written down.
+LONGEST_TEXT = 1000
+MOST_LISTED = 100
+#: Beside the journal: who said what on connections whose transcript is kept (`transcripts`).
+TRANSCRIPTS = "transcripts"
 
 
 def as_json(value: Any) -> Any:
     """*value* as JSON can hold it: addresses and statuses as text, other values as objects by field."""
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT]
+    if value is None or isinstance(value, int | float | bool):
         return value
     if isinstance(value, Address | Status):
-        return str(value)
+        return str(value)[:LONGEST_TEXT]
     if isinstance(value, bytes):
-        return value.decode("latin-1")
+        return value[:LONGEST_TEXT].decode("latin-1")
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
-        return [as_json(one) for one in value]
+        return [as_json(one) for one in value[:MOST_LISTED]]
     if is_dataclass(value):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
     return str(value)
@@ -86,7 +92,7 @@ class Journal:
 def _line(fact: Any) -> str:
     entry = {"at": round(fact.at, 6), "id": fact.about, "what": type(fact.what).__name__}
     entry.update(as_json(fact.what))
-    return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))[:LONGEST_LINE] + "\n"
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _day(at: float) -> str:
@@ -108,7 +114,7 @@ def entries(folder: Path, since: float = 0.0) -> Iterator[dict[str, Any]]:
 
 
 def story(folder: Path, identifier: str) -> list[dict[str, Any]]:
-    """The entries about the message or connection *identifier* (or its unique beginning), with those of its connection.
+    """The entries about the message or connection *identifier* (or its unique beginning), by time, with its transcript if one was kept.
 
     Raises KeyError where nothing is known of it, ValueError where the beginning fits several.
     """
@@ -116,11 +122,13 @@ def story(folder: Path, identifier: str) -> list[dict[str, Any]]:
         since = born(identifier) - DAY
     except ValueError:
         since = 0.0
-    everything = [entry for entry in entries(folder, since) if entry["id"].startswith(identifier) or entry.get("connection")]
+    everything = [entry for entry in entries(folder, since) if entry["id"].startswith(identifier)]
     found = {entry["id"] for entry in everything if entry["id"].startswith(identifier)}
     if not found:
         raise KeyError(identifier)
     if len(found) > 1 and identifier not in found:
         raise ValueError(f"{identifier} fits {len(found)} messages: {', '.join(sorted(found)[:5])}")
     wanted = identifier if identifier in found else found.pop()
-    return [entry for entry in everything if entry["id"] == wanted]
+    told = [entry for entry in everything if entry["id"] == wanted]
+    told += [entry for entry in entries(folder.with_name(TRANSCRIPTS), since) if entry["id"] == wanted]
+    return sorted(told, key=lambda entry: float(entry["at"]))

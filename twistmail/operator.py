@@ -189,10 +189,11 @@ class Operator:
         """What *read* makes of the journal's folder, in a thread, after everything that gathered was written."""
         foundation = self._service.foundation
         try:
-            await foundation.threads.run(foundation.journal.write)
+            for one in foundation.journals:
+                await foundation.threads.run(one.write)
         except OSError as trouble:
             raise Refusal(f"the journal cannot be written: {trouble}", TEMPORARY) from None
-        return await foundation.threads.run(read, foundation.journal.folder, *arguments)
+        return await foundation.threads.run(read, foundation.journals[0].folder, *arguments)
 
     # ----- aliases
 

@@ -162,12 +162,12 @@ class MailService(Service):
         self._ticking.append(call)
 
     async def _write_journal(self) -> None:
-        journal = self.foundation.journal
-        if journal.has_news:
-            try:
-                await self.foundation.threads.run(journal.write)
-            except OSError as error:
-                log.warn("the journal cannot be written: {error}", error=error)
+        for journal in self.foundation.journals:
+            if journal.has_news:
+                try:
+                    await self.foundation.threads.run(journal.write)
+                except OSError as error:
+                    log.warn("the journal cannot be written: {error}", error=error)
 
     def reload(self) -> tuple[Problem, ...]:
         """Read the configuration again; on mistakes keep the old one. The problems found."""

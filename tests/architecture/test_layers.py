@@ -16,7 +16,7 @@ LAYERS = (
     "aliases accounts store queue relay tls lookup memory journal",
     "servers",
     "service service_options assembly foundation parts plugins config checks sections "
-    "control operator alias_views rows systemd foreground demo cli",
+    "control operator transcripts alias_views rows systemd foreground demo cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 STRANGERS = LAYERS[4].split()
@@ -28,6 +28,7 @@ TWISTED_INTERNET = {
     "control",
     "service",
     "foreground",
+    "demo",
     "accounts.cred",
     "servers.pump",
     "servers.listeners",

@@ -23,6 +23,7 @@ from twistmail.interfaces import Unavailable
 COMMANDS = {
     "alias": ("twistmail.cli.alias:group", "Addresses that stand for others."),
     "config": ("twistmail.cli.config:group", "The configuration: what is wrong, what holds, what there is."),
+    "demo": ("twistmail.cli.demo:demo", "Serve one pretend office on this computer until Ctrl-C."),
     "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
     "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),
     "queue": ("twistmail.cli.queue:group", "Mail that waits."),

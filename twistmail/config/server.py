@@ -35,12 +35,11 @@ SERVER = Section(
 
 LOG = Section(
     "log",
-    "What is written down about the work.",
-    Option("to", TEXT, "stderr", "stderr, or the path of a file. twistd --logfile and --syslog go before it.", Reload.RESTART),
-    Option("level", choice("debug", "info", "warn", "error"), "info", "How much."),
-    Option("journal", DURATION, "90d", "How long it is remembered what happened to each message (twistmail trace)."),
-    Option("transcripts", choice("off", "failures", "all"), "failures", "Whose protocol dialogue is kept; secrets are masked."),
-    Option("transcripts_keep", DURATION, "14d", "How long."),
+    "What is written down about the work. The log itself is twistd's: see twistd --logfile, --syslog and --logger.",
+    Option("journal", DURATION, "90d", "How long it is remembered what happened to each message (twistmail trace).", Reload.RESTART),
+    Option("transcripts", choice("off", "failures", "all"), "off",
+           "Whose protocol dialogue is kept: of nobody, of connections that ended badly, of all. Secrets are masked.", Reload.RESTART),
+    Option("transcripts_keep", DURATION, "14d", "How long.", Reload.RESTART),
 )
 
 OPTIONS = (SERVER, LOG)

@@ -238,7 +238,7 @@ class Pump(Protocol):
     async def _say(self, responses: AsyncIterator[Any]) -> None:
         async with aclosing(responses):  # type: ignore[type-var]
             async for response in responses:
-                self._put(self.wire.send(response))
+                self._put(response)
                 if self._out_size >= COALESCE:
                     await self._drain()
                 if self._gone:
@@ -251,10 +251,13 @@ class Pump(Protocol):
 
     def _say_now(self, responses: Iterable[Any]) -> None:
         for response in responses:
-            self._put(self.wire.send(response))
+            self._put(response)
 
-    def _put(self, octets: bytes) -> None:
+    def _put(self, response: Any) -> None:
+        octets = self.wire.send(response)
         if octets:
+            if self.facts.lines_wanted:
+                self._transcribe("S", b"(%d octets of mail)" % len(octets) if getattr(response, "is_mail", False) else octets)
             self._out.append(octets)
             self._out_size += len(octets)
 
@@ -264,8 +267,6 @@ class Pump(Protocol):
             self._out.clear()
             self._out_size = 0
             self.sent += len(octets)
-            if self.facts.lines_wanted:
-                self._transcribe("S", octets)
             if not self._gone:
                 self.transport.write(octets)
 
@@ -374,6 +375,7 @@ class Pump(Protocol):
         self.transport.abortConnection()
 
     def _transcribe(self, side: str, octets: bytes) -> None:
+        """Tell what was said. Mail is counted, not quoted: the wire sees to that for what the peer says, `is_mail` for us."""
         self.facts.tell(Fact(self._epoch(), self.identifier, Line(side, octets)))
 
 

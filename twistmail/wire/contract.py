@@ -10,7 +10,8 @@ no socket, reads no clock, logs nothing and never awaits.
 
 Events are instances of classes that derive from `Ask` or `Tell`. A response
 is final unless it says otherwise: POP3 chunks and IMAP untagged responses have
-`is_final = False`.
+`is_final = False`. One that carries mail has a true `is_mail`: transcripts count
+it and do not quote it.
 """
 
 from __future__ import annotations

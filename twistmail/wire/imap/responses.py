@@ -22,12 +22,21 @@ NIL = b"NIL"
 CRLF = b"\r\n"
 
 
+#: A block of lines that is longer is not quoted in transcripts.
+LONGEST_NEWS = 512
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     """Whole response lines, each with its CRLF, passed through untouched. Not final."""
 
     data: bytes
     is_final: ClassVar[bool] = False
+
+    @property
+    def is_mail(self) -> bool:
+        """Whether it may hold what is in a message: a literal, or too much to be mere numbers."""
+        return len(self.data) > LONGEST_NEWS or b"{" in self.data or b"ENVELOPE" in self.data
 
     def octets(self) -> bytes:
         return self.data

@@ -191,6 +191,7 @@ class Message:
     text: str
     content: bytes
     is_final = True
+    is_mail = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ class Chunk:
 
     data: bytes
     is_final = False
+    is_mail = True
 
 
 @dataclass(frozen=True, slots=True)
