@@ -12,23 +12,44 @@ against each other. `listen` with `prompt=False` is Twisted's own.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+#: Linux only; elsewhere the peer waits as ever.
+QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 
 
 class NoDelayServer(tcp.Server):
-    """A server connection that never waits for an acknowledgement before it sends the end of an answer.
+    """A server connection that waits for no acknowledgement before it sends, and lets no peer wait for one.
 
     The pump gathers what belongs together into one write, so Nagle's algorithm (RFC 896) has nothing to gather: with it
     the last segment of every long answer waited for the peer's delayed acknowledgement (measured: 40 ms each).
+    The other way round a peer with Nagle's algorithm that says a request in two pieces (imaplib's APPEND does) keeps the
+    second until we have acknowledged the first. What we answer at once carries the acknowledgement; what we do not answer at
+    once is acknowledged at once (measured: 250 APPENDs by imaplib: 0.3 s, not 11 s).
     """
+
+    _said = False
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.setTcpNoDelay(True)
+
+    def _dataReceived(self, data: bytes | None) -> ConnectionDone | None:
+        self._said = False
+        result = super()._dataReceived(data)
+        if QUICK_ACK is not None and self.connected and not self._said:
+            self.socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
+        return result
+
+    def write(self, data: bytes) -> None:
+        self._said = True
+        super().write(data)
 
 
 class PromptServer(NoDelayServer):
@@ -38,6 +59,7 @@ class PromptServer(NoDelayServer):
         if self.TLS:
             super().write(data)
             return
+        self._said = True
         if not (self._tempDataBuffer or self.dataBuffer) and self.connected and not self.disconnecting:
             try:
                 sent = self.socket.send(data)
