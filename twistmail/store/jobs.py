@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
@@ -19,6 +19,7 @@ from twistmail.store import lines, names
 from twistmail.store.folders import FolderTree
 from twistmail.store.maildir import Arrival, Draft, Maildir
 from twistmail.store.names import INBOX
+from twistmail.store.uidlist import LARGEST_UID
 
 
 @dataclass(slots=True)
@@ -210,18 +211,21 @@ class CopyJob:
 
 
 class AdoptionJob:
-    """UIDs for files that somebody else has put into the mailbox, the oldest first.
+    """UIDs for files that a scan has found and whose UIDs we do not know, the oldest first.
 
-    The list may have them already (another process was faster, or we have not heard yet); a UID that is not above *above*
-    belonged to a message that was told to be expunged, so its file gets a new one.
+    The list may have them already (another process was faster, or we have not heard yet): UIDs above *above* are kept. One
+    of *expunged* belonged to a message that was told to have gone: its file gets a new one. Any other one cannot be told
+    any more, because UIDs ascend: then `overtaken` is True, and who has the mailbox open must open it again.
     """
 
     size = 0
 
-    def __init__(self, maildir: Maildir, paths: Sequence[bytes], above: int) -> None:
+    def __init__(self, maildir: Maildir, paths: Sequence[bytes], above: int, expunged: Set[int] = frozenset()) -> None:
         self.maildir = maildir
-        self.above = above
         self.paths = paths
+        self.above = above
+        self.expunged = expunged
+        self.overtaken = False
         self.arrivals: list[Arrival] = []
 
     def write(self) -> Iterable[int]:
@@ -230,12 +234,20 @@ class AdoptionJob:
     def publish(self) -> Iterable[int]:
         with self.maildir.uids.locked():
             uids, bases = self.maildir.uids.read()
-            known = {base: uid for uid, base in zip(uids, bases, strict=True) if uid > self.above}
-            found = {names.base_of(path): (path, details) for path in self.paths if (details := details_of(self.maildir, path))}
-            fresh = names.oldest_first([base for base in found if base not in known])
-            known.update(zip(fresh, self.maildir.uids.append(fresh) if fresh else (), strict=True))
-        self.arrivals = sorted((Arrival(known[base], path, *details) for base, (path, details) in found.items()), key=lambda a: a.uid)
+            listed = {base: uid for uid, base in zip(uids, bases, strict=True) if uid not in self.expunged}
+            paths = {names.base_of(path): path for path in self.paths}
+            paths |= self._published_since({base for base, uid in listed.items() if uid > self.above} - paths.keys())
+            self.overtaken = any(listed.get(base, LARGEST_UID) <= self.above for base in paths)
+            found = {base: (path, details) for base, path in paths.items() if (details := details_of(self.maildir, path))}
+            fresh = names.oldest_first([base for base in found if base not in listed])
+            listed.update(zip(fresh, self.maildir.uids.append(fresh) if fresh else (), strict=True))
+        arrivals = (Arrival(listed[base], path, *details) for base, (path, details) in found.items() if listed[base] > self.above)
+        self.arrivals = sorted(arrivals, key=lambda arrival: arrival.uid)
         return [self.maildir.uids.descriptor]
+
+    def _published_since(self, missing: Set[bytes]) -> dict[bytes, bytes]:
+        """Files that got their UIDs after the scan, or that it missed while they were renamed: our UIDs must not overtake theirs."""
+        return {base: path for path in self.maildir.listing() if (base := names.base_of(path)) in missing} if missing else {}
 
     def close(self) -> None:
         """Nothing was opened."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Protocol
@@ -95,6 +95,7 @@ class Mailbox:
         self._unsettled: set[int] = set()
         self._unsaved: set[int] = set()
         self._expunged: list[int] = []  # of which the index does not know yet
+        self._vanished: set[int] = set()  # told to be expunged because others had removed the file
         self._looked = 0
         self._settling = False
         self._saving = tasks.Limit(1)
@@ -209,7 +210,8 @@ class Mailbox:
                 return
             self._merge(findings)
             if not self.gone:
-                await self._adopt(findings.strangers, above)
+                await self._adopt(findings.strangers, above, listed=findings.uidnext - 1)
+            if not self.gone:
                 self.uidnext = max(self.uidnext, findings.uidnext)
         if len(self._unsaved) > MANY_UNSAVED:
             await self.save()
@@ -238,7 +240,7 @@ class Mailbox:
         if flagged:
             self._tell(Change(flagged=sorted(flagged)))
         vanished = [place for uid, path in findings.vanished if (place := self._place_at(uid, path)) >= 0]
-        self._forget(vanished)
+        self._vanished.update(self._forget(vanished))
 
     def _place_at(self, uid: int, path: bytes) -> int:
         place = self._snapshot.place(uid)
@@ -271,12 +273,26 @@ class Mailbox:
             self._tell(Change(expunged=uids, by=by))
         return uids
 
-    async def _adopt(self, paths: Sequence[bytes], above: int) -> None:
-        """Give UIDs to files that a scan has found, which began when *above* was the largest UID that we knew of."""
-        if paths:
-            job = AdoptionJob(self.maildir, paths, above)
-            await self._workshop.committer.commit(job)
-            self._take(job.arrivals)
+    async def _adopt(self, paths: Sequence[bytes], above: int, listed: int = 0) -> None:
+        """Give UIDs to files that a scan has found, which began when *above* was the largest UID that we knew of.
+
+        *listed*: the largest that the list has given by now.
+        """
+        if not paths and listed <= above:
+            return
+        job = AdoptionJob(self.maildir, paths, above, self._vanished)
+        await self._workshop.committer.commit(job)
+        if job.overtaken:
+            self.vanish()
+            return
+        self._forget_renumbered({names.base_of(path) for path in paths}, job.arrivals)
+        self._take(job.arrivals)
+
+    def _forget_renumbered(self, strangers: Set[bytes], arrivals: Iterable[Arrival]) -> None:
+        """Another process has told of a message that it had gone, and then given its file a new UID: so do we."""
+        renumbered = {names.base_of(arrival.path) for arrival in arrivals if arrival.uid >= self.uidnext} - strangers
+        if renumbered:
+            self._forget([place for place, path in enumerate(self._snapshot.paths) if names.base_of(path) in renumbered])
 
     async def claim_recent(self) -> tuple[int, ...]:
         claimed = tuple(sorted(self._recent))
@@ -462,9 +478,9 @@ class Mailbox:
         await other.learn([self.keywords[number] for number in self._used_keywords(places)])
         places = self._snapshot.places(uids)
         source = tuple(self.uids[place] for place in places)
+        letters = {bits: other.letters_for(bits, self.keywords) for bits in {self.bits[place] for place in places}}
         originals = [
-            Original(self._where(p).paths, other.letters_for(self.bits[p], self.keywords), self._snapshot.sizes[p], self._snapshot.dates[p])
-            for p in places
+            Original(self._where(p).paths, letters[self.bits[p]], self._snapshot.sizes[p], self._snapshot.dates[p]) for p in places
         ]
         if not originals:
             return Copied(other.uidvalidity, (), ())

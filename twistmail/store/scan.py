@@ -20,6 +20,9 @@ from twistmail.store.maildir import Maildir, Stamp
 
 log = Logger()
 
+#: How often a file must be missing beyond the first time, before its message is told to be expunged.
+LOOKS = 3
+
 
 @dataclass(slots=True)
 class Before:
@@ -57,8 +60,7 @@ def scan(maildir: Maildir, before: Before, looked: int) -> Findings:
                 findings.vanished.append((uid, path))
             elif now != path:
                 findings.moved.append((uid, path, now))
-        if findings.vanished:
-            _look_again(maildir, findings, present)
+        _look_again(maildir, findings)
         findings.strangers = list(present.values())
         maildir.seen(stamp)
     return findings
@@ -69,16 +71,16 @@ def present_in(maildir: Maildir) -> dict[bytes, bytes]:
     return {names.base_of(path): path for path in maildir.listing()}
 
 
-def _look_again(maildir: Maildir, findings: Findings, present: dict[bytes, bytes]) -> None:
-    """A file that was renamed while the directory was read may have been missed; only what is missing twice has vanished."""
-    again = present_in(maildir)
-    vanished, findings.vanished = findings.vanished, []
-    for uid, path in vanished:
-        now = again.get(names.base_of(path))
-        if now is None:
-            findings.vanished.append((uid, path))
-        elif now != path:
-            findings.moved.append((uid, path, now))
+def _look_again(maildir: Maildir, findings: Findings) -> None:
+    """A file that is renamed while its directory is read may be missed; what is missing every time has vanished."""
+    for _ in range(LOOKS):
+        if not findings.vanished:
+            return
+        again = present_in(maildir)
+        missed = [(uid, path, now) for uid, path in findings.vanished if (now := again.get(names.base_of(path)))]
+        found = {uid for uid, _, _ in missed}
+        findings.vanished = [(uid, path) for uid, path in findings.vanished if uid not in found]
+        findings.moved += [(uid, path, now) for uid, path, now in missed if now != path]
 
 
 @dataclass(slots=True)
@@ -143,8 +145,9 @@ def is_true(known: Known, stamp: Stamp, uidnext: int) -> bool:
 def _compare(loaded: Loaded, maildir: Maildir) -> None:
     """Take the rows of the index for what still exists, and make rows for files that the UID list names."""
     present = present_in(maildir)
-    if any(names.base_of(row[1]) not in present for row in loaded.rows):
-        present = present_in(maildir) | present  # renamed while the directory was read, or gone
+    for _ in range(LOOKS):
+        if any(names.base_of(row[1]) not in present for row in loaded.rows):
+            present = present_in(maildir) | present  # renamed while the directory was read, or gone
     uids, bases = maildir.uids.read()
     loaded.uidvalidity, loaded.uidnext = maildir.uids.uidvalidity, maildir.uids.nextuid
     listed = {base: uid for uid, base in zip(uids, bases, strict=True) if base in present}
