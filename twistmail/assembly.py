@@ -36,7 +36,8 @@ from twistmail.queue.reports import Reports
 from twistmail.relay.connect import Dialer, TlsClients
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
-from twistmail.relay.routes import Identity, Routes
+from twistmail.relay.ours import addresses_of_this_machine
+from twistmail.relay.routes import SMTP_PORT, Identity, Routes
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.session import open_connection as open_imap
 from twistmail.servers.listeners import Born
@@ -70,6 +71,7 @@ class Parts:
     foundation: Foundation
     people: People
     dispatch: Dispatch
+    relay: RelayCourier
     schedule: Schedule
     services: dict[str, Callable[[str, str, int], Any]]
     contexts: Contexts
@@ -103,18 +105,19 @@ _ALPN = {"mx": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3"}
 def build(config: Config, foundation: Foundation) -> Parts:
     """All parts, top to bottom. The configuration was checked; OSError where a certificate cannot be read or made."""
     people = _people(config, foundation)
-    lookup = part("lookup", config["dns"].use, foundation.ground)
-    dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: _relay(config, foundation, lookup)})
+    lookup = part("lookup", config["dns"].use, foundation.ground, config=config)
+    relay = _relay(config, foundation, lookup)
+    dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: relay})
     contexts = Contexts(_certificates(config, foundation), config["tls"].minimum)
-    relay = config["relay"]
     services = {
         "mx": _smtp(Role.MX, config, foundation, people, dispatch, lookup, contexts),
         "submission": _smtp(Role.SUBMISSION, config, foundation, people, dispatch, lookup, contexts),
         "imap": _imap(config, foundation, people, contexts),
         "pop3": _pop3(config, foundation, people, contexts),
     }
-    schedule = Schedule(relay.retry, relay.expire, relay.warn_sender_after)
-    return Parts(config, foundation, people, dispatch, schedule, services, contexts)
+    waits = config["relay"]
+    schedule = Schedule(waits.retry, waits.expire, waits.warn_sender_after)
+    return Parts(config, foundation, people, dispatch, relay, schedule, services, contexts)
 
 
 # ----- people
@@ -152,7 +155,9 @@ def _local_domains(config: Config) -> tuple[str, ...]:
 
 def _accounts(config: Config, foundation: Foundation, default_domain: str) -> Any:
     """One source, or several in order. Our own tables are joined into one, plugins' sources follow."""
-    ground, tables, others = foundation.ground, [], []
+    ground = foundation.ground
+    tables: list[Any] = []
+    others: list[Any] = []
     renew = None
     for source in config["users"].source:
         kind, _, argument = source.partition(":")
@@ -164,14 +169,15 @@ def _accounts(config: Config, foundation: Foundation, default_domain: str) -> An
         elif kind == "passwd":
             tables.append(PasswdFile(config.file(argument), ground.threads, default_domain))
         else:
-            others.append(part("accounts", kind, ground))
+            others.append(part("accounts", kind, ground, config=config))
     own = Known(Tables(tables), foundation.verifier, ground.threads, default_domain=default_domain, renew=renew)
     return Chain([own, *others], default_domain=default_domain) if others else own
 
 
 def _alias_resolver(config: Config, foundation: Foundation, domains: tuple[str, ...]) -> Any:
     """One source, or several in order."""
-    ground, sources = foundation.ground, []
+    ground = foundation.ground
+    sources: list[Any] = []
     for source in config["aliases"].source:
         kind, _, argument = source.partition(":")
         if kind == "config":
@@ -179,7 +185,7 @@ def _alias_resolver(config: Config, foundation: Foundation, domains: tuple[str, 
         elif kind == "file":
             sources.append(AliasFile(config.file(argument), ground.threads, domains))
         else:
-            sources.append(part("alias source", kind, ground))
+            sources.append(part("alias source", kind, ground, config=config))
     return sources[0] if len(sources) == 1 else AliasChain(sources)
 
 
@@ -221,8 +227,7 @@ def _policy(role: Role, config: Config, foundation: Foundation, people: People, 
     )
     stages: list[Any] = []
     for word in settings.stages:
-        factory = ground.discovery.find(POLICY_STAGE, word).factory
-        built = factory.build(config[factory.options.name] if factory.options else None, house)
+        built = part(POLICY_STAGE, word, ground, house, config)
         stages += built if isinstance(built, tuple | list) else [built]
     return Pipeline(stages, ground.reactor)
 
@@ -317,8 +322,9 @@ def _relay(config: Config, foundation: Foundation, lookup: Any) -> RelayCourier:
 
 
 def _own_addresses(config: Config) -> frozenset[str]:
-    """The addresses on which [mx] is told to listen on port 25: mail for a host with one of them would come back here."""
-    return frozenset(listen.interface for listen in config["mx"].listen if listen.interface and listen.port == 25)
+    """The addresses on which [mx] takes mail on port 25: mail for a host with one of them would come back here."""
+    interfaces = {listen.interface for listen in config["mx"].listen if listen.port == SMTP_PORT}
+    return addresses_of_this_machine() if "" in interfaces else frozenset(interfaces)
 
 
 def _report_house(parts: Parts) -> ReportHouse:

@@ -148,12 +148,16 @@ def _listen(config: Config, data_dir: Path, facts: Facts) -> tuple[tuple[Journal
     return (journal, lines), (facts.listen(journal.note), facts.listen(transcripts.note, lines=True))
 
 
-def build(kind: str, name: str, ground: Any) -> Any:
-    """The part of *kind* called *name*. KeyError where no plugin offers it (the configuration was checked for that)."""
+def build(kind: str, name: str, ground: Ground, house: Any = None, config: Config | None = None) -> Any:
+    """The part of *kind* called *name*, standing on *ground* (policy stages: in *house*), by *config* (None: the ground's).
+
+    KeyError where no plugin offers it; the configuration was checked for that.
+    """
     part = ground.discovery.find(kind, name)
     if part is None:
         raise KeyError(f"there is no {kind} called {name}")
-    return part.factory.build(ground.config[part.options.name] if part.options else None, ground)
+    settings = (config or ground.config)[part.options.name] if part.options else None
+    return part.factory.build(settings, ground if house is None else house)
 
 
 def _runner(ground: Ground, queue: IQueue) -> Runner:

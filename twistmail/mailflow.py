@@ -101,13 +101,15 @@ class Reception:
 
     async def accept(self, transaction: Transaction) -> Status:
         """The answer to the end of data. A positive one is a promise: the message is durable in mailboxes or queue."""
+        assert transaction.content is not None, "a transaction without content is not accepted"
         header, _ = split(transaction.content.beginning(MOST_HEADER))
         if len(header) >= MOST_HEADER:
             return self._refuse(transaction, "size", TOO_LONG_A_HEADER)
         opinion, prepend, judged = await self.policy.examine(replace(transaction, header=header))
-        if opinion is not None:
+        if opinion is not None and opinion.status is not None:
             return self._refuse(transaction, opinion.stage, opinion.status)
-        content = judged.content if judged.header is header else Edited(judged.header, judged.content, len(header))
+        unedited = judged.header is header
+        content = transaction.content if unedited else Edited(judged.header, transaction.content, len(header))
         try:
             item = await self._item(judged, content, prepend)
         except Unavailable:
@@ -136,7 +138,7 @@ class Reception:
     async def _item(self, transaction: Transaction, content: Content, prepend: bytes) -> Item:
         targets = _without_duplicates(transaction.recipients)
         if self.filter is not None:
-            targets = await self._sorted(targets, transaction, content)
+            targets = await self._sorted(self.filter, targets, transaction, content)
         only = transaction.recipients[0].address if len(transaction.recipients) == 1 else None
         prefix = received(transaction.peer, self.hostname, transaction.id, self.epoch(), only) + prepend
         return Item(
@@ -150,14 +152,14 @@ class Reception:
             body=transaction.parameters.get("BODY", ""),
         )
 
-    async def _sorted(self, targets: tuple[Target, ...], transaction: Transaction, content: Content) -> tuple[Target, ...]:
+    async def _sorted(self, sieve: IFilter, targets: tuple[Target, ...], transaction: Transaction, content: Content) -> tuple[Target, ...]:
         """What each account's filter makes of its target: folders, redirections, or nothing at all."""
         found: dict[tuple[Kind, str, str], Target] = {}
         for target in targets:
             if target.kind is not Kind.MAILBOX:
                 found[target.kind, str(target.address), ""] = target
                 continue
-            for action in await self.filter.sort(target.account, transaction, content):
+            for action in await sieve.sort(target.account, transaction, content):
                 if isinstance(action, Keep):
                     found[target.kind, target.account, action.folder] = replace(target, folder=action.folder)
                 else:
@@ -235,8 +237,8 @@ def _answer_instead(item: Item) -> Status | None:
 
     A full disk, a full mailbox: better said to the peer than kept in a queue on the same disk, or bounced.
     """
-    statuses = [errand.status for errand in item.errands]
-    if any(status is None or status.is_positive for status in statuses):
+    statuses = [errand.status for errand in item.errands if errand.status is not None]
+    if len(statuses) < len(item.errands) or any(status.is_positive for status in statuses):
         return None
     temporary = [status for status in statuses if status.is_temporary]
     return temporary[0] if temporary else statuses[0]

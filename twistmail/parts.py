@@ -57,7 +57,7 @@ def _spool(settings: Settings, ground: Any) -> Spool:
 
 
 MAILDIR = BuiltIn("store", "maildir", STORE, _maildir)
-MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore())
+MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore(ground.epoch))
 SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
 MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue())
 RESOLVER = BuiltIn("lookup", "resolver", DNS, lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout))

@@ -29,6 +29,7 @@ TWISTED_INTERNET = {
     "service",
     "foreground",
     "demo",
+    "systemd",
     "accounts.cred",
     "servers.pump",
     "servers.listeners",

@@ -34,7 +34,8 @@ SECRET = Kind("a password or its hash", _read_secret)
 OPTIONS = Section(
     "users",
     "Where the accounts are: the first source that knows a name answers.",
-    Option("source", SOURCES, "sqlite", "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file)."),
+    Option("source", SOURCES, "sqlite",
+           "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file)."),
     Option("database", TEXT, "accounts.db", "The built-in database, below data_dir."),
     Option("minimum_password", COUNT, "10", "So many characters a new password must have."),
 )

@@ -68,16 +68,16 @@ def parse(text: str) -> Address:
 def _split(text: str) -> tuple[str, str | None]:
     """The unquoted local part and the domain (None where there is no @)."""
     if text.startswith('"'):
-        local, at = [], 1
+        unquoted, at = [], 1
         while at < len(text) and text[at] != '"':
             if text[at] == "\\" and at + 1 < len(text):
                 at += 1
-            local.append(text[at])
+            unquoted.append(text[at])
             at += 1
         rest = text[at + 1 :]
         if at >= len(text) or (rest and not rest.startswith("@")):
             raise ValueError(f"{text!r} has an unfinished quoted local part")
-        return "".join(local), rest[1:] if rest else None
+        return "".join(unquoted), rest[1:] if rest else None
     local, sign, domain = text.partition("@")
     if local and not _DOT_ATOM.fullmatch(local):
         raise ValueError(f"{text!r} is not an address: {local!r} has a character that needs quotes")

@@ -5,8 +5,12 @@ Pure. The IMAP wire and the store's folder names use the same two functions.
 
 from __future__ import annotations
 
+import codecs
 import re
 from base64 import b64decode, b64encode
+
+#: Loaded here: after root is given up the interpreter's own files may be out of reach.
+UTF_16 = codecs.lookup("utf-16-be").name
 
 _SHIFTED = re.compile(r"[^\x20-\x7e]+")
 _ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")

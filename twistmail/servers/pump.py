@@ -56,6 +56,8 @@ _PEER = _ForThePeer()
 class Pump(Protocol):
     """One connection. `tls` makes contexts for startTLS (None: none offered); `implicit` starts TLS before the greeting."""
 
+    transport: Any  # ITCPTransport and ITLSTransport
+
     def __init__(
         self,
         identifier: str,
@@ -126,7 +128,7 @@ class Pump(Protocol):
     def writeConnectionLost(self) -> None:
         self.transport.abortConnection()
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure | None = None) -> None:  # type: ignore[override]
         self._gone = True
         self._full = False
         self._closing = self._closing or "peer gone"
@@ -215,6 +217,9 @@ class Pump(Protocol):
                 event = self.wire.next_event()
                 if event is NEED_DATA:
                     self._say_updates()
+                    if self.wire.wants is Wants.CLOSE:
+                        self._closing = "quit"
+                        break
                     if self._finished:
                         self._closing = "peer gone"
                     else:

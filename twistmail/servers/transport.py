@@ -74,13 +74,13 @@ class PromptServer(NoDelayServer):
 class PromptPort(tcp.Port):
     """A listening port whose connections are PromptServers."""
 
-    transport = PromptServer
+    transport = PromptServer  # type: ignore[assignment]
 
 
 class NoDelayPort(tcp.Port):
     """A listening port of Twisted's own connections, like PromptServers in all but `write`."""
 
-    transport = NoDelayServer
+    transport = NoDelayServer  # type: ignore[assignment]
 
 
 def listen(
