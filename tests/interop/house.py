@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,7 +155,7 @@ class Person:
 
 
 class House:
-    """One server below *folder*. `configuration` is a whole file, or `more` lines for the usual one."""
+    """One server below *folder*. `configuration` is a whole file, or `more` lines for the usual one; `inside` a command that runs twistd."""
 
     def __init__(
         self,
@@ -168,6 +168,7 @@ class House:
         more_mx: str = "",
         more: str = "",
         environ: dict[str, str] | None = None,
+        inside: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.domain = domain
@@ -177,6 +178,7 @@ class House:
         self.process: subprocess.Popen[bytes] | None = None
         self.ports: dict[tuple[str, bool], int] = {}
         self._environ = environ or {}
+        self._inside = inside
         self._marked = 0
         self.write(configuration or CONFIG.format(domain=domain, tls=tls, mx=mx, more_mx=more_mx, more=more))
         if not self.data.exists():
@@ -196,7 +198,18 @@ class House:
     def launch(self, *options: str) -> subprocess.Popen[bytes]:
         """Start twistd and do not wait. Everything it says goes to the log."""
         drop = ["--uid", str(NOBODY), "--gid", str(NOBODY)] if IS_ROOT else []
-        command = [str(TWISTD), "-n", "--pidfile=", "--umask=077", *drop, "twistmail", "--config", str(self.config), *options]
+        command = [
+            *self._inside,
+            str(TWISTD),
+            "-n",
+            "--pidfile=",
+            "--umask=077",
+            *drop,
+            "twistmail",
+            "--config",
+            str(self.config),
+            *options,
+        ]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment() | self._environ
