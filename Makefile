@@ -1,6 +1,6 @@
 # make demo    a mail server with two users on this computer; nothing leaves it
 # make test    lint, types and all tests, in an environment of its own (.venv)
-# make bench   measure the store
+# make bench   measure beside Postfix and Dovecot (BENCH: the folder with the loads; needs root); keeps benchmarks/RESULTS.md
 # make clean   take away everything that make has made
 #
 # make test PYTHON=python3.13 VENV=.venv-3.13     with another Python
@@ -9,6 +9,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TESTS  ?= tests
+BENCH  ?= ../shared/bench
+ROUNDS ?= 3
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
@@ -27,7 +29,7 @@ check: $(READY)
 	$(BIN)/python -m pytest -q $(TESTS)
 
 bench: $(READY)
-	$(BIN)/python benchmarks/store.py
+	$(BIN)/python -m benchmarks.compare $(BENCH) --rounds $(ROUNDS)
 
 # Only a changed pyproject.toml needs the package index again.
 $(READY): pyproject.toml
