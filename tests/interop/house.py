@@ -155,7 +155,10 @@ class Person:
 
 
 class House:
-    """One server below *folder*. `configuration` is a whole file, or `more` lines for the usual one; `inside` a command that runs twistd."""
+    """One server below *folder*. `configuration` is a whole file, or `more` lines for the usual one.
+
+    `inside` is a command that runs twistd, such as ("unshare", "-m").
+    """
 
     def __init__(
         self,
