@@ -7,7 +7,9 @@ import shutil
 import pytest
 
 from tests.helpers import result_of
+from twistmail import tasks
 from twistmail.interfaces import Change, Column, FlagChange
+from twistmail.store import scan
 
 
 def watched(house, store):
@@ -220,3 +222,60 @@ def test_flags_and_expunges_of_another_process_are_told(house):
     result_of(two.poll())
     assert heard == [Change(flagged=[1]), Change(expunged=[2])]
     assert house.open(two).keywords == ["work"]
+
+
+class Overlapping(tasks.Inline):
+    """Threads in which something else happens at the end of a scan, before its findings are known."""
+
+    meanwhile = staticmethod(lambda: None)
+
+    async def run(self, function, *args, **keywords):
+        result = await super().run(function, *args, **keywords)
+        if function is scan.scan:
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+        return result
+
+
+@pytest.mark.parametrize("who", [0, 1], ids=["ourselves", "another-process"])
+def test_a_delivery_during_a_scan_gets_one_uid(house, who):
+    threads = Overlapping()
+    stores = [house.store(threads), house.store()]
+    inbox, heard = watched(house, stores[0])
+    house.drop("1.dropped")
+    threads.meanwhile = lambda: house.deliver(stores[who])
+    result_of(inbox.refresh())
+    house.later()
+    result_of(inbox.refresh())
+    assert [uid for change in heard for uid in change.arrived] == list(inbox.uids) == [1, 2]
+    assert len(house.lines()) == 4
+    assert list(house.open(stores[1]).uids) == [1, 2]
+
+
+def test_flags_that_change_during_a_scan_win(house):
+    threads = Overlapping()
+    store = house.store(threads)
+    house.deliver(store)
+    inbox = house.open(store)
+    (name,) = house.files()
+    (house.maildir / name).rename(house.maildir / "cur" / (name[4:] + ":2,S"))
+    house.later()
+    threads.meanwhile = lambda: tasks.start(inbox.store([1], FlagChange.ADD, ["\\Flagged"]), "test")
+    result_of(inbox.refresh())
+    house.later()
+    result_of(inbox.refresh())
+    assert [int(bits) & 4 for bits in inbox.bits] == [4]
+    assert "F" in house.files()[0].partition(":2,")[2]
+
+
+def test_a_uid_that_can_no_longer_be_told_in_order_makes_sessions_open_again(house):
+    one, two = house.store(), house.store()
+    inbox, heard = watched(house, one)
+    house.deliver(two)
+    inbox.uidnext = 2  # as if a scan had missed the file while another process renamed it
+    house.deliver(one)
+    house.later()
+    result_of(inbox.refresh())
+    assert heard[-1] == Change(gone=True)
+    assert list(house.open(one).uids) == [1, 2]
+    assert len(house.lines()) == 4

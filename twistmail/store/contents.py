@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from twistmail.mail.content import CHUNK
 from twistmail.store import lines, names
@@ -69,6 +70,15 @@ class StoredContent:
             return lines.to_crlf(b"".join(_pieces(descriptor)))
         finally:
             os.close(descriptor)
+
+
+def load_all(messages: Sequence[tuple[int, StoredContent]]) -> list[tuple[int, bytes]]:
+    """Whole messages by UID; those that have gone are left out."""
+    loaded = []
+    for uid, content in messages:
+        with suppress(FileNotFoundError):
+            loaded.append((uid, content.whole()))
+    return loaded
 
 
 def _pieces(descriptor: int) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import compress
 
-from twistmail.interfaces import Flag
+from twistmail.interfaces import Flag, FlagChange
 from twistmail.store.index import Row
 
 _SEEN = int(Flag.SEEN)
@@ -59,6 +59,16 @@ class Snapshot:
         self.unseen += (self.bits[place] & _SEEN) - (bits & _SEEN)
         self.bits[place] = bits
         self.modseqs[place] = modseq
+
+    def change(self, places: Iterable[int], change: FlagChange, mask: int, modseq: int) -> list[int]:
+        """Change flags; the UIDs where something is different now, all with the one modification sequence *modseq*."""
+        keep = {FlagChange.SET: 0, FlagChange.ADD: -1, FlagChange.REMOVE: ~mask}[change]
+        add = 0 if change is FlagChange.REMOVE else mask
+        bits = self.bits
+        changed = [place for place in places if bits[place] & keep | add != bits[place]]
+        for place in changed:
+            self.set_bits(place, bits[place] & keep | add, modseq)
+        return [self.uids[place] for place in changed]
 
     def remove(self, places: Sequence[int]) -> None:
         """Take the messages at *places* out, into new arrays."""
