@@ -102,7 +102,7 @@ def house():
 def whole(message):
     """The mark of a stored message, which must be there to its last line."""
     mark = MARK.search(message)[1]
-    assert message.endswith(b"END " + mark + b"\n") or message.endswith(b"END " + mark + b"\r\n"), message[-200:]
+    assert message.endswith((b"END " + mark + b"\n", b"END " + mark + b"\r\n")), message[-200:]
     return mark.decode()
 
 
@@ -124,7 +124,6 @@ def test_no_promise_is_broken(house):
         house.kill()
         for sender in senders:
             sender.join(10)
-    print(len(ledger), "promises")
     assert len(ledger) > KILLS * 10, "there was no load"
     with running(house):
         in_boxes = [(reader.look(house.port("imap")), reader.person) for reader in readers]
