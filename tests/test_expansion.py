@@ -13,7 +13,7 @@ from twistmail.mail.address import parse
 from twistmail.mail.envelope import Kind
 from twistmail.memory.people import MemoryAliases, MemoryPeople
 
-PEOPLE = {name: "x" for name in ("fred@dom1.test", "tom@dom1.test", "dick@dom1.test", "fred@dom2.test", "a+b@dom1.test")}
+PEOPLE = dict.fromkeys(("fred@dom1.test", "tom@dom1.test", "dick@dom1.test", "fred@dom2.test", "a+b@dom1.test"), "x")
 ALIASES = {
     "flintstone@dom1.test": ["fred"],
     "authors@dom1.test": ["tom", "dick", "harry@far.test"],

@@ -54,11 +54,15 @@ class Job(Protocol):
 
 
 class Committer:
-    """Makes jobs durable in batches. `commit` is called on the reactor thread and awaited there."""
+    """Makes jobs durable in batches. `commit` is called on the reactor thread and awaited there.
 
-    def __init__(self, reactor: Any, folder: Path, *, fsync: bool = True) -> None:
+    *syncfs* False: never sync the whole file system, which writes other programs' data too. *fsync* False: for tests.
+    """
+
+    def __init__(self, reactor: Any, folder: Path, *, fsync: bool = True, syncfs: bool = True) -> None:
         self.reactor = reactor
         self._fsync = fsync
+        self._syncfs = syncfs
         self._root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._waiting: list[tuple[Job, Deferred[None]]] = []
@@ -141,7 +145,7 @@ class Committer:
     def _sync(self, descriptors: list[int]) -> None:
         if not self._fsync or not descriptors:
             return
-        if len(descriptors) >= SYNCFS_FROM:
+        if self._syncfs and len(descriptors) >= SYNCFS_FROM:
             if self._libc.syncfs(self._root) != 0:
                 code = ctypes.get_errno()
                 raise OSError(code, os.strerror(code))

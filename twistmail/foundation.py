@@ -99,8 +99,8 @@ class Foundation:
         self.database.close()
 
 
-def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None) -> Foundation:
-    """Make folders, open databases, build store and queue. OSError where the disk will not."""
+def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, epoch: Callable[[], float] = time.time) -> Foundation:
+    """Make folders, open databases, build store and queue. *epoch* gives POSIX seconds. OSError where the disk will not."""
     data_dir = config.data_dir
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     facts = Facts()
@@ -108,11 +108,11 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None) ->
         config=config,
         reactor=reactor,
         data_dir=data_dir,
-        committer=Committer(reactor, data_dir, fsync=config["store"].fsync),
+        committer=Committer(reactor, data_dir, fsync=config["store"].fsync, syncfs=config["store"].syncfs),
         threads=tasks.Threads(reactor, "files", FILE_THREADS),
         facts=facts,
-        epoch=time.time,
-        identifiers=identifiers(time.time, secrets.randbelow(COUNTERS)),
+        epoch=epoch,
+        identifiers=identifiers(epoch, secrets.randbelow(COUNTERS)),
         random=random.Random(),
         discovery=discovery,
         dial=dial,

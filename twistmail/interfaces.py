@@ -420,7 +420,7 @@ class IMailbox(Interface):
         """Change flags (names; FlagChange) of *uids*. (changed, failed): UIDs now different, and UIDs newer than *unchanged_since*."""
 
     async def expunge(uids, by=None):  # type: ignore[no-untyped-def]
-        """Remove those of *uids* that exist, whatever their flags; their UIDs, ascending. Durable."""
+        """Remove those of *uids* that exist, whatever their flags; their UIDs, ascending. A crash may bring some back, as they were."""
 
     async def copy(uids, target, by=None):  # type: ignore[no-untyped-def]
         """Copy to mailbox name *target* of the same account, all or none, flags and dates kept: Copied. NoSuchMailbox, OSError."""

@@ -43,7 +43,15 @@ class BuiltIn:
 
 
 def _maildir(settings: Settings, ground: Any) -> MailStore:
-    return MailStore(ground.data_dir, ground.reactor, ground.committer, ground.threads, path=settings.path, folders=settings.folders)
+    return MailStore(
+        ground.data_dir,
+        ground.reactor,
+        ground.committer,
+        ground.threads,
+        path=settings.path,
+        folders=settings.folders,
+        hostname=ground.config["server"].hostname,
+    )
 
 
 def _spool(settings: Settings, ground: Any) -> Spool:

@@ -34,10 +34,11 @@ OPTIONS = Section(
     "store",
     "Where mail lies, and how.",
     Option("use", TEXT, "maildir", "Which store: maildir, memory (kept until the server stops), or one from a plugin.", Reload.RESTART),
-    Option("path", TEXT, "mail/%d/%n", "the maildir of an account; %u user@domain, %n user, %d domain", Reload.RESTART),
-    Option("layout", choice("maildir++"), "maildir++", "how folders lie below it", Reload.RESTART),
-    Option("folders", WORDS, "Sent Drafts Junk Trash Archive", "folders that a new account gets, subscribed", Reload.RESTART),
-    Option("fsync", SWITCH, "yes", "whether mail is safe on disk before it is acknowledged; no is for tests only", Reload.RESTART),
+    Option("path", TEXT, "mail/%d/%n", "The maildir of an account: %u user@domain, %n user, %d domain.", Reload.RESTART),
+    Option("layout", choice("maildir++"), "maildir++", "How folders lie below it.", Reload.RESTART),
+    Option("folders", WORDS, "Sent Drafts Junk Trash Archive", "Folders that a new account gets, subscribed.", Reload.RESTART),
+    Option("syncfs", SWITCH, "yes", "Sync many files with one call, which also writes what other programs have not; no: one by one.", Reload.RESTART),
+    Option("fsync", SWITCH, "yes", "Whether mail is safe on disk before it is acknowledged; no is for tests only.", Reload.RESTART),
 )
 
 #: Mailboxes kept in memory although nobody has them open, and accounts with open descriptors.
