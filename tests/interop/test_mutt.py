@@ -78,7 +78,15 @@ def test_the_maildir_itself_can_be_read_while_the_server_is_stopped(client, plac
         on_disk = mailbox.Maildir(house.maildir(person), create=False)
         assert sorted(message["Subject"] for message in on_disk) == ["number 0", "number 1", "number 2"]
         assert {"Sent", "Drafts", "Trash"} <= set(on_disk.list_folders())
-        options = ["-e", "set quit=yes", "-e", "set move=no", "-e", 'push "<tag-pattern>~s 1<enter><tag-prefix><flag-message><sync-mailbox><exit>"']
+        (place / "Mail").mkdir()  # else mutt asks whether to make it
+        options = [
+            "-e",
+            "set quit=yes",
+            "-e",
+            "set move=no",
+            "-e",
+            'push "<tag-pattern>~s 1<enter><tag-prefix><flag-message><sync-mailbox><exit>"',
+        ]
         client("mutt", "-n", "-F", "/dev/null", "-f", house.maildir(person), *options, terminal=True)
         with running(house), imapclient.IMAPClient("127.0.0.1", house.port("imap"), ssl=False) as imap:
             imap.login(person.address, person.password)
