@@ -37,7 +37,8 @@ OPTIONS = Section(
     Option("path", TEXT, "mail/%d/%n", "The maildir of an account: %u user@domain, %n user, %d domain.", Reload.RESTART),
     Option("layout", choice("maildir++"), "maildir++", "How folders lie below it.", Reload.RESTART),
     Option("folders", WORDS, "Sent Drafts Junk Trash Archive", "Folders that a new account gets, subscribed.", Reload.RESTART),
-    Option("syncfs", SWITCH, "yes", "Sync many files with one call, which also writes what other programs have not; no: one by one.", Reload.RESTART),
+    Option("syncfs", SWITCH, "yes", "Sync many files with one call, which also writes what other programs have not; no: one by one.",
+           Reload.RESTART),
     Option("fsync", SWITCH, "yes", "Whether mail is safe on disk before it is acknowledged; no is for tests only.", Reload.RESTART),
 )
 
