@@ -123,6 +123,12 @@ class _Committer(Committer):
             self.reactor.busy -= 1
 
 
+def count_threads(monkeypatch: Any) -> None:
+    """Let the Reactor know how many threads work for it."""
+    monkeypatch.setattr(tasks, "Threads", _Threads)
+    monkeypatch.setattr(foundation, "Committer", _Committer)
+
+
 class House:
     """One server. `facts` is everything that was told; `net` are the other servers, `zone` the DNS.
 
@@ -130,8 +136,7 @@ class House:
     """
 
     def __init__(self, folder: Path, monkeypatch: Any, more: str = "") -> None:
-        monkeypatch.setattr(tasks, "Threads", _Threads)
-        monkeypatch.setattr(foundation, "Committer", _Committer)
+        count_threads(monkeypatch)
         self.folder = folder
         self.file = folder / "config.ini"
         self.file.write_text(CONFIG + more)
@@ -255,9 +260,9 @@ class House:
 
 
 class Client:
-    """One connection from outside, driven by the test."""
+    """One connection from outside, driven by the test. `house` is whatever has `settle`."""
 
-    def __init__(self, house: House, pump: Any) -> None:
+    def __init__(self, house: Any, pump: Any) -> None:
         self.house = house
         self.pump = pump
         self.transport = FakeTransport()

@@ -1,0 +1,195 @@
+"""Walk 6 of ARCHITECTURE.md: configuration, start and reload of the service itself; only the reactor is ours.
+
+Ports are real ones of loopback, opened and never read from: what happens on a connection is the business of the other walks.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+
+import pytest
+from twisted.internet.address import IPv4Address
+
+from tests.journeys.house import ADDRESS, CONFIG, Client, Reactor, count_threads, with_lookup
+from twistmail import sections
+from twistmail.config.load import load
+from twistmail.memory.lookup import MemoryLookup
+from twistmail.plugins import discover
+from twistmail.service import MailService
+
+
+class Running:
+    """A MailService below *folder*, started."""
+
+    def __init__(self, folder, monkeypatch, text, discovery=None) -> None:
+        count_threads(monkeypatch)
+        self.reactor = Reactor()
+        self.reactor.rightNow = time.time()  # which the service takes for the time of day
+        self.file = folder / "config.ini"
+        self.discovery = discovery or with_lookup(MemoryLookup())
+        self.write(text)
+        self.ready: list[dict[str, list[int]]] = []
+        self.service = MailService(self.load().config, self.reactor, self.discovery, self.load, ready=self.ready.append)
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.settle()
+
+    def write(self, text: str) -> None:
+        self.file.write_text(text)
+        self.file.chmod(0o600)
+
+    def load(self):
+        return load(sections.everything(self.discovery), self.file, (), {}, sections.checks(self.discovery))
+
+    def settle(self) -> None:
+        self.reactor.settle()
+
+    def connect(self, service="mx") -> Client:
+        """A new connection to the first port of *service*."""
+        listener = next(listener for (name, _), listener in self.service.listeners.items() if name == service)
+        return Client(self, listener.buildProtocol(IPv4Address("TCP", ADDRESS, 40_000)))
+
+    def ports(self) -> dict[str, int]:
+        return {service: port for service, (port,) in self.service.ports().items()}
+
+    def stop(self) -> None:
+        if self.service.running:
+            ended: list[None] = []
+            self.service.stopService().addCallback(ended.append)
+            self.reactor.pass_time(15, step=0.05)
+            assert ended
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """run(text, discovery=None) is a Running service, stopped at the end."""
+    made = []
+
+    def start(text, discovery=None):
+        made.append(Running(tmp_path, monkeypatch, text, discovery))
+        return made[-1]
+
+    interval = sys.getswitchinterval()
+    yield start
+    for running in made:
+        running.stop()
+    sys.setswitchinterval(interval)
+
+
+def with_banner(words: str, more: str = "") -> str:
+    return CONFIG.replace("[mx]\n", f"[mx]\nbanner = {words}\n") + more
+
+
+def answer_to(client: Client, recipient: str) -> str:
+    """What *client* is told of *recipient*."""
+    for line in ("EHLO peer.far.test", "MAIL FROM:<eve@far.test>", f"RCPT TO:<{recipient}>"):
+        client.say(line)
+    return client.said[-1]
+
+
+def test_the_file_becomes_a_server_that_says_when_it_is_ready(run):
+    running = run(CONFIG)
+    (ports,) = running.ready
+    assert sorted(ports) == ["imap", "mx", "pop3", "submission"]
+    assert all(port > 0 for (port,) in ports.values())
+    assert running.connect().said[0].startswith("220 mx.blue.test ESMTP")
+
+
+def test_new_connections_get_the_new_configuration_and_old_ones_keep_theirs(run):
+    """R08, R18 as far as they are done."""
+    running = run(with_banner("ESMTP first"))
+    ports, old = running.ports(), running.connect()
+    running.write(with_banner("ESMTP second", "[alias:new]\nto = ann\n"))
+    assert running.service.reload() == ()
+    running.settle()
+    new = running.connect()
+    assert "ESMTP first" in old.transport.value().decode()
+    assert new.said[0].startswith("220 mx.blue.test ESMTP second")
+    assert answer_to(old, "new@blue.test").startswith("550 5.1.1")
+    assert answer_to(new, "new@blue.test").startswith("250 2.1.5")
+    assert running.ports() == ports
+
+
+@pytest.mark.parametrize("change", [
+    pytest.param(("[imap]\n", "[imap]\nidle_timeot = 5m\n"), id="an-unknown-key"),
+    pytest.param(("[imap]\n", "[imap\n"), id="no-section"),
+    pytest.param(("banner = ESMTP second\n", "banner = ESMTP second\nmax_message = huge\n"), id="no-size"),
+    pytest.param(("use = zone", "use = nothing-of-ours"), id="no-such-part"),
+])
+def test_a_file_with_a_mistake_changes_nothing(run, logged, change):
+    """R75 as far as it is done: the place is told."""
+    running = run(with_banner("ESMTP first"))
+    ports, parts = running.ports(), running.service.parts
+    running.write(with_banner("ESMTP second").replace(*change))
+    problems = running.service.reload()
+    assert any(problem.is_error for problem in problems)
+    assert all(str(problem).startswith(str(running.file)) for problem in problems)
+    assert logged[-1] == "reload: nothing is changed"
+    assert (running.ports(), running.service.parts is parts) == (ports, True)
+    assert running.connect().said[0].startswith("220 mx.blue.test ESMTP first")
+
+
+def test_a_port_that_cannot_be_opened_changes_nothing(run, logged):
+    running = run(with_banner("ESMTP first"))
+    ports = running.ports()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        running.write(with_banner("ESMTP second").replace("listen =", f"listen = tcp:{taken}:interface=127.0.0.1\n         ", 1))
+        (problem,) = running.service.reload()
+    assert "in use" in str(problem)
+    assert running.ports() == ports
+    assert running.connect().said[0].startswith("220 mx.blue.test ESMTP first")
+
+
+def test_ports_are_opened_and_closed_as_the_file_says(run):
+    """R08: one line switches a service on, and one switches it off."""
+    running = run(CONFIG.replace("[pop3]\nlisten = tcp:0:interface=127.0.0.1\n", "[pop3]\n"))
+    assert sorted(running.ports()) == ["imap", "mx", "submission"]
+    idle = running.connect("imap")
+    running.write(CONFIG.replace("[mx]\nlisten = tcp:0:interface=127.0.0.1\n", "[mx]\nlisten = off\n"))
+    assert running.service.reload() == ()
+    running.settle()
+    assert sorted(running.ports()) == ["imap", "pop3", "submission"]
+    assert running.connect("pop3").said[0].startswith("+OK")
+    assert idle.say("a NOOP")[-1].startswith("a OK")
+
+
+def test_a_stop_says_goodbye(run):
+    running = run(CONFIG)
+    clients = {service: running.connect(service) for service in ("mx", "imap", "pop3")}
+    running.stop()
+    assert clients["mx"].heard()[-1].startswith("421 4.3.2")
+    assert clients["imap"].heard()[-1].startswith("* BYE")
+    assert all(client.transport.closed for client in clients.values())
+
+
+# ----- no network (R58)
+
+
+def test_a_start_without_any_network_asks_nobody(run, monkeypatch):
+    """R58: the resolver of the configuration is out of reach, and no other is thought of."""
+    asked: list[object] = []
+
+    def ask(*arguments, **keywords):
+        asked.append(arguments)
+        raise OSError(101, "Network is unreachable")
+
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyaddr", "getfqdn"):
+        monkeypatch.setattr(socket, name, ask)
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, ask)
+    for name in ("listenUDP", "connectTCP"):
+        monkeypatch.setattr(Reactor, name, ask, raising=False)
+    running = run(CONFIG.replace("use = zone", "use = resolver\nservers = 192.0.2.1"), discover())
+    assert running.connect().said[0].startswith("220 mx.blue.test ESMTP")
+    assert running.ready
+    client = running.connect()
+    assert answer_to(client, "ann@blue.test").startswith("250 2.1.5")
+    assert asked == []
+    assert client.say("RCPT TO:<authors@blue.test>")[0].startswith("250 2.1.5")
+    assert client.content(b"Subject: x\r\n\r\nhello\r\n").startswith("250 2.0.0")
+    assert asked
+    (item,) = running.service.foundation.queue.items()
+    assert [str(errand.target.address) for errand in item.pending] == ["harry@far.test"]
