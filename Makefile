@@ -26,7 +26,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 check: $(READY)
-	$(BIN)/python -m pytest -q $(TESTS)
+	$(BIN)/python -m pytest -q -rs $(TESTS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.compare $(BENCH) --rounds $(ROUNDS)
