@@ -8,7 +8,7 @@ from tests.journeys.house import House
 from twistmail.interfaces import NewMessage
 from twistmail.mail.content import Memory
 
-MANY = 3000
+MANY = 2000
 
 
 def fill(house: House) -> None:
