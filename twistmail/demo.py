@@ -85,7 +85,7 @@ Lines to copy:
   read
     curl -u alice@{domain}:{password} 'imap://127.0.0.1:{imap}/INBOX;UID=1'
     curl -u alice@{domain}:{password} pop3://127.0.0.1:{pop3}/1
-    mutt -f imap://alice%40{domain}:{password}@127.0.0.1:{imap}/INBOX -e 'set ssl_starttls=no'
+    mutt -e 'set ssl_force_tls=no ssl_starttls=no folder=~' -f imap://alice%40{domain}:{password}@127.0.0.1:{imap}/INBOX
   by hand
     telnet 127.0.0.1 {mx}          then: HELO me / MAIL FROM:<me@red.test> / RCPT TO:<bob@{domain}> / DATA / ... / .
   what happened to a message (its id stands in the answer to DATA and in its Received field)
