@@ -108,6 +108,21 @@ def test_postmaster_goes_where_the_configuration_says() -> None:
     assert led_to("postmaster@dom1.test", postmaster=parse("root@far.test")) == ["-> root@far.test"]
 
 
+@pytest.mark.parametrize(
+    ("address", "changes"),
+    [
+        pytest.param("postmaster@dom2.test", {"postmaster": parse("gone-since@dom1.test")}, id="whom-the-configuration-names"),
+        pytest.param("gone-since@dom1.test", {"postmaster": parse("gone-since@dom1.test")}, id="he-himself"),
+        pytest.param("postmaster", {"postmaster": parse("postmaster@dom2.test")}, id="in-another-domain-of-ours"),
+        pytest.param("PostMaster@dom1.test", {"aliases": MemoryAliases({"postmaster@dom1.test": ["nobody"]})}, id="his-alias"),
+        pytest.param("postmaster@dom1.test", {"aliases": MemoryAliases({"postmaster@dom1.test": ["a"]} | ALIASES)}, id="a-circle"),
+        pytest.param("postmaster@dom1.test", {"catchalls": {"dom1.test": parse("nobody@dom1.test")}}, id="the-catch-all"),
+    ],
+)
+def test_a_postmaster_who_leads_nowhere_has_a_box(address: str, changes: dict[str, Any]) -> None:
+    assert led_to(address, **changes) == ["postmaster@dom1.test"]
+
+
 def test_a_list_beyond_the_limit_is_cut_off_not_endless() -> None:
     big = MemoryAliases({f"x{n}@dom1.test": [f"x{n + 1}", f"x{n + 1}", "fred"] for n in range(9)})
     calls = expansion(aliases=big, limit=50)

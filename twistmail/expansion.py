@@ -67,8 +67,8 @@ class Expansion:
     """The rules above, over one alias resolver and one table of accounts.
 
     `catchalls` maps domains to the address that gets what nobody else does; `postmaster` is where mail for postmaster
-    goes when no alias or account of that name exists (None: the mailbox postmaster@ in `local_domains`, which nobody
-    may log in to, but which loses nothing).
+    goes when no alias or account of that name exists. Where that is None, or leads nowhere, there is the mailbox
+    postmaster@ in the default domain, which nobody may log in to, but which loses nothing.
     """
 
     def __init__(
@@ -135,6 +135,8 @@ class Expansion:
                 walk.too_far = True
                 continue
             waiting.extend(reversed(await self._step(walk, here, path)))
+        if not walk.targets and self._is_postmaster(address):  # his alias may lead nowhere; his mail must not
+            self._to_the_box(walk, address)
         if walk.targets:
             return Followed(tuple(walk.targets.values()))
         return Followed((), TOO_MANY if walk.too_far else LOOP if walk.looped else UNKNOWN)
@@ -158,13 +160,22 @@ class Expansion:
         catchall = self._catchalls.get(here.domain)
         if catchall is not None and catchall not in path and catchall != here:
             return [(catchall, (*path, here))]
-        if here.local == "postmaster":  # RFC 5321 §4.5.1: always accepted
-            if self._postmaster is not None and self._postmaster not in path and self._postmaster != here:
-                return [(self._postmaster, (*path, here))]
-            _add(walk, Target(Kind.MAILBOX, here, walk.original, f"postmaster@{self.default_domain}"))
+        named = self._postmaster
+        if here.local == "postmaster" and named is not None and named != here and named not in path:
+            return [(named, (*path, here))]
+        if self._is_postmaster(here):
+            self._to_the_box(walk, here)
         elif here in path:
             walk.looped = True
         return []
+
+    def _is_postmaster(self, address: Address) -> bool:
+        """Always accepted (RFC 5321 §4.5.1), under that name and under the one that the configuration gives him."""
+        return self.is_local(address) and (address.local.lower() == "postmaster" or address.folded == self._postmaster)
+
+    def _to_the_box(self, walk: _Walk, address: Address) -> None:
+        here = Address(address.local.lower(), address.domain or self.default_domain)
+        _add(walk, Target(Kind.MAILBOX, here, walk.original, f"postmaster@{self.default_domain}"))
 
     def spellings(self, address: Address) -> tuple[Address, ...]:
         """The address itself, then without its +suffix (RFC 5233)."""

@@ -6,7 +6,7 @@ import mailbox
 
 import pytest
 
-from tests.journeys.house import identifier
+from tests.journeys.house import FAR, identifier
 from twistmail import tasks
 from twistmail.facts import Accepted, Expanded, Queued, Refused
 from twistmail.journal import story
@@ -114,6 +114,16 @@ def test_what_is_for_the_postmaster_arrives_at_the_one_the_configuration_names(h
     """R16."""
     house.send(LETTER, address)
     assert len(house.files("ann")) == 1
+
+
+def test_a_postmaster_who_does_not_exist_gets_his_mail_all_the_same(build):
+    """R16: in a box of the house; reports that nobody wants go there too (R40)."""
+    house = build("[server]\npostmaster = gone-since@blue.test\n")
+    house.town("far.test", FAR, {b"RCPT": b"550 5.1.1 No such user"})
+    for address in ("postmaster", "postmaster@red.test"):
+        house.send(LETTER, address)
+    house.send(LETTER, "authors@blue.test", sender="nobody@nowhere.test")
+    assert [message["Subject"][:13] for message in house.mail("postmaster")] == ["lunch", "lunch", "Double bounce"]
 
 
 def test_nothing_is_sent_back_for_what_was_refused(house):
