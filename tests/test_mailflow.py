@@ -210,6 +210,7 @@ def test_a_filter_files_redirects_and_discards() -> None:
 def test_a_header_without_end_is_refused() -> None:
     scene = Scene()
     assert scene.receive("ann@here.test", message=b"X-Long: " + b"x" * 2_000_000).code == 552
+    assert scene.receive("ann@here.test", message=b"X-Long: " + b"x\r\n " * 30_000 + b"\r\n\r\nbody").code == 552
     assert scene.delivered == []
 
 

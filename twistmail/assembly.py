@@ -224,6 +224,7 @@ def _policy(role: Role, config: Config, foundation: Foundation, people: People, 
         clock=ground.reactor,
         epoch=ground.epoch,
         identifiers=ground.identifiers,
+        folder=ground.data_dir,
     )
     stages: list[Any] = []
     for word in settings.stages:

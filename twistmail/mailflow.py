@@ -20,7 +20,7 @@ from twistmail.interfaces import ICourier, IFilter, Keep, Unavailable
 from twistmail.mail.content import Content
 from twistmail.mail.edited import Edited
 from twistmail.mail.envelope import Kind, Recipient, Target, Transaction
-from twistmail.mail.headers import first, split
+from twistmail.mail.headers import first, longest, split
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Event, Outcome, Result
 from twistmail.mail.status import UNAVAILABLE, Status
@@ -28,7 +28,8 @@ from twistmail.mail.trace import received
 from twistmail.policy.pipeline import Pipeline
 
 MOST_HEADER = 1024 * 1024  # octets of a header block that are looked at
-TOO_LONG_A_HEADER = Status(552, "5.3.4", "The header of the message is too long")
+LONGEST_FIELD = 64 * 1024  # octets of one field, folding included
+TOO_LONG_A_HEADER = Status(552, "5.3.4", "The header of the message, or a field of it, is too long")
 #: How long (seconds) a partly delivered message is remembered, so that a retry does not deliver it twice (spec D3).
 REMEMBERED = 3600.0
 MOST_REMEMBERED = 10_000
@@ -103,7 +104,7 @@ class Reception:
         """The answer to the end of data. A positive one is a promise: the message is durable in mailboxes or queue."""
         assert transaction.content is not None, "a transaction without content is not accepted"
         header, _ = split(transaction.content.beginning(MOST_HEADER))
-        if len(header) >= MOST_HEADER:
+        if len(header) >= MOST_HEADER or (len(header) > LONGEST_FIELD and longest(header) > LONGEST_FIELD):
             return self._refuse(transaction, "size", TOO_LONG_A_HEADER)
         opinion, prepend, judged = await self.policy.examine(replace(transaction, header=header))
         if opinion is not None and opinion.status is not None:

@@ -15,6 +15,7 @@ silent = parts.SILENT
 
 limits = parts.stage("limits")
 hello = parts.stage("hello")
+room = parts.stage("room")
 senders = parts.stage("senders")
 relaying = parts.stage("relaying")
 recipients = parts.stage("recipients")

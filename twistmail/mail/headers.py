@@ -56,6 +56,11 @@ def fields(header: bytes) -> Iterator[Field]:
         start = end
 
 
+def longest(header: bytes) -> int:
+    """The octets of the longest line of *header*, continuation lines counted to the line that they continue."""
+    return max(map(len, _FIELD_END.split(header)))
+
+
 def values(header: bytes, name: bytes) -> list[bytes]:
     """The raw values of every field called *name* (any case), in order."""
     return list(_named(header, name))

@@ -9,6 +9,7 @@ from twistmail.policy.limits import LimitsFactory
 from twistmail.policy.loops import LoopsFactory
 from twistmail.policy.recipients import RecipientsFactory
 from twistmail.policy.relaying import RelayingFactory
+from twistmail.policy.room import RoomFactory
 from twistmail.policy.senders import SendersFactory
 from twistmail.policy.submission import SubmissionFactory
 
@@ -17,6 +18,7 @@ STAGES: dict[str, Any] = {
     for factory in (
         LimitsFactory(),
         HelloFactory(),
+        RoomFactory(),
         SendersFactory(),
         RelayingFactory(),
         RecipientsFactory(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from twisted.logger import Logger
@@ -40,6 +41,7 @@ class House:
     clock: Any
     epoch: Callable[[], float]
     identifiers: Iterator[str]
+    folder: Path | None = None  # where mail is written; None in tests that write none
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twistmail.endpoints import ENDPOINTS
 from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, choice
 
-MX_STAGES = "limits hello senders relaying recipients loops"
-SUBMISSION_STAGES = "limits hello senders recipients loops submission"
+MX_STAGES = "limits hello room senders relaying recipients loops"
+SUBMISSION_STAGES = "limits hello room senders recipients loops submission"
 
 _COMMON = (
     Option("banner", TEXT, "ESMTP twistmail", "What follows the host name in the greeting.", Reload.NEW),
@@ -21,6 +21,7 @@ _COMMON = (
     Option("max_junk_commands", COUNT, "100", "NOOP, RSET and the like without a message before the connection is closed.", Reload.NEW),
     Option("bare_newline", choice("reject", "normalize"), "reject",
            "Content with a bare CR or LF: refused, or each one made a line end.", Reload.NEW),
+    Option("disk_reserve", SIZE, "256M", "Room on the disk that is kept: with less (or 2 % of the disk) new mail is told to come later."),
     Option("max_hops", COUNT, "50", "Received fields from which on a message is taken to run in circles.", Reload.NEW),
 )
 

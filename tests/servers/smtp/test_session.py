@@ -13,8 +13,10 @@ from twisted.internet.defer import Deferred
 from tests.servers.smtp.house import SmtpHouse
 from twistmail.drafts import Drafts
 from twistmail.interfaces import Point, Unavailable
-from twistmail.mail.envelope import Role
+from twistmail.mail.account import Account
+from twistmail.mail.envelope import Peer, Role
 from twistmail.mail.status import Status
+from twistmail.servers.smtp.session import LONGEST_VISIT, SmtpSession
 from twistmail.wire.smtp.server import SmtpServerWire
 
 BEGIN = ("EHLO peer.example", "MAIL FROM:<eve@away.example>", "RCPT TO:<fred@here.example>", "DATA")
@@ -270,3 +272,13 @@ def test_the_wire_of_a_connection_has_the_limits_of_its_settings(house: SmtpHous
     assert isinstance(player.pump.wire, SmtpServerWire)
     assert "250-SIZE 100" in player.say("EHLO a")
     assert player.say(*BEGIN[1:], "x" * 200, ".")[-1].startswith("552 5.3.4")
+
+
+def test_a_stranger_who_keeps_talking_is_sent_away_after_an_hour_and_a_user_is_not(house: SmtpHouse) -> None:
+    stranger = SmtpSession(Peer("conn-1", "192.0.2.1", 1), house.service())
+    user = SmtpSession(Peer("conn-2", "192.0.2.1", 1, account=Account("ann@here.example")), house.service())
+    assert stranger.patience == user.patience == 300.0
+    house.clock.advance(LONGEST_VISIT - 100)
+    assert (stranger.patience, user.patience) == (100.0, 300.0)
+    house.clock.advance(200)
+    assert (stranger.patience, user.patience) == (0.0, 300.0)

@@ -51,12 +51,16 @@ def open_connection(service: SmtpService, identifier: str, address: str, port: i
     return SmtpServerWire(wire_limits(service.settings)), SmtpSession(peer, service)
 
 
+#: Seconds that somebody who has not logged in may stay (spec/limits: smtp.timeout.session_unauth).
+LONGEST_VISIT = 3600.0
+
+
 class SmtpSession:
     """See `servers.session.Session`."""
 
     def __init__(self, peer: Peer, service: SmtpService) -> None:
         self.peer = peer
-        self.patience: float = service.settings.timeout
+        self._began: float = service.clock.seconds()
         self.minimum_rate: int = service.settings.min_data_rate
         self._service = service
         self._conduct = Conduct(service.settings)
@@ -91,6 +95,14 @@ class SmtpSession:
 
     def pending_updates(self) -> Iterable[Status]:
         return ()
+
+    @property
+    def patience(self) -> float:
+        """The time-out of the present wait; a stranger's whole visit is limited too (spec/limits: session_unauth)."""
+        timeout: float = self._service.settings.timeout
+        if self.peer.account is not None:
+            return timeout
+        return max(0.0, min(timeout, self._began + LONGEST_VISIT - self._service.clock.seconds()))
 
     def last_words(self, why: str) -> Iterable[Status]:
         return (say.LAST_WORDS[why],) if why in say.LAST_WORDS else ()
