@@ -1,7 +1,7 @@
 """What POP3 means: logging in, a locked maildrop, messages out, deletions at QUIT and only there.
 
 The spelling is `wire/pop3`, the maildrop `servers/maildrop`, who may come in
-`servers/login`.
+`servers/login`. Response codes: AUTH and SYS (RFC 3206), IN-USE (RFC 2449 §8).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ _PEER = _ForThePeer()
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
 class Pump(Protocol):
-    """One connection. `tls` makes contexts for startTLS (None: none offered); `implicit` starts TLS before the greeting."""
+    """One connection. `tls` makes contexts for startTLS (None: none offered); `implicit` starts TLS before the greeting (RFC 8314 §3)."""
 
     transport: Any  # ITCPTransport and ITLSTransport
 
