@@ -89,7 +89,7 @@ class MailService(Service):
                 sys.exit(f"error: [{key[0]}] listen = {key[1]}: {error.socketError}\n    {_hint(error)}")
 
     def startService(self) -> None:
-        """Build everything, then start the queue; the listeners accept from the first turn of the reactor."""
+        """Build everything, then start the queue; nobody is let in before the queue has read what an earlier process left."""
         super().startService()
         if not self._ports:  # started without the privileged step: inside a test, or under another parent
             self.privilegedStartService()
@@ -98,16 +98,19 @@ class MailService(Service):
         # The committer's thread makes many short system calls; with the interpreter's own 5 ms it waits as long for its turn
         # after each of them while the reactor is busy (measured: 0.5 ms is worth a third more messages a second).
         sys.setswitchinterval(0.0005)
-        self._adopt(assembly.build(self.config, self.foundation))
+        self.parts = assembly.build(self.config, self.foundation)
+        self.parts.hand_over()
         self._open_control()
         self._tick(JOURNAL_EVERY, self._write_journal)
         self._tick(LOOK_EVERY, self.foundation.look_around)
         self._old_signal = signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
-        log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
-        tasks.start(self._start_queue(), "starting the queue")
+        tasks.start(self._begin(), "starting the queue")
 
-    async def _start_queue(self) -> None:
+    async def _begin(self) -> None:
+        """Recover the queue, then let the world in: what comes now must not meet the clearing up of what was."""
         await self.foundation.runner.start()
+        self._let_in(self.parts)
+        log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
         self._ready(self.ports())
 
     def ports(self) -> dict[str, list[int]]:
@@ -142,12 +145,14 @@ class MailService(Service):
 
     def _adopt(self, parts: Parts) -> None:
         """From now on connections are born of *parts*, and the queue works with them."""
-        if hasattr(self, "parts"):
-            tasks.start(self.parts.relay.stop(), "closing idle connections")
+        tasks.start(self.parts.relay.stop(), "closing idle connections")
         self.parts = parts
+        parts.hand_over()
+        self._let_in(parts)
+
+    def _let_in(self, parts: Parts) -> None:
         for (service, listen), listener in self.listeners.items():
             listener.adopt(parts.born(service, listen))
-        parts.hand_over()
 
     def _open_control(self) -> None:
         self._control = control.listen(self.reactor, self.config.file(self.config["server"].control), Operator(self).verbs())
