@@ -66,7 +66,7 @@ class Collector(StringTransport):
 
 
 async def run(reactor: Any, folder: Path, messages: int) -> None:
-    committer, threads = disk.Committer(reactor, folder, fsync=False), tasks.Threads(reactor, "bench", 4)
+    committer, threads = disk.Committer(reactor, fsync=False), tasks.Threads(reactor, "bench", 4)
     store = MailStore(folder, reactor, committer, threads)
     for start in range(0, messages, 500):
         await store.deliver([Delivery(WHO, b"", Memory(message(number))) for number in range(start, min(start + 500, messages))])

@@ -23,7 +23,7 @@ CONTENT = Memory(b"From: ann@away.test\r\nSubject: bench\r\n\r\n" + b"a line of 
 
 
 async def run(reactor: Any, folder: Path, messages: int, at_a_time: int) -> None:
-    committer, threads = disk.Committer(reactor, folder), tasks.Threads(reactor, "bench", 4)
+    committer, threads = disk.Committer(reactor), tasks.Threads(reactor, "bench", 4)
     store = MailStore(folder, reactor, committer, threads)
     mailboxes = await store.mailboxes("alice@blue.test")
     left = messages

@@ -56,10 +56,10 @@ class OneFile:
         (self.folder / f"{self.name}.tmp").unlink(missing_ok=True)
 
 
-def committed(folder: Path, jobs: list[OneFile], monkeypatch: Any = None) -> list[Any]:
+def committed(jobs: list[OneFile]) -> list[Any]:
     """What each job's commit ended with: None or the exception."""
     reactor = FakeReactor()
-    committer = Committer(reactor, folder)
+    committer = Committer(reactor)
     results: list[Any] = []
     with committer._wake:  # the thread waits until all are there, so that they make one batch
         for job in jobs:
@@ -72,20 +72,20 @@ def committed(folder: Path, jobs: list[OneFile], monkeypatch: Any = None) -> lis
 def test_a_batch_is_written_then_synced_then_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
     monkeypatch.setattr(disk.os, "fsync", lambda descriptor: log.append("sync"))
-    assert committed(tmp_path, [OneFile(tmp_path, "a", log), OneFile(tmp_path, "b", log)]) == [None, None]
+    assert committed([OneFile(tmp_path, "a", log), OneFile(tmp_path, "b", log)]) == [None, None]
     assert log == ["write a", "write b", "sync", "sync", "publish a", "publish b"]
 
 
 def test_a_large_batch_is_synced_with_one_syncfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk.os, "fsync", lambda descriptor: pytest.fail("a batch of many files needs one syncfs"))
     jobs = [OneFile(tmp_path, str(n), []) for n in range(disk.SYNCFS_FROM)]
-    assert committed(tmp_path, jobs) == [None] * len(jobs)
+    assert committed(jobs) == [None] * len(jobs)
     assert len(list(tmp_path.iterdir())) == len(jobs)
 
 
 @pytest.mark.parametrize("where", ["write", "publish"])
 def test_a_job_that_fails_harms_no_other_and_leaves_nothing(tmp_path: Path, where: str) -> None:
-    results = committed(tmp_path, [OneFile(tmp_path, "good", []), OneFile(tmp_path, "bad", [], fails=where)])
+    results = committed([OneFile(tmp_path, "good", []), OneFile(tmp_path, "bad", [], fails=where)])
     assert results[0] is None
     assert isinstance(results[1], OSError)
     assert [path.name for path in tmp_path.iterdir()] == ["good"]
@@ -96,13 +96,13 @@ def test_a_sync_that_fails_condemns_the_batch_and_publishes_nothing(tmp_path: Pa
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(disk.os, "fsync", broken)
-    results = committed(tmp_path, [OneFile(tmp_path, "a", []), OneFile(tmp_path, "b", [])])
+    results = committed([OneFile(tmp_path, "a", []), OneFile(tmp_path, "b", [])])
     assert [type(result) for result in results] == [OSError, OSError]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stopped_committer_takes_nothing_more(tmp_path: Path) -> None:
-    committer = Committer(FakeReactor(), tmp_path)
+    committer = Committer(FakeReactor())
     committer.stop()
     with pytest.raises(OSError):
         result_of(committer.commit(OneFile(tmp_path, "late", [])))

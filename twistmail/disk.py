@@ -6,8 +6,8 @@ names, the directories are made durable, and the callers hear about it:
 
     write (each job) -> sync (once for the batch) -> publish (each job) -> sync directories -> done
 
-One `Committer` serves one file system, with one thread. While a batch is being
-synced the next one gathers, so the batch grows with the load by itself and a
+One `Committer` serves everything, with one thread; a large batch costs one syncfs
+for each file system in it. While a batch is being synced the next one gathers, so the batch grows with the load by itself and a
 lone message waits for nobody. Measured on ext4: alone 0.27 ms a message, twenty
 together 0.06 ms each.
 
@@ -59,11 +59,10 @@ class Committer:
     *syncfs* False: never sync the whole file system, which writes other programs' data too. *fsync* False: for tests.
     """
 
-    def __init__(self, reactor: Any, folder: Path, *, fsync: bool = True, syncfs: bool = True) -> None:
+    def __init__(self, reactor: Any, *, fsync: bool = True, syncfs: bool = True) -> None:
         self.reactor = reactor
         self._fsync = fsync
         self._syncfs = syncfs
-        self._root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._waiting: list[tuple[Job, Deferred[None]]] = []
         self._wake = threading.Condition()
@@ -87,7 +86,6 @@ class Committer:
             self._stopping = True
             self._wake.notify()
         self._thread.join()
-        os.close(self._root)
 
     def _run(self) -> None:
         while True:
@@ -146,9 +144,11 @@ class Committer:
         if not self._fsync or not descriptors:
             return
         if self._syncfs and len(descriptors) >= SYNCFS_FROM:
-            if self._libc.syncfs(self._root) != 0:
-                code = ctypes.get_errno()
-                raise OSError(code, os.strerror(code))
+            # store and queue may lie on different file systems: one call for each
+            for descriptor in {os.fstat(descriptor).st_dev: descriptor for descriptor in descriptors}.values():
+                if self._libc.syncfs(descriptor) != 0:
+                    code = ctypes.get_errno()
+                    raise OSError(code, os.strerror(code))
             return
         for descriptor in descriptors:
             os.fsync(descriptor)

@@ -108,7 +108,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         config=config,
         reactor=reactor,
         data_dir=data_dir,
-        committer=Committer(reactor, data_dir, fsync=config["store"].fsync, syncfs=config["store"].syncfs),
+        committer=Committer(reactor, fsync=config["store"].fsync, syncfs=config["store"].syncfs),
         threads=tasks.Threads(reactor, "files", FILE_THREADS),
         facts=facts,
         epoch=epoch,
