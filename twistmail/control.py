@@ -39,7 +39,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from twistmail import tasks
+from twistmail import tasks, tenancy
 
 log = Logger()
 
@@ -155,8 +155,9 @@ def listen(reactor: Any, path: Path, verbs: Mapping[str, Verb]) -> Any:
     mode = stat.S_IMODE(os.stat(path.parent).st_mode)
     if mode & 0o002 and not mode & stat.S_ISVTX:
         raise PermissionError(f"{path.parent} may be written by everybody, so it is no place for the control socket")
+    tenancy.clear(path)
     before = os.umask(0o177)
     try:
-        return reactor.listenUNIX(str(path), ControlFactory(verbs), mode=0o600, wantPID=True)
+        return reactor.listenUNIX(str(path), ControlFactory(verbs), mode=0o600)
     finally:
         os.umask(before)

@@ -21,7 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
-from twistmail import assembly, control, sections, tasks
+from twistmail import assembly, control, sections, tasks, tenancy
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
 from twistmail.config.problem import Problem
@@ -76,6 +76,7 @@ class MailService(Service):
         self._control: IListeningPort | None = None
         self._ticking: list[Any] = []
         self._old_signal: Any = None
+        self._home = -1  # a descriptor: while it is open the data folder is ours
 
     # ----- start
 
@@ -93,6 +94,7 @@ class MailService(Service):
         super().startService()
         if not self._ports:  # started without the privileged step: inside a test, or under another parent
             self.privilegedStartService()
+        self._home = self._move_in()
         self.foundation = lay(self.config, self.reactor, self.discovery, self._connector)
         self._prepare(self.foundation)
         # The committer's thread makes many short system calls; with the interpreter's own 5 ms it waits as long for its turn
@@ -112,6 +114,13 @@ class MailService(Service):
         self._let_in(self.parts)
         log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
         self._ready(self.ports())
+
+    def _move_in(self) -> int:
+        """Take the data folder before anything in it is touched. Exits where another server has it."""
+        try:
+            return tenancy.occupy(self.config.data_dir)
+        except tenancy.Occupied as error:
+            sys.exit(f"error: [server] data_dir: {error}\n    stop that one first, or give this one a folder of its own")
 
     def ports(self) -> dict[str, list[int]]:
         """The TCP ports of each service, in the order of its `listen` setting."""
@@ -236,6 +245,9 @@ class MailService(Service):
             await self._connections_end()
             await self._write_journal()
             self.foundation.close()
+        if self._home >= 0:
+            os.close(self._home)
+            self._home = -1
 
     async def _connections_end(self) -> None:
         """Wait until the connections have said goodbye, but not for long."""
@@ -255,6 +267,7 @@ def open_port(reactor: Any, listen: Listen, listener: Listener, data_dir: Path) 
     """A listening port for *listen*. CannotListenError where it cannot be."""
     match listen.kind:
         case Transport.UNIX:
+            tenancy.clear(data_dir / listen.path)
             return reactor.listenUNIX(str(data_dir / listen.path), listener, backlog=listen.backlog, mode=listen.mode)
         case Transport.SYSTEMD:
             from twistmail.systemd import adopt

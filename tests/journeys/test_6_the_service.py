@@ -5,6 +5,7 @@ Ports are real ones of loopback, opened and never read from: what happens on a c
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -163,6 +164,32 @@ def test_a_stop_says_goodbye(run):
     assert clients["mx"].heard()[-1].startswith("421 4.3.2")
     assert clients["imap"].heard()[-1].startswith("* BYE")
     assert all(client.transport.closed for client in clients.values())
+
+
+# ----- neighbours, and what a killed server leaves
+
+
+def test_a_second_server_on_the_same_folder_ends_before_it_touches_anything(run):
+    running = run(CONFIG)
+    running.reactor.settle()
+    draft = running.service.foundation.drafts.folder / "under-way.draft"
+    draft.write_text("half a message")
+    with pytest.raises(SystemExit, match="another server uses"):
+        run(CONFIG)
+    assert draft.exists()
+
+
+def test_sockets_that_a_killed_server_has_left_do_not_keep_the_next_from_starting(run):
+    """Nor does the number of its process, which somebody else may have by now."""
+    first = run(CONFIG)
+    folder = first.service.config.data_dir
+    first.stop()
+    for name in ("run/control.sock", "mx.sock"):
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(folder / name))
+    (folder / "run" / "control.sock.lock").symlink_to(str(os.getpid()))
+    second = run(CONFIG.replace("[mx]\nlisten =", "[mx]\nlisten = unix:mx.sock\n        "))
+    assert second.service.running
 
 
 # ----- no network (R58)
