@@ -252,7 +252,7 @@ class MailService(Service):
     async def _connections_end(self) -> None:
         """Wait until the connections have said goodbye, but not for long."""
         waited = 0.0
-        while waited < GRACE and any(pool.pumps for pool in self._pools.values()):
+        while waited < GRACE and any(not pump.ended for pool in self._pools.values() for pump in pool.pumps):
             await tasks.sleep(self.reactor, 0.05)
             waited += 0.05
 

@@ -42,7 +42,7 @@ TWISTED_INTERNET = {
 }
 
 #: Who may catch whatever comes: where a stranger's bug must harm nobody else.
-CATCH_ALL = {"facts", "tasks", "plugins", "servers.pump", "queue.runner", "policy.pipeline", "store.jobs"}
+CATCH_ALL = {"facts", "tasks", "plugins", "servers.pump", "queue.runner", "policy.pipeline"}
 
 
 def folder(name: str) -> str:

@@ -131,7 +131,8 @@ class Connection:
         self.told: list[Any] = []
         self.transport = StringTransport()
         self.transport.abortConnection = self.transport.loseConnection  # StringTransport's own raises nothing either
-        self.pump = Pump("id-1", self.wire, self.session, self.clock, self.facts, epoch=self.clock.seconds)
+        self.freed: list[Pump] = []
+        self.pump = Pump("id-1", self.wire, self.session, self.clock, self.facts, epoch=self.clock.seconds, on_closed=self.freed.append)
 
     def connect(self) -> Connection:
         self.pump.makeConnection(self.transport)
@@ -343,3 +344,29 @@ def test_no_timer_is_left_when_a_connection_has_ended() -> None:
     c.pump.dataReceived(b"quit\r\n")
     c.lose()
     assert c.clock.getDelayedCalls() == []
+
+
+def test_a_connection_counts_until_its_descriptor_is_free_and_that_is_soon() -> None:
+    """A peer that leaves the TLS farewell unanswered, or our last words unread, has said QUIT and is still there."""
+    c = Connection().connect()
+    c.pump.dataReceived(b"quit\r\n")
+    assert c.session.ended == "quit"
+    assert c.freed == []
+    c.transport.abortConnection = c.lose
+    c.clock.advance(pumps.FAREWELL)
+    assert c.freed == [c.pump]
+
+
+def test_a_peer_that_vanishes_is_counted_no_more_at_once() -> None:
+    c = Connection().connect()
+    c.lose()
+    assert c.freed == [c.pump]
+
+
+def test_what_comes_behind_the_end_is_thrown_away() -> None:
+    c = Connection().connect()
+    c.pump.dataReceived(b"quit\r\n")
+    for _ in range(10):
+        c.pump.dataReceived(b"x" * 100_000)
+    assert c.wire.buffered == 0
+    assert c.transport.producerState == "producing"

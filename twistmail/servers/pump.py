@@ -37,6 +37,7 @@ COALESCE = 64 * 1024  # octets gathered before a write
 TURN_AFTER = 0.005  # seconds of work before the reactor gets its turn
 READ_AHEAD = 256 * 1024  # octets that may wait in the wire before we stop reading
 STALL = 300.0  # seconds that a peer may refuse to take what we say
+FAREWELL = 60.0  # seconds that it has for our last words, and for its own part of a TLS farewell
 RATE_WINDOW = 60.0  # seconds over which the minimum data rate is averaged
 NEVER = float("inf")
 SAID = frozenset({"timed out", "shutdown", "bug"})  # ends that the peer is told of
@@ -99,7 +100,7 @@ class Pump(Protocol):
         self._window: tuple[float, int] | None = None  # when the present content was last measured, and `received` then
         self._drive_began = 0.0
         self._finished = False  # the peer has closed its side
-        self._ended = False  # the conversation is over
+        self.ended = False  # the conversation is over
         session.attach(self.poke)
 
     # ----- what the transport tells us
@@ -111,6 +112,8 @@ class Pump(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.received += len(data)
+        if self.ended:
+            return
         self.wire.receive_bytes(data)
         if self._idle:
             self._drive(None)
@@ -134,7 +137,8 @@ class Pump(Protocol):
         self._closing = self._closing or "peer gone"
         self._out.clear()
         self._stop_timer()
-        if self._ended:
+        if self.ended:
+            self._on_closed(self)
             return
         self.wire.receive_eof()
         if self._shaken is not None:
@@ -358,17 +362,19 @@ class Pump(Protocol):
     # ----- the end
 
     def _end(self) -> None:
-        self._ended = True
+        self.ended = True
         self._stop_timer()
         self.session.closed(self._closing)
         if self.facts.listened:
             self.facts.tell(Fact(self._epoch(), self.identifier, Closed(self._closing, self.received, self.sent)))
-        self._on_closed(self)
-        if not self._gone:
+        if self._gone:
+            self._on_closed(self)
+        else:
+            # a peer that reads nothing any more, or leaves our TLS farewell unanswered, must not keep the descriptor;
+            # until it is free the connection counts
+            self._timer = self.clock.callLater(FAREWELL, self._abandon)
             self.transport.unregisterProducer()
             self.transport.loseConnection()
-            # a peer that never reads what is left must not keep the descriptor
-            self._timer = self.clock.callLater(STALL, self._abandon)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
+from twistmail.interfaces import StoreError
 from twistmail.mail.content import CHUNK, Content, Memory
 from twistmail.store import lines, names
 from twistmail.store.folders import FolderTree
@@ -109,7 +110,7 @@ def _destination(piece: Piece) -> Maildir:
         if not piece.tree.exists(piece.folder):
             piece.tree.create(piece.folder)
         maildir.create()
-    except Exception:
+    except (OSError, StoreError):
         if piece.folder == INBOX:
             raise
         piece.folder = INBOX
