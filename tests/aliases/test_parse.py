@@ -89,9 +89,9 @@ def test_an_entry_knows_its_line() -> None:
 
 def test_ten_thousand_lines_take_less_than_a_second() -> None:
     text = "".join(f'name{number}: "odd {number}", other{number}@away.example\n' for number in range(10_000))
-    began = time.process_time()
+    began = time.thread_time()
     assert len(parse(text).entries) == 10_000
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 @pytest.mark.parametrize("text", [
@@ -102,9 +102,9 @@ def test_ten_thousand_lines_take_less_than_a_second() -> None:
     pytest.param("\\\n" * 100_000, id="backslashes"),
 ])
 def test_hostile_text_costs_time_in_proportion(text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     parse(text)
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 @given(st.text(alphabet='ab:,"\\# \n\t|/<>@.', max_size=80))

@@ -61,9 +61,9 @@ def test_a_list_has_a_limit(piece: bytes) -> None:
 @pytest.mark.parametrize("piece", [b"(", b"<", b'"', b"\\", b"@", b":", b"a ", b"<@a,", b"a.", b"<:", b'"\\', b"=?"])
 def test_junk_takes_linear_time(piece: bytes) -> None:
     def seconds(count: int) -> float:
-        began = time.perf_counter()
+        began = time.thread_time()
         addresses(piece * count)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert min(seconds(40_000) for _ in range(3)) < 6 * min(seconds(10_000) for _ in range(3)) + 0.02
 

@@ -192,10 +192,10 @@ BOMBS = {
 def test_bombs_take_linear_time(name: str) -> None:
     def seconds(size: int) -> float:
         message = BOMBS[name](size)
-        began = time.perf_counter()
+        began = time.thread_time()
         mime.describe(message)
         list(mime.text_of(message))
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert min(seconds(200_000) for _ in range(2)) < 6 * min(seconds(50_000) for _ in range(3)) + 0.05
 

@@ -59,9 +59,9 @@ def test_base64_skips_junk() -> None:
 
 @pytest.mark.parametrize("piece", [b"=?utf-8?q?a", b"=?utf-8?q?a?= ", b"=?", b"?=", b"=?a?b?"])
 def test_a_long_value_is_quick(piece: bytes) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     decode_words(piece * 200_000)
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 @settings(max_examples=200, deadline=None)

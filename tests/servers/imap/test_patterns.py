@@ -43,6 +43,6 @@ def test_it_means_the_same_as_a_regular_expression(pattern: str, name: str) -> N
 
 def test_many_wildcards_are_quick() -> None:
     pattern = Pattern("*a" * 500 + "b")
-    began = time.perf_counter()
+    began = time.thread_time()
     assert not pattern.matches("a" * 1000)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5

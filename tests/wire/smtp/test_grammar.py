@@ -148,10 +148,10 @@ def test_the_grammar_takes_linear_time(piece: str) -> None:
     def seconds(count: int) -> float:
         best = 1.0
         for opening in ("<", '<"', "<@a:"):
-            began = time.perf_counter()
+            began = time.thread_time()
             with pytest.raises(BadSyntax):
                 forward_path(opening + piece * count)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.thread_time() - began)
         return best
 
     assert seconds(40_000) < 20 * max(seconds(10_000), 0.001)
