@@ -21,7 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
-from twistmail import assembly, control, sections, tasks, tenancy
+from twistmail import assembly, control, descriptors, sections, tasks, tenancy
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
 from twistmail.config.problem import Problem
@@ -77,6 +77,7 @@ class MailService(Service):
         self._ticking: list[Any] = []
         self._old_signal: Any = None
         self._home = -1  # a descriptor: while it is open the data folder is ours
+        self._most = 0  # connections that there is room for
 
     # ----- start
 
@@ -95,6 +96,7 @@ class MailService(Service):
         if not self._ports:  # started without the privileged step: inside a test, or under another parent
             self.privilegedStartService()
         self._home = self._move_in()
+        self._most = descriptors.for_connections(descriptors.raise_limit())
         self.foundation = lay(self.config, self.reactor, self.discovery, self._connector)
         self._prepare(self.foundation)
         # The committer's thread makes many short system calls; with the interpreter's own 5 ms it waits as long for its turn
@@ -148,9 +150,12 @@ class MailService(Service):
     def _open(self, key: Key) -> None:
         service, listen = key
         pool = self._pools.setdefault(service, Pool(set()))
-        listener = Listener(pool, self.reactor)
+        listener = Listener(pool, self.reactor, self._has_room)
         self._ports[key] = open_port(self.reactor, listen, listener, self.config.data_dir)
         self.listeners[key] = listener
+
+    def _has_room(self) -> bool:
+        return sum(len(pool.pumps) for pool in self._pools.values()) < self._most
 
     def _adopt(self, parts: Parts) -> None:
         """From now on connections are born of *parts*, and the queue works with them."""

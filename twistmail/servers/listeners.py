@@ -51,13 +51,14 @@ class Pool:
 
 
 class Listener(Factory):
-    """A Twisted protocol factory. Takes nobody before `adopt` was called."""
+    """A Twisted protocol factory. Takes nobody before `adopt` was called, and nobody while the process has no room."""
 
     noisy = False
 
-    def __init__(self, pool: Pool, clock: Any) -> None:
+    def __init__(self, pool: Pool, clock: Any, has_room: Callable[[], bool] = lambda: True) -> None:
         self.pool = pool
         self._clock = clock
+        self._has_room = has_room
         self._born: Born | None = None
 
     def adopt(self, born: Born) -> None:
@@ -70,6 +71,9 @@ class Listener(Factory):
             return None
         if born.most is not None and len(self.pool.pumps) >= born.most:
             log.warn("{service}: {most} connections, no more are taken", service=born.service, most=born.most)
+            return None
+        if not self._has_room():
+            log.warn("{service}: no more connections are taken, for the other descriptors are for files", service=born.service)
             return None
         identifier = next(born.identifiers)
         host, port = getattr(addr, "host", "unix"), getattr(addr, "port", 0)
