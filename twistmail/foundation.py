@@ -31,7 +31,7 @@ from twistmail.mailflow import Dispatch
 from twistmail.plugins import Discovery
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
-from twistmail.servers.imap.service import Census
+from twistmail.servers.census import Census
 from twistmail.servers.pop3 import Locks
 from twistmail.servers.throttle import Throttle
 from twistmail.transcripts import Transcripts

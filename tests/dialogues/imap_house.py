@@ -17,7 +17,8 @@ from twistmail.interfaces import NewMessage
 from twistmail.mail.content import Memory
 from twistmail.memory.people import MemoryPeople
 from twistmail.memory.store import Mailbox, Mailboxes, MailStore
-from twistmail.servers.imap.service import OPTIONS, Census, ImapService
+from twistmail.servers.census import Census
+from twistmail.servers.imap.service import OPTIONS, ImapService
 from twistmail.servers.imap.session import ImapSession, open_connection
 from twistmail.servers.login import Login
 from twistmail.servers.pump import Pump

@@ -1,8 +1,7 @@
-"""What every IMAP session is given: the settings of [imap], the parts of the house, and the counting of sessions."""
+"""What every IMAP session is given: the settings of [imap] and the parts of the house."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
 from twistmail.options import COUNT, DURATION, SIZE, Option, Reload, Section, Settings, choice
+from twistmail.servers.census import Census
 from twistmail.servers.login import Login
 from twistmail.wire.imap.framing import ImapLimits
 
@@ -28,30 +28,6 @@ OPTIONS = Section(
     Option("max_message", SIZE, "36700160", "The biggest message that a client may append, in octets.", Reload.NEW),
     Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
 )  # fmt: skip
-
-
-class Census:
-    """Who is here: counts of connections by any key (an address, a user, both). One for all sessions; survives a reload."""
-
-    def __init__(self) -> None:
-        self._present: Counter[tuple[str, ...]] = Counter()
-
-    def enter(self, *limits: tuple[tuple[str, ...], int]) -> bool:
-        """Count one more for every (key, most) of *limits*; False, and nothing counted, where one of them is full."""
-        if any(self._present[key] >= most for key, most in limits):
-            return False
-        self._present.update(key for key, _ in limits)
-        return True
-
-    def leave(self, *keys: tuple[str, ...]) -> None:
-        """Undo an `enter` that succeeded."""
-        for key in keys:
-            self._present[key] -= 1
-            if self._present[key] <= 0:
-                del self._present[key]
-
-    def count(self, *key: str) -> int:
-        return self._present[key]
 
 
 @dataclass(frozen=True, slots=True)
