@@ -289,6 +289,7 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
         epoch=ground.epoch,
         tls_available=contexts.available and settings.tls != "off",
         locks=foundation.pop3_locks,
+        census=foundation.census,
     )
     return partial(open_pop3, service)
 

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twistmail.facts import Facts
 from twistmail.mail.content import Memory
 from twistmail.memory.people import MemoryPeople
+from twistmail.servers.census import Census
 from twistmail.servers.login import Login
 from twistmail.servers.pop3 import OPTIONS, Locks, Pop3Service, PopSession, open_connection
 from twistmail.servers.pump import Pump
@@ -100,6 +101,7 @@ class PopHouse:
     tls_available: bool = True
     facts: Facts = field(default_factory=Facts)
     locks: Locks = field(default_factory=Locks)
+    census: Census = field(default_factory=Census)
     people: MemoryPeople = field(
         default_factory=lambda: MemoryPeople({"ann@here.example": "secret", "bob@here.example": "two words"}, "here.example"))
     settings: dict[str, Any] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class PopHouse:
         login = Login(self.people, Throttle(), self.clock, self.facts, lambda: 0.0, jitter=lambda: 0.5,
                       plaintext_allowed=self.plaintext_allowed)
         return Pop3Service("pop.here.example", self.store, login, self.facts, OPTIONS.defaults(**self.settings), Inline(), self.clock,
-                           lambda: 0.0, self.tls_available, self.locks)
+                           lambda: 0.0, self.tls_available, self.locks, self.census)
 
     def begin(self, address: str = "192.0.2.7") -> tuple[PopServerWire, PopSession]:
         return open_connection(self.service(), f"c{next(self._ids)}", address, 40000)

@@ -194,6 +194,33 @@ def test_shutdown_is_said_and_a_time_out_is_not() -> None:
     assert silent.transport.closed
 
 
+def test_whoever_talks_and_does_not_log_in_is_dropped_all_the_same() -> None:
+    talker, user = Visitor(PopHouse()), Visitor(PopHouse())
+    user.logs_in()
+    for _ in range(4):
+        assert talker.says("CAPA")
+        assert user.says("NOOP")
+        talker.advance(46)
+        user.advance(46)
+    assert talker.transport.closed
+    assert user.says("NOOP") == ["+OK Nothing done"]
+
+
+@pytest.mark.parametrize("leave", [
+    pytest.param(lambda visitor: visitor.says("QUIT"), id="quit"),
+    pytest.param(lambda visitor: visitor.leave(), id="gone"),
+    pytest.param(lambda visitor: visitor.logs_in(), id="logged-in"),
+])
+def test_an_address_has_so_many_connections_that_have_not_logged_in(leave: Any) -> None:
+    house = PopHouse(settings={"max_connections_per_ip": 2})
+    visitors = [Visitor(house), Visitor(house)]
+    one_too_many = Visitor(house)
+    assert one_too_many.transport.closed
+    leave(visitors[0])
+    assert Visitor(house).says("NOOP") == ["-ERR Log in first"]
+    assert Visitor(house).transport.closed
+
+
 def test_facts_tell_who_logged_in_and_what_was_fetched() -> None:
     house = PopHouse()
     told: list[Fact] = []

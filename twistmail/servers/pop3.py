@@ -20,8 +20,10 @@ from twistmail.interfaces import StoreError, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
 from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice
+from twistmail.servers.census import Census
 from twistmail.servers.login import Login
 from twistmail.servers.maildrop import Maildrop, open_maildrop
+from twistmail.servers.throttle import network_of
 from twistmail.wire import sasl
 from twistmail.wire.pop3 import commands as pop
 from twistmail.wire.pop3.server import PopServerWire
@@ -36,9 +38,10 @@ OPTIONS = Section(
            starter="tls:port=2995:interface=127.0.0.1\ntcp:2110:interface=127.0.0.1"),
     Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
     Option("lock_timeout", DURATION, "10m", "How long a silent client keeps his mailbox locked (RFC 1939 §3: at least 10m).", Reload.NEW),
-    Option("login_timeout", DURATION, "3m", "How long a client may be silent before it has logged in.", Reload.NEW),
+    Option("login_timeout", DURATION, "3m", "How long a client may take to log in.", Reload.NEW),
     Option("max_bad_commands", COUNT, "20", "Senseless commands after which a connection is closed.", Reload.NEW),
     Option("max_connections", COUNT, "500", "Connections of this service at a time."),
+    Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address that have not logged in.", Reload.NEW),
 )
 
 #: Chunks (64 KiB each) of a large message that are read in one go.
@@ -84,6 +87,7 @@ class Pop3Service:
     epoch: Callable[[], float]
     tls_available: bool
     locks: Locks
+    census: Census
 
 
 def open_connection(service: Pop3Service, identifier: str, address: str, port: int) -> tuple[PopServerWire, PopSession]:
@@ -100,6 +104,8 @@ class PopSession:
         self._service = service
         self._connection = connection
         self._address = address
+        self._began = service.clock.seconds()
+        self._counted: tuple[str, ...] | None = None  # as what the census counts us, until login
         self._encrypted = False
         self._name = b""  # of USER, until PASS
         self._exchange: sasl.Exchange | None = None
@@ -112,13 +118,21 @@ class PopSession:
 
     @property
     def patience(self) -> float:
+        """Until login there is one deadline for everything: whoever only talks must not keep a place."""
         settings = self._service.settings
-        return settings.lock_timeout if self._account else settings.login_timeout
+        if self._account is None:
+            return max(0.0, self._began + settings.login_timeout - self._service.clock.seconds())
+        return float(settings.lock_timeout)
 
     def attach(self, poke: Callable[[], None]) -> None:
         """POP3 says nothing unasked."""
 
     async def greet(self) -> AsyncIterator[Any]:
+        key = ("pop3", network_of(self._address))
+        if not self._service.census.enter((key, self._service.settings.max_connections_per_ip)):
+            yield pop.Farewell("There are too many connections from where you are", good=False, code="SYS/TEMP")
+            return
+        self._counted = key
         yield pop.Good(f"{self._service.hostname} POP3 server ready")
 
     async def answer(self, event: Any) -> AsyncIterator[Any]:
@@ -151,7 +165,13 @@ class PopSession:
         self._name = b""
         self._exchange = None
 
+    def _uncount(self) -> None:
+        if self._counted is not None:
+            self._service.census.leave(self._counted)
+            self._counted = None
+
     def closed(self, why: str) -> None:
+        self._uncount()
         if self._maildrop is not None:
             self._maildrop.close()
         if self._account is not None:
@@ -224,6 +244,7 @@ class PopSession:
             locks.release(account.name)
             raise
         self._account = account
+        self._uncount()
         return pop.Welcome(f"{self._maildrop.count} messages")
 
     async def _stls(self, event: pop.Stls) -> Any:
