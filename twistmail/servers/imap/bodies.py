@@ -24,7 +24,7 @@ from twistmail.servers.imap.client import Client
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.responses import Raw
 
-#: Octets that are loaded together; a message of more is streamed.
+#: Octets that are answered together; a message whose answer has more is streamed.
 TOGETHER = 1024 * 1024
 #: Octets of a streamed message that one thread hop brings.
 PIECE = 256 * 1024
@@ -74,7 +74,8 @@ class Row(NamedTuple):
 async def body_responses(client: Client, items: tuple[BodyItem, ...], rows: Sequence[Row], tally: Tally) -> AsyncIterator[Raw]:
     """A response for each of *rows* with its *items*; messages that are gone by now are left out and tallied."""
     mailbox = client.selected.mailbox
-    sizes = {row[0]: row[1] for row in await mailbox.rows([row.uid for row in rows], (Column.SIZE,))}
+    # each item may be the whole message once more
+    sizes = {uid: size * len(items) for uid, size in await mailbox.rows([row.uid for row in rows], (Column.SIZE,))}
     for batch in _batches(rows, sizes):
         if sizes.get(batch[0].uid, 0) > TOGETHER:
             pieces = _big(client, items, batch[0], tally)
@@ -93,7 +94,7 @@ async def body_responses(client: Client, items: tuple[BodyItem, ...], rows: Sequ
 
 
 def _batches(rows: Sequence[Row], sizes: dict[int, int]) -> Iterator[list[Row]]:
-    """Messages that are loaded together; one that is too big stands alone."""
+    """Messages that are answered together; one whose answer is too big stands alone."""
     batch: list[Row] = []
     total = 0
     for row in rows:

@@ -19,6 +19,7 @@ from twistmail.interfaces import Column, Flag, FlagChange
 from twistmail.mail import headers
 from twistmail.servers.imap.bodies import BodyItem, Row, Tally, body_item, body_responses
 from twistmail.servers.imap.client import Client, Refusal, Responses
+from twistmail.servers.imap.portions import portions
 from twistmail.servers.imap.rendering import Days, dates
 from twistmail.servers.imap.view import Block, View
 from twistmail.wire.imap import commands as c
@@ -68,14 +69,16 @@ def _column(item: FetchItem) -> Column | None:
 
 
 async def fetch(client: Client, event: c.Fetch) -> Responses:
-    spans = spans_of(client.selected, event.set, uid=event.uid)
+    view = client.selected
+    spans = spans_of(view, event.set, uid=event.uid)
     plan = compile_items(event.items)
     tally = Tally()
-    for span in spans:
-        lines = block_responses(client, plan, span, tally)
-        async with aclosing(lines):  # type: ignore[type-var]
-            async for line in lines:
-                yield line
+    for start, stop in spans:
+        for first, last in await portions(view.mailbox, view.uids[start:stop], plan.columns, len(plan.items)):
+            lines = block_responses(client, plan, (start + first, start + last), tally)
+            async with aclosing(lines):  # type: ignore[type-var]
+                async for line in lines:
+                    yield line
     yield ended(event, tally)
 
 

@@ -9,6 +9,7 @@ have its turn.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from calendar import timegm
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -17,6 +18,7 @@ from typing import Any
 from twistmail.interfaces import Column
 from twistmail.mail import headers
 from twistmail.servers.imap.client import Client, Responses
+from twistmail.servers.imap.portions import portions
 from twistmail.servers.imap.rendering import RECENT_BIT
 from twistmail.servers.imap.view import BLOCK, Block, View
 from twistmail.wire.imap import commands as c
@@ -24,6 +26,8 @@ from twistmail.wire.imap import searchkeys as k
 from twistmail.wire.imap.responses import OK, Tagged, Untagged
 
 DAY = 86400
+#: Candidates that are looked at before the reactor gets its turn (a few milliseconds).
+TURN_AFTER = 20_000
 
 Places = list[int]
 
@@ -44,11 +48,13 @@ class Inquiry:
         self.client = client
         self.view = view
         self.block: Block = view.block(0, len(view.uids))
+        self._worked = 0
 
     async def narrow(self, key: k.Key, candidates: Places) -> Places:
         """Those of *candidates* that *key* matches. Recursive, at most 32 levels deep: the wire sees to it."""
         if not candidates:
             return candidates
+        await self._rest(len(candidates))
         match key:
             case k.And(keys):
                 for part in sorted(keys, key=_cost):
@@ -69,6 +75,13 @@ class Inquiry:
             column, make_test = _COLUMN_TESTS[type(key)]
             return await self._by_column(column, make_test(key), candidates)
         return self._at_once(key, candidates)
+
+    async def _rest(self, work: int) -> None:
+        """Let the reactor have its turn after much *work*: keys are cheap, but there may be hundreds."""
+        self._worked += work
+        if self._worked > TURN_AFTER:
+            self._worked = 0
+            await self.client.turn()
 
     def _at_once(self, key: k.Key, candidates: Places) -> Places:
         """Keys that the arrays answer."""
@@ -92,18 +105,27 @@ class Inquiry:
 
     def _in_set(self, spans: Sequence[tuple[int, int]], candidates: Places) -> Places:
         """*spans* are positions in the view; a place in the snapshot is another thing where messages are gone."""
-        wanted = {number for start, stop in spans for number in range(start + 1, stop + 1)}
-        return [place for place in candidates if self.block.numbers[place] in wanted]
+        numbers = [self.block.numbers[place] for place in candidates]
+        found: Places = []
+        at = 0
+        for start, stop in spans:
+            at = bisect_left(numbers, start + 1, at)
+            end = bisect_right(numbers, stop, at)
+            found += candidates[at:end]
+            at = end
+        return found
 
     async def _by_column(self, column: Column, test: Callable[[Any], bool], candidates: Places) -> Places:
         uids = self.block.uids
         found: Places = []
         for start in range(0, len(candidates), BLOCK):
-            places = candidates[start : start + BLOCK]
-            rows = await self.view.mailbox.rows([uids[place] for place in places], (column,))
-            fitting = {uid for uid, value in rows if test(value)}
-            found += [place for place in places if uids[place] in fitting]
-            await self.client.turn()
+            block = candidates[start : start + BLOCK]
+            for first, last in await portions(self.view.mailbox, [uids[place] for place in block], (column,)):
+                places = block[first:last]
+                rows = await self.view.mailbox.rows([uids[place] for place in places], (column,))
+                fitting = {uid for uid, value in rows if test(value)}
+                found += [place for place in places if uids[place] in fitting]
+                await self.client.turn()
         return found
 
 

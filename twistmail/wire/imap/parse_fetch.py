@@ -7,7 +7,7 @@ import re
 from twistmail.wire.imap.fetchitems import MACROS, FetchItem, Item, Section, SectionText
 from twistmail.wire.imap.tokens import Cursor, Misspelled
 
-MOST_ITEMS = 256
+MOST_ITEMS = 64  # no mail program asks for twenty; each may be the whole message once more
 DEEPEST_PART = 100  # MIME is not followed deeper than this anywhere
 
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
