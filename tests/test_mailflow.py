@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from tests.helpers import result_of
+from twistmail import mailflow
 from twistmail.expansion import Expansion
 from twistmail.facts import Accepted, Facts, Refused
 from twistmail.interfaces import Edit, ICourier, IPolicyStage, Keep, Point, Redirect
@@ -21,7 +22,7 @@ from twistmail.mail.envelope import Kind, Peer, Recipient, Role, Target, Transac
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, Result, outcome_of
 from twistmail.mail.status import NO_ROOM, Status
-from twistmail.mailflow import Dispatch, Reception
+from twistmail.mailflow import REMEMBERED, Dispatch, Reception
 from twistmail.memory.people import MemoryAliases, MemoryPeople
 from twistmail.policy.pipeline import Pipeline
 
@@ -87,7 +88,7 @@ class Scene:
             clock=lambda: 0.0,
         )
         self.dispatch = Dispatch({Kind.MAILBOX: self.mailboxes, Kind.REMOTE: self.relay})
-        clock = Clock()
+        self.clock = clock = Clock()
         self.reception = Reception(
             "mx.here.test", Pipeline(stages, clock), self.expansion, self.dispatch, self.submit, clock.seconds, self.facts,
             _Filters(filters) if filters else None,
@@ -177,6 +178,21 @@ def test_a_retry_after_a_half_success_does_not_deliver_twice() -> None:
     assert len(scene.queue) == 1
     assert scene.receive("team@here.test", message=MESSAGE + b"Another.\r\n").code == 250
     assert len(scene.delivered) == 4, "another message is no retry"
+    scene.clock.advance(REMEMBERED)
+    assert scene.receive("team@here.test").code == 250
+    assert len(scene.delivered) == 6, "an hour later it is a message of its own"
+
+
+def test_only_what_may_be_a_retry_is_compared_with_what_was_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing reads the whole message, on the reactor's thread."""
+    scene = Scene()
+    scene.full = True
+    scene.receive("team@here.test")
+    scene.full = False
+    monkeypatch.setattr(mailflow, "_digest", lambda item, content: pytest.fail("it was read"))
+    assert scene.receive("team@here.test", message=MESSAGE + b"Longer.\r\n").code == 250
+    scene.clock.advance(REMEMBERED)
+    assert scene.receive("team@here.test").code == 250
 
 
 @pytest.mark.parametrize(
