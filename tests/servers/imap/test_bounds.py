@@ -10,6 +10,7 @@ from tests.dialogues.imap_house import Guest, ImapHouse, mail
 from tests.helpers import result_of
 from twistmail.servers.imap.bodies import TOGETHER
 from twistmail.servers.imap.portions import PORTION
+from twistmail.servers.imap.search import READ_TOGETHER
 from twistmail.servers.imap.session import ImapSession
 
 
@@ -71,3 +72,19 @@ def test_a_set_in_a_search_means_the_numbers_that_the_client_knows() -> None:
     result_of(house.mailbox().expunge([3, 4]))
     assert guest.say("a SEARCH 2:5,9,1")[0] == "* SEARCH 1 2 5 9"
     assert guest.say("a SEARCH UID 10,2:5 NOT 5")[0] == "* SEARCH 2 10"
+
+
+def test_texts_are_searched_a_few_messages_at_a_time() -> None:
+    house = ImapHouse()
+    house.put(*[mail(f"m{number}", body=f"only {number} of them\r\n") for number in range(2 * READ_TOGETHER + 1)])
+    guest = Guest(house, select="INBOX")
+    mailbox = guest.pump.session.client.view.mailbox  # type: ignore[attr-defined]
+    search, asked = mailbox.text_search, []
+
+    async def text_search(uids: Any, needle: str, headers: bool) -> Any:
+        asked.append(len(uids))
+        return await search(uids, needle, headers)
+
+    mailbox.text_search = text_search
+    assert guest.say("a SEARCH BODY ONLY TEXT m200")[0] == "* SEARCH 201"
+    assert asked[:3] == [READ_TOGETHER, READ_TOGETHER, 1]

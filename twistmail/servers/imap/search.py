@@ -28,6 +28,8 @@ from twistmail.wire.imap.responses import OK, Tagged, Untagged
 DAY = 86400
 #: Candidates that are looked at before the reactor gets its turn (a few milliseconds).
 TURN_AFTER = 20_000
+#: Messages whose text is searched in one thread hop.
+READ_TOGETHER = 100
 
 Places = list[int]
 
@@ -68,9 +70,7 @@ class Inquiry:
             case k.Not(inner):
                 return _without(candidates, await self.narrow(inner, candidates))
         if isinstance(key, k.Body | k.Text):
-            uids = [self.block.uids[place] for place in candidates]
-            found = await self.view.mailbox.text_search(uids, key.needle.casefold(), isinstance(key, k.Text))
-            return [place for place in candidates if self.block.uids[place] in found]
+            return await self._by_text(key, candidates)
         if type(key) in _COLUMN_TESTS:
             column, make_test = _COLUMN_TESTS[type(key)]
             return await self._by_column(column, make_test(key), candidates)
@@ -113,6 +113,19 @@ class Inquiry:
             end = bisect_right(numbers, stop, at)
             found += candidates[at:end]
             at = end
+        return found
+
+    async def _by_text(self, key: k.Body | k.Text, candidates: Places) -> Places:
+        """A few messages for each thread hop: others want threads too, and a mailbox may be searched for minutes."""
+        mailbox, needle = self.view.mailbox, key.needle.casefold()
+        found: Places = []
+        for start in range(0, len(candidates), READ_TOGETHER):
+            block = candidates[start : start + READ_TOGETHER]
+            uids = [self.block.uids[place] for place in block]
+            for first, last in await portions(mailbox, uids, (Column.HEADER,)):
+                async with self.client.service.readers:
+                    fitting = await mailbox.text_search(uids[first:last], needle, isinstance(key, k.Text))
+                found += [place for place in block[first:last] if self.block.uids[place] in fitting]
         return found
 
     async def _by_column(self, column: Column, test: Callable[[Any], bool], candidates: Places) -> Places:
