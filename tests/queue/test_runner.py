@@ -121,6 +121,16 @@ def test_jitter_makes_waits_longer_never_shorter():
         assert planned <= wait <= planned * 1.1 + MINUTE
 
 
+@pytest.mark.parametrize("chance", [0.0, 0.3, 0.7, 1.0])
+def test_jitter_makes_no_attempt_after_the_time_in_which_we_keep_trying(chance):
+    world = World({BOB: LATER})
+    world.runner._given.random = lambda: chance
+    world.submit()
+    world.advance(6 * DAY)
+    assert world.attempts[-1] <= 5 * DAY
+    assert world.queue.items() == ()
+
+
 def test_the_sender_is_warned_once_after_four_hours_and_told_at_the_end():
     world = World({BOB: LATER}).submit()
     world.advance(4 * HOUR - MINUTE)

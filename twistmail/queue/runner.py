@@ -273,7 +273,8 @@ class Runner:
         due = next_attempt(item.arrived, item.attempts + 1, now, self.schedule)
         if due is None:
             return await self._record(item.id, GaveUp(EXPIRED))
-        return await self._record(item.id, Postponed(due + (due - now) * JITTER * self._given.random()))
+        last = item.arrived + self.schedule.give_up_after  # chance makes no attempt later than the sender was promised
+        return await self._record(item.id, Postponed(min(due + (due - now) * JITTER * self._given.random(), last)))
 
     async def _warn(self, item: Item) -> None:
         """Once, whatever happens: a warning that cannot be made is no reason to bother anybody again."""
