@@ -9,14 +9,8 @@ import pytest
 from twistmail import descriptors
 
 
-@pytest.mark.parametrize(("limit", "most"), [
-    pytest.param(1024, 768, id="a-quarter-is-kept"),
-    pytest.param(200, 136, id="never-less-than-the-reserve"),
-    pytest.param(100, 50, id="but-half-where-there-are-few"),
-    pytest.param(65_536, 49_152, id="many"),
-])  # fmt: skip
-def test_what_connections_may_take(limit, most):
-    assert descriptors.for_connections(limit) == most
+def test_connections_leave_half_to_files():
+    assert descriptors.for_connections(1024) == 512
 
 
 @pytest.mark.parametrize(("before", "after"), [
