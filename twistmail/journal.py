@@ -80,10 +80,10 @@ class Journal:
                 file.write("".join(lines))
             if is_new:
                 path.chmod(0o600)
-                self._forget_old()
+                self._forget_old(waiting[-1].at)
 
-    def _forget_old(self) -> None:
-        oldest = _day(time.time() - self._keep)
+    def _forget_old(self, now: float) -> None:
+        oldest = _day(now - self._keep)
         for path in self.folder.glob("????-??-??.jsonl"):
             if path.stem < oldest:
                 path.unlink(missing_ok=True)
