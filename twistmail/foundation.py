@@ -85,8 +85,7 @@ class Foundation:
 
     async def look_around(self) -> None:
         """Merge what others did to mailboxes that somebody has open."""
-        if hasattr(self.store, "poll"):
-            await self.store.poll()
+        await self.store.poll()
 
     def close(self) -> None:
         """Write everything down and let go. Blocking; at shutdown, after the queue has stopped."""

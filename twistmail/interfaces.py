@@ -340,6 +340,9 @@ class IMailStore(Interface):
     async def mailboxes(account):  # type: ignore[no-untyped-def]
         """The IMailboxes of account name *account*; its folders are made at first use. Raises OSError."""
 
+    async def poll():  # type: ignore[no-untyped-def]
+        """Merge what others have done to mailboxes that somebody has open; called about once a second. Cheap when nothing has changed."""
+
     async def remove_account(account):  # type: ignore[no-untyped-def]
         """Delete everything of *account*."""
 

@@ -19,6 +19,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twistmail import assembly, control, descriptors, sections, tasks, tenancy
@@ -76,6 +77,7 @@ class MailService(Service):
         self._control: IListeningPort | None = None
         self._ticking: list[Any] = []
         self._old_signal: Any = None
+        self._recovered = False  # the queue has read what an earlier process left
         self._home = -1  # a descriptor: while it is open the data folder is ours
         self._most = 0  # connections that there is room for
 
@@ -113,6 +115,7 @@ class MailService(Service):
     async def _begin(self) -> None:
         """Recover the queue, then let the world in: what comes now must not meet the clearing up of what was."""
         await self.foundation.runner.start()
+        self._recovered = True
         self._let_in(self.parts)
         log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
         self._ready(self.ports())
@@ -158,11 +161,12 @@ class MailService(Service):
         return sum(len(pool.pumps) for pool in self._pools.values()) < self._most
 
     def _adopt(self, parts: Parts) -> None:
-        """From now on connections are born of *parts*, and the queue works with them."""
+        """From now on connections are born of *parts*, and the queue works with them; before the queue has recovered, of none."""
         tasks.start(self.parts.relay.stop(), "closing idle connections")
         self.parts = parts
         parts.hand_over()
-        self._let_in(parts)
+        if self._recovered:
+            self._let_in(parts)
 
     def _let_in(self, parts: Parts) -> None:
         for (service, listen), listener in self.listeners.items():
@@ -174,9 +178,7 @@ class MailService(Service):
     # ----- at work
 
     def _tick(self, seconds: float, work: Callable[[], Any]) -> None:
-        """Call *work* (plain, or a coroutine function) every *seconds*, never two of it at a time."""
-        from twisted.internet.task import LoopingCall
-
+        """Await *work*() every *seconds*, never two of it at a time."""
         async def once() -> None:
             await work()
 
@@ -207,8 +209,12 @@ class MailService(Service):
         return (*loaded.problems, *problems)
 
     def _change_to(self, config: Config) -> tuple[Problem, ...]:
-        """Open new ports, swap, close old ones; where a port cannot be opened nothing changes."""
+        """Build, open new ports, swap, close old ones; where something cannot be built or opened nothing changes."""
         wanted, opened = self._wanted(config), []
+        try:
+            parts = assembly.build(config, self.foundation)
+        except OSError as error:
+            return (config.problem("server", "data_dir", f"{error.filename or 'a file'}: {error.strerror or error}", "nothing is changed"),)
         for key in wanted:
             if key in self._ports:
                 continue
@@ -222,7 +228,7 @@ class MailService(Service):
         for difference in self.config.differences(config):
             log.info("reload: {difference}", difference=_told(difference))
         self.config = config
-        self._adopt(assembly.build(config, self.foundation))
+        self._adopt(parts)
         for key in [key for key in self._ports if key not in wanted]:
             self._close(key)
         return ()

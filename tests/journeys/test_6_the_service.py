@@ -14,7 +14,7 @@ import pytest
 from twisted.internet.address import IPv4Address
 
 from tests.journeys.house import ADDRESS, CONFIG, Client, Reactor, count_threads, with_lookup
-from twistmail import sections
+from twistmail import assembly, sections
 from twistmail.config.load import load
 from twistmail.memory.lookup import MemoryLookup
 from twistmail.plugins import discover
@@ -141,6 +141,21 @@ def test_a_port_that_cannot_be_opened_changes_nothing(run, logged):
         (problem,) = running.service.reload()
     assert "in use" in str(problem)
     assert running.ports() == ports
+    assert running.connect().said[0].startswith("220 mx.blue.test ESMTP first")
+
+
+def test_what_cannot_be_built_changes_nothing(run, logged, monkeypatch):
+    running = run(with_banner("ESMTP first"))
+    ports, parts, config = running.ports(), running.service.parts, running.service.config
+
+    def broken(config, foundation):
+        raise PermissionError(13, "Permission denied", "tls/key.pem")
+
+    monkeypatch.setattr(assembly, "build", broken)
+    running.write(with_banner("ESMTP second").replace("listen =", "listen = tcp:0:interface=127.0.0.1:backlog=7\n         ", 1))
+    (problem,) = running.service.reload()
+    assert "tls/key.pem: Permission denied" in str(problem)
+    assert (running.ports(), running.service.parts is parts, running.service.config is config) == (ports, True, True)
     assert running.connect().said[0].startswith("220 mx.blue.test ESMTP first")
 
 

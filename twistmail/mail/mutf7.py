@@ -10,7 +10,7 @@ import re
 from base64 import b64decode, b64encode
 
 #: Loaded here: after root is given up the interpreter's own files may be out of reach.
-UTF_16 = codecs.lookup("utf-16-be").name
+codecs.lookup("utf-16-be")
 
 _SHIFTED = re.compile(r"[^\x20-\x7e]+")
 _ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")

@@ -357,6 +357,9 @@ class MailStore:
         self._folders = tuple(folders)
         self._accounts: dict[str, Mailboxes] = {}
 
+    async def poll(self) -> None:
+        """Nobody else can reach this memory."""
+
     async def deliver(self, deliveries: Sequence[Delivery]) -> list[BaseException | None]:
         return [self._deliver(delivery) for delivery in deliveries]
 
