@@ -16,8 +16,8 @@ from twisted.internet.testing import StringTransport
 
 from twistmail import disk, tasks
 from twistmail.facts import Facts
-from twistmail.interfaces import Delivery
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import Delivery
 from twistmail.memory.people import MemoryPeople
 from twistmail.servers.imap.service import OPTIONS, ImapService
 from twistmail.servers.imap.session import open_connection

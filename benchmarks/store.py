@@ -14,8 +14,8 @@ from typing import Any
 from twisted.internet import reactor as the_reactor
 
 from twistmail import disk, tasks
-from twistmail.interfaces import Delivery
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import Delivery
 from twistmail.store.mailstore import MailStore
 
 PREFIX = b"Return-Path: <ann@away.test>\r\nDelivered-To: alice@blue.test\r\nReceived: from away.test\r\n\tby blue.test; today\r\n"

@@ -8,15 +8,11 @@ while an earlier call still runs.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, IntFlag
+from enum import Enum
 from typing import Any
 
 from zope.interface import Attribute, Interface
-
-from twistmail.mail.content import Content
 
 
 class Unavailable(Exception):
@@ -203,129 +199,7 @@ class Redirect:
     address: Any
 
 
-# ----- the store ------------------------------------------------------------
-
-
-class Flag(IntFlag):
-    """System flags as bits. Keywords follow from bit 8 on, numbered per mailbox (`IMailbox.keywords`)."""
-
-    SEEN = 1
-    ANSWERED = 2
-    FLAGGED = 4
-    DELETED = 8
-    DRAFT = 16
-
-
-FIRST_KEYWORD_BIT = 8
-#: Order and spelling on the wire.
-FLAG_NAMES: dict[str, Flag] = {
-    "\\Answered": Flag.ANSWERED,
-    "\\Flagged": Flag.FLAGGED,
-    "\\Deleted": Flag.DELETED,
-    "\\Seen": Flag.SEEN,
-    "\\Draft": Flag.DRAFT,
-}
-
-
-class FlagChange(Enum):
-    """How STORE changes flags."""
-
-    SET = "FLAGS"
-    ADD = "+FLAGS"
-    REMOVE = "-FLAGS"
-
-
-class Column(Enum):
-    """What `IMailbox.rows` can tell of a message. Rendered values are bytes, ready for the wire."""
-
-    SIZE = "size"  # int, octets with CRLF line ends (RFC822.SIZE)
-    INTERNALDATE = "internaldate"  # float, POSIX seconds
-    ENVELOPE = "envelope"  # bytes, rendered as RFC 3501 §7.4.2
-    BODYSTRUCTURE = "bodystructure"  # bytes, rendered, with extension data
-    BODY = "body"  # bytes, rendered, without extension data
-    HEADER = "header"  # bytes, the header block with its empty line, CRLF
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One copy for one mailbox: `prefix` (Return-Path, Delivered-To, Received ...) goes before `content`."""
-
-    account: str
-    prefix: bytes
-    content: Content
-    folder: str = "INBOX"
-    id: str = ""  # the item's, for logs
-
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message that APPEND brings. `flags` are flag and keyword names; `internaldate` POSIX seconds, None: now."""
-
-    content: Content
-    flags: tuple[str, ...] = ()
-    internaldate: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """One mailbox name. `name` is str, hierarchy separator "/"; INBOX is spelled so. `uses`: special uses, such as "\\Sent"."""
-
-    name: str
-    subscribed: bool = False
-    selectable: bool = True
-    has_children: bool = False
-    uses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxStatus:
-    """What STATUS tells. `size` is the sum of RFC822.SIZE."""
-
-    messages: int
-    recent: int
-    unseen: int
-    uidnext: int
-    uidvalidity: int
-    size: int = 0
-    highest_modseq: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """What COPY, MOVE and APPEND tell (RFC 4315): UIDs in the source (empty for APPEND) and in the target, in the same order."""
-
-    uidvalidity: int
-    source: tuple[int, ...]
-    target: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """News of a mailbox, told to its watchers on the reactor thread, after it is true. Any part may be empty.
-
-    `by` is the watcher that caused it (as given to `store` and `expunge`), so that it can keep silent about its own doing.
-    """
-
-    arrived: Sequence[int] = ()  # UIDs, ascending, all above every earlier one
-    expunged: Sequence[int] = ()  # UIDs, ascending
-    flagged: Sequence[int] = ()  # UIDs, ascending
-    gone: bool = False  # the mailbox itself was deleted or has got a new UIDVALIDITY
-    by: Any = None
-
-
-class StoreError(Exception):
-    """A request that the store refuses: its text is safe to show; `code` is an IMAP response code (RFC 5530) or empty."""
-
-    def __init__(self, text: str, code: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class NoSuchMailbox(StoreError):
-    """There is no such mailbox. COPY and APPEND answer TRYCREATE."""
-
-    def __init__(self, name: str, code: str = "NONEXISTENT") -> None:
-        super().__init__(f"There is no mailbox {name}", code)
+# ----- the store (its values are in `mail.mailbox`) -------------------------
 
 
 class IMailStore(Interface):
@@ -356,8 +230,11 @@ class IMailboxes(Interface):
     async def folders():  # type: ignore[no-untyped-def]
         """All Folders (also those that only have children: selectable False), sorted, INBOX first."""
 
-    async def create(name):  # type: ignore[no-untyped-def]
-        """Make a mailbox and the levels above it. StoreError ALREADYEXISTS, CANNOT (a bad name), LIMIT."""
+    async def create(name, uses=()):  # type: ignore[no-untyped-def]
+        """Make a mailbox and the levels above it; *uses*: its special uses (RFC 6154 §3).
+
+        StoreError ALREADYEXISTS, CANNOT (a bad name), LIMIT, USEATTR (a use that we do not know, or that another mailbox has).
+        """
 
     async def delete(name):  # type: ignore[no-untyped-def]
         """Delete a mailbox and its mail; children stay. NoSuchMailbox; StoreError CANNOT for INBOX, HASCHILDREN for a mere level."""
@@ -371,14 +248,26 @@ class IMailboxes(Interface):
     async def subscriptions():  # type: ignore[no-untyped-def]
         """Tuple of subscribed names, sorted, whether they exist or not."""
 
+    async def annotations(name):  # type: ignore[no-untyped-def]
+        """{entry: value (bytes)} of a mailbox, or of the account for "" (RFC 5464).
+
+        Entries are str in lower case that begin with "/private/" or "/shared/". NoSuchMailbox.
+        """
+
+    async def annotate(name, values):  # type: ignore[no-untyped-def]
+        """Set entries ({entry: bytes, or None to remove it}), all or none, durable. They follow a rename and go with the mailbox.
+
+        NoSuchMailbox; StoreError "METADATA TOOMANY", "METADATA MAXSIZE n", CANNOT (what cannot be an entry).
+        """
+
     async def status(name):  # type: ignore[no-untyped-def]
         """The MailboxStatus. NoSuchMailbox."""
 
     async def open(name):  # type: ignore[no-untyped-def]
         """The IMailbox, one shared object for all who have it open; call `close` once for each open. NoSuchMailbox."""
 
-    async def usage():  # type: ignore[no-untyped-def]
-        """(bytes, messages) of the whole account."""
+    async def quota():  # type: ignore[no-untyped-def]
+        """The Quota of the account. `append`, `copy` and `deliver` fail with OSError EDQUOT where it allows no more."""
 
 
 class IMailbox(Interface):
@@ -388,8 +277,9 @@ class IMailbox(Interface):
     uidvalidity = Attribute("int")
     uidnext = Attribute("int")
     highest_modseq = Attribute("int, at least 1")
-    uids = Attribute("array('L') of all UIDs, ascending; read only. Replaced by a new array on expunge, appended to on arrival")
+    uids = Attribute("array of all UIDs, ascending; read only. Replaced by a new array on expunge, appended to on arrival")
     bits = Attribute("array('Q') parallel to `uids`: Flag bits and keyword bits; changed in place")
+    modseqs = Attribute("array('Q') parallel to `uids`: modification sequences (RFC 7162); changed in place")
     keywords = Attribute("list of keyword names; number n has the bit FIRST_KEYWORD_BIT + n")
 
     def watch(watcher):  # type: ignore[no-untyped-def]
@@ -407,6 +297,8 @@ class IMailbox(Interface):
     async def claim_recent():  # type: ignore[no-untyped-def]
         """The UIDs that are \\Recent for the caller (tuple, ascending); they are so for nobody after that."""
 
+    # ----- reading
+
     async def rows(uids, columns):  # type: ignore[no-untyped-def]
         """For each of *uids* (ascending) that exists, in order: a tuple (uid, value, value ...) for *columns* (tuple of Column).
 
@@ -418,6 +310,20 @@ class IMailbox(Interface):
 
     async def load(uids):  # type: ignore[no-untyped-def]
         """As `read`, but the whole bytes, read in one thread: (uid, bytes). For small messages; callers bound the sum."""
+
+    async def span(uid, start, length):  # type: ignore[no-untyped-def]
+        """The octets from *start* on, at most *length*, of one message with CRLF line ends; None where it has gone.
+
+        Reading a big message in order, piece by piece, costs about as much as reading it once.
+        """
+
+    # ----- changes and their numbers (RFC 7162)
+
+    def changed_since(modseq):  # type: ignore[no-untyped-def]
+        """UIDs (list, ascending) of messages whose modification sequence is above *modseq*. Plain function."""
+
+    async def vanished_since(modseq):  # type: ignore[no-untyped-def]
+        """UIDs (list, ascending) of messages expunged after *modseq*; of all that are missing where that is not remembered."""
 
     async def store(uids, change, flags, by=None, unchanged_since=None):  # type: ignore[no-untyped-def]
         """Change flags (names; FlagChange) of *uids*. (changed, failed): UIDs now different, and UIDs newer than *unchanged_since*."""
@@ -432,13 +338,19 @@ class IMailbox(Interface):
         """As copy, then expunge here (RFC 6851)."""
 
     async def append(messages):  # type: ignore[no-untyped-def]
-        """Append NewMessages, all or none, durable: Copied."""
+        """Append NewMessages, all or none, durable: Copied. Calls that wait together become durable together, in the order of the calls."""
+
+    # ----- searching and sorting
 
     async def text_search(uids, needle, headers):  # type: ignore[no-untyped-def]
         """Those of *uids* whose body (with *headers* True: header too) holds *needle* (str, case folded, decoded as MIME says): a set."""
 
+    async def header_search(uids, field, needle):  # type: ignore[no-untyped-def]
+        """Those of *uids* that have a *field* (str, any case) which, decoded and case folded, holds *needle* (case folded): a set."""
 
-UidArray = array
+    async def sort(uids, keys):  # type: ignore[no-untyped-def]
+        """Those of *uids* that exist (list), ordered by *keys*, a tuple of (SortKey, is reversed); what is equal by UID (RFC 5256 §3)."""
+
 
 __all__ = [
     name

@@ -10,21 +10,9 @@ from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
 from twistmail import disk, tasks
-from twistmail.interfaces import (
-    FIRST_KEYWORD_BIT,
-    Change,
-    Column,
-    Delivery,
-    Flag,
-    FlagChange,
-    IMailbox,
-    IMailboxes,
-    IMailStore,
-    NewMessage,
-    NoSuchMailbox,
-    StoreError,
-)
+from twistmail.interfaces import IMailbox, IMailboxes, IMailStore
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, Change, Column, Delivery, Flag, FlagChange, NewMessage, NoSuchMailbox, StoreError
 from twistmail.memory import store as memory
 from twistmail.store.mailstore import MailStore
 

@@ -13,8 +13,8 @@ from tests.dialogues.player import Player
 from tests.helpers import result_of
 from twistmail.drafts import Drafts
 from twistmail.facts import Facts
-from twistmail.interfaces import NewMessage
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import NewMessage
 from twistmail.memory.people import MemoryPeople
 from twistmail.memory.store import Mailbox, Mailboxes, MailStore
 from twistmail.servers.census import Census

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.journeys.house import House
-from twistmail.interfaces import NewMessage
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import NewMessage
 
 MANY = 2000
 

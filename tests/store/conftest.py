@@ -8,8 +8,8 @@ import pytest
 
 from tests.helpers import result_of
 from twistmail import disk, tasks
-from twistmail.interfaces import Delivery
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import Delivery
 from twistmail.store.mailstore import MailStore
 
 ALICE = "alice@blue.test"

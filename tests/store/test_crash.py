@@ -12,8 +12,8 @@ from tests.helpers import result_of
 from tests.store.conftest import ALICE, PLAIN
 from twistmail import tasks
 from twistmail.disk import status_of
-from twistmail.interfaces import Delivery, FlagChange, NewMessage
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import Delivery, FlagChange, NewMessage
 from twistmail.store import maildir, settling
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

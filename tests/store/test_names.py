@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twistmail.interfaces import Flag, StoreError
+from twistmail.mail.mailbox import Flag, StoreError
 from twistmail.store import names
 
 

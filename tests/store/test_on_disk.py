@@ -9,8 +9,8 @@ import sqlite3
 import pytest
 
 from tests.helpers import result_of
-from twistmail.interfaces import Column, FlagChange, NewMessage
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import Column, FlagChange, NewMessage
 from twistmail.store.index import FILE as INDEX
 
 BASE = re.compile(r"new/(\d{10})\.M\d+P\d+Q\d+R[0-9a-f]{16}\.mx\.blue\.test,S=(\d+),W=(\d+)")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers import result_of
 from twistmail import tasks
-from twistmail.interfaces import Change, Column, FlagChange
+from twistmail.mail.mailbox import Change, Column, FlagChange
 from twistmail.store import scan
 
 

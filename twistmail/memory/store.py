@@ -10,7 +10,10 @@ from typing import Any
 
 from zope.interface import implementer
 
-from twistmail.interfaces import (
+from twistmail.interfaces import IMailbox, IMailboxes, IMailStore
+from twistmail.mail import mime, words
+from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import (
     FIRST_KEYWORD_BIT,
     FLAG_NAMES,
     Change,
@@ -20,16 +23,11 @@ from twistmail.interfaces import (
     Flag,
     FlagChange,
     Folder,
-    IMailbox,
-    IMailboxes,
-    IMailStore,
     MailboxStatus,
     NewMessage,
     NoSuchMailbox,
     StoreError,
 )
-from twistmail.mail import mime, words
-from twistmail.mail.content import Memory
 
 INBOX = "INBOX"
 MOST_KEYWORDS = 26

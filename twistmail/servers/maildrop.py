@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from twistmail.interfaces import Column
 from twistmail.mail.content import Content
+from twistmail.mail.mailbox import Column
 
 #: Messages up to this size are fetched whole; larger ones are streamed.
 SMALL = 128 * 1024

@@ -16,9 +16,10 @@ from twisted.logger import Logger
 
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Fact, Facts, Read
-from twistmail.interfaces import StoreError, Unavailable
+from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
+from twistmail.mail.mailbox import StoreError
 from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login

@@ -8,10 +8,11 @@ from typing import Any
 from zope.interface import implementer
 
 from twistmail.disk import status_of
-from twistmail.interfaces import Delivery, ICourier
+from twistmail.interfaces import ICourier
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
+from twistmail.mail.mailbox import Delivery
 from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import Status
 

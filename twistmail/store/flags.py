@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twistmail.interfaces import FIRST_KEYWORD_BIT, FLAG_NAMES
+from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES
 from twistmail.store import names
 
 _SYSTEM = {name.lower(): int(flag) for name, flag in FLAG_NAMES.items()}

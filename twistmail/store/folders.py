@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from twistmail.interfaces import Folder, NoSuchMailbox, StoreError
+from twistmail.mail.mailbox import Folder, NoSuchMailbox, StoreError
 from twistmail.store import names
 from twistmail.store.maildir import Maildir, NotAMaildir
 from twistmail.store.names import INBOX, SEPARATOR

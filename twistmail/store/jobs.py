@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
-from twistmail.interfaces import StoreError
 from twistmail.mail.content import CHUNK, Content, Memory
+from twistmail.mail.mailbox import StoreError
 from twistmail.store import lines, names
 from twistmail.store.folders import FolderTree
 from twistmail.store.maildir import Arrival, Draft, Maildir

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from twistmail.interfaces import StoreError
+from twistmail.mail.mailbox import StoreError
 from twistmail.store.names import MOST_KEYWORDS
 
 FILE = "dovecot-keywords"

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from zope.interface import implementer
 
 from twistmail import tasks
-from twistmail.interfaces import Change, Column, Copied, FlagChange, IMailbox, MailboxStatus, NewMessage
+from twistmail.interfaces import IMailbox
+from twistmail.mail.mailbox import Change, Column, Copied, FlagChange, MailboxStatus, NewMessage
 from twistmail.store import flags as flag_words
 from twistmail.store import keywords as keyword_file
 from twistmail.store import searching

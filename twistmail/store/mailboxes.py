@@ -8,7 +8,8 @@ from pathlib import Path
 
 from zope.interface import implementer
 
-from twistmail.interfaces import Folder, IMailboxes, MailboxStatus, NoSuchMailbox, StoreError
+from twistmail.interfaces import IMailboxes
+from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, StoreError
 from twistmail.store import names
 from twistmail.store.folders import FolderTree
 from twistmail.store.index import Index

@@ -19,8 +19,9 @@ from typing import Any
 from zope.interface import implementer
 
 from twistmail import tasks
-from twistmail.interfaces import Delivery, IMailStore, StoreError
+from twistmail.interfaces import IMailStore
 from twistmail.mail import mime
+from twistmail.mail.mailbox import Delivery, StoreError
 from twistmail.options import SWITCH, TEXT, WORDS, Option, Reload, Section, choice
 from twistmail.store import names
 from twistmail.store.folders import FolderTree, Surroundings

@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import count
 
-from twistmail.interfaces import FIRST_KEYWORD_BIT, Flag, StoreError
 from twistmail.mail import mutf7
+from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, Flag, StoreError
 
 INBOX = "INBOX"
 SEPARATOR = "/"

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import compress
 
-from twistmail.interfaces import Flag, FlagChange
+from twistmail.mail.mailbox import Flag, FlagChange
 from twistmail.store.index import Row
 
 _SEEN = int(Flag.SEEN)

@@ -20,7 +20,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from twistmail import tasks
-from twistmail.interfaces import Change, NoSuchMailbox
+from twistmail.mail.mailbox import Change, NoSuchMailbox
 from twistmail.store import names, scan
 from twistmail.store.contents import Whereabouts
 from twistmail.store.index import Index, Known, Row

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twistmail.interfaces import Flag
+from twistmail.mail.mailbox import Flag
 from twistmail.servers.census import Census
 from twistmail.servers.imap.rendering import MOST_REMEMBERED, RECENT_BIT, Days, FlagsRendered, dates
 from twistmail.wire.imap.responses import internaldate

@@ -10,8 +10,8 @@ from tests.dialogues.imap_house import THREE, Guest, ImapHouse, mail
 from tests.helpers import result_of
 from twistmail.drafts import Drafts
 from twistmail.facts import Facts, Read
-from twistmail.interfaces import FlagChange
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import FlagChange
 from twistmail.tasks import Inline
 
 

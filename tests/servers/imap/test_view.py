@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.dialogues.imap_house import Guest, ImapHouse, mail
 from tests.helpers import result_of
-from twistmail.interfaces import FIRST_KEYWORD_BIT, Flag
+from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, Flag
 
 SYSTEM = {"\\Seen": Flag.SEEN, "\\Flagged": Flag.FLAGGED, "\\Deleted": Flag.DELETED}
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from twistmail.facts import Fact, Read
-from twistmail.interfaces import Column
 from twistmail.mail import headers, mime
+from twistmail.mail.mailbox import Column
 from twistmail.mail.parts import Part, scan
 from twistmail.servers.imap.client import Client
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText

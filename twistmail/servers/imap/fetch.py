@@ -15,8 +15,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from twistmail.interfaces import Column, Flag, FlagChange
 from twistmail.mail import headers
+from twistmail.mail.mailbox import Column, Flag, FlagChange
 from twistmail.servers.imap.bodies import BodyItem, Row, Tally, body_item, body_responses
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.portions import portions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twistmail.interfaces import FlagChange
+from twistmail.mail.mailbox import FlagChange
 from twistmail.servers.imap.bodies import Tally
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import block_responses, compile_items, ended, spans_of

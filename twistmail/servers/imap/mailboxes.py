@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from twistmail.interfaces import Folder, MailboxStatus
+from twistmail.mail.mailbox import Folder, MailboxStatus
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.patterns import Pattern
 from twistmail.servers.imap.transfer import expunge_deleted

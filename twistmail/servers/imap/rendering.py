@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twistmail.interfaces import FIRST_KEYWORD_BIT, FLAG_NAMES
+from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES
 from twistmail.wire.imap.responses import internaldate
 
 #: Renderings that one session remembers: combinations of flags, or seconds.

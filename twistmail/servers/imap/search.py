@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
-from twistmail.interfaces import Column
 from twistmail.mail import headers
+from twistmail.mail.mailbox import Column
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.portions import portions
 from twistmail.servers.imap.rendering import RECENT_BIT

@@ -17,8 +17,9 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from twistmail.interfaces import StoreError, Unavailable
+from twistmail.interfaces import Unavailable
 from twistmail.mail.envelope import TlsState
+from twistmail.mail.mailbox import StoreError
 from twistmail.servers.imap import entry, mailboxes, transfer
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import fetch

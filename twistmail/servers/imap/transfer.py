@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from twistmail.interfaces import Copied, Flag, IMailbox, NewMessage, NoSuchMailbox
+from twistmail.interfaces import IMailbox
 from twistmail.mail.content import Content, Memory
+from twistmail.mail.mailbox import Copied, Flag, NewMessage, NoSuchMailbox
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import spans_of
 from twistmail.servers.imap.view import View

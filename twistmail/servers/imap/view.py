@@ -16,7 +16,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from twistmail.interfaces import FIRST_KEYWORD_BIT, FLAG_NAMES, Change, Flag, IMailbox
+from twistmail.interfaces import IMailbox
+from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Change, Flag
 from twistmail.mail.parts import Part
 from twistmail.servers.imap.rendering import RECENT_BIT, FlagsRendered
 from twistmail.tasks import start

@@ -1,0 +1,175 @@
+"""What a mailbox is made of, as values: flags, columns, news, and what goes into one. The interfaces are in `twistmail.interfaces`."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, IntFlag
+from typing import Any
+
+from twistmail.mail.content import Content
+
+
+class Flag(IntFlag):
+    """System flags as bits. Keywords follow from bit 8 on, numbered per mailbox (`IMailbox.keywords`)."""
+
+    SEEN = 1
+    ANSWERED = 2
+    FLAGGED = 4
+    DELETED = 8
+    DRAFT = 16
+
+
+FIRST_KEYWORD_BIT = 8
+#: Order and spelling on the wire.
+FLAG_NAMES: dict[str, Flag] = {
+    "\\Answered": Flag.ANSWERED,
+    "\\Flagged": Flag.FLAGGED,
+    "\\Deleted": Flag.DELETED,
+    "\\Seen": Flag.SEEN,
+    "\\Draft": Flag.DRAFT,
+}
+
+
+class FlagChange(Enum):
+    """How STORE changes flags."""
+
+    SET = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+class Column(Enum):
+    """What `IMailbox.rows` can tell of a message. Rendered values are bytes, ready for the wire."""
+
+    SIZE = "size"  # int, octets with CRLF line ends (RFC822.SIZE)
+    INTERNALDATE = "internaldate"  # float, POSIX seconds
+    MODSEQ = "modseq"  # int (RFC 7162)
+    SAVEDATE = "savedate"  # float, POSIX seconds: when it came into this mailbox (RFC 8514)
+    ENVELOPE = "envelope"  # bytes, rendered as RFC 3501 §7.4.2
+    BODYSTRUCTURE = "bodystructure"  # bytes, rendered, with extension data
+    BODY = "body"  # bytes, rendered, without extension data
+    HEADER = "header"  # bytes, the header block with its empty line, CRLF
+    PREVIEW = "preview"  # str, at most 200 characters (RFC 8970)
+    EMAILID = "emailid"  # str (RFC 8474): the same for the same content, wherever it lies
+    THREADID = "threadid"  # str (RFC 8474): the same for all messages of a thread
+    SENT = "sent"  # float, POSIX seconds of the Date field, or of INTERNALDATE where it tells none (RFC 5256 §2.2)
+    BASE_SUBJECT = "base_subject"  # str (RFC 5256 §2.1), in capitals
+    THREADING = "threading"  # str: its Message-ID, then those that it refers to, oldest first (RFC 5256 §3), separated by blanks
+
+
+class SortKey(Enum):
+    """By what SORT can order (RFC 5256 §3, RFC 5957)."""
+
+    ARRIVAL = "ARRIVAL"
+    CC = "CC"
+    DATE = "DATE"
+    FROM = "FROM"
+    SIZE = "SIZE"
+    SUBJECT = "SUBJECT"
+    TO = "TO"
+    DISPLAYFROM = "DISPLAYFROM"
+    DISPLAYTO = "DISPLAYTO"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One copy for one mailbox: `prefix` (Return-Path, Delivered-To, Received ...) goes before `content`."""
+
+    account: str
+    prefix: bytes
+    content: Content
+    folder: str = "INBOX"
+    id: str = ""  # the item's, for logs
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message that APPEND brings. `flags` are flag and keyword names; `internaldate` POSIX seconds, None: now."""
+
+    content: Content
+    flags: tuple[str, ...] = ()
+    internaldate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One mailbox name. `name` is str, hierarchy separator "/"; INBOX is spelled so. `uses`: special uses, such as "\\Sent"."""
+
+    name: str
+    subscribed: bool = False
+    selectable: bool = True
+    has_children: bool = False
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxStatus:
+    """What STATUS tells. `size` is the sum of RFC822.SIZE."""
+
+    messages: int
+    recent: int
+    unseen: int
+    uidnext: int
+    uidvalidity: int
+    size: int = 0
+    highest_modseq: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much an account holds, with CRLF line ends, and how much it may hold; None: unlimited (RFC 9208 STORAGE, MESSAGE)."""
+
+    octets: int
+    messages: int
+    most_octets: int | None = None
+    most_messages: int | None = None
+
+    def allows(self, octets: int, messages: int) -> bool:
+        """Whether so much more finds room."""
+        return not (
+            (self.most_octets is not None and self.octets + octets > self.most_octets)
+            or (self.most_messages is not None and self.messages + messages > self.most_messages)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What COPY, MOVE and APPEND tell (RFC 4315): UIDs in the source (empty for APPEND) and in the target, in the same order."""
+
+    uidvalidity: int
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """News of a mailbox, told to its watchers on the reactor thread, after it is true. Any part may be empty.
+
+    `by` is the watcher that caused it (as given to `store` and `expunge`), so that it can keep silent about its own doing.
+    """
+
+    arrived: Sequence[int] = ()  # UIDs, ascending, all above every earlier one
+    expunged: Sequence[int] = ()  # UIDs, ascending
+    flagged: Sequence[int] = ()  # UIDs, ascending
+    gone: bool = False  # the mailbox itself was deleted or has got a new UIDVALIDITY
+    by: Any = None
+
+
+class StoreError(Exception):
+    """A request that the store refuses: its text is safe to show; `code` is an IMAP response code (RFC 5530) or empty."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class NoSuchMailbox(StoreError):
+    """There is no such mailbox. COPY and APPEND answer TRYCREATE."""
+
+    def __init__(self, name: str, code: str = "NONEXISTENT") -> None:
+        super().__init__(f"There is no mailbox {name}", code)
+
+
+UidArray = array
