@@ -82,3 +82,20 @@ def test_a_rewrite_is_seen_by_others_and_keeps_the_next_uid(lists):
         assert list(one.append([b"d"])) == [4]
         assert list(one.read()[0]) == [2, 4]
         assert one.uidvalidity == 1
+
+
+def test_of_a_long_list_the_end_tells_the_next_uid(lists):
+    one, two = lists
+    with one.locked():
+        one.append([b"%d.%s" % (n, b"x" * 50) for n in range(10_000)])
+    with two.locked():
+        assert (two.nextuid, two.uidvalidity) == (10_001, 1)
+        assert list(two.append([b"next"])) == [10_001]
+        assert len(two.read()[0]) == 10_001
+    with one.path.open("ab") as file:
+        file.write(b"10002 :torn")
+    three = UidList(one.path.parent, lambda above: above + 1, lambda count: b"\x5a" * count)
+    with three.locked():
+        assert list(three.append([b"whole"])) == [10_002]
+        assert three.read()[1][-1] == b"whole"
+    three.close()

@@ -26,6 +26,8 @@ from pathlib import Path
 
 FILE = "dovecot-uidlist"
 LARGEST_UID = 0xFFFFFFFF
+#: Of a longer list only the first line and about so many octets at its end are read to learn the next UID; `read` checks all of it.
+TAIL = 256 * 1024
 _HEADER = re.compile(rb"3 (?:[^\n]* )?V(\d{1,10}) (?:[^\n]* )?N(\d{1,10})(?: [^\n]*)?")
 _GUID = re.compile(rb" G([0-9a-f]{32})(?: |$)")
 
@@ -184,16 +186,23 @@ class UidList:
             self._start_again()
 
     def _read_from(self, start: int, size: int) -> None:
-        data = os.pread(self._descriptor, size - start, start)
+        data = self._ends(size) if start == 0 and size > 2 * TAIL else os.pread(self._descriptor, size - start, start)
         whole = data.rfind(b"\n") + 1
+        torn = len(data) - whole
         if start == 0:
             self._read_whole(data[:whole])
         else:
             uids, _ = parse_lines(data[:whole], self.nextuid - 1)
             self.nextuid = uids[-1] + 1 if uids else self.nextuid
-        self._size = start + whole
+        self._size = size - torn
         if self._size < size:  # a line that was torn by a crash or a full disk was never promised
             os.ftruncate(self._descriptor, self._size)
+
+    def _ends(self, size: int) -> bytes:
+        """The first line and the last ones of a long list: a million lines take a second."""
+        first, newline, _ = os.pread(self._descriptor, 4096, 0).partition(b"\n")
+        tail = os.pread(self._descriptor, TAIL, size - TAIL)
+        return first + newline + tail[tail.find(b"\n") + 1 :]
 
     def _read_whole(self, data: bytes) -> None:
         first, _, lines = data.partition(b"\n")
