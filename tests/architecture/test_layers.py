@@ -12,7 +12,7 @@ LAYERS = (
     "mail",
     "wire",
     "interfaces options tasks facts disk drafts endpoints watched",
-    "mailflow expansion policy",
+    "mailflow expansion policy formats",
     "aliases accounts store queue relay tls lookup memory journal",
     "servers",
     "service service_options tenancy descriptors assembly foundation parts plugins config checks sections "

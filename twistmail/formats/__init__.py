@@ -1,0 +1,1 @@
+"""Mailboxes of other programs: mbox, MMDF, MH and Maildir, read and written with flags and dates."""
