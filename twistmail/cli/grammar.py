@@ -51,19 +51,23 @@ class Noun(click.Group):
         super().__init__(*args, **keywords)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "list" in self.commands and (not args or (args[0].startswith("-") and args[0] not in ("--help", "-h"))):
+        if "list" in self.list_commands(ctx) and (not args or (args[0].startswith("-") and args[0] not in ("--help", "-h"))):
             args = ["list", *args]
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for name in (cmd_name, *SYNONYMS.get(cmd_name, ())):
-            if found := super().get_command(ctx, name):
+            if found := self.named(ctx, name):
                 return found
         return None
 
+    def named(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command that is called exactly so."""
+        return super().get_command(ctx, name)
 
-class Root(Noun):
-    """The program itself. `later` names commands whose modules are imported when they are used: {name: (module:attribute, help)}."""
+
+class Large(Noun):
+    """A group whose commands' modules are imported when they are used, by `later`: {name: (module:attribute, help)}."""
 
     def __init__(self, *args: Any, later: Mapping[str, tuple[str, str]], **keywords: Any) -> None:
         super().__init__(*args, **keywords)
@@ -72,11 +76,11 @@ class Root(Noun):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self.later})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in self.later and cmd_name not in self.commands:
-            module, _, attribute = self.later[cmd_name][0].partition(":")
-            self.add_command(getattr(importlib.import_module(module), attribute), cmd_name)
-        return super().get_command(ctx, cmd_name)
+    def named(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in self.later and name not in self.commands:
+            module, _, attribute = self.later[name][0].partition(":")
+            self.add_command(getattr(importlib.import_module(module), attribute), name)
+        return super().named(ctx, name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's; but its "did you mean" knows only commands that are loaded."""

@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from twistmail.cli.exits import ABOUT, Exit, Failure
-from twistmail.cli.grammar import Root
+from twistmail.cli.grammar import Large
 from twistmail.cli.terminal import Terminal
 from twistmail.interfaces import Unavailable
 
@@ -25,6 +25,7 @@ COMMANDS = {
     "config": ("twistmail.cli.config:group", "The configuration: what is wrong, what holds, what there is."),
     "demo": ("twistmail.cli.demo:demo", "Serve one pretend office on this computer until Ctrl-C."),
     "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
+    "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),
     "queue": ("twistmail.cli.queue:group", "Mail that waits."),
     "reload": ("twistmail.cli.server:reload", "Apply the configuration as it is now."),
@@ -37,7 +38,7 @@ COMMANDS = {
 }
 
 
-@click.group(cls=Root, later=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(cls=Large, later=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.option("-c", "--config", metavar="FILE", help="The configuration; else $TWISTMAIL_CONFIG, ./config.ini, /etc/twistmail/config.ini.")
 @click.option("--set", "overrides", metavar="SECTION.KEY=VALUE", multiple=True, help="Set one key of the configuration; repeatable.")
 @click.option("--socket", metavar="PATH", help="The control socket of the server, instead of the one that the configuration names.")
