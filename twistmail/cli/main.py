@@ -35,6 +35,10 @@ COMMANDS = {
     "stop": ("twistmail.cli.server:stop", "Stop the server once the transactions under way have ended."),
     "trace": ("twistmail.cli.trace:group", "What became of a message."),
     "user": ("twistmail.cli.user:group", "Who has a mailbox and may log in."),
+    "verify": (
+        "twistmail.cli.verify:verify",
+        "Look through queue, mailboxes, UID lists and index; tell everything that is not as it should be, and what cures it.",
+    ),
 }
 
 

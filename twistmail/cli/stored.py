@@ -1,0 +1,74 @@
+"""The files of store and queue, for commands that work on them whether or not the server runs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from twistmail.cli.exits import Exit, Failure
+from twistmail.cli.terminal import Terminal
+from twistmail.options import Settings
+from twistmail.store import names
+from twistmail.store.folders import FolderTree, Surroundings
+from twistmail.store.homes import accounts_in
+from twistmail.store.mailstore import OPTIONS as STORE
+
+
+class Storage:
+    """Where the mail lies, as the configuration says. The folder of the data itself must be there."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.config = terminal.glance(STORE)
+        self.settings: Settings = self.config["store"]
+        self.root: Path = self.config.data_dir
+        if self.settings.use != "maildir":
+            raise Failure(f"[store] use = {self.settings.use}: only the maildir store lies in files", Exit.CONFIG)
+        if not self.root.is_dir():
+            raise Failure(f"there is no mail: {self.root} does not exist", Exit.NOINPUT, "see [server] data_dir, or start the server once")
+
+    def become_owner(self) -> None:
+        """Root acts as whom the server runs as, else the server could not read what is made here."""
+        owner = self.root.stat()
+        if os.geteuid() == 0 and owner.st_uid != 0:
+            os.setegid(owner.st_gid)
+            os.seteuid(owner.st_uid)
+
+    def accounts(self) -> list[str]:
+        """All that have a maildir, sorted."""
+        return accounts_in(self.root, self.settings.path)
+
+    def chosen(self, wanted: Sequence[str]) -> list[str]:
+        """The accounts that are meant by *wanted*: all of them where it is empty. Failure where one is not there."""
+        return [self.account(name) for name in wanted] if wanted else self.accounts()
+
+    def account(self, name: str) -> str:
+        """The account called *name*; a missing domain is completed where only one fits. Failure where it has no maildir."""
+        try:
+            if (self.directory(name) / "cur").is_dir():
+                return name
+        except ValueError:
+            raise Failure(f"{name} cannot be an account", Exit.USAGE, "write the full address, such as anna@blue.example") from None
+        known = self.accounts()
+        fitting = [one for one in known if one.partition("@")[0] == name]
+        if len(fitting) == 1:
+            self.terminal.hint(f"meaning {fitting[0]}")
+            return fitting[0]
+        near = get_close_matches(name, known, 1, 0.6)
+        step = f"did you mean {near[0]}?" if near else "twistmail mailbox usage --all   lists those that have mail"
+        raise Failure(f"{name} has no mail here", Exit.NOUSER, step)
+
+    def directory(self, account: str) -> Path:
+        """The maildir of *account*. ValueError."""
+        return self.root / names.account_directory(self.settings.path, account)
+
+    def tree(self, account: str) -> FolderTree:
+        return FolderTree(self.directory(account), self.settings.folders, self.surroundings())
+
+    def surroundings(self) -> Surroundings:
+        fresh = names.UniqueNames("cli", os.getpid(), time.time, secrets.token_bytes)
+        return Surroundings(time.time, secrets.token_bytes, fresh.fresh)
