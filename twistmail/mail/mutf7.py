@@ -14,6 +14,7 @@ codecs.lookup("utf-16-be")
 
 _SHIFTED = re.compile(r"[^\x20-\x7e]+")
 _ENCODED = re.compile(r"&([A-Za-z0-9+,]*)-")
+_ESCAPED = re.compile(r"\\([0-9a-f]{2})")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 
@@ -48,3 +49,14 @@ def _unshift(run: re.Match[str]) -> str:
         return "&"
     packed = run[1].replace(",", "/")
     return b64decode(packed + "=" * (-len(packed) % 4)).decode("utf-16-be")
+
+
+def part_on_disk(part: str) -> str:
+    """One level of a name as Maildir++ directories and `subscriptions` spell it; dots are escaped as Dovecot's listescape does."""
+    escaped = encode(part).replace("\\", "\\5c").replace(".", "\\2e").replace("/", "\\2f")
+    return "\\7e" + escaped[1:] if escaped.startswith("~") else escaped
+
+
+def part_from_disk(text: str) -> str:
+    """The level that *text* stands for. Raises ValueError."""
+    return decode(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), text))

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from twistmail.mail import lines
 from twistmail.mail.content import CHUNK
-from twistmail.store import lines, names
+from twistmail.store import names
 from twistmail.store.maildir import Maildir
 
 

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
+from twistmail.mail import lines
 from twistmail.mail.content import CHUNK, Content, Memory
 from twistmail.mail.mailbox import StoreError
-from twistmail.store import lines, names
+from twistmail.store import names
 from twistmail.store.folders import FolderTree
 from twistmail.store.maildir import Arrival, Draft, Maildir
 from twistmail.store.names import INBOX

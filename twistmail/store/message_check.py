@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.mail import lines
 from twistmail.mail.content import CHUNK
-from twistmail.store import lines, names
+from twistmail.store import names
 
 _STORED_SIZE = re.compile(rb",S=(\d{1,18})(?=[,:]|$)")
 #: Blocks that were never written read as zeros; fewer may stand in odd mail.

@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import count
 
-from twistmail.mail import mutf7
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, Flag, StoreError
+from twistmail.mail.mutf7 import part_from_disk, part_on_disk
 
 INBOX = "INBOX"
 SEPARATOR = "/"
@@ -34,7 +34,6 @@ INFO = b":2,"
 
 _CRLF_SIZE = re.compile(rb",W=(\d{1,18})(?=[,:]|$)")
 _TIME = re.compile(rb"(\d{1,18})\.(?:M(\d{1,18}))?")
-_ESCAPED = re.compile(r"\\([0-9a-f]{2})")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -89,17 +88,6 @@ def name_of(directory: str) -> str | None:
         return name if name != INBOX and normal(name) == name and directory_of(name) == directory else None
     except (ValueError, StoreError):
         return None
-
-
-def part_on_disk(part: str) -> str:
-    """One level of a name as it stands in a directory name and in `subscriptions`."""
-    escaped = mutf7.encode(part).replace("\\", "\\5c").replace(".", "\\2e").replace(SEPARATOR, "\\2f")
-    return "\\7e" + escaped[1:] if escaped.startswith("~") else escaped
-
-
-def part_from_disk(text: str) -> str:
-    """The level that *text* stands for. Raises ValueError."""
-    return mutf7.decode(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), text))
 
 
 # ----- message files --------------------------------------------------------

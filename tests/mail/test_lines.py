@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twistmail.store import lines
+from twistmail.mail import lines
 
 TEXT = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"bc"]), max_size=30).map(b"".join)
 CUTS = st.lists(st.integers(1, 5), min_size=30, max_size=80)
