@@ -87,6 +87,10 @@ class Foundation:
         """Merge what others did to mailboxes that somebody has open."""
         await self.store.poll()
 
+    async def tidy_up(self) -> None:
+        """Delete what is not to be kept any longer."""
+        await self.store.tidy()
+
     def close(self) -> None:
         """Write everything down and let go. Blocking; at shutdown, after the queue has stopped."""
         for stop in self.listeners:

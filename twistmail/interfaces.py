@@ -217,6 +217,9 @@ class IMailStore(Interface):
     async def poll():  # type: ignore[no-untyped-def]
         """Merge what others have done to mailboxes that somebody has open; called about once a second. Cheap when nothing has changed."""
 
+    async def tidy():  # type: ignore[no-untyped-def]
+        """Once a day: delete what is not to be kept any longer. In pieces; says nothing, raises nothing."""
+
     async def remove_account(account):  # type: ignore[no-untyped-def]
         """Delete everything of *account*."""
 

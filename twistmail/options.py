@@ -166,3 +166,12 @@ def choice(*words: str) -> Kind:
         return text
 
     return Kind(" | ".join(words), read)
+
+
+def duration_or(word: str) -> Kind:
+    """A length of time, or *word*, which means None."""
+
+    def read(text: str) -> float | None:
+        return None if text == word else _read_duration(text)
+
+    return Kind(f"a length of time, or {word}", read, lambda value: word if value is None else f"{value:g}s")

@@ -26,6 +26,7 @@ from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.queue.spool import Spool
 from twistmail.store.mailstore import OPTIONS as STORE
 from twistmail.store.mailstore import MailStore
+from twistmail.store.upkeep import Rules
 
 
 @implementer(IPlugin, IPart)
@@ -51,6 +52,7 @@ def _maildir(settings: Settings, ground: Any) -> MailStore:
         path=settings.path,
         folders=settings.folders,
         hostname=ground.config["server"].hostname,
+        rules=Rules(settings.keep_expunged),
     )
 
 

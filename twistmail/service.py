@@ -41,6 +41,7 @@ CONFIG_ERROR = 78  # sysexits EX_CONFIG
 NO_PERMISSION = 77  # EX_NOPERM
 JOURNAL_EVERY = 1.0  # seconds
 LOOK_EVERY = 1.0  # seconds between looks at what others did to open mailboxes
+TIDY_EVERY = 86400.0  # seconds; the first time soon after the start
 GRACE = 10.0  # seconds that a stop waits for what is under way
 
 Key = tuple[str, Listen]
@@ -117,6 +118,7 @@ class MailService(Service):
         await self.foundation.runner.start()
         self._recovered = True
         self._let_in(self.parts)
+        self._tick(TIDY_EVERY, self.foundation.tidy_up, now=True)
         log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
         self._ready(self.ports())
 
@@ -177,14 +179,14 @@ class MailService(Service):
 
     # ----- at work
 
-    def _tick(self, seconds: float, work: Callable[[], Any]) -> None:
+    def _tick(self, seconds: float, work: Callable[[], Any], *, now: bool = False) -> None:
         """Await *work*() every *seconds*, never two of it at a time."""
         async def once() -> None:
             await work()
 
         call = LoopingCall(lambda: tasks.start(once(), work.__name__))
         call.clock = self.reactor
-        call.start(seconds, now=False)
+        call.start(seconds, now=now)
         self._ticking.append(call)
 
     async def _write_journal(self) -> None:

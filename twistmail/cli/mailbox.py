@@ -7,7 +7,9 @@ import click
 from twistmail.cli.grammar import Large
 
 #: As `main.COMMANDS`; a test compares the sentences.
-VERBS: dict[str, tuple[str, str]] = {}
+VERBS: dict[str, tuple[str, str]] = {
+    "undelete": ("twistmail.cli.undelete:undelete", "Put back what was deleted, as long as [store] keep_expunged keeps it."),
+}
 
 
 @click.group("mailbox", cls=Large, later=VERBS)

@@ -13,8 +13,7 @@ from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Noun
 from twistmail.cli.offline import spooled
 from twistmail.cli.terminal import Terminal
-from twistmail.cli.words import amount, plural, span
-from twistmail.options import DURATION
+from twistmail.cli.words import amount, duration, plural, span
 from twistmail.rows import Filter
 
 SHOWN = 1000
@@ -31,17 +30,10 @@ def _filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--from", "sender", default="", help="Part of the sender's address."),
         click.option("--to", "recipient", default="", help="Part of a recipient's address."),
         click.option("--domain", default="", help="A recipient's domain."),
-        click.option("--age", "older_than", default=None, callback=_age, help="At least so old, such as 2h."),
+        click.option("--age", "older_than", default=None, callback=duration, help="At least so old, such as 2h."),
     ):
         command = option(command)
     return command
-
-
-def _age(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    try:
-        return None if value is None else DURATION.read(value)
-    except ValueError as trouble:
-        raise click.BadParameter(str(trouble).replace("\n", "; ")) from None
 
 
 @group.command("list")

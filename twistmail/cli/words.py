@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 
+import click
+
+from twistmail.options import DURATION
+
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
 
 
@@ -34,3 +38,11 @@ def plural(count: int, noun: str) -> str:
 def clock(at: float) -> str:
     """The time of day, with milliseconds, where the reader lives."""
     return time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1000):03d}"
+
+
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """A click callback: `2h` as seconds."""
+    try:
+        return None if value is None else DURATION.read(value)
+    except ValueError as trouble:
+        raise click.BadParameter(str(trouble).replace("\n", "; ")) from None

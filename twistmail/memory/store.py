@@ -371,6 +371,9 @@ class MailStore:
     async def mailboxes(self, account: str) -> Mailboxes:
         return self._account(account)
 
+    async def tidy(self) -> None:
+        """Nothing is kept here beyond its time."""
+
     async def remove_account(self, account: str) -> None:
         home = self._accounts.pop(account, None)
         if home is not None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from twistmail.mail.mailbox import Folder, NoSuchMailbox, StoreError
 from twistmail.store import names
-from twistmail.store.maildir import Maildir, NotAMaildir
+from twistmail.store.maildir import KEPT, Maildir, NotAMaildir
 from twistmail.store.names import INBOX, SEPARATOR
 from twistmail.store.uidlist import LARGEST_UID, UidList, sync_directory
 
@@ -39,6 +39,7 @@ class Surroundings:
     now: Callable[[], float]
     random: Callable[[int], bytes]
     fresh_name: Callable[[], bytes]
+    keeps: bool = False  # expunged mail, and deleted folders
 
 
 class FolderTree:
@@ -60,7 +61,8 @@ class FolderTree:
             found = self._maildirs.get(name)
             if found is None:
                 path = self.root / names.directory_of(name)
-                found = Maildir(path, self._around.fresh_name, UidList(path, self.next_uidvalidity, self._around.random))
+                uids = UidList(path, self.next_uidvalidity, self._around.random)
+                found = Maildir(path, self._around.fresh_name, uids, keeps=self._around.keeps)
                 self._maildirs[name] = found
             return found
 
@@ -141,12 +143,25 @@ class FolderTree:
                 if any(other.startswith(name + SEPARATOR) for other in self.names()):
                     raise StoreError(f"{name} is only a level above other mailboxes", "HASCHILDREN")
                 raise NoSuchMailbox(name)
-            doomed = self.root / (_DELETED + self._around.random(8).hex())
+            doomed = self._place_for_deleted(name)
             os.rename(self.root / names.directory_of(name), doomed)
             self._maildirs.pop(name, None)
             self._write_uses({other: use for other, use in self.uses().items() if other != name})
         sync_directory(self.root)
-        shutil.rmtree(doomed, ignore_errors=True)
+        if doomed.name.startswith(_DELETED):
+            shutil.rmtree(doomed, ignore_errors=True)
+
+    def _place_for_deleted(self, name: str) -> Path:
+        """Where the directory of *name* goes: out of sight, or to what is kept for a while (`kept`)."""
+        directory = f"{names.directory_of(name)}.{self._around.random(4).hex()}"
+        if not self._around.keeps or len(directory) > names.LONGEST_PART:
+            return self.root / (_DELETED + self._around.random(8).hex())
+        (self.root / KEPT).mkdir(mode=0o700, exist_ok=True)
+        return self.root / KEPT / directory
+
+    def fresh_name(self) -> bytes:
+        """A base name that nobody has."""
+        return self._around.fresh_name()
 
     def rename(self, old: str, new: str) -> list[tuple[str, str]]:
         """Rename *old* and all below it: the pairs (old name, new name) of what was renamed. Not for INBOX."""

@@ -77,7 +77,7 @@ class DeliveryJob:
         for piece in self.pieces:
             if piece.arrival and piece.maildir:
                 piece.maildir.known = None
-                piece.maildir.remove([(piece.arrival.path,)])
+                piece.maildir.take_back([(piece.arrival.path,)])
 
     def _by_maildir(self) -> dict[Maildir, list[Piece]]:
         groups: dict[Maildir, list[Piece]] = {}
@@ -159,7 +159,7 @@ class AppendJob:
             self.maildir.discard(draft)
 
     def retract(self) -> None:
-        self.maildir.remove([(arrival.path,) for arrival in self.arrivals])
+        self.maildir.take_back([(arrival.path,) for arrival in self.arrivals])
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class CopyJob:
             self.maildir.discard(draft)
 
     def retract(self) -> None:
-        self.maildir.remove([(arrival.path,) for arrival in self.arrivals])
+        self.maildir.take_back([(arrival.path,) for arrival in self.arrivals])
 
 
 class AdoptionJob:

@@ -23,6 +23,8 @@ LEFTOVER_AFTER = 36 * 3600.0
 #: File systems stamp times in steps of up to 10 ms; a change within a step of another one may show no new time.
 TIME_STEP_NS = 20_000_000
 _FOLDERS = ("tmp", "new", "cur")
+#: Where expunged mail goes, in houses that keep it for a while; see `kept`.
+KEPT = "expunged"
 
 
 class NotAMaildir(FileNotFoundError):
@@ -65,9 +67,10 @@ class Draft:
 class Maildir:
     """See the module note. Descriptors are opened when first needed, and again after `close`."""
 
-    def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList) -> None:
+    def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList, *, keeps: bool = False) -> None:
         self.path = path
         self.uids = uids
+        self.keeps = keeps  # what is expunged
         self.known: Stamp | None = None  # what the last scan, and our own changes since, have left
         self.exists = False
         self._fresh_name = fresh_name
@@ -90,7 +93,7 @@ class Maildir:
         self.exists = True
 
     def descriptor(self, folder: str) -> int:
-        """The open directory tmp, new or cur. Raises NotAMaildir."""
+        """The open directory tmp, new, cur, or KEPT. Raises NotAMaildir."""
         found = self._descriptors.get(folder, -1)
         return found if found >= 0 else self._open(folder)
 
@@ -98,6 +101,8 @@ class Maildir:
         with self._guard:
             if folder not in self._descriptors:
                 try:
+                    if folder == KEPT:
+                        os.makedirs(self.path / KEPT, 0o700, exist_ok=True)
                     self._descriptors[folder] = os.open(self.path / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
                 except (FileNotFoundError, NotADirectoryError) as error:
                     raise NotAMaildir(error.errno, error.strerror, error.filename) from error
@@ -110,6 +115,11 @@ class Maildir:
                 os.close(descriptor)
             self._descriptors.clear()
             self.uids.close()
+
+    def _close(self, folder: str) -> None:
+        with self._guard:
+            if folder in self._descriptors:
+                os.close(self._descriptors.pop(folder))
 
     def forget(self) -> None:
         """The directories have gone under us: believe nothing."""
@@ -157,7 +167,7 @@ class Maildir:
                     for uid, draft, flags in zip(uids, drafts, letters, strict=True):
                         arrivals.append(self._publish(uid, draft, flags))
             except OSError:
-                self.remove([(arrival.path,) for arrival in arrivals])
+                self.take_back([(arrival.path,) for arrival in arrivals])
                 raise
         return arrivals
 
@@ -183,19 +193,36 @@ class Maildir:
             draft.temporary = b""
 
     def remove(self, messages: Iterable[Sequence[bytes]]) -> None:
-        """Unlink message files; each may lie at one of several paths, or where somebody else has just renamed it to."""
+        """Expunge message files; each may lie at one of several paths, or where somebody else has just renamed it to."""
+        self._each(messages, self._keep if self.keeps else self._unlink)
+
+    def take_back(self, messages: Iterable[Sequence[bytes]]) -> None:
+        """As `remove`, for files that were published and never promised: they are not kept."""
+        self._each(messages, self._unlink)
+
+    def _each(self, messages: Iterable[Sequence[bytes]], away: Callable[[bytes], bool]) -> None:
         with self.own_change():
-            lost = {names.base_of(paths[0]) for paths in messages if not any(self._unlink(path) for path in paths)}
+            lost = {names.base_of(paths[0]) for paths in messages if not any(away(path) for path in paths)}
         if lost:
             for path in self.listing():
                 if names.base_of(path) in lost:
-                    self._unlink(path)
+                    away(path)
 
     def _unlink(self, path: bytes) -> bool:
         try:
             os.unlink(path[4:], dir_fd=self.descriptor(path[:3].decode()))
         except FileNotFoundError:
             return False
+        return True
+
+    def _keep(self, path: bytes) -> bool:
+        """Put a file where expunged mail is kept. Where that cannot be (no room, or somebody has removed the directory) it goes."""
+        try:
+            os.rename(path[4:], path[4:], src_dir_fd=self.descriptor(path[:3].decode()), dst_dir_fd=self.descriptor(KEPT))
+        except OSError:
+            if not self._unlink(path):
+                return False
+            self._close(KEPT)
         return True
 
     def rename(self, path: bytes, wanted: bytes) -> bool:

@@ -16,20 +16,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.interfaces import IMailStore
 from twistmail.mail import mime
 from twistmail.mail.mailbox import Delivery, StoreError
-from twistmail.options import SWITCH, TEXT, WORDS, Option, Reload, Section, choice
+from twistmail.options import SWITCH, TEXT, WORDS, Option, Reload, Section, choice, duration_or
 from twistmail.store import names
 from twistmail.store.folders import FolderTree, Surroundings
+from twistmail.store.homes import accounts_in
 from twistmail.store.jobs import DeliveryJob, Piece
 from twistmail.store.mailbox import Mailbox
 from twistmail.store.mailboxes import Mailboxes
 from twistmail.store.names import INBOX, UniqueNames
+from twistmail.store.upkeep import NO_RULES, Rules, sweep
 from twistmail.store.workshop import Workshop
+
+log = Logger()
 
 OPTIONS = Section(
     "store",
@@ -40,6 +45,7 @@ OPTIONS = Section(
     Option("folders", WORDS, "Sent Drafts Junk Trash Archive", "Folders that a new account gets, subscribed.", Reload.RESTART),
     Option("syncfs", SWITCH, "yes", "Sync many files with one call, which also writes what other programs have not; no: one by one.",
            Reload.RESTART),
+    Option("keep_expunged", duration_or("no"), "no", "How long mail and folders that users delete can be had back: 30d.", Reload.RESTART),
     Option("fsync", SWITCH, "yes", "Whether mail is safe on disk before it is acknowledged; no is for tests only.", Reload.RESTART),
 )
 
@@ -65,6 +71,7 @@ class MailStore:
         path: str = "mail/%d/%n",
         folders: Sequence[str] = tuple(OPTIONS.defaults().folders),
         hostname: str = "",
+        rules: Rules = NO_RULES,
         now: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
         describe: Callable[[bytes], mime.Description] = mime.describe,
@@ -73,7 +80,9 @@ class MailStore:
         self._root = root
         self._path = path
         self._folders = tuple(folders)
-        self._around = Surroundings(now, random, fresh.fresh)
+        self._around = Surroundings(now, random, fresh.fresh, keeps=bool(rules.keep_expunged))
+        self._rules = rules
+        self._closed = False
         self._workshop = Workshop(threads, committer, now, describe)
         self._accounts: dict[str, Mailboxes] = {}
         self._warm: OrderedDict[Mailboxes, None] = OrderedDict()
@@ -131,7 +140,18 @@ class MailStore:
                 if mailbox.users and mailbox.awake:
                     await mailbox.refresh()
 
+    async def tidy(self) -> None:
+        for account in await self._workshop.threads.run(accounts_in, self._root, self._path):
+            if self._closed:
+                return
+            root = self._root / names.account_directory(self._path, account)
+            try:
+                await self._workshop.threads.run(sweep, FolderTree(root, (), self._around), self._rules, self._around.now())
+            except OSError as error:
+                log.warn("tidying up the mail of {account}: {error}", account=account, error=error)
+
     def close(self) -> None:
+        self._closed = True
         for home in self._accounts.values():
             home.close()
         self._accounts.clear()
