@@ -40,7 +40,7 @@ def test_headers_come_back_as_they_were_written(uidvalidity, nextuid):
     ("line", "uid", "base"),
     [
         pytest.param(b"5 :name,S=1", 5, b"name,S=1", id="plain"),
-        pytest.param(b"5 W123 P0:name", 5, b"name", id="extensions"),
+        pytest.param(b"5 W123 P0:1 :name", 5, b"name", id="extensions"),
         pytest.param(b"5 :name:2,S", 5, b"name", id="flags-are-no-part-of-the-base"),
         pytest.param(b"5 :na:me", 5, b"na:me", id="colon"),
     ],
@@ -51,7 +51,7 @@ def test_lines_as_dovecot_writes_them(line, uid, base):
 
 
 def test_a_header_with_more_than_we_know_is_read():
-    assert parse_header(b"3 V17 N4 G" + b"0" * 32 + b" Xfuture") == Header(17, 4, b"0" * 32)
+    assert parse_header(b"3 V17 N4 G" + b"0" * 32 + b" Xfuture") == Header(17, 4, b"0" * 32, (b"Xfuture",))
 
 
 @pytest.fixture
@@ -99,3 +99,21 @@ def test_of_a_long_list_the_end_tells_the_next_uid(lists):
         assert list(three.append([b"whole"])) == [10_002]
         assert three.read()[1][-1] == b"whole"
     three.close()
+
+
+def test_what_dovecot_has_noted_survives_a_rewrite(lists):
+    one, two = lists
+    one.path.write_bytes(b"3 V7 N4 G" + b"ab" * 16 + b" P%v.%u\n1 W12 Pid:1 :a\n2 :b\n3 O5 :c\n")
+    with one.locked():
+        one.rewrite([1, 3], [b"a", b"c"])
+    assert one.path.read_bytes() == b"3 V7 N4 G" + b"ab" * 16 + b" P%v.%u\n1 W12 Pid:1 :a\n3 O5 :c\n"
+    with two.locked():
+        assert (two.uidvalidity, list(two.append([b"d"]))) == (7, [4])
+
+
+def test_a_list_without_a_guid_gets_one_when_it_is_rewritten(lists):
+    one, _ = lists
+    one.path.write_bytes(b"3 V7 N4\n1 :a\n")
+    with one.locked():
+        one.rewrite([1], [b"a"])
+    assert one.path.read_bytes() == b"3 V7 N4 G" + b"5a" * 16 + b"\n1 :a\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twistmail.mail.mailbox import StoreError
 from twistmail.store.names import MOST_KEYWORDS
+from twistmail.store.uidlist import UidList
 
 FILE = "dovecot-keywords"
 LONGEST = 50
@@ -32,6 +33,16 @@ def write(folder: Path, keywords: Sequence[str]) -> None:
     temporary = folder / f"{FILE}.tmp{os.getpid()}"
     temporary.write_text("".join(f"{number} {name}\n" for number, name in enumerate(keywords)), "utf-8")
     os.rename(temporary, folder / FILE)
+
+
+def learn(folder: Path, uids: UidList, wanted: Sequence[str]) -> list[str]:
+    """Give *wanted* letters where they have none; all keywords. Whoever does so, Dovecot too, holds the lock of the UID list."""
+    with uids.locked():
+        before = read(folder)
+        after = extended(before, wanted)
+        if after != before:
+            write(folder, after)
+    return after
 
 
 def extended(keywords: Sequence[str], wanted: Sequence[str]) -> list[str]:

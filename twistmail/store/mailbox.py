@@ -129,9 +129,7 @@ class Mailbox(View):
         if keyword_file.extended(self.keywords, wanted) == self.keywords:
             return
         async with self._hands:
-            longer = keyword_file.extended(await self._workshop.threads.run(keyword_file.read, self.maildir.path), wanted)
-            await self._workshop.threads.run(keyword_file.write, self.maildir.path, longer)
-            self.keywords[:] = longer
+            self.keywords[:] = await self._workshop.threads.run(keyword_file.learn, self.maildir.path, self.maildir.uids, wanted)
 
     async def _write_flags(self, uids: Sequence[int]) -> None:
         """Few changes go into the file names at once; many into the index, and into the names in the background."""

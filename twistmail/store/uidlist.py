@@ -4,9 +4,10 @@
     <uid> [<extensions> ]:<base name>
 
 Lines are only ever appended; a line without a file is an expunged message. A
-rewrite is a new file under the old name. Who assigns UIDs holds `locked()`,
-which also reads what other processes have appended, so that one UID is never
-given twice. A list that is lost or that cannot be right gives way to a new one
+rewrite is a new file under the old name, and keeps what others have noted there.
+Who assigns UIDs holds `locked()`, against our own processes and against Dovecot,
+which also reads what others have appended, so that one UID is never given twice.
+A list that is lost or that cannot be right gives way to a new one
 with a larger UIDVALIDITY: nobody guesses.
 
 Blocking; used by the committer's thread and by scans.
@@ -24,12 +25,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.store.uidlock import UidLock
+
 FILE = "dovecot-uidlist"
 LARGEST_UID = 0xFFFFFFFF
 #: Of a longer list only the first line and about so many octets at its end are read to learn the next UID; `read` checks all of it.
 TAIL = 256 * 1024
 _HEADER = re.compile(rb"3 (?:[^\n]* )?V(\d{1,10}) (?:[^\n]* )?N(\d{1,10})(?: [^\n]*)?")
 _GUID = re.compile(rb" G([0-9a-f]{32})(?: |$)")
+_OTHERS = re.compile(rb" ([^VNG \n][^ \n]*)")
 
 
 class DamagedList(ValueError):
@@ -38,11 +42,12 @@ class DamagedList(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line. `nextuid` is a lower bound: lines that follow may be above it."""
+    """The first line. `nextuid` is a lower bound: lines that follow may be above it. `others`: fields that mean nothing to us."""
 
     uidvalidity: int
     nextuid: int
     guid: bytes
+    others: tuple[bytes, ...] = ()
 
 
 def parse_header(line: bytes) -> Header:
@@ -50,21 +55,21 @@ def parse_header(line: bytes) -> Header:
     match, guid = _HEADER.fullmatch(line), _GUID.search(line)
     if not match:
         raise DamagedList("no version 3 header")
-    header = Header(int(match[1]), int(match[2]), guid[1] if guid else b"")
+    header = Header(int(match[1]), int(match[2]), guid[1] if guid else b"", tuple(_OTHERS.findall(line)))
     if not 0 < header.uidvalidity <= LARGEST_UID or not 0 < header.nextuid <= LARGEST_UID:
         raise DamagedList("UIDVALIDITY or next UID out of range")
     return header
 
 
 def format_header(header: Header) -> bytes:
-    return b"3 V%d N%d G%s\n" % (header.uidvalidity, header.nextuid, header.guid)
+    return b" ".join((b"3 V%d N%d G%s" % (header.uidvalidity, header.nextuid, header.guid), *header.others)) + b"\n"
 
 
 def parse_lines(data: bytes, above: int = 0) -> tuple[array[int], list[bytes]]:
     """UIDs and base names of the complete lines in *data*. Raises DamagedList unless they ascend from *above*."""
     uids, bases = array("L"), list[bytes]()
     for line in data.split(b"\n")[:-1]:
-        left, colon, base = line.partition(b":")
+        left, colon, base = line.partition(b" :")
         number = left.partition(b" ")[0]
         if not colon or not number.isdigit() or len(number) > 10 or not base:
             raise DamagedList("a line without UID or name")
@@ -87,6 +92,8 @@ class UidList:
         self.uidvalidity = 0
         self.nextuid = 1
         self._guid = b""
+        self._others: tuple[bytes, ...] = ()
+        self._lock = UidLock(self.path)
         self._new_uidvalidity = new_uidvalidity
         self._random = random
         self._descriptor = -1
@@ -96,13 +103,14 @@ class UidList:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """While nobody else, in this process or another, assigns UIDs; what others have written is known."""
+        """While nobody else, in this process or another, assigns UIDs; what others have written is known. OSError: not to be had."""
         with self._guard:
-            self._lock_file()
             try:
+                self._lock_file()
                 self._catch_up()
                 yield
             finally:
+                self._lock.release()
                 if self._descriptor >= 0:
                     fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
@@ -133,8 +141,15 @@ class UidList:
             return array("L"), []
 
     def rewrite(self, uids: Sequence[int], bases: Sequence[bytes]) -> None:
-        """Replace the list by these lines, durably; UIDVALIDITY and next UID stay. Hold the lock."""
-        self._replace(format_header(Header(self.uidvalidity, self.nextuid, self._guid)) + format_lines(uids, bases))
+        """Replace the list by these lines, durably; all else that it says stays. Hold the lock."""
+        noted = self._noted()
+        lines = [noted.get(uid) or b"%d :%s\n" % (uid, base) for uid, base in zip(uids, bases, strict=True)]
+        self._replace(format_header(Header(self.uidvalidity, self.nextuid, self._guid, self._others)) + b"".join(lines))
+
+    def _noted(self) -> dict[int, bytes]:
+        """The lines in which Dovecot has noted more than UID and name (sizes, POP3 ids)."""
+        lines = os.pread(self._descriptor, self._size, 0).split(b"\n")[1:-1]
+        return {int(line[: line.index(b" ")]): line + b"\n" for line in lines if not line.partition(b" ")[2].startswith(b":")}
 
     @property
     def descriptor(self) -> int:
@@ -159,11 +174,13 @@ class UidList:
             if self._descriptor < 0:
                 continue
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            self._lock.acquire()
             try:
                 if os.stat(self.path).st_ino == self._inode:
                     return
             except FileNotFoundError:
                 pass
+            self._lock.release()
             self.close()
 
     def _open(self) -> None:
@@ -172,7 +189,11 @@ class UidList:
             self._descriptor = os.open(self.path, flags)
         except FileNotFoundError:
             self.close()
-            self._start_again(create=True)
+            self._lock.acquire()
+            try:
+                self._start_again(create=True)
+            finally:
+                self._lock.release()
         else:
             self._inode, self._size = os.fstat(self._descriptor).st_ino, 0
 
@@ -211,13 +232,14 @@ class UidList:
         nextuid = max(header.nextuid, uids[-1] + 1 if uids else 1)
         if header.uidvalidity == self.uidvalidity and nextuid < self.nextuid:
             raise DamagedList("an older list has come back")
-        self.uidvalidity, self.nextuid, self._guid = header.uidvalidity, nextuid, header.guid
+        self.uidvalidity, self.nextuid, self._guid, self._others = header.uidvalidity, nextuid, header.guid, header.others
+        self._guid = self._guid or self._random(16).hex().encode()  # Dovecot 1 wrote none
 
     def _start_again(self, *, create: bool = False) -> None:
         """A new, empty list with a UIDVALIDITY above every earlier one."""
         self.uidvalidity = self._new_uidvalidity(self.uidvalidity)
         self.nextuid = 1
-        self._guid = self._random(16).hex().encode()
+        self._guid, self._others = self._random(16).hex().encode(), ()
         self._replace(format_header(Header(self.uidvalidity, 1, self._guid)), create=create)
 
     def _replace(self, data: bytes, *, create: bool = False) -> None:

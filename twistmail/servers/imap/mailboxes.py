@@ -119,14 +119,14 @@ def _fits(name: str, patterns: Iterable[Pattern]) -> bool:
 
 
 def _subscribed(folders: Iterable[Folder], names: Iterable[str], patterns: list[Pattern]) -> list[Untagged]:
-    """LSUB: what is subscribed, and with "%" the levels above it, which are then \\Noselect (RFC 3501 §6.3.9)."""
+    """LSUB: what is subscribed, and of a name that only "%" has left out the level above, which is then \\Noselect (RFC 3501 §6.3.9)."""
     selectable = {folder.name for folder in folders if folder.selectable}
     found: dict[str, str] = {}
     for name in names:
         if _fits(name, patterns):
             found[name] = "" if name in selectable else "\\Noselect"
     for name in names:
-        for level in _levels_above(name):
+        for level in _levels_above(name) if name not in found else ():
             if level not in found and _fits(level, patterns):
                 found[level] = "\\Noselect"
     return [_line(b"LSUB", name, attributes) for name, attributes in sorted(found.items())]
