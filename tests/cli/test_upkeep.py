@@ -85,6 +85,57 @@ def test_a_deleted_folder_comes_back_whole(run, store):
     assert list(open_box(store, "Work").uids) == [1]
 
 
+# ----- list, usage, check, repair
+
+
+def test_the_folders_of_an_account_are_listed(run, store):
+    result_of(open_box(store).store([1], FlagChange.ADD, ["\\Seen"]))
+    result_of(open_box(store).expunge([3]))
+    code, said, _ = run("mailbox list anna --json")
+    rows = {row["name"]: row for row in map(json.loads, said.splitlines())}
+    assert code == Exit.OK
+    assert rows["INBOX"] == {
+        "name": "INBOX",
+        "messages": 2,
+        "unseen": 1,
+        "octets": 28,
+        "subscribed": True,
+        "uses": [],
+        "kept": 1,
+    }
+    assert rows["Trash"]["uses"] == ["\\Trash"]
+    assert run("mailbox list anna")[1].splitlines()[1].split() == ["INBOX", "2", "1", "28", "bytes", "yes", "1"]
+
+
+def test_usage_of_one_and_of_all(run, store):
+    result_of(store.mailboxes("bert@blue.example"))
+    rows = [json.loads(line) for line in run("mailbox usage --all --json")[1].splitlines()]
+    assert rows == [
+        {"account": ANNA, "folders": 6, "messages": 3, "octets": 42, "kept": 0},
+        {"account": "bert@blue.example", "folders": 6, "messages": 0, "octets": 0, "kept": 0},
+    ]
+    assert run("mailbox usage anna")[1].splitlines()[1].split() == [ANNA, "6", "3", "42", "bytes", "0"]
+
+
+def test_what_check_finds_repair_cures_and_says_so(run, store):
+    (first, *_) = sorted(Path("data/mail/blue.example/anna/cur").iterdir())
+    first.write_bytes(b"")
+    code, said, _ = run("mailbox check anna")
+    assert code == Exit.NOTHING
+    assert "error: is empty" in said
+    code, said, hints = run("mailbox repair anna --dry-run")
+    assert (code, said) == (Exit.OK, f"{first.absolute()}: moved to damaged/: is empty\n")
+    assert "1 thing would be done" in hints
+    assert run("mailbox check anna")[0] == Exit.NOTHING, "nothing was done"
+    assert json.loads(run("mailbox repair anna --folder INBOX --json")[1]) == {
+        "path": str(first.absolute()),
+        "did": "moved to damaged/: is empty",
+        "dry_run": False,
+    }
+    assert run("mailbox check anna")[0] == Exit.OK
+    assert "0 things were done" in run("mailbox repair anna")[2]
+
+
 @pytest.mark.parametrize(
     ("line", "code", "told"),
     [
@@ -93,6 +144,10 @@ def test_a_deleted_folder_comes_back_whole(run, store):
         pytest.param("mailbox undelete anna --since 5", Exit.USAGE, "write 5s", id="since-without-unit"),
         pytest.param("mailbox undelete anna 0", Exit.USAGE, "0 is not in the range", id="no-uid"),
         pytest.param("mailbox undelete anna x", Exit.USAGE, "not a valid integer", id="not-a-number"),
+        pytest.param("mailbox usage", Exit.USAGE, "whose mail?", id="usage-of-nobody"),
+        pytest.param("mailbox list", Exit.USAGE, "Missing argument", id="list-of-nobody"),
+        pytest.param("mailbox list ann", Exit.NOUSER, "did you mean anna@blue.example?", id="list-of-a-stranger"),
+        pytest.param("mailbox repair anna --folder Nowhere", Exit.NOINPUT, "there is no folder Nowhere", id="repair-nowhere"),
         pytest.param("mailbox undelete anna --folder a//b", Exit.USAGE, "not a name for a mailbox", id="no-folder-s-name"),
     ],
 )

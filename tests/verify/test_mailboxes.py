@@ -1,44 +1,13 @@
 """Every anomaly of a maildir, made by hand: it is found at its path, and the cure is named."""
 
-import secrets
 import time
 
 import pytest
 
 from tests import walk
+from tests.verify.boxes import ACCOUNT, HEADER, LATER, LINES, MAIL, REPAIR, drop, tree_at
 from twistmail.anomalies import Severity
-from twistmail.store.folders import FolderTree, Surroundings
-from twistmail.store.names import UniqueNames
 from twistmail.store.verify import verify_account
-
-ACCOUNT = "alice@blue.test"
-REPAIR = "twistmail mailbox repair alice@blue.test"
-LATER = time.time() + 37 * 3600
-MAIL = b"Subject: one\n\nOne.\n"
-HEADER = b"3 V1700000000 N4 G0123456789abcdef0123456789abcdef\n"
-LINES = b"1 :1.a,S=19,W=22\n2 :2.b,S=19,W=22\n3 :3.c,S=19,W=22\n"
-
-
-def tree_at(root):
-    return FolderTree(root, (), Surroundings(time.time, secrets.token_bytes, UniqueNames("here", 1, time.time, secrets.token_bytes).fresh))
-
-
-@pytest.fixture
-def box(tmp_path):
-    """A sound account: two messages, a third one expunged, one keyword."""
-    for name in ("new", "cur", "tmp"):
-        (tmp_path / name).mkdir()
-    for name in ("new/1.a,S=19,W=22", "cur/3.c,S=19,W=22:2,Sa"):
-        drop(tmp_path, name)
-    (tmp_path / "dovecot-uidlist").write_bytes(HEADER + LINES)
-    (tmp_path / "dovecot-keywords").write_text("0 $Forwarded\n")
-    (tmp_path / "subscriptions").write_text("V\t2\n\nINBOX\n")
-    return tmp_path
-
-
-def drop(box, name, data=MAIL):
-    (box / name).write_bytes(data)
-    (box / name).chmod(0o600)
 
 
 def test_a_sound_account_has_nothing_to_tell(box):

@@ -8,7 +8,17 @@ from twistmail.cli.grammar import Large
 
 #: As `main.COMMANDS`; a test compares the sentences.
 VERBS: dict[str, tuple[str, str]] = {
+    "check": (
+        "twistmail.cli.upkeep:check",
+        "Look through the mailboxes of an account, as twistmail verify does. Ends with 1 where there are errors.",
+    ),
+    "list": ("twistmail.cli.upkeep:list_", "List the folders of an account, with what is in them."),
+    "repair": (
+        "twistmail.cli.upkeep:repair_",
+        "Cure what twistmail verify finds in the mailboxes of an account, as far as no mail is lost by it.",
+    ),
     "undelete": ("twistmail.cli.undelete:undelete", "Put back what was deleted, as long as [store] keep_expunged keeps it."),
+    "usage": ("twistmail.cli.upkeep:usage", "Tell how much mail accounts have."),
 }
 
 

@@ -58,8 +58,9 @@ class Storage:
         if len(fitting) == 1:
             self.terminal.hint(f"meaning {fitting[0]}")
             return fitting[0]
-        near = get_close_matches(name, known, 1, 0.6)
-        step = f"did you mean {near[0]}?" if near else "twistmail mailbox usage --all   lists those that have mail"
+        spellings = {one: one for one in known} | {one.partition("@")[0]: one for one in known if "@" not in name}
+        near = get_close_matches(name, spellings, 1, 0.6)
+        step = f"did you mean {spellings[near[0]]}?" if near else "twistmail mailbox usage --all   lists those that have mail"
         raise Failure(f"{name} has no mail here", Exit.NOUSER, step)
 
     def directory(self, account: str) -> Path:

@@ -41,6 +41,14 @@ class Found:
     paths: dict[bytes, list[bytes]] = field(default_factory=dict)  # by base name
     strange: list[bytes] = field(default_factory=list)
 
+    def forget(self, path: bytes) -> None:
+        """The file at *path* is no message."""
+        del self.files[path]
+        paths = self.paths[names.base_of(path)]
+        paths.remove(path)
+        if not paths:
+            del self.paths[names.base_of(path)]
+
 
 def look(folder: Path) -> Found:
     """All that is in new/ and cur/ of *folder*. FileNotFoundError where one of them is missing."""
@@ -147,7 +155,7 @@ class MailboxCheck:
 
     def _check_names(self) -> None:
         for path in self.found.strange:
-            if self._is_there(path):
+            if self._is_there(path) and not self._is_being_written(path):
                 self._tell(Severity.WARNING, "name", path, "is no message file: nobody sees it", self._repair)
         for paths in self.found.paths.values():
             if len(paths) > 1 and all(self._is_there(path) for path in paths):
@@ -156,20 +164,9 @@ class MailboxCheck:
     # ----- what stands beside
 
     def _check_keywords(self) -> None:
-        try:
-            lines = (self.folder / keywords.FILE).read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
-        matches = [_KEYWORD_LINE.fullmatch(line) for line in lines if line]
-        numbers = [int(match[1]) for match in matches if match]
-        words = [match[2].lower() for match in matches if match]
-        if not all(matches) or any(number >= names.MOST_KEYWORDS for number in numbers):
-            what = "holds a line that is no keyword"
-        elif len({*numbers}) < len(numbers) or len({*words}) < len(words):
-            what = "names a letter or a keyword twice"
-        else:
-            return
-        self._tell(Severity.WARNING, "keywords", keywords.FILE.encode(), what, self._repair)
+        _, is_sound = keyword_lines(self.folder)
+        if not is_sound:
+            self._tell(Severity.WARNING, "keywords", keywords.FILE.encode(), "has lines that are no keyword, or come twice", self._repair)
 
     def _check_owners(self) -> None:
         owner = self.folder.stat().st_uid
@@ -204,8 +201,38 @@ class MailboxCheck:
     def _is_there(self, path: bytes) -> bool:
         return os.path.lexists(os.fsencode(self.folder) + b"/" + path)
 
+    def _is_being_written(self, path: bytes) -> bool:
+        """Whether somebody (rsync, say) may be making this file: hidden, and not old."""
+        try:
+            return path[4:].startswith(b".") and os.lstat(os.fsencode(self.folder) + b"/" + path).st_ctime > self.now - LEFTOVER_AFTER
+        except FileNotFoundError:
+            return True
+
     def _tell(self, severity: Severity, kind: str, path: bytes, what: str, cure: str) -> None:
         self.report.add(Anomaly(severity, kind, text_of(self.folder, path), what, cure, self.account, self.name))
+
+
+def keyword_lines(folder: Path) -> tuple[dict[int, str], bool]:
+    """{number: keyword} of `dovecot-keywords`, without what cannot be read or comes again; and whether that is all there is."""
+    try:
+        lines = (folder / keywords.FILE).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return {}, True
+    found: dict[int, str] = {}
+    is_sound = True
+    for line in filter(None, lines):
+        match = _KEYWORD_LINE.fullmatch(line)
+        word = match[2].decode("ascii") if match else ""
+        if (
+            match
+            and int(match[1]) < names.MOST_KEYWORDS
+            and int(match[1]) not in found
+            and word.lower() not in map(str.lower, found.values())
+        ):
+            found[int(match[1])] = word
+        else:
+            is_sound = False
+    return found, is_sound
 
 
 def _age(entry: os.DirEntry[bytes], now: float) -> float:
