@@ -35,6 +35,7 @@ TWISTED_INTERNET = {
     "servers.listeners",
     "servers.transport",
     "lookup.backend",
+    "store.hints",
     "tls.contexts",
     "lookup.resolver",
     "relay.client",

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_what_was_published_and_never_promised_is_not_kept(house, store, filled)
             raise OSError(5, "broken")
 
     box = house.open(store)
-    box._workshop = type(box._workshop)(tasks.Inline(), Failing(), house.now, box._workshop.describe)
+    box._workshop = replace(box._workshop, committer=Failing())
     with pytest.raises(OSError, match="broken"):
         result_of(box.append([NewMessage(Memory(b"Subject: no\r\n\r\n"))]))
     assert len(kept.messages(house.maildir)) == 1

@@ -26,6 +26,7 @@ from twistmail.mail.mailbox import Delivery, StoreError
 from twistmail.options import SWITCH, TEXT, WORDS, Option, Reload, Section, choice, duration_or
 from twistmail.store import names
 from twistmail.store.folders import FolderTree, Surroundings
+from twistmail.store.hints import Hints
 from twistmail.store.homes import accounts_in
 from twistmail.store.jobs import DeliveryJob, Piece
 from twistmail.store.mailbox import Mailbox
@@ -83,7 +84,8 @@ class MailStore:
         self._around = Surroundings(now, random, fresh.fresh, keeps=bool(rules.keep_expunged))
         self._rules = rules
         self._closed = False
-        self._workshop = Workshop(threads, committer, now, describe)
+        self._hints = Hints(reactor)
+        self._workshop = Workshop(threads, committer, now, describe, self._hints)
         self._accounts: dict[str, Mailboxes] = {}
         self._warm: OrderedDict[Mailboxes, None] = OrderedDict()
         self._idle: OrderedDict[Mailbox, Mailboxes] = OrderedDict()
@@ -134,11 +136,8 @@ class MailStore:
         await self._workshop.threads.run(_remove, home)
 
     async def poll(self) -> None:
-        """Notice what others have done to the mailboxes that somebody has open. Cheap; about once a second."""
-        for home in tuple(self._accounts.values()):
-            for mailbox in home.in_memory:
-                if mailbox.users and mailbox.awake:
-                    await mailbox.refresh()
+        """Notice what others have done to the mailboxes that somebody watches, as far as no hint has told. About once a second."""
+        await self._hints.poll()
 
     async def tidy(self) -> None:
         for account in await self._workshop.threads.run(accounts_in, self._root, self._path):
@@ -152,6 +151,7 @@ class MailStore:
 
     def close(self) -> None:
         self._closed = True
+        self._hints.close()
         for home in self._accounts.values():
             home.close()
         self._accounts.clear()

@@ -103,10 +103,14 @@ class View:
         self._settle_soon()
 
     def watch(self, watcher: Watcher) -> None:
+        if not self._watchers:
+            self._workshop.hints.watch(self.maildir.path, self.refresh)
         self._watchers.append(watcher)
 
     def unwatch(self, watcher: Watcher) -> None:
         self._watchers = [other for other in self._watchers if other != watcher]
+        if not self._watchers:
+            self._workshop.hints.unwatch(self.refresh)
 
     def vanish(self) -> None:
         """The mailbox was deleted, renamed, or has lost its UIDs: whoever has it open must let go."""
