@@ -8,6 +8,12 @@ from twistmail.cli.grammar import Large
 
 #: As `main.COMMANDS`; a test compares the sentences.
 VERBS: dict[str, tuple[str, str]] = {
+    "convert": ("twistmail.cli.mailbox_convert:convert", "Convert mailboxes from one format to another."),
+    "export": ("twistmail.cli.mailbox_export:export", "Export the mail of ACCOUNT to PATH, with dates, flags and keywords."),
+    "import": (
+        "twistmail.cli.mailbox_import:import_",
+        "Import mailboxes of other programs into ACCOUNT, with dates, flags and keywords; its folders are made and subscribed.",
+    ),
     "check": (
         "twistmail.cli.upkeep:check",
         "Look through the mailboxes of an account, as twistmail verify does. Ends with 1 where there are errors.",

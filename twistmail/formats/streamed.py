@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK, Content, Memory
@@ -38,20 +39,24 @@ class Streamed:
 
 
 def content_of(path: Path) -> tuple[Content, os.stat_result]:
-    """The message that is the file *path*, and what the system says of that file. No symbolic link is followed. OSError."""
-    descriptor = _opened(path)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
-        if status.st_size <= SMALL:
-            return Memory(lines.to_crlf(file.read(SMALL) or b"")), status
-    return Streamed(b"", lambda: lines.stream_to_crlf(_pieces(path))), status
+    """The message that is the file *path*, and what the system says of that file. No symbolic link is followed. OSError.
+
+    A big one stays open as long as its content is kept, so it can be read by whoever may not open it.
+    """
+    file = os.fdopen(_opened(path), "rb", buffering=0)
+    status = os.fstat(file.fileno())
+    if status.st_size > SMALL:
+        return Streamed(b"", lambda: lines.stream_to_crlf(_pieces(file))), status
+    with file:
+        return Memory(lines.to_crlf(file.read(SMALL) or b"")), status
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     """Half chunks: CRLF may double the octets."""
-    with os.fdopen(_opened(path), "rb", buffering=0) as file:
-        while piece := file.read(CHUNK // 2):
-            yield piece
+    at = 0
+    while piece := os.pread(file.fileno(), CHUNK // 2, at):
+        at += len(piece)
+        yield piece
 
 
 def _opened(path: Path) -> int:
