@@ -13,6 +13,7 @@ from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.accounts.config import USER
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
+from twistmail.backup.shelf import OPTIONS as BACKUP
 from twistmail.checks import CHECKS as HOUSE_CHECKS
 from twistmail.config.cross import CHECKS
 from twistmail.config.load import CrossCheck
@@ -54,6 +55,7 @@ BUILT_IN: tuple[Section, ...] = (
     DNS,
     AUTH,
     LOG,
+    BACKUP,
 )
 
 #: What of our own stands behind a word, and the words that stand for none of our parts but for a kind of table.

@@ -16,7 +16,7 @@ LAYERS = (
     "aliases accounts store queue relay tls lookup memory journal",
     "servers",
     "service service_options tenancy descriptors assembly foundation parts plugins config checks sections "
-    "control operator transcripts alias_views rows systemd foreground demo cli",
+    "control operator transcripts alias_views rows systemd foreground demo backup cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 STRANGERS = LAYERS[4].split()

@@ -103,7 +103,7 @@ def restore_messages(kept: Sequence[KeptMessage], target: Path, fresh_name: Call
     """Put messages back into the mailbox in *target*; how many there were. Durable when it returns."""
     if not kept:
         return 0
-    translate = _translation(kept[0].folder, target)
+    translate = translation(kept[0].folder, target)
     count = 0
     for message in kept:
         base, _, letters = message.name.partition(names.INFO)
@@ -117,8 +117,8 @@ def restore_messages(kept: Sequence[KeptMessage], target: Path, fresh_name: Call
     return count
 
 
-def _translation(source: Path, target: Path) -> Callable[[bytes], bytes]:
-    """From flag letters in *source* to those in *target*, which learns the keywords that it lacks; \\Deleted goes."""
+def translation(source: Path, target: Path) -> Callable[[bytes], bytes]:
+    """From flag letters in mailbox *source* to those in *target*, which learns the keywords that it lacks; \\Deleted goes."""
     if source == target:
         return lambda letters: letters.replace(b"T", b"")
     words = keywords.read(source)

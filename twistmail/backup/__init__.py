@@ -1,0 +1,1 @@
+"""Copies of the mail, made while the server runs: create, verify, restore, prune."""

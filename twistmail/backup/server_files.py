@@ -1,0 +1,118 @@
+"""What a server needs besides the mail: its accounts, its queue, and its configuration.
+
+The database of accounts is copied by SQLite itself, so it may be in use. Of the
+queue each item is whole: its envelope is a log that is read once, its content
+never changes. The configuration is copied as it is written, with the alias and
+passwd files that it names: values that it takes from elsewhere (env:, file:,
+cred:) and the keys in [tls] directory are no part of a backup.
+
+Blocking.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from twistmail.backup.copying import copy, link_or_copy
+from twistmail.backup.manifest import MANIFESTS, SERVER, Entry, Share, digest_of, write_manifest
+
+ACCOUNTS, QUEUE, CONFIGURATION = "accounts.sqlite", "queue", "config"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFiles:
+    """Where they are: the database of accounts, the folder of the queue, the files of the configuration. None of them need be there."""
+
+    database: Path
+    queue: Path
+    configuration: tuple[Path, ...]
+
+
+def back_up_server(files: ServerFiles, part: Path) -> Share:
+    """Copy them into the unfinished backup *part*."""
+    target = part / SERVER
+    if target.exists():  # of an interrupted run
+        shutil.rmtree(target)
+    for folder in (target, target / CONFIGURATION, target / QUEUE):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    paths = [*_database(files.database, target / ACCOUNTS), *_queue(files.queue / "ready", target / QUEUE)]
+    paths += _configuration(files.configuration, target / CONFIGURATION)
+    return write_manifest(part / MANIFESTS / SERVER, (_entry(path, target) for path in sorted(paths)))
+
+
+def _entry(path: Path, root: Path) -> Entry:
+    status = path.stat()
+    return Entry(str(path.relative_to(root)), status.st_size, status.st_mtime_ns, digest_of(path))
+
+
+def _database(source: Path, target: Path) -> Iterator[Path]:
+    if not source.exists():
+        return
+    target.unlink(missing_ok=True)
+    with (
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as live,
+        closing(sqlite3.connect(target)) as copy_,
+    ):
+        live.backup(copy_)
+        copy_.execute("PRAGMA journal_mode = DELETE")
+    target.chmod(0o600)
+    yield target
+
+
+def _queue(ready: Path, target: Path) -> Iterator[Path]:
+    """Every item that is there with content and envelope; one that is sent meanwhile is left out."""
+    for envelope in sorted(ready.glob("*.envelope")):
+        content = envelope.with_suffix(".content")
+        to = target / content.name, target / envelope.name
+        try:
+            link_or_copy(content, to[0])
+            copy(envelope, to[1])  # never linked: it is appended to
+        except FileNotFoundError:
+            for path in to:
+                path.unlink(missing_ok=True)
+            continue
+        yield from to
+
+
+def _configuration(files: Iterable[Path], target: Path) -> Iterator[Path]:
+    taken: set[str] = set()
+    for path in files:
+        name = path.name
+        while name in taken:
+            name = f"{path.parent.name}-{name}"
+        taken.add(name)
+        with suppress(FileNotFoundError):
+            copy(path, target / name)
+            yield target / name
+
+
+def restore_accounts(backup: Path, database: Path) -> None:
+    """Put the database of accounts back. FileExistsError where there is one: whose passwords would hold?"""
+    if database.exists():
+        raise FileExistsError(f"{database} exists; move it away first")
+    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy(backup / SERVER / ACCOUNTS, database)
+
+
+def restore_queue(backup: Path, queue: Path) -> int:
+    """Put the items of the queue back that are not there; how many. What was sent since the backup is sent again."""
+    ready = queue / "ready"
+    ready.mkdir(mode=0o700, parents=True, exist_ok=True)
+    count = 0
+    for envelope in sorted((backup / SERVER / QUEUE).glob("*.envelope")):
+        if not (ready / envelope.name).exists():
+            copy(envelope.with_suffix(".content"), ready / envelope.with_suffix(".content").name)
+            copy(envelope, ready / envelope.name)
+            count += 1
+    descriptor = os.open(ready, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return count
