@@ -146,6 +146,11 @@ TEXT = Kind("text", str)
 DURATION = Kind("a length of time", _read_duration, lambda value: f"{value:g}s")
 SIZE = Kind("a size", _read_size, lambda value: UNLIMITED if value is None else str(value))
 COUNT = Kind("a whole number", _read_count)
+COUNT_OR_UNLIMITED = Kind(
+    "a whole number, or unlimited",
+    lambda text: None if text == UNLIMITED else _read_count(text),
+    lambda value: UNLIMITED if value is None else str(value),
+)
 SWITCH = Kind("yes or no", _read_switch, lambda value: "yes" if value else "no")
 #: Words divided by spaces, commas or line ends.
 WORDS = Kind("a list of words", lambda text: tuple(re.split(r"[\s,]+", text.strip())) if text.strip() else (), " ".join)

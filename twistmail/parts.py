@@ -52,6 +52,7 @@ def _maildir(settings: Settings, ground: Any) -> MailStore:
         path=settings.path,
         folders=settings.folders,
         hostname=ground.config["server"].hostname,
+        quota_of=ground.quotas.of,
         rules=Rules(settings.keep_expunged),
     )
 
@@ -67,7 +68,7 @@ def _spool(settings: Settings, ground: Any) -> Spool:
 
 
 MAILDIR = BuiltIn("store", "maildir", STORE, _maildir)
-MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore(ground.epoch))
+MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore(ground.epoch, quota_of=ground.quotas.of))
 SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
 MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue())
 RESOLVER = BuiltIn("lookup", "resolver", DNS, lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout))

@@ -12,7 +12,18 @@ from tests.helpers import result_of
 from twistmail import disk, tasks
 from twistmail.interfaces import IMailbox, IMailboxes, IMailStore
 from twistmail.mail.content import Memory
-from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, Change, Column, Delivery, Flag, FlagChange, NewMessage, NoSuchMailbox, StoreError
+from twistmail.mail.mailbox import (
+    FIRST_KEYWORD_BIT,
+    Change,
+    Column,
+    Delivery,
+    Flag,
+    FlagChange,
+    NewMessage,
+    NoSuchMailbox,
+    Quota,
+    StoreError,
+)
 from twistmail.memory import store as memory
 from twistmail.store.mailstore import MailStore
 
@@ -255,7 +266,7 @@ def test_subscriptions_need_no_mailbox(mailboxes):
 def test_usage_counts_the_whole_account(store, mailboxes):
     deliver(store, PLAIN, PLAIN)
     deliver(store, ENCODED, folder="Lists")
-    assert result_of(mailboxes.usage()) == (2 * len(PLAIN) + len(ENCODED), 3)
+    assert result_of(mailboxes.quota()) == Quota(2 * len(PLAIN) + len(ENCODED), 3)
 
 
 @pytest.mark.parametrize("name", ["Nowhere", "a//b", ""])

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers import result_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Column, FlagChange, NewMessage
-from twistmail.store.index import FILE as INDEX
+from twistmail.store.database import FILE as INDEX
 
 BASE = re.compile(r"new/(\d{10})\.M\d+P\d+Q\d+R[0-9a-f]{16}\.mx\.blue\.test,S=(\d+),W=(\d+)")
 HEADER = re.compile(rb"3 V(\d+) N(\d+) G[0-9a-f]{32}")

@@ -1,12 +1,13 @@
-"""Dates that other people wrote into Date fields: only the day counts here, and nearly any spelling of it.
+"""Dates that other people wrote into Date fields, in nearly any spelling.
 
 SEARCH SENTON and its relatives compare the day as it is written, "disregarding
-time and timezone" (RFC 3501 §6.4.4). Writing dates is in `trace`.
+time and timezone" (RFC 3501 §6.4.4); SORT compares moments. Writing dates is in `trace`.
 """
 
 from __future__ import annotations
 
 import re
+from calendar import timegm
 from datetime import date
 
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
@@ -15,6 +16,9 @@ _ASCTIME = re.compile(
     rb"([A-Za-z]{3})[a-z]{0,6}\.?[ \t]+(\d{1,2}),?"
     rb"(?:[ \t]+\d{1,2}:\d\d(?::\d\d)?)?(?:[ \t]+[A-Z]{3,4})?[ \t]+(\d{4})(?!\d)")  # fmt: skip
 _NUMBERS = re.compile(rb"(?<!\d)(\d{4})-(\d\d)-(\d\d)(?!\d)")
+_TIME = re.compile(rb"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:\.\d{1,9})?(?:[ \t]*([+-]\d{4}|[A-Za-z]{1,4}\b))?")
+#: RFC 5322 §4.3: hours from UTC. The military letters say nothing certain, and count as UTC.
+_ZONES = {b"EDT": -4, b"EST": -5, b"CDT": -5, b"CST": -6, b"MDT": -6, b"MST": -7, b"PDT": -7, b"PST": -8}
 #: A Date field that says something says it within this many octets.
 MOST_OCTETS = 200
 
@@ -31,6 +35,32 @@ def sent_date(value: bytes) -> date | None:
             except ValueError:
                 continue
     return None
+
+
+def sent_time(value: bytes) -> float | None:
+    """The moment that a Date field's *value* tells, POSIX seconds; None where it tells no day (RFC 5256 §2.2). Never raises.
+
+    A time that is missing or wrong is 00:00:00, a zone that is missing or unknown UTC.
+    """
+    day = sent_date(value)
+    if day is None:
+        return None
+    midnight = timegm(day.timetuple())
+    match = _TIME.search(value[:MOST_OCTETS].replace(b"\r\n", b""))
+    if match is None:
+        return float(midnight)
+    hour, minute, second, zone = int(match[1]), int(match[2]), int(match[3] or 0), match[4] or b""
+    if hour > 23 or minute > 59 or second > 60:
+        return float(midnight)
+    return float(midnight + hour * 3600 + minute * 60 + second - _offset(zone))
+
+
+def _offset(zone: bytes) -> int:
+    """Seconds east of UTC."""
+    if zone[:1] not in b"+-" or not zone:
+        return 3600 * _ZONES.get(zone.upper(), 0)
+    seconds = int(zone[1:3]) * 3600 + int(zone[3:5]) * 60
+    return -seconds if zone.startswith(b"-") else seconds
 
 
 def _full_year(digits: bytes) -> int:

@@ -14,22 +14,24 @@ from typing import NamedTuple
 from twistmail.mail import headers, words
 from twistmail.mail.parts import Part, scan
 from twistmail.mail.structure import body_structures, envelope
+from twistmail.mail.summary import Summary, summarise
 
 
 class Description(NamedTuple):
-    """What the store keeps of a message: the header block, and ENVELOPE, BODY, BODYSTRUCTURE rendered for the wire."""
+    """What the store keeps of a message: the header block; ENVELOPE, BODY, BODYSTRUCTURE rendered for the wire; what is compared."""
 
     header: bytes
     envelope: bytes
     body: bytes
     bodystructure: bytes
+    summary: Summary
 
 
 def describe(message: bytes) -> Description:
     """The Description of *message* (CRLF line ends)."""
     root = scan(message)
     body, bodystructure = body_structures(message, root)
-    return Description(message[: root.body], envelope(root.fields), body, bodystructure)
+    return Description(message[: root.body], envelope(root.fields), body, bodystructure, summarise(message, root))
 
 
 def part(message: bytes, numbers: tuple[int, ...]) -> Part | None:

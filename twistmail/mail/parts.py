@@ -35,7 +35,7 @@ _CONTINUED = re.compile(rb"(.+)\*(\d{1,3})(\*?)", re.DOTALL)
 
 #: The fields of a part that anybody asks for; others are not kept.
 WANTED = frozenset(
-    b"date subject from sender reply-to to cc bcc in-reply-to message-id content-type content-transfer-encoding content-id "
+    b"date subject from sender reply-to to cc bcc in-reply-to message-id references content-type content-transfer-encoding content-id "
     b"content-description content-disposition content-language content-location content-md5".split())  # fmt: skip
 
 

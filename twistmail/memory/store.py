@@ -1,245 +1,44 @@
-"""The whole mail store (IMailStore) in memory: nothing is durable, everything else is as promised."""
+"""The whole mail store (IMailStore) in memory: nothing is durable, everything else is as promised. One mailbox is in `mailbox`."""
 
 from __future__ import annotations
 
+import errno
 import re
-from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from zope.interface import implementer
 
-from twistmail.interfaces import IMailbox, IMailboxes, IMailStore
-from twistmail.mail import mime, words
-from twistmail.mail.content import Memory
-from twistmail.mail.mailbox import (
-    FIRST_KEYWORD_BIT,
-    FLAG_NAMES,
-    Change,
-    Column,
-    Copied,
-    Delivery,
-    Flag,
-    FlagChange,
-    Folder,
-    MailboxStatus,
-    NewMessage,
-    NoSuchMailbox,
-    StoreError,
-)
+from twistmail.interfaces import IMailboxes, IMailStore
+from twistmail.mail.mailbox import Delivery, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
+from twistmail.memory.mailbox import Mailbox, take_over
 
 INBOX = "INBOX"
-MOST_KEYWORDS = 26
-LONGEST_KEYWORD = 50
 USES = {"Sent": "\\Sent", "Drafts": "\\Drafts", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
-_FLAG_BITS = {name.lower(): int(flag) for name, flag in FLAG_NAMES.items()}
+EVERY_USE = {use.lower(): use for use in (*USES.values(), "\\All", "\\Flagged", "\\Important")}
+MOST_ANNOTATIONS = 100
+LARGEST_ANNOTATION = 65_536
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ACCOUNT = re.compile(r"[^./\0][^/\0]*")
-Watcher = Callable[[Change], None]
+#: RFC 5464 §4.1.
+_ENTRY = re.compile(r"/(?:private|shared)(?:/[!-$&-)+-.0-~]+)+")
+#: An account's most octets and most messages.
+QuotaOf = Callable[[str], Awaitable[tuple[int | None, int | None]]]
 
 
-@dataclass(slots=True)
-class Message:
-    """One message of one mailbox."""
-
-    uid: int
-    content: bytes
-    date: float
-    modseq: int
-    place: int = 0  # in the arrays
-
-
-@implementer(IMailbox)
-class Mailbox:
-    def __init__(self, name: str, uidvalidity: int, home: Mailboxes) -> None:
-        self.name = name
-        self.uidvalidity = uidvalidity
-        self.uidnext = 1
-        self.highest_modseq = 1
-        self.uids = array("L")
-        self.bits = array("Q")
-        self.keywords: list[str] = []
-        self._home = home
-        self._messages: dict[int, Message] = {}
-        self._recent: set[int] = set()
-        self._watchers: list[Watcher] = []
-
-    # ----- looking
-
-    def watch(self, watcher: Watcher) -> None:
-        self._watchers.append(watcher)
-
-    def unwatch(self, watcher: Watcher) -> None:
-        self._watchers = [other for other in self._watchers if other != watcher]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    async def refresh(self) -> None:
-        """Nobody else can change it."""
-
-    def vanish(self) -> None:
-        self._tell(Change(gone=True))
-
-    def status(self) -> MailboxStatus:
-        unseen = sum(not bits & Flag.SEEN for bits in self.bits)
-        size = sum(len(message.content) for message in self._messages.values())
-        return MailboxStatus(len(self.uids), len(self._recent), unseen, self.uidnext, self.uidvalidity, size, self.highest_modseq)
-
-    async def claim_recent(self) -> tuple[int, ...]:
-        claimed = tuple(sorted(self._recent))
-        self._recent.clear()
-        return claimed
-
-    def _found(self, uids: Sequence[int]) -> list[Message]:
-        return [self._messages[uid] for uid in sorted(set(uids)) if uid in self._messages]
-
-    def _tell(self, change: Change) -> None:
-        for watcher in tuple(self._watchers):
-            watcher(change)
-
-    # ----- reading
-
-    async def rows(self, uids: Sequence[int], columns: Sequence[Column]) -> list[tuple[Any, ...]]:
-        return [(message.uid, *(_value(message, column) for column in columns)) for message in self._found(uids)]
-
-    async def read(self, uids: Sequence[int]) -> list[tuple[int, Memory]]:
-        return [(message.uid, Memory(message.content)) for message in self._found(uids)]
-
-    async def load(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
-        return [(message.uid, message.content) for message in self._found(uids)]
-
-    async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
-        wanted = needle.casefold()
-        return {message.uid for message in self._found(uids) if _holds(message.content, wanted, headers=headers)}
-
-    # ----- flags
-
-    async def store(
-        self, uids: Sequence[int], change: FlagChange, flags: Sequence[str], by: Any = None, unchanged_since: int | None = None
-    ) -> tuple[list[int], list[int]]:
-        mask = self._mask(flags, learn=change is not FlagChange.REMOVE)
-        changed, failed = [], []
-        for message in self._found(uids):
-            if unchanged_since is not None and message.modseq > unchanged_since:
-                failed.append(message.uid)
-            elif self._change(message, change, mask):
-                changed.append(message.uid)
-        if changed:
-            self.highest_modseq += 1
-            self._tell(Change(flagged=changed, by=by))
-        return changed, failed
-
-    def _change(self, message: Message, change: FlagChange, mask: int) -> bool:
-        before = self.bits[message.place]
-        after = {FlagChange.SET: mask, FlagChange.ADD: before | mask, FlagChange.REMOVE: before & ~mask}[change]
-        if before == after:
-            return False
-        self.bits[message.place] = after
-        message.modseq = self.highest_modseq + 1
-        return True
-
-    def _mask(self, flags: Sequence[str], *, learn: bool = False) -> int:
-        if learn:
-            self._learn([flag for flag in flags if flag.lower() not in _FLAG_BITS])
-        numbers = {keyword.lower(): number for number, keyword in enumerate(self.keywords)}
-        mask = 0
-        for name in (flag.lower() for flag in flags):
-            mask |= _FLAG_BITS.get(name) or (1 << (FIRST_KEYWORD_BIT + numbers[name]) if name in numbers else 0)
-        return mask
-
-    def _learn(self, wanted: Sequence[str]) -> None:
-        known = {keyword.lower() for keyword in self.keywords}
-        new = {keyword.lower(): keyword for keyword in reversed(wanted) if keyword.lower() not in known}
-        if len(self.keywords) + len(new) > MOST_KEYWORDS or any(len(keyword) > LONGEST_KEYWORD for keyword in new):
-            raise StoreError(f"A mailbox has at most {MOST_KEYWORDS} keywords of {LONGEST_KEYWORD} characters", "LIMIT")
-        self.keywords += reversed(new.values())
-
-    # ----- coming and going of messages
-
-    def add(self, messages: Sequence[tuple[bytes, int, float]]) -> tuple[int, ...]:
-        """Take messages (content, bits, date); their UIDs."""
-        first = self.uidnext
-        for content, bits, date in messages:
-            self.highest_modseq += 1
-            self._messages[self.uidnext] = Message(self.uidnext, content, date, self.highest_modseq, len(self.uids))
-            self.uids.append(self.uidnext)
-            self.bits.append(bits)
-            self.uidnext += 1
-        uids = tuple(range(first, self.uidnext))
-        self._recent.update(uids)
-        if uids:
-            self._tell(Change(arrived=uids))
-        return uids
-
-    async def append(self, messages: Sequence[NewMessage]) -> Copied:
-        now = self._home.now()
-        self._learn([flag for message in messages for flag in message.flags if flag.lower() not in _FLAG_BITS])
-        taken = [
-            (b"".join(message.content.chunks()), self._mask(message.flags), now if message.internaldate is None else message.internaldate)
-            for message in messages
-        ]
-        return Copied(self.uidvalidity, (), self.add(taken))
-
-    async def copy(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:
-        other = self._home.existing(target)
-        messages = self._found(uids)
-        names = [self._names(self.bits[message.place]) for message in messages]
-        other._learn([name for some in names for name in some if name.lower() not in _FLAG_BITS])
-        copies = [(message.content, other._mask(some), message.date) for message, some in zip(messages, names, strict=True)]
-        return Copied(other.uidvalidity, tuple(message.uid for message in messages), other.add(copies))
-
-    def _names(self, bits: int) -> list[str]:
-        keywords = [keyword for number, keyword in enumerate(self.keywords) if bits >> (FIRST_KEYWORD_BIT + number) & 1]
-        return [name for name, flag in FLAG_NAMES.items() if bits & flag] + keywords
-
-    async def move(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:
-        copied = await self.copy(uids, target, by)
-        await self.expunge(copied.source, by)
-        return copied
-
-    async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
-        gone = [message.uid for message in self._found(uids)]
-        if not gone:
-            return gone
-        flags = dict(zip(self.uids, self.bits, strict=True))
-        for uid in gone:
-            del flags[uid], self._messages[uid]
-        self._recent.difference_update(gone)
-        self.uids, self.bits = array("L", flags), array("Q", flags.values())
-        for place, message in enumerate(self._messages.values()):
-            message.place = place
-        self.highest_modseq += 1
-        self._tell(Change(expunged=gone, by=by))
-        return gone
-
-
-def _value(message: Message, column: Column) -> Any:
-    match column:
-        case Column.SIZE:
-            return len(message.content)
-        case Column.INTERNALDATE:
-            return message.date
-        case _:
-            return getattr(mime.describe(message.content), column.value)
-
-
-def _holds(message: bytes, wanted: str, *, headers: bool) -> bool:
-    if headers:
-        header = message.partition(b"\r\n\r\n")[0]
-        if wanted in words.decode_words(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")).casefold():
-            return True
-    return any(wanted in text.casefold() for text in mime.text_of(message))
+async def _unlimited(_: str) -> tuple[int | None, int | None]:
+    return None, None
 
 
 @implementer(IMailboxes)
 class Mailboxes:
-    def __init__(self, standard: Sequence[str], now: Callable[[], float]) -> None:
+    def __init__(self, account: str, standard: Sequence[str], now: Callable[[], float], quota_of: QuotaOf) -> None:
         self.now = now
+        self._account = account
+        self._quota_of = quota_of
+        self._annotations: dict[str, dict[str, bytes]] = {}
         self._uidvalidity = int(now())
         self._mailboxes: dict[str, Mailbox] = {}
-        self._uses: dict[str, str] = {name: USES[name] for name in standard if name in USES}
+        self._uses: dict[str, tuple[str, ...]] = {name: (USES[name],) for name in standard if name in USES}
         self._subscribed = {INBOX, *standard}
         for name in (INBOX, *standard):
             self._make(name)
@@ -259,19 +58,22 @@ class Mailboxes:
         levels = {level for name in self._mailboxes for level in _parents(name)}
         every = sorted(levels | set(self._mailboxes), key=lambda name: (name != INBOX, name))
         return tuple(
-            Folder(
-                name, name in self._subscribed, name in self._mailboxes, name in levels, (self._uses[name],) if name in self._uses else ()
-            )
+            Folder(name, name in self._subscribed, name in self._mailboxes, name in levels, self._uses.get(name, ()))
             for name in every
         )
 
-    async def create(self, name: str) -> None:
+    async def create(self, name: str, uses: Sequence[str] = ()) -> None:
         name = _normal(name.removesuffix("/"))
         if name in self._mailboxes:
             raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
+        asked = tuple(EVERY_USE.get(use.lower(), "") for use in uses)
+        if "" in asked or any(use in some for use in asked for some in self._uses.values()):
+            raise StoreError("That special use cannot be had", "USEATTR")
         for level in (*_parents(name), name):
             if level not in self._mailboxes:
                 self._make(level)
+        if asked:
+            self._uses[name] = asked
 
     async def delete(self, name: str) -> None:
         if name.upper() == INBOX:
@@ -281,6 +83,7 @@ class Mailboxes:
         mailbox = self.existing(name)
         del self._mailboxes[mailbox.name]
         self._uses.pop(mailbox.name, None)
+        self._annotations.pop(mailbox.name, None)
         mailbox.vanish()
 
     async def rename(self, old: str, new: str) -> None:
@@ -296,9 +99,11 @@ class Mailboxes:
             mailbox = self._mailboxes.pop(source)
             mailbox.vanish()
             moved = self._mailboxes[target] = Mailbox(target, mailbox.uidvalidity, self)
-            _take_over(moved, mailbox)
+            take_over(moved, mailbox)
             if source in self._uses:
                 self._uses[target] = self._uses.pop(source)
+            if source in self._annotations:
+                self._annotations[target] = self._annotations.pop(source)
 
     def _moves(self, old: str, new: str) -> list[tuple[str, str]]:
         moves = [(name, new + name[len(old) :]) for name in self._mailboxes if name == old or name.startswith(old + "/")]
@@ -326,9 +131,29 @@ class Mailboxes:
     async def open(self, name: str) -> Mailbox:
         return self.existing(name)
 
-    async def usage(self) -> tuple[int, int]:
-        all_of_them = [mailbox.status() for mailbox in self._mailboxes.values()]
-        return sum(status.size for status in all_of_them), sum(status.messages for status in all_of_them)
+    async def annotations(self, name: str) -> dict[str, bytes]:
+        return dict(self._annotations.get(self.existing(name).name if name else "", {}))
+
+    async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
+        name = self.existing(name).name if name else ""
+        changed = dict(self._annotations.get(name, {}))
+        for entry, value in values.items():
+            if not _ENTRY.fullmatch(entry.lower()):
+                raise StoreError("That is not a name for an annotation", "CANNOT")
+            if value is None:
+                changed.pop(entry.lower(), None)
+            elif len(value) > LARGEST_ANNOTATION:
+                raise StoreError("That annotation is too long", f"METADATA MAXSIZE {LARGEST_ANNOTATION}")
+            else:
+                changed[entry.lower()] = value
+        if len(changed) > MOST_ANNOTATIONS:
+            raise StoreError("There are too many annotations", "METADATA TOOMANY")
+        self._annotations[name] = changed
+
+    async def quota(self) -> Quota:
+        octets = sum(mailbox.status().size for mailbox in self._mailboxes.values())
+        messages = sum(mailbox.status().messages for mailbox in self._mailboxes.values())
+        return Quota(octets, messages, *await self._quota_of(self._account))
 
     def place_for(self, folder: str) -> Mailbox:
         """Where a delivery for *folder* goes: it is made when missing; INBOX where there can be none of that name."""
@@ -350,22 +175,25 @@ class Mailboxes:
 class MailStore:
     """*now* is a function that tells POSIX seconds; *folders* are those that a new account gets."""
 
-    def __init__(self, now: Callable[[], float], folders: Sequence[str] = tuple(USES)) -> None:
+    def __init__(self, now: Callable[[], float], folders: Sequence[str] = tuple(USES), quota_of: QuotaOf = _unlimited) -> None:
         self._now = now
         self._folders = tuple(folders)
+        self._quota_of = quota_of
         self._accounts: dict[str, Mailboxes] = {}
 
     async def poll(self) -> None:
         """Nobody else can reach this memory."""
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> list[BaseException | None]:
-        return [self._deliver(delivery) for delivery in deliveries]
+        return [await self._deliver(delivery) for delivery in deliveries]
 
-    def _deliver(self, delivery: Delivery) -> ValueError | None:
+    async def _deliver(self, delivery: Delivery) -> ValueError | OSError | None:
         if not _ACCOUNT.fullmatch(delivery.account):
             return ValueError(f"{delivery.account!r} cannot name an account")
-        mailbox = self._account(delivery.account).place_for(delivery.folder)
-        mailbox.add([(delivery.prefix + b"".join(delivery.content.chunks()), 0, self._now())])
+        home, message = self._account(delivery.account), delivery.prefix + b"".join(delivery.content.chunks())
+        if not (await home.quota()).allows(len(message), 1):
+            return OSError(errno.EDQUOT, "the mailbox is full")
+        home.place_for(delivery.folder).add([(message, 0, self._now())])
         return None
 
     async def mailboxes(self, account: str) -> Mailboxes:
@@ -383,14 +211,11 @@ class MailStore:
         """There is nothing to write down."""
 
     def _account(self, account: str) -> Mailboxes:
-        return self._accounts.get(account) or self._accounts.setdefault(account, Mailboxes(self._folders, self._now))
+        return self._accounts.get(account) or self._accounts.setdefault(account, self._made(account))
 
 
-def _take_over(moved: Mailbox, mailbox: Mailbox) -> None:
-    """What was in *mailbox* is in *moved* now."""
-    moved.uidnext, moved.highest_modseq, moved.keywords = mailbox.uidnext, mailbox.highest_modseq, mailbox.keywords
-    moved.uids, moved.bits = mailbox.uids, mailbox.bits
-    moved._messages, moved._recent = mailbox._messages, mailbox._recent
+    def _made(self, account: str) -> Mailboxes:
+        return Mailboxes(account, self._folders, self._now, self._quota_of)
 
 
 def _parents(name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
@@ -34,14 +35,24 @@ class Whereabouts:
         return self.maildir.open_file(found)
 
 
+#: How far apart the places of a big message are that are remembered while it is read in pieces.
+STEP = 1024 * 1024
+
+
 class StoredContent:
     """A message in a maildir, with CRLF line ends. See `mail.content.Content`."""
 
-    __slots__ = ("_where", "size")
+    __slots__ = ("_marks", "_where", "size")
 
     def __init__(self, where: Whereabouts, size: int) -> None:
         self._where = where
         self.size = size
+        self._marks = [(0, 0)]  # (offset with CRLF, offset in the file), ascending
+
+    def at(self, where: Whereabouts) -> StoredContent:
+        """The same content, whose file may have another name now."""
+        self._where = where
+        return self
 
     def chunks(self) -> Iterator[bytes]:
         """Exactly `size` octets, even where the file has another size than its name says: whoever reads has announced `size`."""
@@ -55,6 +66,29 @@ class StoredContent:
         while left > 0:
             yield b" " * min(left, CHUNK)
             left -= CHUNK
+
+    def span(self, start: int, length: int) -> bytes:
+        """At most *length* octets from *start* on. What lies before is passed over from the nearest place that is remembered."""
+        end = min(start + length, self.size)
+        pieces: list[bytes] = []
+        descriptor = self._where.open()
+        try:
+            at, offset = self._marks[bisect_right(self._marks, (start, self.size)) - 1]
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            for raw in _pieces(descriptor):
+                while raw.endswith(b"\r") and (more := os.read(descriptor, 1)):
+                    raw += more
+                if at >= end:
+                    break
+                if at >= self._marks[-1][0] + STEP:
+                    self._marks.append((at, offset))
+                piece = lines.to_crlf(raw)
+                pieces.append(piece[max(start - at, 0) : max(end - at, 0)])
+                at += len(piece)
+                offset += len(raw)
+        finally:
+            os.close(descriptor)
+        return b"".join(pieces)
 
     def beginning(self, limit: int) -> bytes:
         start = b""

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,10 @@ from twistmail.store.uidlist import LARGEST_UID, UidList, sync_directory
 MOST_FOLDERS = 10_000
 #: RFC 6154 §2: the names that a new account's folders usually have, and what they are for.
 USES = {"Sent": "\\Sent", "Drafts": "\\Drafts", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
+#: All that a client may ask for (RFC 6154 §2, and \Important), in lower case, as we spell them.
+EVERY_USE = {
+    use.lower(): use for use in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Important", "\\Junk", "\\Sent", "\\Trash")
+}
 
 _SUBSCRIPTIONS = "subscriptions"
 _USES = "twistmail-special-use"
@@ -87,7 +91,7 @@ class FolderTree:
         for name in self._standard:
             self.maildir(name).create()
         self._write_subscriptions([INBOX, *self._standard])
-        self._write_uses({name: USES[name] for name in self._standard if name in USES})
+        self._write_uses({name: (USES[name],) for name in self._standard if name in USES})
 
     def close(self) -> None:
         with self._guard:
@@ -114,19 +118,23 @@ class FolderTree:
         levels = {level for name in mailboxes for level in names.parents(name)}
         subscribed, uses = set(self.subscriptions()), self.uses()
         return tuple(
-            Folder(name, name in subscribed, name in mailboxes, name in levels, (uses[name],) if name in uses else ())
+            Folder(name, name in subscribed, name in mailboxes, name in levels, uses.get(name, ()))
             for name in sorted(mailboxes | levels, key=lambda name: (name != INBOX, name))
         )
 
-    def create(self, name: str) -> None:
+    def create(self, name: str, uses: Sequence[str] = ()) -> None:
         with self._guard:
             if self.exists(name):
                 raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
+            taken = self.uses()
+            asked = _checked(uses, taken)
             wanted = [level for level in (*names.parents(name), name) if not self.exists(level)]
             if len(self.names()) + len(wanted) > MOST_FOLDERS:
                 raise StoreError("You have too many mailboxes", "LIMIT")
             for level in wanted:
                 self._create(level)
+            if asked:
+                self._write_uses(taken | {name: asked})
 
     def _create(self, name: str) -> None:
         """A mailbox and its UID list, whose UIDVALIDITY is thereby settled (spec D6)."""
@@ -217,16 +225,20 @@ class FolderTree:
 
     def _write_subscriptions(self, subscribed: Sequence[str]) -> None:
         lines = ["\t".join(names.part_on_disk(part) for part in name.split(SEPARATOR)) for name in subscribed]
-        _replace_file(self.root / _SUBSCRIPTIONS, "\n".join(["V\t2", "", *lines, ""]))
+        replace_file(self.root / _SUBSCRIPTIONS, "\n".join(["V\t2", "", *lines, ""]))
 
-    def uses(self) -> dict[str, str]:
-        """The special use (RFC 6154 §2) of each folder that has one."""
-        pairs = (line.partition(" ") for line in _read_lines(self.root / _USES))
-        return {name: use for use, _, name in pairs if use.startswith("\\") and name}
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """The special uses (RFC 6154 §2) of each folder that has some. The file has a line `USE NAME` for each."""
+        found: dict[str, tuple[str, ...]] = {}
+        for use, _, name in (line.partition(" ") for line in _read_lines(self.root / _USES)):
+            if use.startswith("\\") and name:
+                found[name] = (*found.get(name, ()), use)
+        return found
 
-    def _write_uses(self, uses: dict[str, str]) -> None:
+    def _write_uses(self, uses: Mapping[str, Sequence[str]]) -> None:
         if uses != self.uses():
-            _replace_file(self.root / _USES, "".join(f"{use} {name}\n" for name, use in sorted(uses.items())))
+            lines = sorted(f"{use} {name}\n" for name, some in uses.items() for use in some)
+            replace_file(self.root / _USES, "".join(lines))
 
     def next_uidvalidity(self, above: int = 0) -> int:
         """A UIDVALIDITY above *above* and above every one this account ever had. Counted in the file that Dovecot counts in."""
@@ -237,11 +249,21 @@ class FolderTree:
             value = max(int(self._around.now()), above + 1, *(number + 1 for number in last))
             if value > LARGEST_UID:
                 raise OSError(errno.EOVERFLOW, "no UIDVALIDITY is left")
-            _replace_file(self.root / _COUNTER, f"{value:08x}")
+            replace_file(self.root / _COUNTER, f"{value:08x}")
             for mark in marks:
                 mark.unlink(missing_ok=True)
             (self.root / f"{_COUNTER}.{value:08x}").touch(mode=0o444)
             return value
+
+
+def _checked(uses: Sequence[str], taken: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The special uses that a new mailbox gets, as we spell them. StoreError USEATTR (RFC 6154 §3)."""
+    asked = tuple(dict.fromkeys(EVERY_USE.get(use.lower(), "") for use in uses))
+    if "" in asked:
+        raise StoreError("That is not a special use that we know", "USEATTR")
+    if any(use in some for use in asked for some in taken.values()):
+        raise StoreError("Another mailbox has that special use", "USEATTR")
+    return asked
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -251,8 +273,8 @@ def _read_lines(path: Path) -> list[str]:
         return []
 
 
-def _replace_file(path: Path, text: str) -> None:
-    """Durably, by a new file under the old name."""
+def replace_file(path: Path, text: str) -> None:
+    """Durably, by a new file under the old name. Blocking."""
     temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -262,4 +284,4 @@ def _replace_file(path: Path, text: str) -> None:
     sync_directory(path.parent)
 
 
-__all__ = ["USES", "FolderTree", "NotAMaildir", "Surroundings"]
+__all__ = ["EVERY_USE", "USES", "FolderTree", "NotAMaildir", "Surroundings", "replace_file"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from zope.interface import implementer
 
+from twistmail import tasks
 from twistmail.interfaces import IMailboxes
-from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, StoreError
+from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
 from twistmail.store import names
+from twistmail.store.annotations import Annotations
+from twistmail.store.descriptions import Descriptions
 from twistmail.store.folders import FolderTree
 from twistmail.store.index import Index
 from twistmail.store.mailbox import Mailbox
@@ -23,13 +27,18 @@ from twistmail.store.workshop import Workshop
 class Mailboxes:
     """One object per account, shared by all its sessions. *idle* is told of a mailbox that nobody has open any more."""
 
-    def __init__(self, tree: FolderTree, workshop: Workshop, idle: Callable[[Mailboxes, Mailbox], None]) -> None:
+    def __init__(self, account: str, tree: FolderTree, workshop: Workshop, idle: Callable[[Mailboxes, Mailbox], None]) -> None:
+        self.account = account
         self.tree = tree
         self.index = Index(tree.root)
+        self.descriptions = Descriptions(self.index)
         self.jobs = 0  # deliveries under way
+        self._annotations = Annotations(tree.root)
+        self._annotating = tasks.Limit(1)
         self._workshop = workshop
         self._idle = idle
         self._mailboxes: dict[str, Mailbox] = {}
+        self._usage = Usage()
 
     @property
     def root(self) -> Path:
@@ -46,6 +55,7 @@ class Mailboxes:
 
     def delivered(self, folder: str, arrival: Arrival) -> None:
         """A delivery has put a message into *folder*: tell those who look at it."""
+        self.count(arrival.size, 1)
         mailbox = self._mailboxes.get(folder)
         if mailbox is not None:
             mailbox.arrived((arrival,))
@@ -55,16 +65,19 @@ class Mailboxes:
     async def folders(self) -> tuple[Folder, ...]:
         return await self._workshop.threads.run(self.tree.folders)
 
-    async def create(self, name: str) -> None:
+    async def create(self, name: str, uses: Sequence[str] = ()) -> None:
         name = names.normal(name.removesuffix(SEPARATOR))
         if name == INBOX:
             raise StoreError("INBOX is always there", "ALREADYEXISTS")
-        await self._workshop.threads.run(self.tree.create, name)
+        await self._workshop.threads.run(self.tree.create, name, uses)
 
     async def delete(self, name: str) -> None:
         name = _existing(name)
         await self._workshop.threads.run(self._delete, name)
         self._vanished(name)
+        self._usage.forget()
+        async with self._annotating:
+            await self._workshop.threads.run(self._annotations.forget, name)
 
     def _delete(self, name: str) -> None:
         self.tree.delete(name)
@@ -77,9 +90,15 @@ class Mailboxes:
         if old == INBOX:
             await self._empty_inbox_into(new)
             return
-        for source, target in await self._workshop.threads.run(self._rename, old, new):
+        for name in (old, *(name for name in self._mailboxes if name.startswith(old + SEPARATOR))):
+            if mailbox := self._mailboxes.get(name):
+                await mailbox.save()  # modification sequences go with the mailbox
+        moves = await self._workshop.threads.run(self._rename, old, new)
+        for source, target in moves:
             self._vanished(source)
             self._vanished(target)
+        async with self._annotating:
+            await self._workshop.threads.run(self._annotations.renamed, moves)
 
     def _rename(self, old: str, new: str) -> list[tuple[str, str]]:
         moves = self.tree.rename(old, new)
@@ -106,10 +125,46 @@ class Mailboxes:
     async def subscriptions(self) -> tuple[str, ...]:
         return await self._workshop.threads.run(self.tree.subscriptions)
 
-    async def usage(self) -> tuple[int, int]:
-        return await self._workshop.threads.run(self._usage)
+    # ----- annotations
 
-    def _usage(self) -> tuple[int, int]:
+    async def annotations(self, name: str) -> dict[str, bytes]:
+        async with self._annotating:
+            return await self._workshop.threads.run(self._annotations.of, await self._annotated(name))
+
+    async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
+        async with self._annotating:
+            await self._workshop.threads.run(self._annotations.change, await self._annotated(name), values)
+
+    async def _annotated(self, name: str) -> str:
+        """*name* as it is spelled. NoSuchMailbox."""
+        if not name:
+            return name
+        name = _existing(name)
+        if not await self._workshop.threads.run(self.tree.exists, name):
+            raise NoSuchMailbox(name)
+        return name
+
+    # ----- how much there is
+
+    async def quota(self) -> Quota:
+        octets, messages = await self._usage.told(self._workshop.threads, self._counted)
+        return Quota(octets, messages, *await self._workshop.quota_of(self.account))
+
+    async def room_for(self, octets: int, messages: int) -> bool:
+        """Whether so much more is allowed. Before it is refused, all is counted again."""
+        limits = await self._workshop.quota_of(self.account)
+        if limits == (None, None):
+            return True
+        if (await self.quota()).allows(octets, messages):
+            return True
+        self._usage.forget()
+        return (await self.quota()).allows(octets, messages)
+
+    def count(self, octets: int, messages: int) -> None:
+        """So much has come, or (negative) gone."""
+        self._usage.add(octets, messages)
+
+    def _counted(self) -> tuple[int, int]:
         octets = messages = 0
         for name in self.tree.names():
             maildir = self.tree.maildir(name)
@@ -133,7 +188,7 @@ class Mailboxes:
         while True:
             mailbox = self._mailboxes.get(name)
             if mailbox is None:
-                mailbox = self._mailboxes[name] = Mailbox(name, self.tree.maildir(name), self.index, self._workshop, self)
+                mailbox = self._mailboxes[name] = Mailbox(name, self.tree.maildir(name), self._workshop, self)
             mailbox.users += 1
             try:
                 await self._wake(mailbox)
@@ -166,7 +221,7 @@ class Mailboxes:
 
     async def drop(self, mailbox: Mailbox) -> None:
         """Let go of a mailbox that nobody uses, unless somebody does by now."""
-        await mailbox.save()
+        await mailbox.save(leaving=True)
         if not mailbox.users and not mailbox.is_busy:
             self._discard(mailbox)
             if not self.jobs:
@@ -183,10 +238,34 @@ class Mailboxes:
     def close(self) -> None:
         """Write down what is only in memory, and let go. Blocking."""
         for mailbox in self._mailboxes.values():
+            mailbox.settle_now()
             mailbox.save_now()
         self._mailboxes.clear()
         self.index.close()
         self.tree.close()
+
+
+class Usage:
+    """Octets and messages of an account: counted when first asked for, then kept up. What others do to mailboxes that nobody has open
+    is not seen; so it is counted again before anything is refused.
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[int, int] | None = None
+        self._counting = tasks.Limit(1)
+
+    async def told(self, threads: Any, counted: Callable[[], tuple[int, int]]) -> tuple[int, int]:
+        async with self._counting:
+            if self._known is None:
+                self._known = await threads.run(counted)
+            return self._known
+
+    def add(self, octets: int, messages: int) -> None:
+        if self._known is not None:
+            self._known = max(0, self._known[0] + octets), max(0, self._known[1] + messages)
+
+    def forget(self) -> None:
+        self._known = None
 
 
 def _existing(name: str) -> str:

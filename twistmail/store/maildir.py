@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,14 +34,15 @@ class NotAMaildir(FileNotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """When new/ and cur/ were last changed, in nanoseconds; equal stamps that are older than a time step: nothing has changed."""
+    """When new/ and cur/ were last changed, in nanoseconds."""
 
     new: int
     cur: int
 
-    def is_older_than(self, moment: int) -> bool:
-        """Whether whatever was seen at *moment* (nanoseconds) was the last that this stamp stands for."""
-        return max(self.new, self.cur) + TIME_STEP_NS < moment
+
+def is_past(changed: int, looked: int) -> bool:
+    """Whether a look at *looked* has seen the last change that a directory's time *changed* stands for. Nanoseconds."""
+    return changed + TIME_STEP_NS < looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Maildir:
         self.uids = uids
         self.keeps = keeps  # what is expunged
         self.known: Stamp | None = None  # what the last scan, and our own changes since, have left
+        self.sure = False  # whoever changes a directory gives it another time than that
         self.exists = False
         self._fresh_name = fresh_name
         self._guard = threading.Lock()
@@ -251,13 +254,32 @@ class Maildir:
             try:
                 yield
             finally:
-                if undisturbed:
-                    self.known = self._stamp_of_descriptors()
+                if before is not None and undisturbed:
+                    self.known = Stamp(self._marked("new", before.new), self._marked("cur", before.cur))
 
-    def seen(self, stamp: Stamp) -> None:
-        """A scan that began at *stamp* has seen everything; what has changed since then is not known."""
+    def _marked(self, folder: str, before: int) -> int:
+        """The time of a directory after a change of ours. It becomes one that the kernel, which counts in steps, does not give:
+        a change by others within the same step would else show no new time.
+        """
+        descriptor = self.descriptor(folder)
+        changed = os.fstat(descriptor).st_mtime_ns
+        if changed == before:
+            return before
+        mark = time.time_ns()
+        try:
+            os.utime(descriptor, ns=(mark, mark))
+        except OSError:  # it is not ours
+            self.sure = False
+            return changed
+        if os.fstat(descriptor).st_mtime_ns != mark:  # a file system that keeps seconds
+            self.sure = False
+            return os.fstat(descriptor).st_mtime_ns
+        return mark
+
+    def seen(self, stamp: Stamp, *, sure: bool) -> None:
+        """A scan that began at *stamp* has seen everything; *sure*: also whatever was changed in the same time step."""
         with self._changing:
-            self.known = stamp
+            self.known, self.sure = stamp, sure
 
     def undisturbed(self) -> bool | None:
         """True when the directories are as they are known; None while a change of ours is under way. Never waits."""
@@ -271,13 +293,14 @@ class Maildir:
     def _stamp_of_descriptors(self) -> Stamp:
         return Stamp(os.fstat(self.descriptor("new")).st_mtime_ns, os.fstat(self.descriptor("cur")).st_mtime_ns)
 
-    def listing(self) -> list[bytes]:
+    def listing(self, folders: Sequence[str] = ("new", "cur")) -> list[bytes]:
         """Paths of all message files. Raises NotAMaildir."""
         paths: list[bytes] = []
-        for folder in (b"new", b"cur"):
-            self.descriptor(folder.decode())
-            found = os.listdir(os.fsencode(self.path) + b"/" + folder)
-            paths += [folder + b"/" + name for name in found if not name.startswith((b".", b":")) and b"\n" not in name]
+        for folder in folders:
+            self.descriptor(folder)
+            there = os.fsencode(self.path) + b"/" + folder.encode()
+            found = [name for name in os.listdir(there) if not name.startswith((b".", b":")) and b"\n" not in name]
+            paths += [folder.encode() + b"/" + name for name in found]
         return paths
 
     def open_file(self, path: bytes) -> int:

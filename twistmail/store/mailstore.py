@@ -7,12 +7,13 @@ a while: mailboxes from memory, descriptors of accounts.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from twistmail import tasks
 from twistmail.interfaces import IMailStore
 from twistmail.mail import mime
 from twistmail.mail.mailbox import Delivery, StoreError
-from twistmail.options import SWITCH, TEXT, WORDS, Option, Reload, Section, choice, duration_or
+from twistmail.options import COUNT_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, choice, duration_or
 from twistmail.store import names
 from twistmail.store.folders import FolderTree, Surroundings
 from twistmail.store.hints import Hints
@@ -33,7 +34,7 @@ from twistmail.store.mailbox import Mailbox
 from twistmail.store.mailboxes import Mailboxes
 from twistmail.store.names import INBOX, UniqueNames
 from twistmail.store.upkeep import NO_RULES, Rules, sweep
-from twistmail.store.workshop import Workshop
+from twistmail.store.workshop import Limits, Workshop
 
 log = Logger()
 
@@ -47,6 +48,8 @@ OPTIONS = Section(
     Option("syncfs", SWITCH, "yes", "Sync many files with one call, which also writes what other programs have not; no: one by one.",
            Reload.RESTART),
     Option("keep_expunged", duration_or("no"), "no", "How long mail and folders that users delete can be had back: 30d.", Reload.RESTART),
+    Option("quota", SIZE, "unlimited", "How much an account may hold that has no quota of its own.", Reload.RESTART),
+    Option("quota_messages", COUNT_OR_UNLIMITED, "unlimited", "How many messages an account may hold.", Reload.RESTART),
     Option("fsync", SWITCH, "yes", "Whether mail is safe on disk before it is acknowledged; no is for tests only.", Reload.RESTART),
 )
 
@@ -76,6 +79,8 @@ class MailStore:
         now: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
         describe: Callable[[bytes], mime.Description] = mime.describe,
+        quota_of: Callable[[str], Awaitable[Limits]] | None = None,
+        boot: str | None = None,
     ) -> None:
         fresh = UniqueNames(hostname or socket.gethostname(), os.getpid(), now, random)
         self._root = root
@@ -85,7 +90,8 @@ class MailStore:
         self._rules = rules
         self._closed = False
         self._hints = Hints(reactor)
-        self._workshop = Workshop(threads, committer, now, describe, self._hints)
+        boot = _boot() if boot is None else boot
+        self._workshop = Workshop(threads, committer, now, describe, self._hints, boot, self._pause, quota_of or _unlimited)
         self._accounts: dict[str, Mailboxes] = {}
         self._warm: OrderedDict[Mailboxes, None] = OrderedDict()
         self._idle: OrderedDict[Mailbox, Mailboxes] = OrderedDict()
@@ -99,6 +105,9 @@ class MailStore:
                 home = self._account(delivery.account)
             except ValueError as error:
                 errors[place] = error
+                continue
+            if not await home.room_for(len(delivery.prefix) + delivery.content.size, 1):
+                errors[place] = OSError(errno.EDQUOT, "the mailbox is full")
             else:
                 consigned.append((place, home, Piece(home.tree, _folder(delivery.folder), delivery.prefix, delivery.content)))
         job = DeliveryJob([piece for _, _, piece in consigned])
@@ -149,6 +158,10 @@ class MailStore:
             except OSError as error:
                 log.warn("tidying up the mail of {account}: {error}", account=account, error=error)
 
+    async def _pause(self, seconds: float) -> None:
+        if self.reactor is not None:
+            await tasks.sleep(self.reactor, seconds)
+
     def close(self) -> None:
         self._closed = True
         self._hints.close()
@@ -165,7 +178,7 @@ class MailStore:
         home = self._accounts.get(account)
         if home is None:
             root = self._root / names.account_directory(self._path, account)
-            home = self._accounts[account] = Mailboxes(FolderTree(root, self._folders, self._around), self._workshop, self._idled)
+            home = self._accounts[account] = Mailboxes(account, FolderTree(root, self._folders, self._around), self._workshop, self._idled)
         self._warm[home] = None
         self._warm.move_to_end(home)
         if len(self._warm) > MOST_WARM_ACCOUNTS:
@@ -181,6 +194,18 @@ class MailStore:
             oldest, its_home = self._idle.popitem(last=False)
             if not oldest.users:
                 tasks.start(its_home.drop(oldest), f"letting go of {oldest.name}")
+
+
+async def _unlimited(_: str) -> Limits:
+    return None, None
+
+
+def _boot() -> str:
+    """Which start of the machine this is; empty where it does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def _folder(name: str) -> str:

@@ -147,6 +147,12 @@ def wanted_path(path: bytes, bits: int, keywords: int) -> bytes:
     return b"cur/" + base_of(path) + INFO + bytes(sorted(known + words + strange))
 
 
+def time_of(base: bytes) -> float:
+    """When a file with this base name was made (POSIX seconds), as far as the name tells; else 0."""
+    match = _TIME.match(base)
+    return int(match[1]) + int(match[2] or 0) / 1_000_000 if match else 0.0
+
+
 def oldest_first(bases: Sequence[bytes]) -> list[bytes]:
     """*bases* in the order in which they were delivered, as far as the names tell: by second, microsecond, then by name."""
     return sorted(bases, key=_age)

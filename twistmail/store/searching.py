@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from twistmail.mail import headers as header_fields
 from twistmail.mail import mime, words
 from twistmail.store.contents import StoredContent
 
@@ -30,3 +32,16 @@ def holds(message: bytes, wanted: str, *, headers: bool) -> bool:
         if wanted in words.decode_words(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")).casefold():
             return True
     return any(wanted in text.casefold() for text in mime.text_of(message))
+
+
+def with_field(headers: Mapping[int, tuple[Any, ...]], field: str, needle: str) -> set[int]:
+    """The UIDs whose header block (the first value of *headers*) has a *field* that holds *needle* (case folded)."""
+    name = field.lower().encode("utf-8", "replace")
+    return {uid for uid, (header,) in headers.items() if field_holds(header, name, needle)}
+
+
+def field_holds(header: bytes, name: bytes, needle: str) -> bool:
+    """Whether a field called *name* (lower case) holds *needle* (case folded), decoded (RFC 2047)."""
+    if name not in header.lower():  # most often, there is no such field
+        return False
+    return any(needle in header_fields.decode_words(value).casefold() for value in header_fields.values(header, name))

@@ -1,7 +1,8 @@
-"""What is in one mailbox, in memory: parallel arrays, no object per message. Pure.
+"""What is in one mailbox, in memory: parallel arrays, no object per message, 44 octets each. Pure.
 
-The arrays `uids` and `bits` are those that `IMailbox` promises: appended to on
-arrival, replaced on expunge, `bits` changed in place.
+The arrays `uids`, `bits` and `modseqs` are those that `IMailbox` promises: appended
+to on arrival, replaced on expunge, the last two changed in place. How the files
+are called is in `namebook`; here stands only what flags a name shows (`named`).
 """
 
 from __future__ import annotations
@@ -10,50 +11,85 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import compress
+from typing import NamedTuple
 
 from twistmail.mail.mailbox import Flag, FlagChange
-from twistmail.store.index import Row
 
 _SEEN = int(Flag.SEEN)
+#: So few messages are taken out one by one; with more, all that stay are copied.
+FEW_HOLES = 64
+
+
+class Message(NamedTuple):
+    """One message of a Snapshot. `named`: the flag bits that its file name shows, or `namebook.NEW`, or `namebook.ODD`."""
+
+    uid: int
+    bits: int
+    named: int
+    modseq: int
+    size: int
+    date: float
 
 
 class Snapshot:
     """Columns of equal length, ascending by UID. A *place* is a position in them."""
 
     def __init__(self) -> None:
-        self.uids = array("L")
+        self.uids = array("I")
         self.bits = array("Q")
+        self.named = array("Q")
         self.modseqs = array("Q")
         self.sizes = array("Q")
         self.dates = array("d")
-        self.paths: list[bytes] = []
         self.unseen = 0
         self.size = 0
+
+    def count(self) -> None:
+        """The totals, after the columns were filled."""
+        self.unseen = len(self.bits) - sum(map(_SEEN.__and__, self.bits))
+        self.size = sum(self.sizes)
 
     def place(self, uid: int) -> int:
         """Where *uid* is, or -1."""
         place = bisect_left(self.uids, uid)
         return place if place < len(self.uids) and self.uids[place] == uid else -1
 
-    def places(self, uids: Iterable[int]) -> list[int]:
+    def places(self, uids: Sequence[int]) -> Sequence[int]:
         """Where those of *uids* are that exist, ascending."""
+        if run := self._run(uids):
+            return run
         wanted = sorted(set(uids))
         if len(wanted) * 16 < len(self.uids):
             return [place for uid in wanted if (place := self.place(uid)) >= 0]
         chosen = set(wanted)
         return [place for place, uid in enumerate(self.uids) if uid in chosen]
 
-    def add(self, row: Row) -> None:
+    def _run(self, uids: Sequence[int]) -> range | None:
+        """Most often the UIDs are such as follow each other here."""
+        if len(uids) < 2 or (first := self.place(uids[0])) < 0:
+            return None
+        same = self.uids[first : first + len(uids)] == (uids if isinstance(uids, array) else array("I", uids))
+        return range(first, first + len(uids)) if same else None
+
+    def chosen(self, places: Sequence[int]) -> array[int]:
+        """The UIDs at *places*."""
+        if isinstance(places, range) and places.step == 1:
+            return self.uids[places.start : places.stop]
+        return array("I", [self.uids[place] for place in places])
+
+    def add(self, message: Message) -> None:
         """A message above all others."""
-        uid, path, bits, modseq, size, date, _ = row
-        self.uids.append(uid)
-        self.bits.append(bits)
-        self.modseqs.append(modseq)
-        self.sizes.append(size)
-        self.dates.append(date)
-        self.paths.append(path)
-        self.unseen += not bits & _SEEN
-        self.size += size
+        self.uids.append(message.uid)
+        self.bits.append(message.bits)
+        self.named.append(message.named)
+        self.modseqs.append(message.modseq)
+        self.sizes.append(message.size)
+        self.dates.append(message.date)
+        self.unseen += not message.bits & _SEEN
+        self.size += message.size
+
+    def message(self, place: int) -> Message:
+        return Message(self.uids[place], self.bits[place], self.named[place], self.modseqs[place], self.sizes[place], self.dates[place])
 
     def set_bits(self, place: int, bits: int, modseq: int) -> None:
         self.unseen += (self.bits[place] & _SEEN) - (bits & _SEEN)
@@ -61,39 +97,38 @@ class Snapshot:
         self.modseqs[place] = modseq
 
     def change(self, places: Iterable[int], change: FlagChange, mask: int, modseq: int) -> list[int]:
-        """Change flags; the UIDs where something is different now, all with the one modification sequence *modseq*."""
+        """Change flags; the places where something is different now, all with the one modification sequence *modseq*."""
         keep = {FlagChange.SET: 0, FlagChange.ADD: -1, FlagChange.REMOVE: ~mask}[change]
         add = 0 if change is FlagChange.REMOVE else mask
-        bits = self.bits
+        bits, modseqs = self.bits, self.modseqs
         changed = [place for place in places if bits[place] & keep | add != bits[place]]
         for place in changed:
-            self.set_bits(place, bits[place] & keep | add, modseq)
-        return [self.uids[place] for place in changed]
+            before = bits[place]
+            bits[place] = after = before & keep | add
+            modseqs[place] = modseq
+            self.unseen += (before & _SEEN) - (after & _SEEN)
+        return changed
 
     def remove(self, places: Sequence[int]) -> None:
-        """Take the messages at *places* out, into new arrays."""
+        """Take the messages at *places* (ascending) out; `uids` becomes a new array."""
         for place in places:
             self.unseen -= not self.bits[place] & _SEEN
             self.size -= self.sizes[place]
-        stays = bytearray(b"\1") * len(self.uids)
+        self.uids = _without(self.uids[:], places)
+        self.bits = _without(self.bits, places)
+        self.named = _without(self.named, places)
+        self.modseqs = _without(self.modseqs, places)
+        self.sizes = _without(self.sizes, places)
+        self.dates = _without(self.dates, places)
+
+
+def _without(column: array, places: Sequence[int]) -> array:  # type: ignore[type-arg]
+    """*column*, or a new one, without what is at *places*."""
+    if len(places) > FEW_HOLES:
+        stays = bytearray(b"\1") * len(column)
         for place in places:
             stays[place] = 0
-        self.uids = array("L", compress(self.uids, stays))
-        self.bits = array("Q", compress(self.bits, stays))
-        self.modseqs = array("Q", compress(self.modseqs, stays))
-        self.sizes = array("Q", compress(self.sizes, stays))
-        self.dates = array("d", compress(self.dates, stays))
-        self.paths = list(compress(self.paths, stays))
-
-    def row(self, place: int, *, unsettled: bool) -> Row:
-        """The message at *place* as the index stores it."""
-        return (self.uids[place], self.paths[place], self.bits[place], self.modseqs[place],
-                self.sizes[place], self.dates[place], int(unsettled))  # fmt: skip
-
-
-def snapshot_of(rows: Iterable[Row]) -> Snapshot:
-    """*rows* ascend by UID."""
-    snapshot = Snapshot()
-    for row in rows:
-        snapshot.add(row)
-    return snapshot
+        return array(column.typecode, compress(column, stays))
+    for place in reversed(places):
+        del column[place]
+    return column

@@ -5,45 +5,44 @@ where UIDs are given, to the committer as a job (`jobs`). Whatever changes disk
 or index from a thread holds `_hands`, one at a time; deliveries do not need it,
 and what a scan has found is compared with what has changed since it began.
 
-Flag changes are true in memory and in the index at once; `_settle` gives the
-files their names in the background. What sessions ask for is in `mailbox`.
+How changes reach the names of the files and the index is in `writing`, what
+sessions ask for in `mailbox`.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Sequence, Set
-from itertools import islice
 from typing import Any
 
 from twisted.logger import Logger
 
 from twistmail import tasks
 from twistmail.mail.mailbox import Change, NoSuchMailbox
-from twistmail.store import names, scan
+from twistmail.store import loading, namebook, names, scan
+from twistmail.store.blocks import Blocks
 from twistmail.store.contents import Whereabouts
-from twistmail.store.index import Index, Known, Row
+from twistmail.store.index import Index
 from twistmail.store.jobs import AdoptionJob
 from twistmail.store.maildir import Arrival, Maildir, NotAMaildir
-from twistmail.store.settling import BLOCK, Move, settle
-from twistmail.store.snapshot import Snapshot, snapshot_of
+from twistmail.store.namebook import NEW, ODD, NameBook
+from twistmail.store.snapshot import Message, Snapshot
 from twistmail.store.workshop import Workshop
 
 log = Logger()
 
 #: A directory that has changed within this time may change again without a new time: look once it is quiet.
 QUIET_NS = 1_000_000_000
-#: Rows that wait for the index before they are saved unasked.
-MANY_UNSAVED = 4096
 
 Watcher = Callable[[Change], None]
+#: Told of octets and messages that have come (or, negative, gone).
+Tally = Callable[[int, int], None]
 
 
 class View:
     """See the module note. Nobody sees it before `wake` has ended."""
 
-    def __init__(self, name: str, maildir: Maildir, index: Index, workshop: Workshop) -> None:
+    def __init__(self, name: str, maildir: Maildir, index: Index, workshop: Workshop, tally: Tally) -> None:
         self.name = name
         self.uidvalidity = 0
         self.uidnext = 1
@@ -55,18 +54,19 @@ class View:
         self._directory = names.directory_of(name)
         self._index = index
         self._workshop = workshop
+        self._tally = tally
         self._snapshot = Snapshot()
+        self._blocks = Blocks()
+        self._book = NameBook(lambda uid: self._blocks.start_of(uid), self._load_entries, self._recovered_entries)
         self._watchers: list[Watcher] = []
         self._hands = tasks.Limit(1)
         self._early: list[Arrival] | None = []  # what was delivered while we were being loaded
         self._recent: set[int] = set()
-        self._unsettled: set[int] = set()
-        self._unsaved: set[int] = set()
-        self._expunged: list[int] = []  # of which the index does not know yet
+        self._claimed: set[int] = set()  # not recent any more, and still in new/
+        self._expunged: list[tuple[int, int]] = []  # (uid, modseq) of which the index does not know yet
+        self._dropped: list[int] = []  # blocks that the index still has
+        self._forgotten = 0  # up to this modification sequence the log of expunged messages may lack some
         self._vanished: set[int] = set()  # told to be expunged because others had removed the file
-        self._looked = 0
-        self._settling = False
-        self._saving = tasks.Limit(1)
 
     @property
     def uids(self) -> array[int]:
@@ -77,8 +77,8 @@ class View:
         return self._snapshot.bits
 
     @property
-    def is_busy(self) -> bool:
-        return self._settling or bool(self._hands.held)
+    def modseqs(self) -> array[int]:
+        return self._snapshot.modseqs
 
     # ----- coming and going
 
@@ -86,21 +86,29 @@ class View:
         """Read what there is. Raises NoSuchMailbox, OSError."""
         now = self._workshop.now()
         try:
-            loaded = await self._workshop.threads.run(scan.load, self.maildir, self._index, self._directory, now)
+            loaded = await self._workshop.threads.run(loading.load, self.maildir, self._index, self._directory, now, self._workshop.boot)
         except NotAMaildir:
             raise NoSuchMailbox(self.name) from None
-        self.uidvalidity, self.uidnext, self.keywords, self._looked = loaded.uidvalidity, loaded.uidnext, loaded.keywords, loaded.looked
+        self.uidvalidity, self.uidnext, self.keywords = loaded.uidvalidity, loaded.uidnext, loaded.keywords
         self.highest_modseq = max(loaded.modseq, 1)
-        self._snapshot = snapshot_of(loaded.rows)
-        self._unsaved = set(loaded.changed)
-        self._expunged = loaded.forgotten
-        self._recent = {row[0] for row in loaded.rows if row[1].startswith(b"new/")}
-        self._unsettled = {row[0] for row in loaded.rows if row[6]}
+        self._snapshot, self._blocks = loaded.snapshot, loaded.blocks
+        self._book.fresh = loaded.fresh
+        self._expunged, self._dropped, self._forgotten = loaded.expunged, loaded.dropped, loaded.forgotten
+        self._recent = self._in_new()
         early, self._early = self._early or [], None
         self.arrived(early)
         self.awake = True
         await self._adopt(loaded.strangers, loaded.uidnext - 1)
-        self._settle_soon()
+        self._awoken()
+
+    def _awoken(self) -> None:
+        """Everything is known now."""
+
+    def _in_new(self) -> set[int]:
+        snapshot = self._snapshot
+        if NEW not in snapshot.named:
+            return set()
+        return {uid for uid, named in zip(snapshot.uids, snapshot.named, strict=True) if named == NEW}
 
     def watch(self, watcher: Watcher) -> None:
         if not self._watchers:
@@ -121,6 +129,14 @@ class View:
     def _tell(self, change: Change) -> None:
         for watcher in tuple(self._watchers):
             watcher(change)
+
+    def _clock(self) -> int:
+        return int(self._workshop.now() * 1000)
+
+    def _next_modseq(self) -> int:
+        """One that was never used: it follows the clock, so that it need not be written down at once (RFC 7162 §3.1)."""
+        self.highest_modseq = max(self.highest_modseq + 1, self._clock())
+        return self.highest_modseq
 
     # ----- what others do
 
@@ -143,18 +159,23 @@ class View:
 
     def _take(self, arrivals: Iterable[Arrival]) -> None:
         news = [arrival for arrival in arrivals if arrival.uid >= self.uidnext]
-        for arrival in news:
-            self._add(arrival)
         if news:
+            modseq = self._next_modseq()
+            for arrival in news:
+                self._add(arrival, modseq)
             self._tell(Change(arrived=[arrival.uid for arrival in news]))
+            self._arrivals_taken()
 
-    def _add(self, arrival: Arrival) -> None:
-        bits = names.bits_of(names.letters_of(arrival.path), len(self.keywords))
-        self.highest_modseq += 1
-        self._snapshot.add((arrival.uid, arrival.path, bits, self.highest_modseq, arrival.size, arrival.date, 0))
+    def _arrivals_taken(self) -> None:
+        """There may be much that only memory knows."""
+
+    def _add(self, arrival: Arrival, modseq: int) -> None:
+        entry, named, bits = namebook.classified(arrival.path, len(self.keywords))
+        self._snapshot.add(Message(arrival.uid, bits, named, modseq, arrival.size, arrival.date))
+        self._blocks.arrived(self._snapshot)
+        self._book.set(arrival.uid, entry)
         self.uidnext = arrival.uid + 1
         self._recent.add(arrival.uid)
-        self._unsaved.add(arrival.uid)
 
     async def refresh(self) -> None:
         if self.gone or not self._must_look():
@@ -163,9 +184,8 @@ class View:
             if self.gone or not self._must_look():
                 return
             now, above = int(self._workshop.now() * 1e9), self.uidnext - 1
-            before = scan.Before(self.uidvalidity, self.uids[:], self._snapshot.paths[:])
             try:
-                findings = await self._workshop.threads.run(scan.scan, self.maildir, before, now)
+                findings = await self._workshop.threads.run(scan.scan, self.maildir, self._before(), now)
             except FileNotFoundError:  # the directory, or what holds it
                 self.vanish()
                 return
@@ -174,8 +194,18 @@ class View:
                 await self._adopt(findings.strangers, above, listed=findings.uidnext - 1)
             if not self.gone:
                 self.uidnext = max(self.uidnext, findings.uidnext)
-        if len(self._unsaved) > MANY_UNSAVED:
-            await self.save()
+
+    def _before(self) -> scan.Before:
+        known = self.maildir.known
+        cur = known.cur if known is not None and self.maildir.sure else None
+        fresh = dict(self._book.fresh)
+        return scan.Before(
+            self.uidvalidity,
+            self.uids[:],
+            self._snapshot.named[:],
+            lambda: loading.all_entries(self._index, self._directory) | fresh,
+            cur,
+        )
 
     def _must_look(self) -> bool:
         """Whether somebody else may have changed the directories. Costs two stats."""
@@ -188,50 +218,68 @@ class View:
             return False
         if not undisturbed or known is None:
             return True
-        return not known.is_older_than(self._looked) and max(known.new, known.cur) + QUIET_NS < self._workshop.now() * 1e9
+        return not self.maildir.sure and max(known.new, known.cur) + QUIET_NS < self._workshop.now() * 1e9
 
     def _merge(self, findings: scan.Findings) -> None:
         """Apply what a scan has found, except where we have changed the same message since it began."""
-        self._looked = findings.looked
         if findings.uidvalidity != self.uidvalidity:
             self.vanish()
             return
         self.keywords[:] = findings.keywords
-        flagged = [uid for uid, old, new in findings.moved if self._moved(uid, old, new)]
+        flagged = sorted(uid for uid, old, new in findings.moved if self._moved(uid, old, new))
         if flagged:
-            self._tell(Change(flagged=sorted(flagged)))
+            self._tell(Change(flagged=flagged))
         vanished = [place for uid, path in findings.vanished if (place := self._place_at(uid, path)) >= 0]
-        self._vanished.update(self._forget(vanished))
+        self._vanished.update(self._forget(sorted(vanished)))
+
+    def _path(self, place: int) -> bytes:
+        return namebook.path_of(self._book.entry(self.uids[place]), self._snapshot.named[place])
 
     def _place_at(self, uid: int, path: bytes) -> int:
         place = self._snapshot.place(uid)
-        return place if place >= 0 and self._snapshot.paths[place] == path else -1
+        return place if place >= 0 and self._path(place) == path else -1
 
     def _moved(self, uid: int, old: bytes, new: bytes) -> bool:
         """The file of *uid* has another name now; whether its flags have changed thereby."""
         place = self._place_at(uid, old)
         if place < 0:
             return False
-        self._snapshot.paths[place] = new
-        self._unsaved.add(uid)
-        bits = names.bits_of(names.letters_of(new), len(self.keywords))
-        if uid in self._unsettled or bits == self.bits[place]:
+        unsettled = self._is_unsettled(place)
+        bits = self._lies_at(place, new)
+        if unsettled or bits == self.bits[place]:
             return False
-        self.highest_modseq += 1
-        self._snapshot.set_bits(place, bits, self.highest_modseq)
+        self._snapshot.set_bits(place, bits, self._next_modseq())
         return True
 
+    def _lies_at(self, place: int, path: bytes) -> int:
+        """The file of the message at *place* is called *path* now; the flag bits that this shows."""
+        uid, before = self.uids[place], self._snapshot.named[place]
+        entry, named, bits = namebook.classified(path, len(self.keywords))
+        self._snapshot.named[place] = named
+        start = self._blocks.start_of(uid)
+        if ODD in (before, named):
+            self._book.set(uid, entry)
+            self._blocks.rebuilt.add(start)
+        else:
+            self._blocks.changed.add(start)
+        self._claimed.discard(uid)
+        return bits
+
     def _forget(self, places: Sequence[int], by: Any = None) -> list[int]:
-        """Take messages that have gone out of the snapshot and tell; their UIDs, ascending."""
-        uids = sorted(self.uids[place] for place in places)
-        if uids:
-            self._snapshot.remove(places)
-            self._recent.difference_update(uids)
-            self._unsettled.difference_update(uids)
-            self._unsaved.difference_update(uids)
-            self._expunged += uids
-            self.highest_modseq += 1
-            self._tell(Change(expunged=uids, by=by))
+        """Take messages (*places* ascend) that have gone out of the snapshot and tell; their UIDs, ascending."""
+        uids = list(self._snapshot.chosen(places))
+        if not uids:
+            return uids
+        octets = self._snapshot.size
+        self._blocks.rebuilt |= self._blocks.touched(uids)
+        self._snapshot.remove(places)
+        self._book.forget(uids)
+        self._recent.difference_update(uids)
+        self._claimed.difference_update(uids)
+        modseq = self._next_modseq()
+        self._expunged += [(uid, modseq) for uid in uids]
+        self._tally(self._snapshot.size - octets, -len(uids))
+        self._tell(Change(expunged=uids, by=by))
         return uids
 
     async def _adopt(self, paths: Sequence[bytes], above: int, listed: int = 0) -> None:
@@ -247,83 +295,41 @@ class View:
             self.vanish()
             return
         self._forget_renumbered({names.base_of(path) for path in paths}, job.arrivals)
+        news = [arrival.size for arrival in job.arrivals if arrival.uid >= self.uidnext]
+        self._tally(sum(news), len(news))
         self._take(job.arrivals)
 
     def _forget_renumbered(self, strangers: Set[bytes], arrivals: Iterable[Arrival]) -> None:
         """Another process has told of a message that it had gone, and then given its file a new UID: so do we."""
         renumbered = {names.base_of(arrival.path) for arrival in arrivals if arrival.uid >= self.uidnext} - strangers
         if renumbered:
-            self._forget([place for place, path in enumerate(self._snapshot.paths) if names.base_of(path) in renumbered])
+            self._forget([place for place in range(len(self.uids)) if names.base_of(self._path(place)) in renumbered])
 
     # ----- where the files are
 
     def _where(self, place: int) -> Whereabouts:
-        path = self._snapshot.paths[place]
-        if self.uids[place] in self._unsettled:
+        path = self._path(place)
+        if self._is_unsettled(place):
             return Whereabouts(self.maildir, path, self._wanted(place))
         return Whereabouts(self.maildir, path)
 
     def _wanted(self, place: int) -> bytes:
-        return names.wanted_path(self._snapshot.paths[place], self.bits[place], len(self.keywords))
+        snapshot = self._snapshot
+        return namebook.wanted(self._book.entry(snapshot.uids[place]), snapshot.named[place], snapshot.bits[place], len(self.keywords))
 
-    def _moves(self, uids: Iterable[int]) -> list[Move]:
-        return [(self.uids[p], self._snapshot.paths[p], self._wanted(p)) for p in self._snapshot.places(uids)]
+    def _is_unsettled(self, place: int) -> bool:
+        """Whether the file is to get another name."""
+        snapshot = self._snapshot
+        named = snapshot.named[place]
+        if named < NEW:
+            return named != snapshot.bits[place]
+        return snapshot.uids[place] in self._claimed or loading.is_unsettled(
+            snapshot.message(place), self._book.entry(snapshot.uids[place]), len(self.keywords)
+        )
 
-    def _settled(self, moved: Iterable[Move], tried: Iterable[int]) -> None:
-        """Files have got the names that were wanted then; flags may have changed again since. What is missing, a scan will tell."""
-        left = set(tried)
-        for uid, _, path in moved:
-            left.discard(uid)
-            place = self._snapshot.place(uid)
-            if place >= 0:
-                self._snapshot.paths[place] = path
-                self._unsaved.add(uid)
-                if self._wanted(place) == path:
-                    self._unsettled.discard(uid)
-        if left:
-            self._unsettled -= left
-            self.maildir.known = None
+    def _load_entries(self, start: int) -> dict[int, bytes]:
+        return self._index.entries(self._directory, start)
 
-    def _settle_soon(self) -> None:
-        if self._unsettled and not self._settling:
-            self._settling = True
-            tasks.start(self._settle(), f"flags of {self.name}")
-
-    async def _settle(self) -> None:
-        try:
-            while self._unsettled and not self.gone:
-                async with self._hands:
-                    block = list(islice(self._unsettled, BLOCK))
-                    moves = self._moves(block)
-                    self._settled(await self._workshop.threads.run(settle, self.maildir, moves), block)
-        finally:
-            self._settling = False
-        await self.save()
-
-    # ----- the index
-
-    async def save(self) -> None:
-        """Tell the index what has changed. Where it cannot be written, the maildir still says it all."""
-        async with self._saving:
-            if self.gone or not (self._unsaved or self._expunged):
-                return
-            try:
-                await self._workshop.threads.run(self._index.save, self._directory, *self._news_for_index())
-            except sqlite3.Error as error:
-                log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
-
-    def save_now(self) -> None:
-        """As `save`, but blocking; at shutdown."""
-        if not self.gone and (self._unsaved or self._expunged):
-            try:
-                self._index.save(self._directory, *self._news_for_index())
-            except sqlite3.Error as error:
-                log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
-
-    def _news_for_index(self) -> tuple[Known, list[Row], list[int]]:
-        known = self.maildir.known
-        looked = self._looked if known else 0
-        said = Known(self.uidvalidity, self.uidnext, self.highest_modseq, known.new if known else 0, known.cur if known else 0, looked)
-        rows = [self._snapshot.row(p, unsettled=self.uids[p] in self._unsettled) for p in self._snapshot.places(self._unsaved)]
-        expunged, self._expunged, self._unsaved = self._expunged, [], set()
-        return said, rows, expunged
+    def _recovered_entries(self) -> dict[int, bytes]:
+        """The name book by the disk, where the index cannot be read. Slow, and rare."""
+        return loading.recovered_entries(self.maildir, len(self.keywords))

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail.mime import Description
 from twistmail.store.hints import Hints
 
+Limits = tuple[int | None, int | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """`threads`: tasks.Threads; `committer`: disk.Committer; `now`: POSIX seconds; `describe`: mail.mime.describe; `hints`: of changes."""
+    """`threads`: tasks.Threads; `committer`: disk.Committer; `now`: POSIX seconds; `describe`: mail.mime.describe; `hints`: of changes.
+
+    `boot`: a word that is another one each time the machine has started, empty where none can be had; `pause`(seconds) waits.
+    `quota_of`(account) tells the most octets and the most messages that it may hold, None for no limit.
+    """
 
     threads: Any
     committer: Any
     now: Callable[[], float]
     describe: Callable[[bytes], Description]
     hints: Hints
+    boot: str
+    pause: Callable[[float], Awaitable[None]]
+    quota_of: Callable[[str], Awaitable[Limits]]

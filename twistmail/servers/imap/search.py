@@ -71,6 +71,8 @@ class Inquiry:
                 return _without(candidates, await self.narrow(inner, candidates))
         if isinstance(key, k.Body | k.Text):
             return await self._by_text(key, candidates)
+        if isinstance(key, k.Header):
+            return await self._by_header(key, candidates)
         if type(key) in _COLUMN_TESTS:
             column, make_test = _COLUMN_TESTS[type(key)]
             return await self._by_column(column, make_test(key), candidates)
@@ -127,6 +129,11 @@ class Inquiry:
                     fitting = await mailbox.text_search(uids[first:last], needle, isinstance(key, k.Text))
                 found += [place for place in block[first:last] if self.block.uids[place] in fitting]
         return found
+
+    async def _by_header(self, key: k.Header, candidates: Places) -> Places:
+        uids = self.block.uids
+        fitting = await self.view.mailbox.header_search([uids[place] for place in candidates], key.name, key.needle.casefold())
+        return [place for place in candidates if uids[place] in fitting]
 
     async def _by_column(self, column: Column, test: Callable[[Any], bool], candidates: Places) -> Places:
         uids = self.block.uids
@@ -198,17 +205,6 @@ def _sent(fits: Callable[[date, date], bool]) -> Callable[[Any], Callable[[bytes
     return make
 
 
-def _header(key: k.Header) -> Callable[[bytes], bool]:
-    name, needle = key.name.lower().encode("utf-8", "replace"), key.needle.casefold()
-
-    def test(header: bytes) -> bool:
-        if name not in header.lower():  # most often, there is no such field
-            return False
-        return any(needle in headers.decode_words(value).casefold() for value in headers.values(header, name))
-
-    return test
-
-
 _COLUMN_TESTS: dict[type[k.Key], tuple[Column, Callable[[Any], Callable[[Any], bool]]]] = {
     k.Larger: (Column.SIZE, lambda key: lambda size: size > key.size),
     k.Smaller: (Column.SIZE, lambda key: lambda size: size < key.size),
@@ -218,5 +214,4 @@ _COLUMN_TESTS: dict[type[k.Key], tuple[Column, Callable[[Any], Callable[[Any], b
     k.SentBefore: (Column.HEADER, _sent(date.__lt__)),
     k.SentOn: (Column.HEADER, _sent(date.__eq__)),
     k.SentSince: (Column.HEADER, _sent(date.__ge__)),
-    k.Header: (Column.HEADER, _header),
 }

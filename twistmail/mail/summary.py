@@ -1,0 +1,148 @@
+"""What a mailbox compares of a message: for SORT and THREAD (RFC 5256, RFC 5957), SEARCH, and for the ids of RFC 8474.
+
+The store keeps a Summary of each message beside its ENVELOPE (`mime.describe`).
+Texts are decoded; those that SEARCH looks through are case folded, those that
+SORT compares are in capitals. Pure, linear, never raises.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from twistmail.mail import preview, words
+from twistmail.mail.addresses import ListedAddress, addresses
+from twistmail.mail.dates import sent_time
+from twistmail.mail.headers import message_ids
+from twistmail.mail.parts import Part
+from twistmail.mail.subjects import base_subject
+
+#: Messages that one refers to: the oldest, which is the root of the thread, and so many of the latest.
+MOST_REFERENCES = 200
+
+Fields = dict[bytes, list[bytes]]
+
+
+class Summary(NamedTuple):
+    """`sent`: POSIX seconds of the Date field, None where it tells none.
+
+    `subject`, `sender`, `to`, `cc`, `bcc`: all values of the fields Subject, From, To, Cc and Bcc, decoded and case folded, a
+    line each. `base_subject`: RFC 5256 §2.1. `sort_from`, `sort_to`, `sort_cc`: the local part of the first address
+    (RFC 5256 §3); `display_from`, `display_to`: its display name, or else the address (RFC 5957 §3). `threading`: its
+    Message-ID (may be empty), then those that it refers to, oldest first, without brackets, separated by blanks.
+    `emailid`, `threadid`: RFC 8474. `preview`: RFC 8970.
+    """
+
+    sent: float | None
+    subject: str
+    sender: str
+    to: str
+    cc: str
+    bcc: str
+    base_subject: str
+    sort_from: str
+    sort_to: str
+    sort_cc: str
+    display_from: str
+    display_to: str
+    threading: str
+    emailid: str
+    threadid: str
+    preview: str
+
+
+def summarise(message: bytes, root: Part) -> Summary:
+    """The Summary of *message* (CRLF line ends), whose parts are *root*.
+
+    The EMAILID is a digest of the content: copies have the same one, and it needs no memory (RFC 8474 §4 lets equal messages
+    share it). The THREADID is a digest of the id of the first message of the thread, as far as this message tells it.
+    """
+    fields = root.fields
+    date, subject = fields.get(b"date"), fields.get(b"subject")
+    own, references = _threading(fields)
+    emailid = "M" + hashlib.blake2b(message, digest_size=16).hexdigest()
+    first = references[0] if references else own
+    sender, to, cc = (_first_address(fields.get(name)) for name in (b"from", b"to", b"cc"))
+    return Summary(
+        sent_time(date[0]) if date else None,
+        _searched(subject),
+        _searched(fields.get(b"from")),
+        _searched(fields.get(b"to")),
+        _searched(fields.get(b"cc")),
+        _searched(fields.get(b"bcc")),
+        base_subject(words.decode_words(subject[0]).strip()) if subject else "",
+        _mailbox(sender),
+        _mailbox(to),
+        _mailbox(cc),
+        _display(sender),
+        _display(to),
+        " ".join([own, *references]),
+        emailid,
+        "T" + (hashlib.blake2b(first.encode(), digest_size=16).hexdigest() if first else emailid[1:]),
+        _preview(message, root),
+    )
+
+
+def _searched(values: Iterable[bytes] | None) -> str:
+    return "\n".join([words.decode_words(value).casefold() for value in values]) if values else ""
+
+
+def _first_address(values: list[bytes] | None) -> ListedAddress | None:
+    """The first mailbox of an address list. One that is plain stands before the first comma; other lists are read as a whole."""
+    if not values:
+        return None
+    start = values[0][:1000]
+    head = start.partition(b",")[0] if b'"' not in start and b"(" not in start and b":" not in start else values[0]
+    return next((address for address in addresses(head) if address.is_mailbox), None)
+
+
+def _mailbox(address: ListedAddress | None) -> str:
+    return words.decode(address.local or b"", "").upper() if address else ""
+
+
+def _display(address: ListedAddress | None) -> str:
+    """RFC 5957 §3.1: the decoded display name; without one, the address as people write it."""
+    if address is None:
+        return ""
+    if address.name and (name := words.decode_words(address.name).strip()):
+        return name.upper()
+    return words.decode(b"%b@%b" % (address.local or b"", address.domain or b""), "").upper()
+
+
+def _threading(fields: Fields) -> tuple[str, list[str]]:
+    """RFC 5256 §3, THREAD=REFERENCES step 1: the own id, and References, or else the first of In-Reply-To."""
+    own = _ids(fields.get(b"message-id"))[:1]
+    references = _ids(fields.get(b"references")) or _ids(fields.get(b"in-reply-to"))[:1]
+    if len(references) > MOST_REFERENCES:
+        references = [references[0], *references[1 - MOST_REFERENCES :]]
+    return own[0] if own else "", references
+
+
+def _ids(values: list[bytes] | None) -> list[str]:
+    return [words.decode(found[1:-1], "").replace("\0", "") for found in message_ids(values[0])] if values else []
+
+
+def _preview(message: bytes, root: Part) -> str:
+    """Of the first plain text, or else of the first HTML."""
+    texts = [root] if not root.children else [part for part in root.walk() if not part.children]
+    for subtype, shown in ((b"plain", preview.of_plain), (b"html", preview.of_html)):
+        for part in texts:
+            if part.type.lower() == b"text" and part.subtype.lower() == subtype:
+                return shown(_beginning(message, part))
+    return ""
+
+
+def _beginning(message: bytes, part: Part) -> str:
+    octets = message[part.body : min(part.end, part.body + preview.MOST_OCTETS)]
+    encoding = (part.encoding or b"").lower()
+    if encoding == b"base64":
+        octets = words.base64(octets)
+    elif encoding == b"quoted-printable":
+        octets = binascii.a2b_qp(octets)
+    charset = part.parameter(b"charset") or b""
+    text = words.decode(octets, charset.decode("latin-1"))
+    return text[:-1] if text.endswith("\ufffd") else text  # a character that was cut in two
+
+

@@ -1,0 +1,317 @@
+"""One mailbox (IMailbox) in memory: the plainest thing that keeps the promises, and so what other stores are measured by."""
+
+from __future__ import annotations
+
+import errno
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from zope.interface import implementer
+
+from twistmail.interfaces import IMailbox
+from twistmail.mail import headers, mime, words
+from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import (
+    FIRST_KEYWORD_BIT,
+    FLAG_NAMES,
+    Change,
+    Column,
+    Copied,
+    Flag,
+    FlagChange,
+    MailboxStatus,
+    NewMessage,
+    Quota,
+    SortKey,
+    StoreError,
+)
+
+MOST_KEYWORDS = 26
+LONGEST_KEYWORD = 50
+_FLAG_BITS = {name.lower(): int(flag) for name, flag in FLAG_NAMES.items()}
+Watcher = Callable[[Change], None]
+
+
+class Home(Protocol):
+    """The account, as one of its mailboxes needs it."""
+
+    now: Callable[[], float]
+
+    def existing(self, name: str) -> Mailbox: ...
+
+    async def quota(self) -> Quota: ...
+
+
+@dataclass(slots=True)
+class Message:
+    """One message of one mailbox."""
+
+    uid: int
+    content: bytes
+    date: float
+    saved: float
+    place: int = 0  # in the arrays
+
+
+@implementer(IMailbox)
+class Mailbox:
+    def __init__(self, name: str, uidvalidity: int, home: Home) -> None:
+        self.name = name
+        self.uidvalidity = uidvalidity
+        self.uidnext = 1
+        self.highest_modseq = 1
+        self.uids = array("L")
+        self.bits = array("Q")
+        self.modseqs = array("Q")
+        self.keywords: list[str] = []
+        self._home = home
+        self._messages: dict[int, Message] = {}
+        self._recent: set[int] = set()
+        self._expunged: list[tuple[int, int]] = []  # (modseq, uid)
+        self._watchers: list[Watcher] = []
+
+    # ----- looking
+
+    def watch(self, watcher: Watcher) -> None:
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self._watchers = [other for other in self._watchers if other != watcher]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    async def refresh(self) -> None:
+        """Nobody else can change it."""
+
+    def vanish(self) -> None:
+        self._tell(Change(gone=True))
+
+    def status(self) -> MailboxStatus:
+        unseen = sum(not bits & Flag.SEEN for bits in self.bits)
+        size = sum(len(message.content) for message in self._messages.values())
+        return MailboxStatus(len(self.uids), len(self._recent), unseen, self.uidnext, self.uidvalidity, size, self.highest_modseq)
+
+    async def claim_recent(self) -> tuple[int, ...]:
+        claimed = tuple(sorted(self._recent))
+        self._recent.clear()
+        return claimed
+
+    def _found(self, uids: Sequence[int]) -> list[Message]:
+        return [self._messages[uid] for uid in sorted(set(uids)) if uid in self._messages]
+
+    def _tell(self, change: Change) -> None:
+        for watcher in tuple(self._watchers):
+            watcher(change)
+
+    # ----- reading
+
+    async def rows(self, uids: Sequence[int], columns: Sequence[Column]) -> list[tuple[Any, ...]]:
+        return [(message.uid, *(self._value(message, column) for column in columns)) for message in self._found(uids)]
+
+    def _value(self, message: Message, column: Column) -> Any:
+        return self.modseqs[message.place] if column is Column.MODSEQ else _value(message, column)
+
+    async def read(self, uids: Sequence[int]) -> list[tuple[int, Memory]]:
+        return [(message.uid, Memory(message.content)) for message in self._found(uids)]
+
+    async def load(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
+        return [(message.uid, message.content) for message in self._found(uids)]
+
+    async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
+        wanted = needle.casefold()
+        return {message.uid for message in self._found(uids) if _holds(message.content, wanted, headers=headers)}
+
+    async def span(self, uid: int, start: int, length: int) -> bytes | None:
+        return self._messages[uid].content[start : start + length] if uid in self._messages else None
+
+    async def header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
+        name, wanted = field.lower().encode("utf-8", "replace"), needle.casefold()
+        return {message.uid for message in self._found(uids) if _has(message.content, name, wanted)}
+
+    async def sort(self, uids: Sequence[int], keys: Sequence[tuple[SortKey, bool]]) -> list[int]:
+        found = self._found(uids)
+        for key, reverse in reversed(keys):
+            found.sort(key=lambda message, key=key: _sort_value(message, key), reverse=reverse)  # type: ignore[misc]
+        return [message.uid for message in found]
+
+    # ----- changes and their numbers
+
+    def changed_since(self, modseq: int) -> list[int]:
+        return [uid for uid, changed in zip(self.uids, self.modseqs, strict=True) if changed > modseq]
+
+    async def vanished_since(self, modseq: int) -> list[int]:
+        return sorted(uid for expunged, uid in self._expunged if expunged > modseq)
+
+    # ----- flags
+
+    async def store(
+        self, uids: Sequence[int], change: FlagChange, flags: Sequence[str], by: Any = None, unchanged_since: int | None = None
+    ) -> tuple[list[int], list[int]]:
+        mask = self._mask(flags, learn=change is not FlagChange.REMOVE)
+        changed, failed = [], []
+        for message in self._found(uids):
+            if unchanged_since is not None and self.modseqs[message.place] > unchanged_since:
+                failed.append(message.uid)
+            elif self._change(message, change, mask):
+                changed.append(message.uid)
+        if changed:
+            self.highest_modseq += 1
+            self._tell(Change(flagged=changed, by=by))
+        return changed, failed
+
+    def _change(self, message: Message, change: FlagChange, mask: int) -> bool:
+        before = self.bits[message.place]
+        after = {FlagChange.SET: mask, FlagChange.ADD: before | mask, FlagChange.REMOVE: before & ~mask}[change]
+        if before == after:
+            return False
+        self.bits[message.place] = after
+        self.modseqs[message.place] = self.highest_modseq + 1
+        return True
+
+    def _mask(self, flags: Sequence[str], *, learn: bool = False) -> int:
+        if learn:
+            self._learn([flag for flag in flags if flag.lower() not in _FLAG_BITS])
+        numbers = {keyword.lower(): number for number, keyword in enumerate(self.keywords)}
+        mask = 0
+        for name in (flag.lower() for flag in flags):
+            mask |= _FLAG_BITS.get(name) or (1 << (FIRST_KEYWORD_BIT + numbers[name]) if name in numbers else 0)
+        return mask
+
+    def _learn(self, wanted: Sequence[str]) -> None:
+        known = {keyword.lower() for keyword in self.keywords}
+        new = {keyword.lower(): keyword for keyword in reversed(wanted) if keyword.lower() not in known}
+        if len(self.keywords) + len(new) > MOST_KEYWORDS or any(len(keyword) > LONGEST_KEYWORD for keyword in new):
+            raise StoreError(f"A mailbox has at most {MOST_KEYWORDS} keywords of {LONGEST_KEYWORD} characters", "LIMIT")
+        self.keywords += reversed(new.values())
+
+    # ----- coming and going of messages
+
+    def add(self, messages: Sequence[tuple[bytes, int, float]]) -> tuple[int, ...]:
+        """Take messages (content, bits, date); their UIDs."""
+        first = self.uidnext
+        self.highest_modseq += bool(messages)
+        for content, bits, date in messages:
+            self._messages[self.uidnext] = Message(self.uidnext, content, date, self._home.now(), len(self.uids))
+            self.uids.append(self.uidnext)
+            self.bits.append(bits)
+            self.modseqs.append(self.highest_modseq)
+            self.uidnext += 1
+        uids = tuple(range(first, self.uidnext))
+        self._recent.update(uids)
+        if uids:
+            self._tell(Change(arrived=uids))
+        return uids
+
+    async def append(self, messages: Sequence[NewMessage]) -> Copied:
+        now = self._home.now()
+        self._learn([flag for message in messages for flag in message.flags if flag.lower() not in _FLAG_BITS])
+        taken = [
+            (b"".join(message.content.chunks()), self._mask(message.flags), now if message.internaldate is None else message.internaldate)
+            for message in messages
+        ]
+        await self._need_room([content for content, _, _ in taken])
+        return Copied(self.uidvalidity, (), self.add(taken))
+
+    async def _need_room(self, contents: Sequence[bytes]) -> None:
+        if not (await self._home.quota()).allows(sum(map(len, contents)), len(contents)):
+            raise OSError(errno.EDQUOT, "the mailbox is full")
+
+    async def copy(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:
+        self._home.existing(target)
+        await self._need_room([message.content for message in self._found(uids)])
+        return self._copy(uids, target)
+
+    def _copy(self, uids: Sequence[int], target: str) -> Copied:
+        other = self._home.existing(target)
+        messages = self._found(uids)
+        names = [self._names(self.bits[message.place]) for message in messages]
+        other._learn([name for some in names for name in some if name.lower() not in _FLAG_BITS])
+        copies = [(message.content, other._mask(some), message.date) for message, some in zip(messages, names, strict=True)]
+        return Copied(other.uidvalidity, tuple(message.uid for message in messages), other.add(copies))
+
+    def _names(self, bits: int) -> list[str]:
+        keywords = [keyword for number, keyword in enumerate(self.keywords) if bits >> (FIRST_KEYWORD_BIT + number) & 1]
+        return [name for name, flag in FLAG_NAMES.items() if bits & flag] + keywords
+
+    async def move(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:
+        copied = self._copy(uids, target)
+        await self.expunge(copied.source, by)
+        return copied
+
+    async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
+        gone = [message.uid for message in self._found(uids)]
+        if not gone:
+            return gone
+        flags = dict(zip(self.uids, zip(self.bits, self.modseqs, strict=True), strict=True))
+        for uid in gone:
+            del flags[uid], self._messages[uid]
+        self._recent.difference_update(gone)
+        self.uids = array("L", flags)
+        self.bits, self.modseqs = array("Q", [bits for bits, _ in flags.values()]), array("Q", [modseq for _, modseq in flags.values()])
+        for place, message in enumerate(self._messages.values()):
+            message.place = place
+        self.highest_modseq += 1
+        self._expunged += [(self.highest_modseq, uid) for uid in gone]
+        self._tell(Change(expunged=gone, by=by))
+        return gone
+
+
+def _value(message: Message, column: Column) -> Any:
+    described = mime.describe(message.content)
+    match column:
+        case Column.SIZE:
+            return len(message.content)
+        case Column.INTERNALDATE:
+            return message.date
+        case Column.SAVEDATE:
+            return message.saved
+        case Column.SENT:
+            return message.date if described.summary.sent is None else described.summary.sent
+        case Column.ENVELOPE | Column.BODY | Column.BODYSTRUCTURE | Column.HEADER:
+            return getattr(described, column.value)
+    return getattr(described.summary, column.value)
+
+
+def _sort_value(message: Message, key: SortKey) -> Any:
+    summary = mime.describe(message.content).summary
+    match key:
+        case SortKey.ARRIVAL:
+            return message.date
+        case SortKey.SIZE:
+            return len(message.content)
+        case SortKey.DATE:
+            return _value(message, Column.SENT)
+        case SortKey.SUBJECT:
+            return summary.base_subject
+        case SortKey.FROM:
+            return summary.sort_from
+        case SortKey.TO:
+            return summary.sort_to
+        case SortKey.CC:
+            return summary.sort_cc
+        case SortKey.DISPLAYFROM:
+            return summary.display_from
+    return summary.display_to
+
+
+def _has(message: bytes, name: bytes, wanted: str) -> bool:
+    header = headers.split(message)[0]
+    return any(wanted in words.decode_words(value).casefold() for value in headers.values(header, name))
+
+
+def _holds(message: bytes, wanted: str, *, headers: bool) -> bool:
+    if headers:
+        header = message.partition(b"\r\n\r\n")[0]
+        if wanted in words.decode_words(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")).casefold():
+            return True
+    return any(wanted in text.casefold() for text in mime.text_of(message))
+
+
+def take_over(moved: Mailbox, mailbox: Mailbox) -> None:
+    """What was in *mailbox* is in *moved* now."""
+    moved.uidnext, moved.highest_modseq, moved.keywords = mailbox.uidnext, mailbox.highest_modseq, mailbox.keywords
+    moved.uids, moved.bits, moved.modseqs = mailbox.uids, mailbox.bits, mailbox.modseqs
+    moved._messages, moved._recent, moved._expunged = mailbox._messages, mailbox._recent, mailbox._expunged

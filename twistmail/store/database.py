@@ -1,0 +1,148 @@
+"""The database of one account's index: its tables, who may use it when, and that it may be deleted at any time.
+
+Reads of a few rows go over one connection, on the reactor thread, because a
+point select costs less than a thread hop; writes, and reads of many rows, go over
+another one, in threads, one at a time. Rows are keyed `mailbox << 32 | uid`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FILE = "twistmail-index.sqlite"
+#: A database with another number is thrown away and built anew. The arrays lie in it as this machine has them in memory.
+SCHEMA_VERSION = 4 + (sys.byteorder == "big")
+
+_SCHEMA = """
+CREATE TABLE mailbox (id INTEGER PRIMARY KEY, directory TEXT NOT NULL UNIQUE, uidvalidity INTEGER NOT NULL,
+    uidnext INTEGER NOT NULL, modseq INTEGER NOT NULL, forgotten INTEGER NOT NULL, clean TEXT NOT NULL,
+    new_changed INTEGER NOT NULL, cur_changed INTEGER NOT NULL);
+CREATE TABLE block (id INTEGER PRIMARY KEY, uids BLOB NOT NULL, sizes BLOB NOT NULL, dates BLOB NOT NULL, entries BLOB NOT NULL);
+CREATE TABLE flags (id INTEGER PRIMARY KEY, bits BLOB NOT NULL, named BLOB NOT NULL, modseqs BLOB NOT NULL);
+CREATE TABLE expunged (id INTEGER PRIMARY KEY, modseq INTEGER NOT NULL);
+CREATE TABLE rendered (id INTEGER PRIMARY KEY, envelope BLOB NOT NULL, body BLOB NOT NULL, bodystructure BLOB NOT NULL,
+    header BLOB NOT NULL);
+CREATE TABLE summary (id INTEGER PRIMARY KEY, sent REAL, subject TEXT NOT NULL, sender TEXT NOT NULL, "to" TEXT NOT NULL,
+    cc TEXT NOT NULL, bcc TEXT NOT NULL, base_subject TEXT NOT NULL, sort_from TEXT NOT NULL, sort_to TEXT NOT NULL,
+    sort_cc TEXT NOT NULL, display_from TEXT NOT NULL, display_to TEXT NOT NULL, threading TEXT NOT NULL,
+    emailid TEXT NOT NULL, threadid TEXT NOT NULL, preview TEXT NOT NULL);
+"""
+#: Those whose rows are messages, or blocks of them.
+TABLES = ("block", "flags", "expunged", "rendered", "summary")
+
+
+class Database:
+    """See the module note. Opened at first use, and again after `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._writing = threading.RLock()
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """For quick selects on the reactor thread. Raises sqlite3.Error."""
+        return self._reader or self._open_reader()
+
+    def number(self, directory: str) -> int:
+        """The number of the mailbox in *directory*, on the reactor thread. LookupError where it has none."""
+        found = self._numbers.get(directory)
+        if found is None:
+            try:
+                row = self.reader.execute("SELECT id FROM mailbox WHERE directory = ?", (directory,)).fetchone()
+            except sqlite3.Error as error:
+                raise LookupError(str(error)) from error
+            if row is None:
+                raise LookupError(f"nothing is known of {directory!r}")
+            found = self._numbers[directory] = row[0]
+        return found
+
+    def _open_reader(self) -> sqlite3.Connection:
+        with self._writing:
+            self._connection()
+            self._reader = _connected(self.path)
+            return self._reader
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The connection that writes, in a transaction of its own, for one thread at a time. Raises sqlite3.Error."""
+        with self._writing:
+            database = self._connection()
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+                database.execute("COMMIT")
+            except BaseException:
+                database.execute("ROLLBACK")
+                self._numbers.clear()
+                raise
+
+    def numbered(self, database: sqlite3.Connection, directory: str) -> int:
+        """As `number`, in a transaction; the mailbox gets one where it has none."""
+        number = self._numbers.get(directory)
+        if number is None:
+            database.execute("INSERT OR IGNORE INTO mailbox VALUES (NULL, ?, 0, 1, 1, 0, '', 0, 0)", (directory,))
+            number = database.execute("SELECT id FROM mailbox WHERE directory = ?", (directory,)).fetchone()[0]
+            self._numbers[directory] = number
+        return number
+
+    def start_again(self) -> None:
+        """It is damaged: throw it away."""
+        self.close()
+        with self._writing:
+            _delete(self.path)
+
+    def close(self) -> None:
+        """Let go; what was saved stays. The next use opens it again."""
+        with self._writing:
+            for connection in (self._reader, self._writer):
+                if connection is not None:
+                    connection.close()
+            self._reader = self._writer = None
+            self._numbers.clear()
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._writer is None:
+            try:
+                self._writer = _prepared(self.path)
+            except sqlite3.DatabaseError:
+                _delete(self.path)
+                self._writer = _prepared(self.path)
+        return self._writer
+
+
+def span(number: int) -> tuple[int, int]:
+    """The keys of all messages of a mailbox."""
+    return number << 32, number << 32 | 0xFFFFFFFF
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")  # the last seconds may be lost, the maildir is the truth; it must not be corrupt
+    return database
+
+
+def _prepared(path: Path) -> sqlite3.Connection:
+    """The database with our tables; one of another version gives way."""
+    database = _connected(path)
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
+        if version or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            database.close()
+            _delete(path)
+            database = _connected(path)
+        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+    return database
+
+
+def _delete(path: Path) -> None:
+    for name in (path.name, path.name + "-wal", path.name + "-shm"):
+        path.with_name(name).unlink(missing_ok=True)

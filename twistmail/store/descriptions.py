@@ -1,0 +1,107 @@
+"""What messages say, so that nobody has to read them again: in two tables of the index.
+
+`rendered`: what FETCH tells, as it goes over the wire. `summary`: what SORT,
+THREAD and SEARCH compare (`mail.summary.Summary`, column by column). Both are
+filled at first use and never change.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twistmail.mail.mailbox import SortKey
+from twistmail.mail.mime import Description
+from twistmail.mail.summary import Summary
+from twistmail.store.database import Database, span
+
+RENDERED = ("envelope", "body", "bodystructure", "header")
+#: The header fields that have a column of their own, decoded and case folded.
+FIELDS = {"subject": "subject", "from": "sender", "to": '"to"', "cc": "cc", "bcc": "bcc"}
+#: The columns that SORT compares; ARRIVAL and SIZE are in memory.
+SORTED = {
+    SortKey.CC: "sort_cc",
+    SortKey.DATE: "sent",
+    SortKey.FROM: "sort_from",
+    SortKey.SUBJECT: "base_subject",
+    SortKey.TO: "sort_to",
+    SortKey.DISPLAYFROM: "display_from",
+    SortKey.DISPLAYTO: "display_to",
+}
+_PLACES = {name: ("rendered", place) for place, name in enumerate(RENDERED)} | {
+    name: ("summary", place) for place, name in enumerate(Summary._fields)
+}
+_QUOTED = {name: f'"{name}"' for name in _PLACES}
+_INSERT_RENDERED = f"INSERT OR REPLACE INTO rendered VALUES (?{', ?' * len(RENDERED)})"
+_INSERT_SUMMARY = f"INSERT OR REPLACE INTO summary VALUES (?{', ?' * len(Summary._fields)})"
+
+#: {UID: values of the columns that were asked for}
+Values = dict[int, tuple[Any, ...]]
+
+
+def values(description: Description, columns: Sequence[str]) -> tuple[Any, ...]:
+    """The *columns* of one description."""
+    return tuple(getattr(description if _PLACES[column][0] == "rendered" else description.summary, column) for column in columns)
+
+
+class Descriptions:
+    """The two tables of one account. Methods that raise sqlite3.Error leave what to do then to the caller."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def known(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> Values:
+        """The *columns* of those of *uids* (ascending, not empty) that have been described. On the reactor thread."""
+        try:
+            number = self._database.number(directory) << 32
+            found = _select(self._database.reader, number, uids, columns)
+        except (LookupError, sqlite3.Error):
+            return {}
+        return {row[0] & 0xFFFFFFFF: row[1:] for row in found}
+
+    # ----- in threads
+
+    def save(self, directory: str, described: Iterable[tuple[int, Description]]) -> None:
+        with self._database.transaction() as database:
+            base = self._database.numbered(database, directory) << 32
+            rendered, summaries = [], []
+            for uid, description in described:
+                rendered.append((base | uid, *(getattr(description, name) for name in RENDERED)))
+                summaries.append((base | uid, *description.summary))
+            database.executemany(_INSERT_RENDERED, rendered)
+            database.executemany(_INSERT_SUMMARY, summaries)
+
+    def missing(self, directory: str, uids: Sequence[int]) -> list[int]:
+        """Those of *uids* (ascending) that have not been described."""
+        with self._database.transaction() as database:
+            base = self._database.numbered(database, directory) << 32
+            ends = (base | uids[0], base | uids[-1])
+            known = {key & 0xFFFFFFFF for (key,) in database.execute("SELECT id FROM summary WHERE id BETWEEN ? AND ?", ends)}
+        return [uid for uid in uids if uid not in known]
+
+    def holding(self, directory: str, field: str, needle: str) -> set[int]:
+        """UIDs of messages whose *field* (of FIELDS) holds *needle*."""
+        with self._database.transaction() as database:
+            number = self._database.numbered(database, directory)
+            query = f"SELECT id & 0xffffffff FROM summary WHERE id BETWEEN ? AND ? AND instr({FIELDS[field]}, ?)"
+            return {uid for (uid,) in database.execute(query, (*span(number), needle))}
+
+    def column(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> Values:
+        """As `known`, of any number."""
+        with self._database.transaction() as database:
+            base = self._database.numbered(database, directory) << 32
+            ends = (base | uids[0], base | uids[-1])
+            names = ", ".join(_QUOTED[column] for column in columns)
+            found = database.execute(f"SELECT id & 0xffffffff, {names} FROM summary WHERE id BETWEEN ? AND ?", ends)
+            return {row[0]: row[1:] for row in found}
+
+
+def _select(reader: sqlite3.Connection, number: int, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    tables = sorted({_PLACES[column][0] for column in columns})
+    joined = " JOIN ".join(tables) + (" USING (id)" if len(tables) > 1 else "")
+    what = f"SELECT id, {', '.join(_QUOTED[column] for column in columns)} FROM {joined}"
+    if uids[-1] - uids[0] < 4 * len(uids):
+        return reader.execute(f"{what} WHERE id BETWEEN ? AND ?", (number | uids[0], number | uids[-1])).fetchall()
+    marks = ", ".join(["?"] * len(uids))
+    return reader.execute(f"{what} WHERE id IN ({marks})", [number | uid for uid in uids]).fetchall()

@@ -1,0 +1,194 @@
+"""Reading a mailbox that is not in memory: from the index where that is still true, else from the disk.
+
+Blocking, in a thread. The result has no file read and no directory listed where
+nothing has changed since the index was written, however big the mailbox is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field, replace
+
+from twisted.logger import Logger
+
+from twistmail.store import keywords, namebook, names
+from twistmail.store.blocks import MOST, Blocks, divided
+from twistmail.store.index import Index, Known
+from twistmail.store.jobs import details_of
+from twistmail.store.maildir import Maildir, Stamp, is_past
+from twistmail.store.scan import present_in, still_there
+from twistmail.store.snapshot import Message, Snapshot
+
+log = Logger()
+
+
+@dataclass(slots=True)
+class Loaded:
+    """All that is known of a mailbox. `fresh` and `expunged` (uid, modseq) are what the index does not know yet."""
+
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    keywords: list[str]
+    forgotten: int = 0
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    blocks: Blocks = field(default_factory=Blocks)
+    fresh: dict[int, bytes] = field(default_factory=dict)
+    dropped: list[int] = field(default_factory=list)
+    expunged: list[tuple[int, int]] = field(default_factory=list)
+    strangers: list[bytes] = field(default_factory=list)
+
+
+def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) -> Loaded:
+    """*now*: POSIX seconds; *boot*: see Workshop. Raises NotAMaildir."""
+    stamp = maildir.stamp()
+    maildir.remove_leftovers(now)
+    known, snapshot, blocks = _indexed(index, directory)
+    with maildir.uids.locked():
+        if known and known.uidvalidity != maildir.uids.uidvalidity:
+            _forgotten(index, directory)
+            known, snapshot, blocks = None, Snapshot(), Blocks()
+        loaded = _begun(maildir, known, now, boot)
+        loaded.snapshot, loaded.blocks = snapshot, blocks
+        if len(blocks.starts) > 8 + 4 * len(snapshot.uids) // MOST:  # mostly holes
+            loaded.dropped = list(blocks.starts)
+            loaded.blocks = divided(snapshot.uids)
+        certain = known is not None and is_true(known, stamp, maildir.uids.nextuid)
+        if not certain:
+            _compare(loaded, maildir, all_entries(index, directory) if blocks.starts else {})
+        maildir.seen(stamp, sure=certain or is_past(max(stamp.new, stamp.cur), int(now * 1e9)))
+    return loaded
+
+
+def _begun(maildir: Maildir, known: Known | None, now: float, boot: str) -> Loaded:
+    """Nothing yet but the numbers.
+
+    Modification sequences follow the clock (milliseconds), so that an index that was lost, or that has lost its last
+    seconds, never counts again what clients have seen (RFC 7162 §3.1). What was expunged in such seconds nobody knows:
+    the log is told to begin now.
+    """
+    modseq = int(now * 1000)
+    words = keywords.read(maildir.path)
+    if known is None:
+        return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, modseq, words, modseq)
+    if boot and known.clean == boot:
+        return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, known.modseq, words, known.forgotten)
+    modseq = max(modseq, known.modseq + 1)
+    return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, modseq, words, modseq)
+
+
+def _indexed(index: Index, directory: str) -> tuple[Known | None, Snapshot, Blocks]:
+    snapshot, blocks = Snapshot(), Blocks()
+
+    def take(start: int, uids: bytes, sizes: bytes, dates: bytes, bits: bytes, named: bytes, modseqs: bytes) -> None:
+        blocks.starts.append(start)
+        snapshot.uids.frombytes(uids)
+        snapshot.sizes.frombytes(sizes)
+        snapshot.dates.frombytes(dates)
+        snapshot.bits.frombytes(bits)
+        snapshot.named.frombytes(named)
+        snapshot.modseqs.frombytes(modseqs)
+
+    try:
+        known = index.load(directory, take)
+        if known and (border := index.prune(directory)):
+            known = replace(known, forgotten=border)
+        snapshot.count()
+        return known, snapshot, blocks
+    except (sqlite3.DatabaseError, ValueError) as error:
+        log.warn("{path} is damaged and is built anew: {error}", path=index.path, error=error)
+        index.start_again()
+        return None, Snapshot(), Blocks()
+
+
+def _forgotten(index: Index, directory: str) -> None:
+    try:
+        index.forget(directory)
+    except sqlite3.DatabaseError:
+        index.start_again()
+
+
+def all_entries(index: Index, directory: str) -> dict[int, bytes]:
+    """The name book of a mailbox, as far as the index can be read."""
+    try:
+        return index.all_entries(directory)
+    except sqlite3.Error as error:
+        log.warn("{path} cannot be read: {error}", path=index.path, error=error)
+        return {}
+
+
+def recovered_entries(maildir: Maildir, keywords: int) -> dict[int, bytes]:
+    """The same, by list and directories."""
+    with maildir.uids.locked():
+        uids, bases = maildir.uids.read()
+        present = present_in(maildir)
+    found = zip(uids, bases, strict=True)
+    return {uid: namebook.classified(present[base], keywords)[0] for uid, base in found if base in present}
+
+
+def is_true(known: Known, stamp: Stamp, uidnext: int) -> bool:
+    """Whether nothing has changed since the index was written."""
+    return (known.new_changed, known.cur_changed, known.uidnext) == (stamp.new, stamp.cur, uidnext)
+
+
+def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> None:
+    """Take what the index tells of messages that still exist, and look at the others that the UID list names."""
+    old = loaded.snapshot
+    uids, bases = maildir.uids.read()
+    present = still_there(maildir, [_base(entries[uid], named) for uid, named in zip(old.uids, old.named, strict=True) if uid in entries],
+                          present_in(maildir))  # fmt: skip
+    loaded.uidvalidity, loaded.uidnext = maildir.uids.uidvalidity, maildir.uids.nextuid
+    listed = sorted((uid, base) for uid, base in zip(uids, bases, strict=True) if base in present)
+    loaded.snapshot = Snapshot()
+    for uid, base in listed:
+        path = present.pop(base)
+        place = old.place(uid)
+        known = old.message(place) if place >= 0 and uid in entries else None
+        message = _message(loaded, maildir, path, uid, known, entries.get(uid, b""))
+        if message is not None:
+            loaded.snapshot.add(message)
+    there = set(loaded.snapshot.uids)
+    loaded.modseq += 1
+    loaded.expunged = [(uid, loaded.modseq) for uid in old.uids if uid not in there]
+    loaded.strangers = list(present.values())
+    loaded.dropped = list({*loaded.blocks.starts, *loaded.dropped})
+    loaded.blocks = divided(loaded.snapshot.uids)
+    loaded.dropped = [start for start in loaded.dropped if start not in loaded.blocks.rebuilt]
+    if len(uids) > 1000 + 2 * len(there):
+        _compact(maildir)
+
+
+def _base(entry: bytes, named: int) -> bytes:
+    return names.base_of(entry) if named == namebook.ODD else entry
+
+
+def _message(loaded: Loaded, maildir: Maildir, path: bytes, uid: int, known: Message | None, entry: bytes) -> Message | None:
+    """The message at *path*: as the index has it where that is true; flags that have not reached the file yet win over its name."""
+    fresh, named, bits = namebook.classified(path, len(loaded.keywords))
+    loaded.fresh[uid] = fresh
+    if known is not None and _base(entry, known.named) == names.base_of(path):
+        if namebook.path_of(entry, known.named) == path or is_unsettled(known, entry, len(loaded.keywords)):
+            return known._replace(named=named)
+        if bits == known.bits:
+            return known._replace(named=named)
+        loaded.modseq += 1
+        return known._replace(named=named, bits=bits, modseq=loaded.modseq)
+    details = details_of(maildir, path)
+    if details is None:
+        del loaded.fresh[uid]
+        return None
+    return Message(uid, bits, named, loaded.modseq, *details)
+
+
+def is_unsettled(message: Message, entry: bytes, keywords: int) -> bool:
+    """Whether the file is to get another name, because of its flags."""
+    if message.named == namebook.ODD:
+        return namebook.wanted(entry, message.named, message.bits, keywords) != entry
+    return message.bits != (0 if message.named == namebook.NEW else message.named)
+
+
+def _compact(maildir: Maildir) -> None:
+    """Rewrite a UID list of which most is about messages that have gone."""
+    present = {**present_in(maildir), **present_in(maildir)}
+    lines = [(uid, base) for uid, base in zip(*maildir.uids.read(), strict=True) if base in present]
+    maildir.uids.rewrite([uid for uid, _ in lines], [base for _, base in lines])

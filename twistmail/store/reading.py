@@ -1,0 +1,223 @@
+"""What sessions read of a mailbox: columns, contents, parts of contents; searching and sorting.
+
+Columns that never change come from the index (`descriptions`); what is not there
+yet is described from the files, in a thread, and kept.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from twistmail.mail.mailbox import Column, SortKey
+from twistmail.mail.mime import Description
+from twistmail.store import names, searching
+from twistmail.store.contents import StoredContent, load_all
+from twistmail.store.descriptions import FIELDS, SORTED, Descriptions, Values, values
+from twistmail.store.writing import Writing, log
+
+#: Messages, and octets of messages, that are described in one go, in a thread: headers and structures are strangers' doing.
+MOST_TOGETHER = 200
+OCTETS_TOGETHER = 8 * 1024 * 1024
+#: Big messages that are being read in pieces: where their pieces begin is remembered.
+MOST_IN_PIECES = 8
+
+
+class Reading(Writing):
+    """See the module note."""
+
+    def __init__(self, *args: Any) -> None:
+        *rest, descriptions = args
+        super().__init__(*rest)
+        self._descriptions: Descriptions = descriptions
+        self._in_pieces: OrderedDict[int, StoredContent] = OrderedDict()
+        self._described_up_to = 0  # all messages up to this UID are described
+
+    # ----- columns
+
+    async def rows(self, uids: Sequence[int], columns: Sequence[Column]) -> list[tuple[Any, ...]]:
+        wanted = tuple(column.value for column in columns if column not in _AT_HAND)
+        described: Values = {}
+        if wanted:
+            described = await self._described([self.uids[place] for place in self._snapshot.places(uids)], wanted)
+            uids = sorted(described)
+        places = self._snapshot.places(uids)
+        found = [self.uids[place] for place in places]
+        told: list[Sequence[Any]] = [found]
+        for column in columns:
+            if column in _AT_HAND:
+                told.append(_AT_HAND[column](self, places))
+            else:
+                number = wanted.index(column.value)
+                told.append([described[uid][number] for uid in found])
+        if Column.SENT in columns:
+            told[1 + list(columns).index(Column.SENT)] = self._sent(places, told[1 + list(columns).index(Column.SENT)])
+        return list(zip(*told, strict=True))
+
+    def _sent(self, places: Sequence[int], sent: Sequence[float | None]) -> list[float]:
+        """RFC 5256 §2.2: without a date of its own, a message was sent when it came."""
+        dates = self._snapshot.dates
+        return [dates[place] if when is None else when for place, when in zip(places, sent, strict=True)]
+
+    def _savedates(self, places: Sequence[int]) -> list[float]:
+        """The name of a file begins with the second in which it was made here (RFC 8514)."""
+        dates = self._snapshot.dates
+        return [names.time_of(self._base(place)) or dates[place] for place in places]
+
+    def _base(self, place: int) -> bytes:
+        return names.base_of(self._path(place))
+
+    async def _described(self, uids: Sequence[int], columns: Sequence[str]) -> Values:
+        """{uid: values of *columns*}, without those whose message has gone."""
+        if not uids:
+            return {}
+        known = self._descriptions.known(self._directory, uids, columns)
+        missing = [uid for uid in uids if uid not in known]
+        for together in self._portions(missing):
+            fresh = await self._describe(together)
+            known.update((uid, values(description, columns)) for uid, description in fresh)
+        return known
+
+    async def _describe(self, uids: Sequence[int]) -> list[tuple[int, Description]]:
+        work = self._workshop
+        return await work.threads.run(_describe, self._descriptions, self._directory, await self.read(uids), work.describe)
+
+    async def _describe_all(self, uids: Sequence[int]) -> None:
+        """Make sure that all of *uids* are described."""
+        above = [uid for uid in uids if uid > self._described_up_to]
+        if not above:
+            return
+        missing = await self._workshop.threads.run(self._descriptions.missing, self._directory, above)
+        for together in self._portions(missing):
+            await self._describe(together)
+        if len(above) == len([uid for uid in self.uids if uid > self._described_up_to]):
+            self._described_up_to = above[-1]
+
+    def _portions(self, uids: Sequence[int]) -> Iterator[list[int]]:
+        """*uids* in pieces that may be in memory at once."""
+        together: list[int] = []
+        octets = 0
+        for uid in uids:
+            place = self._snapshot.place(uid)
+            size = self._snapshot.sizes[place] if place >= 0 else 0
+            if together and (len(together) == MOST_TOGETHER or octets + size > OCTETS_TOGETHER):
+                yield together
+                together, octets = [], 0
+            together.append(uid)
+            octets += size
+        if together:
+            yield together
+
+    # ----- contents
+
+    async def read(self, uids: Sequence[int]) -> list[tuple[int, StoredContent]]:
+        return [(self.uids[p], StoredContent(self._where(p), self._snapshot.sizes[p])) for p in self._snapshot.places(uids)]
+
+    async def load(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
+        return await self._workshop.threads.run(load_all, await self.read(uids))
+
+    async def span(self, uid: int, start: int, length: int) -> bytes | None:
+        content = self._in_pieces.pop(uid, None)
+        place = self._snapshot.place(uid)
+        if place < 0:
+            return None
+        content = (content or StoredContent(self._where(place), self._snapshot.sizes[place])).at(self._where(place))
+        self._in_pieces[uid] = content
+        if len(self._in_pieces) > MOST_IN_PIECES:
+            self._in_pieces.popitem(last=False)
+        try:
+            return await self._workshop.threads.run(content.span, start, length)
+        except FileNotFoundError:
+            return None
+
+    # ----- searching and sorting
+
+    async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
+        return await self._workshop.threads.run(searching.matching, await self.read(uids), needle, headers=headers)
+
+    async def header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
+        wanted = [self.uids[place] for place in self._snapshot.places(uids)]
+        if field.lower() in FIELDS and needle and wanted:
+            try:
+                await self._describe_all(wanted)
+                found = await self._workshop.threads.run(self._descriptions.holding, self._directory, field.lower(), needle)
+            except sqlite3.Error as error:
+                log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
+            else:
+                return found.intersection(wanted)
+        return await self._header_search(wanted, field, needle)
+
+    async def _header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
+        """Field by field, in the header blocks."""
+        found: set[int] = set()
+        for together in self._portions(uids):
+            headers = await self._described(together, (Column.HEADER.value,))
+            found |= await self._workshop.threads.run(searching.with_field, headers, field, needle)
+        return found
+
+    async def sort(self, uids: Sequence[int], keys: Sequence[tuple[SortKey, bool]]) -> list[int]:
+        places = self._snapshot.places(uids)
+        wanted = [self.uids[place] for place in places]
+        columns = tuple(SORTED[key] for key, _ in keys if key in SORTED)
+        if not wanted:
+            return []
+        snapshot = self._snapshot
+        at_hand = {SortKey.ARRIVAL: [snapshot.dates[p] for p in places], SortKey.SIZE: [snapshot.sizes[p] for p in places]}
+        described: Values = {}
+        if columns:
+            try:
+                await self._describe_all(wanted)
+                described = await self._workshop.threads.run(self._descriptions.column, self._directory, wanted, columns)
+            except sqlite3.Error as error:
+                log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
+                described = await self._described(wanted, columns)
+        return await self._workshop.threads.run(_sorted, wanted, keys, columns, described, at_hand)
+
+
+_AT_HAND: dict[Column, Callable[[Any, Sequence[int]], Sequence[Any]]] = {
+    Column.SIZE: lambda mailbox, places: [mailbox._snapshot.sizes[place] for place in places],
+    Column.INTERNALDATE: lambda mailbox, places: [mailbox._snapshot.dates[place] for place in places],
+    Column.MODSEQ: lambda mailbox, places: [mailbox._snapshot.modseqs[place] for place in places],
+    Column.SAVEDATE: lambda mailbox, places: mailbox._savedates(places),
+}
+
+
+def _describe(
+    descriptions: Descriptions, directory: str, messages: Sequence[tuple[int, StoredContent]], describe: Callable[[bytes], Description]
+) -> list[tuple[int, Description]]:
+    """Describe *messages* and keep it; those that have gone are left out."""
+    described: list[tuple[int, Description]] = []
+    for uid, content in messages:
+        try:
+            described.append((uid, describe(content.whole())))
+        except FileNotFoundError:
+            continue
+    try:
+        descriptions.save(directory, described)
+    except sqlite3.Error as error:
+        log.warn("index of {directory!r} cannot be written: {error}", directory=directory, error=error)
+    return described
+
+
+def _sorted(
+    uids: list[int], keys: Sequence[tuple[SortKey, bool]], columns: Sequence[str], described: Values, at_hand: dict[SortKey, list[Any]]
+) -> list[int]:
+    """By the last key first: each sort keeps the order of what is equal (RFC 5256 §3)."""
+    place_of = {uid: place for place, uid in enumerate(uids)}
+    dates = at_hand[SortKey.ARRIVAL]
+    order = list(uids)
+    for key, reverse in reversed(keys):
+        if key in at_hand:
+            column = at_hand[key]
+            value = {uid: column[place] for uid, place in place_of.items()}
+        else:
+            number = columns.index(SORTED[key])
+            value = {uid: described[uid][number] if uid in described else None for uid in uids}
+            if key is SortKey.DATE:
+                value = {uid: dates[place_of[uid]] if sent is None else sent for uid, sent in value.items()}
+            else:
+                value = {uid: text or "" for uid, text in value.items()}
+        order.sort(key=value.__getitem__, reverse=reverse)
+    return order

@@ -1,0 +1,203 @@
+"""What follows a change of a mailbox in memory: flags reach the names of the files, and the index hears of everything.
+
+Both happen in the background and in bounded pieces. Names wait a moment, for
+changes that follow and may undo the first; the index has them at once, so a
+crash in between is made good when the mailbox is read again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twisted.logger import Logger
+
+from twistmail import tasks
+from twistmail.store.index import Flags, Known, Names, StoredBlock
+from twistmail.store.namebook import NEW
+from twistmail.store.settling import BLOCK, Move, settle
+from twistmail.store.view import View
+
+log = Logger()
+
+#: Seconds that many changed flags wait for others before files are renamed.
+SETTLE_AFTER = 1.0
+#: So many flag changes are put into the file names at once; more happen in the background.
+FEW = 8
+#: Blocks that are written in one transaction: some milliseconds.
+TOGETHER = 32
+#: Names that only memory knows, before they are saved unasked.
+MANY_FRESH = 4096
+
+
+class Writing(View):
+    """See the module note."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._saving = tasks.Limit(1)
+        self._settling = False
+        self._to_settle: set[int] = set()  # blocks with files whose names may not show their flags
+
+    @property
+    def is_busy(self) -> bool:
+        return self._settling or bool(self._hands.held)
+
+    # ----- flags into names
+
+    def _awoken(self) -> None:
+        snapshot = self._snapshot
+        for start in self._blocks.starts:
+            places = self._blocks.places(start, snapshot)
+            if snapshot.bits[places.start : places.stop] != snapshot.named[places.start : places.stop]:
+                self._to_settle.add(start)
+        self._settle_soon()
+
+    async def _write_flags(self, uids: Sequence[int]) -> None:
+        """The flags of *uids* (ascending) have changed."""
+        self._blocks.changed |= self._blocks.touched(uids)
+        if len(uids) <= FEW and not self.is_busy:
+            self._settled(settle(self.maildir, self._moves(uids)), uids)
+            return
+        self._to_settle |= self._blocks.touched(uids)
+        await self.save()
+        self._settle_soon()
+
+    def _settle_soon(self) -> None:
+        if self._to_settle and not self._settling:
+            self._settling = True
+            tasks.start(self._settle(), f"flags of {self.name}")
+
+    async def _settle(self) -> None:
+        try:
+            await self._workshop.pause(SETTLE_AFTER)
+            while self._to_settle and not self.gone:
+                for block in _pieces(self._unsettled_in(self._to_settle.pop())):
+                    async with self._hands:
+                        moves = self._moves(block)
+                        self._settled(await self._workshop.threads.run(settle, self.maildir, moves), block)
+        finally:
+            self._settling = False
+        await self.save()
+
+    def _unsettled_in(self, start: int) -> list[int]:
+        """The UIDs in a block whose files are to get other names."""
+        bits, named = self._snapshot.bits, self._snapshot.named
+        places = self._blocks.places(start, self._snapshot)
+        return [self.uids[place] for place in places if bits[place] != named[place] and self._is_unsettled(place)]
+
+    def _moves(self, uids: Sequence[int]) -> list[Move]:
+        """What to rename, of those of *uids* that are still there."""
+        return [(self.uids[place], self._path(place), self._wanted(place)) for place in self._snapshot.places(uids)]
+
+    def _settled(self, moved: Iterable[Move], tried: Iterable[int]) -> None:
+        """Files have got the names that were wanted then; flags may have changed again since. What is missing, a scan will tell."""
+        left = set(tried)
+        for uid, _, path in moved:
+            left.discard(uid)
+            place = self._snapshot.place(uid)
+            if place >= 0:
+                self._lies_at(place, path)
+                if self._is_unsettled(place):
+                    self._to_settle.add(self._blocks.start_of(uid))
+        if left:
+            self.maildir.known = None
+
+    def settle_now(self) -> None:
+        """As `_settle`, but blocking: nothing is left to do when the files are looked at by somebody else."""
+        while self._to_settle and not self.gone:
+            uids = self._unsettled_in(self._to_settle.pop())
+            try:
+                self._settled(settle(self.maildir, self._moves(uids)), ())
+            except OSError as error:
+                log.warn("{path}: flags could not be put into the names: {error}", path=self.maildir.path, error=error)
+                return
+
+    # ----- the index
+
+    def _arrivals_taken(self) -> None:
+        if len(self._book.fresh) > MANY_FRESH and not self._saving.held:
+            tasks.start(self.save(), f"index of {self.name}")
+
+    async def save(self, *, leaving: bool = False) -> None:
+        """Tell the index what has changed. Where it cannot be written, the maildir still says it all. *leaving*: nothing will follow."""
+        async with self._saving:
+            while not self.gone and (self._is_unsaved or leaving):
+                news = self._news(leaving)
+                try:
+                    await self._workshop.threads.run(self._index.save, self._directory, *news)
+                except sqlite3.Error as error:
+                    self._not_saved(news, error)
+                    return
+                self._saved(news)
+                leaving = leaving and self._is_unsaved
+
+    def save_now(self) -> None:
+        """As `save`, leaving, but blocking; at shutdown."""
+        while not self.gone:
+            news = self._news(leaving=True)
+            try:
+                self._index.save(self._directory, *news)
+            except sqlite3.Error as error:
+                self._not_saved(news, error)
+                return
+            self._saved(news)
+            if not self._is_unsaved:
+                return
+
+    @property
+    def _is_unsaved(self) -> bool:
+        return bool(self._blocks or self._expunged or self._dropped)
+
+    def _news(self, leaving: bool) -> tuple[Known, list[StoredBlock], list[int], list[tuple[int, int]]]:
+        taken = self._blocks.take(TOGETHER)
+        blocks = [block for start, whole in taken if (block := self._stored(start, whole))]
+        dropped, self._dropped = self._dropped, []
+        boot = self._workshop.boot if leaving and not self._blocks else ""
+        stamp = self.maildir.known if self.maildir.sure and not self._blocks else None  # with the last of several transactions only
+        known = Known(
+            self.uidvalidity, self.uidnext, self.highest_modseq, self._forgotten, boot, *((stamp.new, stamp.cur) if stamp else (0, 0))
+        )
+        return known, blocks, dropped, self._expunged[:]
+
+    def _stored(self, start: int, whole: bool) -> StoredBlock | None:
+        """A block as the index keeps it; one that has no messages any more is dropped."""
+        places, snapshot = self._blocks.places(start, self._snapshot), self._snapshot
+        if not places:
+            self._blocks.dropped(start)
+            self._dropped.append(start)
+            return None
+        part = slice(places.start, places.stop)
+        flags = Flags(snapshot.bits[part].tobytes(), snapshot.named[part].tobytes(), snapshot.modseqs[part].tobytes())
+        if not whole:
+            return StoredBlock(start, flags, None)
+        uids = snapshot.uids[part]
+        entries = b"\n".join(self._book.entries(uids))
+        return StoredBlock(start, flags, Names(uids.tobytes(), snapshot.sizes[part].tobytes(), snapshot.dates[part].tobytes(), entries))
+
+    def _saved(self, news: tuple[Known, list[StoredBlock], list[int], list[tuple[int, int]]]) -> None:
+        _, blocks, _, expunged = news
+        for block in blocks:
+            if block.names:
+                self._book.saved(block.start, block.names.uids, block.names.entries)
+        del self._expunged[: len(expunged)]
+
+    def _not_saved(self, news: tuple[Known, list[StoredBlock], list[int], list[tuple[int, int]]], error: sqlite3.Error) -> None:
+        log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
+        _, blocks, dropped, _ = news
+        self._blocks.give_back([(block.start, block.names is not None) for block in blocks])
+        self._dropped += dropped
+
+    def _claim(self, uids: Iterable[int]) -> None:
+        """*uids* are not recent any more: they leave new/."""
+        snapshot = self._snapshot
+        claimed = [snapshot.uids[place] for place in snapshot.places(sorted(uids)) if snapshot.named[place] == NEW]
+        if claimed:
+            self._claimed.update(claimed)
+            self._to_settle |= self._blocks.touched(claimed)
+            self._settle_soon()
+
+
+def _pieces(uids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (uids[place : place + BLOCK] for place in range(0, len(uids), BLOCK))
