@@ -44,7 +44,8 @@ def filled(root: Path, count: int) -> None:
             if number % 60_000 == 59_999:  # a file has at most 65,000 names
                 first.unlink()
                 first.write_bytes(MESSAGE)
-            base = b"%d.M%06dP42Q%dRfeedfacecafebeef.mx.blue.test,S=%d,W=%d" % (1_700_000_000 + number, number % 1_000_000, number, len(MESSAGE), size)
+            unique = b"%d.M%06dP42Q%dRfeedfacecafebeef.mx.blue.test" % (1_700_000_000 + number, number % 1_000_000, number)
+            base = unique + b",S=%d,W=%d" % (len(MESSAGE), size)
             os.link(first, os.fsencode(maildir) + b"/cur/" + base + b":2,S")
             listed.write(b"%d :%s\n" % (number + 1, base))
     first.unlink()
@@ -96,7 +97,7 @@ async def timed(store: MailStore) -> float:
 
 def run(root: Path) -> None:
     def told(result: object) -> None:
-        print(json.dumps(result) if isinstance(result, dict) else repr(result))
+        sys.stdout.write((json.dumps(result) if isinstance(result, dict) else repr(result)) + "\n")
         reactor.stop()  # type: ignore[attr-defined]
 
     def begin() -> None:
@@ -124,7 +125,8 @@ def main() -> None:
                 command = [sys.executable, "-m", "benchmarks.million", "--only", folder]
                 figures[turn] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         told = "  ".join(f"{name} {value:.4g}" for name, value in figures["again"].items())
-        print(f"10^{exponent}: index built in {figures['built']['cold open s']:.3g} s; then {told}", flush=True)
+        sys.stdout.write(f"10^{exponent}: index built in {figures['built']['cold open s']:.3g} s; then {told}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
