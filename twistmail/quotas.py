@@ -10,11 +10,14 @@ from twistmail.options import Settings
 
 
 class Quotas:
-    """*settings*: of [store], for accounts that have no quota of their own. `accounts` (IAccounts) is set once there are some."""
+    """*settings*: of [store], for accounts that have no quota of their own; without them an operator works, whom nothing limits.
 
-    def __init__(self, settings: Settings) -> None:
-        self._octets: int | None = settings.quota
-        self._messages: int | None = settings.quota_messages
+    `accounts` (IAccounts) is set once there are some.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._octets: int | None = settings.quota if settings else None
+        self._messages: int | None = settings.quota_messages if settings else None
         self.accounts: Any = None
 
     async def of(self, name: str) -> tuple[int | None, int | None]:
