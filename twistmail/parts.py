@@ -53,7 +53,7 @@ def _maildir(settings: Settings, ground: Any) -> MailStore:
         folders=settings.folders,
         hostname=ground.config["server"].hostname,
         quota_of=ground.quotas.of,
-        rules=Rules(settings.keep_expunged),
+        rules=Rules(settings.keep_expunged, settings.trash_after, settings.junk_after),
     )
 
 

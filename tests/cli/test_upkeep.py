@@ -85,6 +85,33 @@ def test_a_deleted_folder_comes_back_whole(run, store):
     assert list(open_box(store, "Work").uids) == [1]
 
 
+# ----- expire
+
+
+def test_what_has_lain_long_is_deleted(run, store):
+    assert json.loads(run("mailbox expire anna --folder inbox --older 1h --json")[1])["messages"] == 0
+    for path in Path("data/mail/blue.example/anna/cur").iterdir():
+        if ",S=12," in path.name and b"Subject: 2" not in path.read_bytes():
+            old = path.with_name("1600000000." + path.name.partition(".")[2])
+            path.rename(old)
+            os.utime(old, (1_600_000_000, 1_600_000_000))
+    code, said, _ = run("mailbox expire anna --folder INBOX --older 90d --dry-run")
+    assert (code, said) == (Exit.OK, "INBOX: 2 messages, 24 bytes would be deleted\n")
+    code, said, complaint = run("mailbox expire anna --folder INBOX --older 90d")
+    assert (code, said) == (Exit.USAGE, "")
+    assert "Delete 2 messages, 24 bytes, the oldest" in complaint
+    assert "add --yes" in complaint
+    assert run("mailbox expire anna --folder INBOX --older 90d --yes")[1] == "INBOX: 2 messages, 24 bytes deleted\n"
+    assert len(list(Path("data/mail/blue.example/anna/cur").iterdir())) == 1
+    assert not Path("data/mail/blue.example/anna/expunged").exists()
+    assert run("mailbox expire anna --folder INBOX --older 90d --yes")[0] == Exit.NOTHING
+
+
+def test_it_can_be_had_back_where_expunged_mail_is_kept(run, store):
+    assert run("--set store.keep_expunged=30d mailbox expire anna --folder INBOX --older 0s --yes")[0] == Exit.OK
+    assert run("mailbox undelete anna")[1] == "INBOX: 3 messages put back\n"
+
+
 # ----- list, usage, check, repair
 
 
@@ -148,6 +175,10 @@ def test_what_check_finds_repair_cures_and_says_so(run, store):
         pytest.param("mailbox list", Exit.USAGE, "Missing argument", id="list-of-nobody"),
         pytest.param("mailbox list ann", Exit.NOUSER, "did you mean anna@blue.example?", id="list-of-a-stranger"),
         pytest.param("mailbox repair anna --folder Nowhere", Exit.NOINPUT, "there is no folder Nowhere", id="repair-nowhere"),
+        pytest.param("mailbox expire anna", Exit.USAGE, "Missing option", id="expire-what"),
+        pytest.param("mailbox expire anna --folder INBOX --older 90", Exit.USAGE, "write 90s", id="older-without-unit"),
+        pytest.param("mailbox expire anna --folder No --older 90d", Exit.NOINPUT, "there is no folder No", id="expire-nowhere"),
+        pytest.param("mailbox expire anna --folder a//b --older 90d", Exit.USAGE, "not a name for a mailbox", id="expire-no-name"),
         pytest.param("mailbox undelete anna --folder a//b", Exit.USAGE, "not a name for a mailbox", id="no-folder-s-name"),
     ],
 )

@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "twistmail.cli.upkeep:check",
         "Look through the mailboxes of an account, as twistmail verify does. Ends with 1 where there are errors.",
     ),
+    "expire": ("twistmail.cli.expire:expire", "Delete the mail of a folder that has lain there for long."),
     "list": ("twistmail.cli.upkeep:list_", "List the folders of an account, with what is in them."),
     "repair": (
         "twistmail.cli.upkeep:repair_",

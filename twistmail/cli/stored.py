@@ -91,7 +91,7 @@ class Storage:
 
     def surroundings(self) -> Surroundings:
         fresh = names.UniqueNames("cli", os.getpid(), time.time, secrets.token_bytes)
-        return Surroundings(time.time, secrets.token_bytes, fresh.fresh)
+        return Surroundings(time.time, secrets.token_bytes, fresh.fresh, keeps=bool(self.settings.keep_expunged))
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from twistmail.store.jobs import DeliveryJob, Piece
 from twistmail.store.mailbox import Mailbox
 from twistmail.store.mailboxes import Mailboxes
 from twistmail.store.names import INBOX, UniqueNames
-from twistmail.store.upkeep import NO_RULES, Rules, sweep
+from twistmail.store.upkeep import NO_RULES, Due, Rules, tidied
 from twistmail.store.workshop import Limits, Workshop
 
 log = Logger()
@@ -48,6 +48,9 @@ OPTIONS = Section(
     Option("syncfs", SWITCH, "yes", "Sync many files with one call, which also writes what other programs have not; no: one by one.",
            Reload.RESTART),
     Option("keep_expunged", duration_or("no"), "no", "How long mail and folders that users delete can be had back: 30d.", Reload.RESTART),
+    Option("trash_after", duration_or("never"), "never", "When mail goes that lies in the folder for deleted mail (\\Trash): 30d.",
+           Reload.RESTART),
+    Option("junk_after", duration_or("never"), "never", "The same for the folder for junk (\\Junk).", Reload.RESTART),
     Option("quota", SIZE, "unlimited", "How much an account may hold that has no quota of its own.", Reload.RESTART),
     Option("quota_messages", COUNT_OR_UNLIMITED, "unlimited", "How many messages an account may hold.", Reload.RESTART),
     Option("fsync", SWITCH, "yes", "Whether mail is safe on disk before it is acknowledged; no is for tests only.", Reload.RESTART),
@@ -56,6 +59,8 @@ OPTIONS = Section(
 #: Mailboxes kept in memory although nobody has them open, and accounts with open descriptors.
 MOST_IDLE_MAILBOXES = 64
 MOST_WARM_ACCOUNTS = 64
+#: Messages that go together when their time has come.
+EXPIRED_AT_ONCE = 200
 
 
 @implementer(IMailStore)
@@ -149,14 +154,27 @@ class MailStore:
         await self._hints.poll()
 
     async def tidy(self) -> None:
-        for account in await self._workshop.threads.run(accounts_in, self._root, self._path):
+        run = self._workshop.threads.run
+        for account in await run(accounts_in, self._root, self._path):
             if self._closed:
                 return
-            root = self._root / names.account_directory(self._path, account)
+            tree = FolderTree(self._root / names.account_directory(self._path, account), (), self._around)
             try:
-                await self._workshop.threads.run(sweep, FolderTree(root, (), self._around), self._rules, self._around.now())
-            except OSError as error:
+                for found in await run(tidied, tree, self._rules, self._around.now()):
+                    await self._expire(account, found)
+            except (OSError, StoreError) as error:
                 log.warn("tidying up the mail of {account}: {error}", account=account, error=error)
+
+    async def _expire(self, account: str, found: Due) -> None:
+        """Expunge what is due, a few messages at a time, so that those who have the folder open hear of it."""
+        mailbox = await (await self.mailboxes(account)).open(found.folder)
+        try:
+            if mailbox.uidvalidity == found.uidvalidity:
+                for first in range(0, len(found.uids), EXPIRED_AT_ONCE):
+                    if not self._closed:
+                        await mailbox.expunge(found.uids[first : first + EXPIRED_AT_ONCE])
+        finally:
+            mailbox.close()
 
     async def _pause(self, seconds: float) -> None:
         if self.reactor is not None:
