@@ -18,7 +18,6 @@ Blocking.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import stat
@@ -31,6 +30,7 @@ from twistmail.backup.copying import link_or_copy, write
 from twistmail.backup.manifest import MAIL, MANIFESTS, DamagedBackup, Entry, Share, digest_of, read_manifest, share_of, write_manifest
 from twistmail.store import names, uidlist
 from twistmail.store.folders import FolderTree
+from twistmail.store.listing import still
 
 #: Small files that are made anew, or mean nothing elsewhere: the index, locks, what is being written, Dovecot's caches.
 _NOT_KEPT = re.compile(r"twistmail-index.*|.*\.sqlite(-wal|-shm|-journal)?|.*\.lock|.*\.tmp\d+|dovecot[.-](index|list).*|\.part\d+")
@@ -166,7 +166,7 @@ class _Account:
 
 def snapshot_of(folder: Path) -> Snapshot:
     """What is in the mailbox in *folder*, while nobody adds to it. FileNotFoundError where it is none."""
-    with _locked(folder / uidlist.FILE):
+    with still(folder / uidlist.FILE, changing=False):
         return Snapshot(_listing(folder), dict(_small_files(folder)))
 
 
@@ -189,20 +189,3 @@ def _small_files(folder: Path) -> Iterable[tuple[str, tuple[bytes, int]]]:
                     status = entry.stat(follow_symlinks=False)
                     if status.st_size <= LARGEST_SMALL_FILE:
                         yield entry.name, (Path(entry.path).read_bytes(), status.st_mtime_ns)
-
-
-class _locked:
-    """While nobody appends to the UID list at *path*, if there is one."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor = -1
-
-    def __enter__(self) -> None:
-        with suppress(FileNotFoundError):
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
-
-    def __exit__(self, *trouble: object) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)

@@ -16,7 +16,6 @@ Blocking.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ from twistmail.backup.create import Step
 from twistmail.backup.manifest import MAIL, MANIFESTS, Entry, Summary, digest_of, read_manifest
 from twistmail.store import kept, names, uidlist
 from twistmail.store.folders import FolderTree
-from twistmail.store.listing import read_list
+from twistmail.store.listing import read_list, still
 
 #: In the maildir of an account that is being restored as a whole; holds the name of the backup.
 MARK = "twistmail-restoring"
@@ -135,7 +134,7 @@ class _Restore:
             for place in ("tmp", "new", "cur"):
                 (folder / place).mkdir(mode=0o700, parents=True, exist_ok=True)
             small = [entry for entry in entries if not entry.is_message]
-            with _locked(folder / uidlist.FILE):
+            with still(folder / uidlist.FILE, changing=True):
                 for entry in sorted(small, key=lambda entry: _place(entry.path)):
                     self._small(entry, folder)
             uidlist.sync_directory(folder)
@@ -246,18 +245,3 @@ def _bases(folder: Path) -> set[bytes]:
 def _place(path: str) -> int:
     name = os.path.basename(path)
     return _FIRST.index(name) if name in _FIRST else len(_FIRST)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """While nobody gives UIDs by the list at *path*, if there is one."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

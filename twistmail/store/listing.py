@@ -9,10 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from twistmail.store.uidlist import LARGEST_UID
+from twistmail.store.uidlock import UidLock
 
 _LINE = re.compile(rb"(\d{1,10})(?: [^:\n]*)?:([^\n]+)")
 _VERSION_3 = re.compile(rb"3(?: .*)?")
@@ -122,3 +125,37 @@ def _lines(reading: ListReading, lines: list[bytes]) -> None:
         last = max(last, uid)
         reading.uids.append(uid)
         reading.bases.append(base)
+
+
+@contextmanager
+def still(path: Path, *, changing: bool) -> Iterator[None]:
+    """While nobody of us gives UIDs by the list at *path*, if there is one. *changing*: nor Dovecot; for those who will replace it.
+
+    Raises OSError where somebody keeps it locked.
+    """
+    descriptor = _locked(path, fcntl.LOCK_EX if changing else fcntl.LOCK_SH)
+    dovecot = UidLock(path)
+    try:
+        if changing:
+            dovecot.acquire()
+        yield
+    finally:
+        dovecot.release()
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _locked(path: Path, kind: int) -> int:
+    """A locked descriptor of the file that has the name now; -1 where there is none."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return -1
+        fcntl.flock(descriptor, kind)
+        try:
+            if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)

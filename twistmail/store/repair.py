@@ -15,11 +15,10 @@ Blocking. Every step is told as a `Cure`; on a dry run they are only told.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from twistmail.mail import lines
 from twistmail.mail.content import CHUNK
 from twistmail.store import keywords, names, uidlist
 from twistmail.store.folders import FolderTree
-from twistmail.store.listing import ListReading, read_list
+from twistmail.store.listing import ListReading, read_list, still
 from twistmail.store.message_check import size_oddity
 from twistmail.store.verify import Found, keyword_lines, look
 
@@ -65,7 +64,7 @@ class _Repair:
     def run(self) -> None:
         if not self._make_directories():
             return
-        with _locked(self.folder / uidlist.FILE):
+        with still(self.folder / uidlist.FILE, changing=not self._dry_run):
             found = look(self.folder)
             self._put_damage_aside(found)
             self._name_the_nameless(found)
@@ -207,18 +206,3 @@ def _replace(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
     os.rename(temporary, path)
     uidlist.sync_directory(path.parent)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """While nobody appends to the UID list at *path*, if there is one."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
