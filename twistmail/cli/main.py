@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": ("twistmail.cli.demo:demo", "Serve one pretend office on this computer until Ctrl-C."),
     "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
+    "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),
     "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),
     "queue": ("twistmail.cli.queue:group", "Mail that waits."),
     "reload": ("twistmail.cli.server:reload", "Apply the configuration as it is now."),

@@ -17,9 +17,8 @@ from twistmail.accounts.table import account_name
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Noun
 from twistmail.cli.terminal import Terminal
-from twistmail.cli.words import amount
+from twistmail.cli.words import amount, octets
 from twistmail.mail.account import Account
-from twistmail.options import SIZE
 
 LONGEST_PASSWORD = 1024
 
@@ -101,13 +100,6 @@ def _password(terminal: Terminal, password_stdin: bool, generate: bool) -> str:
     return password
 
 
-def _quota(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    try:
-        return None if value is None else SIZE.read(value)
-    except ValueError as trouble:
-        raise click.BadParameter(str(trouble).replace("\n", "; ")) from None
-
-
 def _quota_text(account: Account) -> str:
     return "unlimited" if account.quota is None else amount(account.quota)
 
@@ -133,7 +125,7 @@ def list_(terminal: Terminal, domain: str | None) -> None:
 @group.command()
 @click.argument("name")
 @click.option("--display-name", default="", help="As people call them.")
-@click.option("--quota", callback=_quota, metavar="SIZE", help="How much the mailbox may hold, such as 2G. Default: unlimited.")
+@click.option("--quota", callback=octets, metavar="SIZE", help="How much the mailbox may hold, such as 2G. Default: unlimited.")
 @_password_options
 @click.pass_obj
 def add(terminal: Terminal, name: str, display_name: str, quota: int | None, password_stdin: bool, generate: bool) -> None:

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from twistmail.options import DURATION
+from twistmail.options import DURATION, SIZE
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
 
@@ -44,5 +44,13 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> float 
     """A click callback: `2h` as seconds."""
     try:
         return None if value is None else DURATION.read(value)
+    except ValueError as trouble:
+        raise click.BadParameter(str(trouble).replace("\n", "; ")) from None
+
+
+def octets(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """A click callback: `50M` as octets."""
+    try:
+        return None if value is None else SIZE.read(value)
     except ValueError as trouble:
         raise click.BadParameter(str(trouble).replace("\n", "; ")) from None
