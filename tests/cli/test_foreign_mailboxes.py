@@ -130,18 +130,18 @@ def test_an_import_that_was_killed_goes_on_and_doubles_nothing(run, anna, monkey
     countdown = batch
 
     def counted(really):
-        def call(self, *arguments):
+        def call(*arguments):
             nonlocal countdown
             countdown -= 1
             if step == "after append":
-                really(self, *arguments)
+                really(*arguments)
             if not countdown:
                 raise Killed
-            return None if step == "after append" else really(self, *arguments)
+            return None if step == "after append" else really(*arguments)
 
         return call
 
-    target, name = (mailbox_import._Import, "_append") if step == "after append" else (Imported, step)
+    target, name = (mailbox_import, "append") if step == "after append" else (Imported, step)
     with monkeypatch.context() as patch:
         patch.setattr(target, name, counted(getattr(target, name)))
         with pytest.raises(Killed):
@@ -153,19 +153,21 @@ def test_an_import_that_was_killed_goes_on_and_doubles_nothing(run, anna, monkey
 def test_ctrl_c_and_a_full_disk_say_how_far_it_came_and_how_to_go_on(run, anna, monkeypatch):
     written("mbox", "old", range(9))
     monkeypatch.setattr(mailbox_import, "MOST_MESSAGES", 3)
-    really = mailbox_import._Import._append
+    really = mailbox_import.append
     for trouble, code, told in (
         (KeyboardInterrupt(), Exit.TEMPFAIL, "stopped"),
         (OSError(28, "No space left on device"), Exit.IOERR, "make room"),
     ):
+        batches = []
 
-        def fail(self, messages, trouble=trouble):
-            if self.tally.messages == 3:
+        def fail(box, messages, trouble=trouble, batches=batches):
+            if batches:
                 raise trouble
-            really(self, messages)
+            batches.append(messages)
+            really(box, messages)
 
         with monkeypatch.context() as patch:
-            patch.setattr(mailbox_import._Import, "_append", fail)
+            patch.setattr(mailbox_import, "append", fail)
             ended, _, err = run("mailbox import anna old --again")
         assert ended == code
         assert told in err

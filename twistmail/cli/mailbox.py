@@ -20,6 +20,10 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "expire": ("twistmail.cli.expire:expire", "Delete the mail of a folder that has lain there for long."),
     "list": ("twistmail.cli.upkeep:list_", "List the folders of an account, with what is in them."),
+    "pull": (
+        "twistmail.cli.mailbox_pull:pull",
+        "Pull mail from another IMAP server into ACCOUNT, with folders, dates, flags and keywords. Nothing is changed there.",
+    ),
     "repair": (
         "twistmail.cli.upkeep:repair_",
         "Cure what twistmail verify finds in the mailboxes of an account, as far as no mail is lost by it.",

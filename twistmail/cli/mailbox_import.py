@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from twistmail.accounts.config import OPTIONS as USERS
-from twistmail.accounts.sqlite import AccountDatabase
-from twistmail.cli.exits import Exit, Failure
+from twistmail.cli.bringing import MEMORY, MOST_MESSAGES, MOST_OCTETS, account_for, append, fingerprints_above, goes_on, made, target
 from twistmail.cli.foreign import FORMATS, local_time, source_at, told
 from twistmail.cli.grammar import Verb
 from twistmail.cli.opened import finished, mailbox, opened
@@ -23,15 +19,8 @@ from twistmail.cli.tally import Tally
 from twistmail.cli.terminal import Terminal
 from twistmail.formats.contract import Format, Found, Skipped
 from twistmail.formats.imported import Imported, fingerprint
-from twistmail.formats.locks import MailboxBusy
-from twistmail.mail.mailbox import FLAG_NAMES, NewMessage, StoreError
+from twistmail.mail.mailbox import NewMessage, StoreError
 from twistmail.store import names
-
-#: Beside the account's mail: see `formats.imported`.
-MEMORY = "twistmail-imported"
-#: What becomes durable together.
-MOST_MESSAGES = 100
-MOST_OCTETS = 8 * 1024 * 1024
 
 
 @click.command("import", cls=Verb)
@@ -57,25 +46,9 @@ def import_(terminal: Terminal, account: str, path: Path, format_name: str | Non
         if how["dry_run"]:
             return _counted(terminal, origin, folders)
         storage = Storage(terminal)
-        name = _account(storage, account, is_new=how["new"])
+        name = account_for(storage, account, is_new=how["new"])
         storage.become_owner()
         return _imported(storage, name, path, origin, folders, how["folder"], again=how["again"])
-
-
-def _account(storage: Storage, name: str, *, is_new: bool) -> str:
-    """The account that is meant. It may have no mail yet, then the database of users must know it, or who calls."""
-    database = storage.config.file(storage.terminal.glance(USERS)[USERS.name].database)
-    known = [account.name for account in AccountDatabase(database).list()] if database.exists() else []
-    fitting = [one for one in known if name in (one, one.partition("@")[0])]
-    if is_new or len(fitting) == 1:
-        name = name if is_new else fitting[0]
-        storage.checked(name)
-        return name
-    try:
-        return storage.account(name)
-    except Failure as unknown:
-        step = f"{unknown.step}; a new one: twistmail user add, or --new where its account is kept elsewhere"
-        raise Failure(unknown.message, unknown.exit_code, step) from None
 
 
 def _counted(terminal: Terminal, origin: Format, folders: list[tuple[str, Path]]) -> int:
@@ -94,7 +67,7 @@ def _imported(
     storage: Storage, account: str, path: Path, origin: Format, folders: list[tuple[str, Path]], below: str, *, again: bool
 ) -> int:
     tally = Tally(storage.terminal, "imported")
-    with opened(storage) as store, progress(storage.terminal, "importing", None) as bar, _goes_on(tally):
+    with opened(storage) as store, progress(storage.terminal, "importing", None) as bar, goes_on(tally):
         boxes = finished(store.mailboxes(account))
         memory = Imported(storage.directory(account) / MEMORY, str(path.resolve()))
         try:
@@ -102,7 +75,7 @@ def _imported(
                 memory.forget()
             for folder, place in folders:
                 try:
-                    name = _made(boxes, _target(below, folder))
+                    name = made(boxes, target(below, folder))
                 except StoreError as trouble:
                     tally.skip(Skipped(str(place), f"cannot be a folder ({trouble})"))
                     continue
@@ -112,36 +85,6 @@ def _imported(
         finally:
             memory.close()
     return tally.tell()
-
-
-@contextmanager
-def _goes_on(tally: Tally) -> Iterator[None]:
-    """What stops an import says how far it came and that it can go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Failure(f"stopped; {tally.sentence()}", Exit.TEMPFAIL, "the same command goes on") from None
-    except (MailboxBusy, FileNotFoundError):
-        raise
-    except OSError as trouble:
-        full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)
-        step = "make room, or give more quota; then the same command goes on" if full else "the same command goes on"
-        raise Failure(f"{trouble}; {tally.sentence()}", Exit.IOERR, step) from trouble
-
-
-def _target(below: str, folder: str) -> str:
-    """*folder* of the source, below the folder that was asked for. StoreError where that cannot be one."""
-    if folder.upper() == names.INBOX:
-        return names.normal(below)
-    return names.normal(folder if below.upper() == names.INBOX else f"{below}/{folder}")
-
-
-def _made(boxes: Any, name: str) -> str:
-    """Folder *name*, made and subscribed where it is missing."""
-    if name not in {folder.name for folder in finished(boxes.folders()) if folder.selectable}:
-        finished(boxes.create(name))
-        finished(boxes.subscribe(name, True))
-    return name
 
 
 @dataclass
@@ -169,11 +112,8 @@ class _Import:
     def _recover(self) -> None:
         """What an interrupted run has brought without noting it."""
         mark = self.memory.interrupted(self.box.name)
-        if mark is None:
-            return
-        uidvalidity, uidnext = mark
-        fresh = [uid for uid in self.box.uids if uid >= uidnext] if uidvalidity == self.box.uidvalidity else []
-        self.memory.end_batch(self.box.name, [fingerprint(content) for _, content in finished(self.box.read(fresh))])
+        if mark is not None:
+            self.memory.end_batch(self.box.name, fingerprints_above(self.box, *mark))
 
     def _take(self, found: Found | Skipped) -> None:
         self.bar.step(at=self.box.name)
@@ -192,20 +132,8 @@ class _Import:
         if not self.batch:
             return
         self.memory.begin_batch(self.box.name, self.box.uidvalidity, self.box.uidnext)
-        self._append([message for _, message in self.batch])
+        append(self.box, [message for _, message in self.batch])
         self.memory.end_batch(self.box.name, [mark for mark, _ in self.batch])
         for _, message in self.batch:
             self.tally.count(message.content.size)
         self.batch.clear()
-
-    def _append(self, messages: list[NewMessage]) -> None:
-        """All of them; without keywords where the mailbox has as many as it can have."""
-        try:
-            finished(self.box.append(messages))
-        except StoreError:
-            if len(messages) > 1:
-                for message in messages:
-                    self._append([message])
-                return
-            known = tuple(flag for flag in messages[0].flags if flag in FLAG_NAMES or flag in self.box.keywords)
-            finished(self.box.append([replace(messages[0], flags=known)]))

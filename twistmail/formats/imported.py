@@ -3,7 +3,8 @@
 A small SQLite file beside the mail has, for each source and folder, the
 fingerprint of every message that was brought, and how often. Before a batch is
 given to the store the mailbox's UIDNEXT is noted; what an interrupted run has
-left unnoted is found among the messages from that UID on. Blocking.
+left unnoted is found among the messages from that UID on. Of what is pulled
+from another server its last UID is enough. Blocking.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ CREATE TABLE IF NOT EXISTS imported (
     source TEXT, folder TEXT, fingerprint BLOB, copies INTEGER, PRIMARY KEY (source, folder, fingerprint)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS under_way (
     source TEXT, folder TEXT, uidvalidity INTEGER, uidnext INTEGER, PRIMARY KEY (source, folder)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pulled (
+    source TEXT, folder TEXT, uidvalidity INTEGER, uid INTEGER, PRIMARY KEY (source, folder)) WITHOUT ROWID;
 CREATE TEMPORARY TABLE seen (
     folder TEXT, fingerprint BLOB, copies INTEGER, PRIMARY KEY (folder, fingerprint)) WITHOUT ROWID;
 """
@@ -62,7 +65,7 @@ class Imported:
     def forget(self) -> None:
         """As if nothing had ever been brought from this source."""
         with self._change():
-            for table in ("imported", "under_way"):
+            for table in ("imported", "under_way", "pulled"):
                 self._database.execute(f"DELETE FROM {table} WHERE source = ?", (self._source,))
 
     def has(self, folder: str, mark: bytes) -> bool:
@@ -91,4 +94,18 @@ class Imported:
                 "INSERT INTO imported VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET copies = copies + 1",
                 [(self._source, folder, mark) for mark in marks],
             )
+            self._database.execute("DELETE FROM under_way WHERE source = ? AND folder = ?", (self._source, folder))
+
+    # ----- from a server, whose UIDs tell how far we are
+
+    def pulled(self, folder: str, uidvalidity: int) -> int:
+        """The last UID of the remote folder that is here, 0 where nothing is."""
+        query = "SELECT uid FROM pulled WHERE source = ? AND folder = ? AND uidvalidity = ?"
+        found = self._database.execute(query, (self._source, folder, uidvalidity)).fetchone()
+        return found[0] if found else 0
+
+    def end_pull(self, folder: str, uidvalidity: int, uid: int) -> None:
+        """All messages up to *uid* are in the store, durably."""
+        with self._change():
+            self._database.execute("INSERT OR REPLACE INTO pulled VALUES (?, ?, ?, ?)", (self._source, folder, uidvalidity, uid))
             self._database.execute("DELETE FROM under_way WHERE source = ? AND folder = ?", (self._source, folder))

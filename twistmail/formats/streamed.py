@@ -46,12 +46,12 @@ def content_of(path: Path) -> tuple[Content, os.stat_result]:
     file = os.fdopen(_opened(path), "rb", buffering=0)
     status = os.fstat(file.fileno())
     if status.st_size > SMALL:
-        return Streamed(b"", lambda: lines.stream_to_crlf(_pieces(file))), status
+        return Streamed(b"", lambda: lines.stream_to_crlf(pieces(file))), status
     with file:
         return Memory(lines.to_crlf(file.read(SMALL) or b"")), status
 
 
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+def pieces(file: IO[bytes]) -> Iterator[bytes]:
     """Half chunks: CRLF may double the octets."""
     at = 0
     while piece := os.pread(file.fileno(), CHUNK // 2, at):
