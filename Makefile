@@ -1,6 +1,7 @@
 # make demo    a mail server with two users on this computer; nothing leaves it
 # make test    lint, types and all tests, in an environment of its own (.venv)
 # make bench   measure beside Postfix and Dovecot (BENCH: the folder with the loads; needs root); keeps benchmarks/RESULTS.md
+# make mixed   SMTP, IMAP, POP3, mutt, Dovecot's agent, cp and rm on one mailbox at once, for ten minutes (MIXED seconds, SEED)
 # make clean   take away everything that make has made
 #
 # make test PYTHON=python3.13 VENV=.venv-3.13     with another Python
@@ -11,10 +12,12 @@ VENV   ?= .venv
 TESTS  ?= tests
 BENCH  ?= ../shared/bench
 ROUNDS ?= 3
+MIXED  ?= 600
+SEED   ?= 1
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check bench clean
+.PHONY: demo test lint check bench mixed clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -36,6 +39,9 @@ $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[test]'
 	touch $@
+
+mixed: $(READY)
+	MIXED_SECONDS=$(MIXED) MIXED_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/interop/test_many_ways.py
 
 clean:
 	rm -rf .venv .venv-* dist build .hypothesis .pytest_cache .mypy_cache .ruff_cache twisted/plugins/dropin.cache
