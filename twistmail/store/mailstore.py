@@ -221,7 +221,7 @@ async def _unlimited(_: str) -> Limits:
 def _boot() -> str:
     """Which start of the machine this is; empty where it does not tell."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
     except OSError:
         return ""
 
