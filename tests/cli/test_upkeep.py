@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import result_of
-from twistmail import disk, tasks
+from twistmail import disk, tasks, tenancy
 from twistmail.cli.exits import Exit
 from twistmail.cli.main import status
 from twistmail.mail.content import Memory
@@ -161,6 +161,20 @@ def test_what_check_finds_repair_cures_and_says_so(run, store):
     }
     assert run("mailbox check anna")[0] == Exit.OK
     assert "0 things were done" in run("mailbox repair anna")[2]
+
+
+def test_a_wrong_index_is_mended_while_no_server_runs(run, store):
+    store.close()
+    index = Path("data/mail/blue.example/anna/twistmail-index.sqlite")
+    index.write_bytes(b"rubbish" * 1000)
+    for name in ("-wal", "-shm"):
+        index.with_name(index.name + name).unlink(missing_ok=True)
+    home = tenancy.occupy(Path("data"))
+    assert "stop the server, then repair again" in run("mailbox repair anna")[2]
+    assert "index-damaged" in run("mailbox check anna --json")[1]
+    os.close(home)
+    assert f"{index.absolute()}: deleted: " in run("mailbox repair anna")[1]
+    assert "index-damaged" not in run("mailbox check anna --json")[1]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import asdict
 
 import click
 
+from twistmail import tenancy
 from twistmail.cli import verify
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Verb
@@ -16,7 +18,7 @@ from twistmail.cli.stored import Storage
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import amount, plural
 from twistmail.store.folders import FolderTree
-from twistmail.store.repair import Cure, repair
+from twistmail.store.repair import Cure, repair, repair_index
 from twistmail.store.usage import FolderUsage, folder_usages
 
 
@@ -91,6 +93,7 @@ def repair_(terminal: Terminal, account: str, folders: tuple[str, ...], dry_run:
     account = storage.account(account)
     tree = storage.tree(account)
     done = [cure for name in _chosen(tree, folders) for cure in repair(tree, name, secrets.token_bytes, dry_run=dry_run)]
+    done += _mend_index(terminal, storage, tree, dry_run=dry_run)
     _tell(terminal, done, dry_run=dry_run)
     if dry_run:
         return Exit.OK
@@ -98,6 +101,21 @@ def repair_(terminal: Terminal, account: str, folders: tuple[str, ...], dry_run:
     if not report.is_sound:
         verify.tell(terminal, report, notes=False)
     return Exit.OK if report.is_sound else Exit.NOTHING
+
+
+def _mend_index(terminal: Terminal, storage: Storage, tree: FolderTree, *, dry_run: bool) -> list[Cure]:
+    wanted = repair_index(tree, dry_run=True)
+    if not wanted or dry_run:
+        return wanted
+    try:
+        home = tenancy.occupy(storage.root)
+    except tenancy.Occupied:
+        terminal.hint("the index is wrong and a server uses it: stop the server, then repair again")
+        return []
+    try:
+        return repair_index(tree)
+    finally:
+        os.close(home)
 
 
 def _chosen(tree: FolderTree, folders: tuple[str, ...]) -> list[str]:

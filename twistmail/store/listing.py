@@ -54,7 +54,7 @@ def read_list(path: Path, *, locked: bool = False) -> ListReading:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         reading.is_missing = True
-        reading.tell("note", "list-missing", "there is no UID list")
+        reading.tell("warning", "list-missing", "there is no UID list")
         return reading
     except OSError as error:
         reading.is_unreadable = True

@@ -16,6 +16,7 @@ Blocking. Every step is told as a `Cure`; on a dry run they are only told.
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +29,8 @@ from twistmail.mail import lines
 from twistmail.mail.content import CHUNK
 from twistmail.store import keywords, names, uidlist
 from twistmail.store.folders import FolderTree
+from twistmail.store.index import Index
+from twistmail.store.indexed import differences, read_index, told
 from twistmail.store.listing import ListReading, read_list, still
 from twistmail.store.message_check import size_oddity
 from twistmail.store.verify import Found, keyword_lines, look
@@ -49,6 +52,27 @@ def repair(tree: FolderTree, name: str, random: Callable[[int], bytes], *, dry_r
     work = _Repair(tree, name, random, dry_run=dry_run)
     work.run()
     return work.done
+
+
+def repair_index(tree: FolderTree, *, dry_run: bool = False) -> list[Cure]:
+    """Make the index of an account forget the mailboxes of which it says otherwise than the disk; they are read anew when they are opened.
+
+    Only while no server runs: it would save what it has in memory beside what was forgotten.
+    """
+    index, done = Index(tree.root), []
+    try:
+        for one in read_index(tree.root):
+            if found := differences(tree.root, one):
+                done.append(Cure(text_of(index.path), f"{one.directory or names.INBOX} forgotten: {told(found)}"))
+                if not dry_run:
+                    index.forget(one.directory)
+    except (sqlite3.Error, ValueError) as error:
+        done.append(Cure(text_of(index.path), f"deleted: {error}"))
+        if not dry_run:
+            index.start_again()
+    finally:
+        index.close()
+    return done
 
 
 class _Repair:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ from pathlib import Path
 
 from twistmail.anomalies import BY_ITSELF, Anomaly, Report, Severity, first_and_count, text_of
 from twistmail.store import keywords, names, uidlist
+from twistmail.store.database import FILE as INDEX
 from twistmail.store.folders import FolderTree
+from twistmail.store.indexed import differences, read_index, told
 from twistmail.store.listing import ListReading, read_list
 from twistmail.store.maildir import LEFTOVER_AFTER
 from twistmail.store.message_check import Oddity, content_oddity, size_oddity
@@ -31,6 +34,7 @@ REPAIR = "twistmail mailbox repair {account}"
 _KNOWN_LETTERS = b"DFPRST"
 _KEYWORD_LINE = re.compile(rb"(\d{1,3}) ([^\x00-\x20(){%*\"\\\]\x7f-\xff]+)")
 _OPEN_TO_OTHERS = 0o007
+_NEW_LIST = "a new one is made when the mailbox is opened; clients fetch everything again"
 
 
 @dataclass(slots=True)
@@ -105,10 +109,10 @@ class MailboxCheck:
         if self.listing.troubles:
             self.listing = read_list(self.folder / uidlist.FILE, locked=True)
         for trouble in self.listing.troubles:
+            if self.listing.is_missing and not self.found.files:
+                continue  # it is made when somebody opens the mailbox for the first time
             severity = Severity(trouble.severity)
-            cure = BY_ITSELF if severity is Severity.NOTE else self._repair
-            if trouble.kind == "list-missing" and self.found.files:
-                severity, cure = Severity.WARNING, "a new one is made when the mailbox is opened; clients fetch everything again"
+            cure = {"note": BY_ITSELF, "warning": _NEW_LIST}.get(trouble.severity, self._repair)
             self._tell(severity, trouble.kind, uidlist.FILE.encode(), trouble.what, cure)
         if not self.listing.is_unreadable and not self.listing.is_missing:
             self._check_unlisted()
@@ -259,6 +263,7 @@ def verify_account(tree: FolderTree, account: str, now: float, *, deep: bool = F
     for name in mailboxes:
         MailboxCheck(report, account, name, tree.root / names.directory_of(name), now, deep=deep).run()
     report.add(*_tree_oddities(tree, account, set(mailboxes)))
+    report.add(*_index_oddities(tree, account, set(mailboxes)))
     return report
 
 
@@ -276,3 +281,19 @@ def _tree_oddities(tree: FolderTree, account: str, mailboxes: set[str]) -> Itera
             if name not in mailboxes:
                 what = f"{name} {has} and is not there"
                 yield Anomaly(Severity.NOTE, file.replace("twistmail-", ""), text_of(tree.root / file), what, BY_ITSELF, account, name)
+
+
+def _index_oddities(tree: FolderTree, account: str, mailboxes: set[str]) -> Iterator[Anomaly]:
+    path = text_of(tree.root / INDEX)
+    try:
+        for one in read_index(tree.root):
+            name = names.name_of(one.directory) if one.directory else names.INBOX
+            if name not in mailboxes:
+                yield Anomaly(Severity.NOTE, "index-folder", path, f"knows a folder {one.directory} that is not there", BY_ITSELF, account)
+            elif found := differences(tree.root, one):
+                cure = f"stop the server; {REPAIR.format(account=account)}"
+                yield Anomaly(
+                    Severity.ERROR, "index-differs", path, f"says otherwise than the disk: {told(found)}", cure, account, name or ""
+                )
+    except (sqlite3.Error, ValueError) as error:
+        yield Anomaly(Severity.WARNING, "index-damaged", path, f"cannot be read: {error}", "it is built anew when it is used", account)
