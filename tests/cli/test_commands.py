@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 from twistmail.accounts.passwords import verify
 from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.cli.exits import ABOUT, Exit
+from twistmail.cli.mailbox import VERBS
+from twistmail.cli.mailbox import group as mailboxes
 from twistmail.cli.main import COMMANDS, main, status
 from twistmail.facts import Accepted, Fact
 from twistmail.journal import Journal
@@ -119,6 +123,20 @@ def test_help_names_every_command(run):
 def test_the_sentence_in_the_list_of_commands_is_the_command_s_own(name):
     command = main.get_command(click.Context(main), name)
     assert command.get_short_help_str(200).rstrip(".") == COMMANDS[name][1].rstrip(".")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_sentence_in_the_list_of_mailbox_verbs_is_the_command_s_own(verb):
+    command = mailboxes.get_command(click.Context(mailboxes), verb)
+    assert VERBS[verb][1].startswith(command.get_short_help_str(200).rstrip("."))
+
+
+def test_help_needs_no_twisted(house):
+    program = (
+        "import sys; from twistmail.cli.main import status\n"
+        "status(['mailbox', '--help']); sys.exit('twisted.internet' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, check=True, timeout=30)
 
 
 # ----- config
