@@ -118,6 +118,12 @@ def test_what_was_done_yesterday_is_done_again(house, shelf):
     assert problems(backup) == []
 
 
+def test_two_in_one_second_have_two_names(house, shelf):
+    first, second = back_up(house, shelf, 1_800_000_000.0), back_up(house, shelf, 1_800_000_000.5)
+    assert [first.name, second.name] == ["20270115T080000Z", "20270115T080001Z"]
+    assert shelf.complete() == [first, second]
+
+
 def test_two_at_a_time_are_one_too_many(shelf):
     with shelf.being_made(time.time()), pytest.raises(Busy), shelf.being_made(time.time()):
         raise AssertionError

@@ -5,6 +5,7 @@ import os
 import smtplib
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -125,3 +126,44 @@ def test_a_reload_applies_what_is_right_and_keeps_everything_on_a_mistake(house)
     assert "32 is not a length of time" in refused.stderr
     (folder / "config.ini").write_text(CONFIG + "idle_timeout = 31m\n")
     assert "no setting has changed" in command("reload").stdout
+
+
+def test_verify_and_backup_beside_a_server_that_takes_mail(house):
+    folder, port, command = house
+    sent, stopped, errors = [], threading.Event(), []
+
+    def load():
+        try:
+            while not stopped.is_set():
+                with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+                    client.sendmail("friend@away.example", ["anna@blue.example"], f"Subject: {len(sent)}\r\n\r\n{'x' * 3000}\r\n")
+                sent.append(len(sent))
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        for _ in range(2):
+            checked = command("verify --deep")
+            assert (checked.returncode, checked.stdout) == (0, ""), checked.stderr
+            made = command("backup create --quiet")
+            assert made.returncode == 0, made.stderr
+    finally:
+        stopped.set()
+        thread.join()
+    assert errors == []
+    assert command("backup verify").returncode == 0
+
+    def messages(name):
+        return [path.read_bytes() for path in (folder / "data/mail/blue.example" / name).glob("[nc][eu][wr]/*")]
+
+    restored = command("backup restore latest anna --as carl@blue.example --json")
+    assert restored.returncode == 0, restored.stderr
+    told = json.loads(restored.stdout)
+    assert told["present"] == 0
+    assert 0 < told["restored"] <= len(sent) + 1
+    assert len(messages("carl")) == told["restored"]
+    assert set(messages("carl")) <= set(messages("anna")), "every message is whole"
+    assert command("verify carl").returncode == 0

@@ -23,6 +23,10 @@ OPTIONS = Section(
 _NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
+def _stamp(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
 class Busy(Exception):
     """Another backup is being made."""
 
@@ -61,8 +65,7 @@ class Shelf:
         """The directory of a backup under way: one that was interrupted goes on, else a new one. Raises Busy, OSError."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self.unfinished()
-        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-        part = unfinished[-1] if unfinished else self.directory / (stamp + PART)
+        part = unfinished[-1] if unfinished else self._fresh(now)
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,6 +75,12 @@ class Shelf:
             raise Busy(f"another backup is being made in {self.directory}") from None
         finally:
             os.close(descriptor)
+
+    def _fresh(self, now: float) -> Path:
+        """The directory for a backup that begins at *now*, or as soon after that as no other did."""
+        while (self.directory / _stamp(now)).exists():
+            now += 1
+        return self.directory / (_stamp(now) + PART)
 
     def finish(self, part: Path) -> Path:
         """The backup in *part* is complete and on the disk: from now on it has its name."""

@@ -76,15 +76,17 @@ def _mailbox(database: sqlite3.Connection, number: int, directory: str, known: K
 def differences(root: Path, indexed: Indexed) -> list[str]:
     """What the index says otherwise than the disk although it believes that nothing has changed: a line each."""
     folder = root / indexed.directory
-    before = _believed(folder, indexed.known)
-    if before is None:
+    before = _times(folder)
+    if before is None or not is_true(indexed.known, before, indexed.known.uidnext):
         return []
     listing = read_list(folder / uidlist.FILE)
+    uidnext = max(listing.nextuid, max(listing.uids, default=0) + 1)
+    if (listing.uidvalidity, uidnext) != (indexed.known.uidvalidity, indexed.known.uidnext):
+        return []
     present = {names.base_of(path): path for path in _listing(folder)}
-    listed = {base: uid for uid, base in zip(listing.uids, listing.bases, strict=True)}
-    disk = {uid: present[base] for base, uid in listed.items() if base in present}
+    disk = {uid: present[base] for uid, base in zip(listing.uids, listing.bases, strict=True) if base in present}
     found = list(_compared(indexed, disk))
-    return found if _believed(folder, indexed.known) == before else []
+    return found if _times(folder) == before else []
 
 
 def _compared(indexed: Indexed, disk: dict[int, bytes]) -> Iterator[str]:
@@ -102,15 +104,12 @@ def _compared(indexed: Indexed, disk: dict[int, bytes]) -> Iterator[str]:
         yield f"a message has the modification sequence {indexed.largest_modseq}, above that of the mailbox"
 
 
-def _believed(folder: Path, known: Known) -> Stamp | None:
-    """The times of the directories, where the index believes that nothing has changed since it was written."""
-    listing = read_list(folder / uidlist.FILE)
+def _times(folder: Path) -> Stamp | None:
+    """When its directories were last changed; None where it is no mailbox any more."""
     try:
-        stamp = Stamp(os.stat(folder / "new").st_mtime_ns, os.stat(folder / "cur").st_mtime_ns)
+        return Stamp(os.stat(folder / "new").st_mtime_ns, os.stat(folder / "cur").st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    uidnext = max(listing.nextuid, max(listing.uids, default=0) + 1)
-    return stamp if listing.uidvalidity == known.uidvalidity and is_true(known, stamp, uidnext) else None
 
 
 def _listing(folder: Path) -> Iterator[bytes]:
