@@ -12,7 +12,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from twistmail.mail.mailbox import Folder, NoSuchMailbox, StoreError
 from twistmail.store import names
 from twistmail.store.maildir import KEPT, Maildir, NotAMaildir
 from twistmail.store.names import INBOX, SEPARATOR
+from twistmail.store.redolog import RedoLog
 from twistmail.store.uidlist import LARGEST_UID, UidList, sync_directory
 
 MOST_FOLDERS = 10_000
@@ -44,6 +45,7 @@ class Surroundings:
     random: Callable[[int], bytes]
     fresh_name: Callable[[], bytes]
     keeps: bool = False  # expunged mail, and deleted folders
+    redo: RedoLog | None = None
 
 
 class FolderTree:
@@ -66,7 +68,7 @@ class FolderTree:
             if found is None:
                 path = self.root / names.directory_of(name)
                 uids = UidList(path, self.next_uidvalidity, self._around.random)
-                found = Maildir(path, self._around.fresh_name, uids, keeps=self._around.keeps)
+                found = Maildir(path, self._around.fresh_name, uids, keeps=self._around.keeps, redo=self._around.redo)
                 self._maildirs[name] = found
             return found
 
@@ -82,6 +84,14 @@ class FolderTree:
             for leftover in self.root.glob(_DELETED + "*"):
                 shutil.rmtree(leftover, ignore_errors=True)
             self.ready = True
+
+    @property
+    def redo(self) -> RedoLog | None:
+        return self._around.redo
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Around changes of names that the redo log goes by: meanwhile it holds nothing, and nothing new is published. Raises OSError."""
+        return self.redo.at_rest() if self.redo else nullcontext()
 
     def forget(self) -> None:
         """Something has gone under us: `prepare` looks again."""
@@ -146,7 +156,7 @@ class FolderTree:
     def delete(self, name: str) -> None:
         if name == INBOX:
             raise StoreError("INBOX cannot be deleted", "CANNOT")
-        with self._guard:
+        with self.undisturbed(), self._guard:
             if not self.exists(name):
                 if any(other.startswith(name + SEPARATOR) for other in self.names()):
                     raise StoreError(f"{name} is only a level above other mailboxes", "HASCHILDREN")
@@ -173,7 +183,7 @@ class FolderTree:
 
     def rename(self, old: str, new: str) -> list[tuple[str, str]]:
         """Rename *old* and all below it: the pairs (old name, new name) of what was renamed. Not for INBOX."""
-        with self._guard:
+        with self.undisturbed(), self._guard:
             moves = self._moves(old, new)
             for level in names.parents(new):
                 if not self.exists(level):

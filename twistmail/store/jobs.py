@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
@@ -19,8 +19,9 @@ from twistmail.mail.content import CHUNK, Content, Memory
 from twistmail.mail.mailbox import StoreError
 from twistmail.store import names
 from twistmail.store.folders import FolderTree
-from twistmail.store.maildir import Arrival, Draft, Maildir
+from twistmail.store.maildir import Arrival, Draft, Maildir, Original
 from twistmail.store.names import INBOX
+from twistmail.store.redorecords import Stored
 from twistmail.store.uidlist import LARGEST_UID
 
 
@@ -38,21 +39,49 @@ class Piece:
     error: OSError | None = None
 
 
+#: Larger messages are cheaper to sync than to write twice.
+LARGEST_LOGGED = 256 * 1024
+#: The mailboxes whose UID lists are locked, and what was in the way of the others.
+Locked = Mapping[Maildir, OSError | None]
+_Writing = Callable[[Maildir, Iterable[bytes]], Draft]
+
+
 class DeliveryJob:
     """Several copies into several mailboxes; trouble with one does not stop the others (its `error` says what it was)."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self.pieces = pieces
-        self.size = sum(len(piece.prefix) + piece.content.size for piece in pieces)
+        self.count = len(pieces)
+        sizes = [len(piece.prefix) + piece.content.size for piece in pieces]
+        self.size = sum(sizes)
+        self.redo = pieces[0].tree.redo if pieces and max(sizes) <= LARGEST_LOGGED else None
 
     def write(self) -> Iterable[int]:
+        return [draft.descriptor for draft in self._written(Maildir.write)]
+
+    def stage(self) -> None:
+        self._written(Maildir.stage)
+
+    def _written(self, write: _Writing) -> list[Draft]:
         written = []
         for piece in self.pieces:
             try:
-                written.append(_write(piece).descriptor)
+                written.append(_write(piece, write))
             except OSError as error:
                 piece.error = error
         return written
+
+    def maildirs(self) -> Iterable[Maildir]:
+        return self._by_maildir().keys()
+
+    def assign(self, locked: Locked) -> list[Stored]:
+        records: list[Stored] = []
+        for maildir, pieces in self._by_maildir().items():
+            try:
+                records += _assigned(maildir, [piece.draft for piece in pieces if piece.draft], [None] * len(pieces), locked)
+            except OSError as error:
+                self._condemn(pieces, error)
+        return records
 
     def publish(self) -> Iterable[int]:
         folders: set[int] = set()
@@ -61,12 +90,15 @@ class DeliveryJob:
                 arrivals = maildir.publish([piece.draft for piece in pieces if piece.draft], [None] * len(pieces))
                 folders |= maildir.published_descriptors(arrivals)
             except OSError as error:
-                for piece in pieces:
-                    piece.error = error
+                self._condemn(pieces, error)
             else:
                 for piece, arrival in zip(pieces, arrivals, strict=True):
                     piece.arrival = arrival
         return folders
+
+    def _condemn(self, pieces: Sequence[Piece], error: OSError) -> None:
+        for piece in pieces:
+            piece.error = error
 
     def close(self) -> None:
         for piece in self.pieces:
@@ -82,16 +114,16 @@ class DeliveryJob:
     def _by_maildir(self) -> dict[Maildir, list[Piece]]:
         groups: dict[Maildir, list[Piece]] = {}
         for piece in self.pieces:
-            if piece.maildir and piece.draft:
+            if piece.maildir and piece.draft and not piece.error:
                 groups.setdefault(piece.maildir, []).append(piece)
         return groups
 
 
-def _write(piece: Piece) -> Draft:
+def _write(piece: Piece, write: _Writing) -> Draft:
     for last_try in (False, True):
         piece.maildir = _destination(piece)
         try:
-            piece.draft = piece.maildir.write(_stored(piece.prefix, piece.content))
+            piece.draft = write(piece.maildir, _stored(piece.prefix, piece.content))
             return piece.draft
         except FileNotFoundError:  # somebody has removed the directory under us
             if last_try:
@@ -119,10 +151,22 @@ def _destination(piece: Piece) -> Maildir:
     return maildir
 
 
-def _stored(prefix: bytes, content: Content) -> Iterator[bytes]:
+def _assigned(maildir: Maildir, drafts: Sequence[Draft], letters: Sequence[bytes | None], locked: Locked) -> Iterator[Stored]:
+    """Give *drafts* their UIDs; what the redo log has to know. Raises OSError."""
+    if (error := locked[maildir]) is not None:
+        raise error
+    maildir.assign(drafts)
+    folder, uidvalidity = maildir.logged_as, maildir.uids.uidvalidity
+    return (
+        Stored(folder, uidvalidity, draft.uid, draft.base, flags, draft.date, draft.content)
+        for draft, flags in zip(drafts, letters, strict=True)
+    )
+
+
+def _stored(prefix: bytes, content: Content) -> Iterable[bytes]:
     """The chunks of a file, LF line ends."""
     if isinstance(content, Memory):
-        return iter((lines.to_lf(prefix + content.data),))
+        return (lines.to_lf(prefix + content.data),)
     return lines.stream_to_lf(chain((prefix,), content.chunks()))
 
 
@@ -141,7 +185,10 @@ class AppendJob:
     def __init__(self, maildir: Maildir, entries: Sequence[Entry]) -> None:
         self.maildir = maildir
         self.entries = entries
-        self.size = sum(entry.content.size for entry in entries)
+        self.count = len(entries)
+        sizes = [entry.content.size for entry in entries]
+        self.size = sum(sizes)
+        self.redo = maildir.redo if entries and max(sizes) <= LARGEST_LOGGED else None
         self.arrivals: list[Arrival] = []
         self._drafts: list[Draft] = []
 
@@ -149,6 +196,16 @@ class AppendJob:
         for entry in self.entries:
             self._drafts.append(self.maildir.write(_stored(b"", entry.content), entry.date))
         return [draft.descriptor for draft in self._drafts]
+
+    def stage(self) -> None:
+        for entry in self.entries:
+            self._drafts.append(self.maildir.stage(_stored(b"", entry.content), entry.date))
+
+    def maildirs(self) -> Iterable[Maildir]:
+        return (self.maildir,)
+
+    def assign(self, locked: Locked) -> list[Stored]:
+        return list(_assigned(self.maildir, self._drafts, [entry.letters for entry in self.entries], locked))
 
     def publish(self) -> Iterable[int]:
         self.arrivals = self.maildir.publish(self._drafts, [entry.letters for entry in self.entries])
@@ -162,16 +219,6 @@ class AppendJob:
         self.maildir.take_back([(arrival.path,) for arrival in self.arrivals])
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
-    """A message for `CopyJob`: where it may lie, its new flag letters, its size with CRLF and its date."""
-
-    paths: tuple[bytes, ...]
-    letters: bytes
-    size: int
-    date: float
-
-
 class CopyJob:
     """Second names for messages of one mailbox in another, all or none. No content is read. A source that is gone is an OSError."""
 
@@ -182,31 +229,20 @@ class CopyJob:
         self.maildir = target
         self.originals = originals
         self.arrivals: list[Arrival] = []
-        self._drafts: list[Draft] = []
 
     def write(self) -> Iterable[int]:
-        for original in self.originals:
-            self._drafts.append(self._linked(original))
-        return ()  # the content is durable already; the names are synced with their directory
-
-    def _linked(self, original: Original) -> Draft:
-        for path in original.paths:
-            try:
-                return self.maildir.link(self.source, path, original.size, original.date)
-            except FileNotFoundError:
-                continue
-        found = self.source.find(names.base_of(original.paths[0]))
-        if found is None:
-            raise FileNotFoundError("a message that is to be copied has gone")
-        return self.maildir.link(self.source, found, original.size, original.date)
+        """The content is durable already, or is made so: a copy shall not depend on what the redo log says about its original."""
+        redo = self.source.redo
+        if redo and redo.holds(self.source, [names.base_of(original.paths[0]) for original in self.originals]):
+            redo.checkpoint()
+        return ()
 
     def publish(self) -> Iterable[int]:
-        self.arrivals = self.maildir.publish(self._drafts, [original.letters for original in self.originals])
+        self.arrivals = self.maildir.link(self.source, self.originals)
         return self.maildir.published_descriptors(self.arrivals)
 
     def close(self) -> None:
-        for draft in self._drafts:
-            self.maildir.discard(draft)
+        """Nothing was opened."""
 
     def retract(self) -> None:
         self.maildir.take_back([(arrival.path,) for arrival in self.arrivals])
@@ -274,3 +310,6 @@ def details_of(maildir: Maildir, path: bytes) -> tuple[int, float] | None:
         return size, status.st_mtime
     finally:
         os.close(descriptor)
+
+
+__all__ = ["AdoptionJob", "AppendJob", "CopyJob", "DeliveryJob", "Entry", "Original", "Piece", "details_of"]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from twistmail.store import names
 from twistmail.store.uidlist import UidList, sync_directory
@@ -24,6 +25,7 @@ LEFTOVER_AFTER = 36 * 3600.0
 #: File systems stamp times in steps of up to 10 ms; a change within a step of another one may show no new time.
 TIME_STEP_NS = 20_000_000
 _FOLDERS = ("tmp", "new", "cur")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Where expunged mail goes, in houses that keep it for a while; see `kept`.
 KEPT = "expunged"
 
@@ -55,24 +57,52 @@ class Arrival:
     date: float
 
 
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A message to be copied: where it may lie, its new flag letters, its size with CRLF and its date."""
+
+    paths: tuple[bytes, ...]
+    letters: bytes
+    size: int
+    date: float
+
+
 @dataclass(slots=True)
 class Draft:
-    """A file in tmp/, not yet published: `base` is what it will be called."""
+    """A file in tmp/, not yet published: `base` is what it will be called. `uid`: 0 until one is given. `content`: for the redo log."""
 
     descriptor: int
     temporary: bytes
     base: bytes
     size: int
     date: float
+    uid: int = 0
+    content: bytes = b""
+
+
+class Redo(Protocol):
+    """What a maildir tells the redo log (`redolog`)."""
+
+    def name_of(self, path: Path) -> bytes: ...
+
+    def removed(self, maildir: Maildir, bases: Sequence[bytes]) -> None: ...
+
+    def holds(self, maildir: Maildir, bases: Sequence[bytes]) -> bool: ...
+
+    def checkpoint(self) -> None: ...
+
+    def commit(self, jobs: Sequence[Any]) -> list[BaseException | None] | None: ...
 
 
 class Maildir:
     """See the module note. Descriptors are opened when first needed, and again after `close`."""
 
-    def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList, *, keeps: bool = False) -> None:
+    def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList, *, keeps: bool = False, redo: Any = None) -> None:
         self.path = path
         self.uids = uids
         self.keeps = keeps  # what is expunged
+        self.redo: Redo | None = redo
+        self.logged_as = redo.name_of(path) if redo else b""
         self.known: Stamp | None = None  # what the last scan, and our own changes since, have left
         self.sure = False  # whoever changes a directory gives it another time than that
         self.exists = False
@@ -80,6 +110,7 @@ class Maildir:
         self._guard = threading.Lock()
         self._descriptors: dict[str, int] = {}
         self._changing = threading.RLock()
+        self._is_changing = False
 
     # ----- being there
 
@@ -135,26 +166,27 @@ class Maildir:
     def write(self, chunks: Iterable[bytes], date: float | None = None) -> Draft:
         """A new file in tmp/ with *chunks* (LF line ends), its times set to *date*. OSError leaves nothing behind."""
         base = self._fresh_name()
-        descriptor = os.open(
-            base, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.descriptor("tmp")
-        )
+        descriptor = os.open(base, _NEW, 0o600, dir_fd=self.descriptor("tmp"))
         try:
             stored, crlf = _write_all(descriptor, chunks)
             if date is not None:
                 os.utime(descriptor, (date, date))
-            date = os.fstat(descriptor).st_mtime
+            else:
+                date = os.fstat(descriptor).st_mtime
         except BaseException:
             os.close(descriptor)
             os.unlink(base, dir_fd=self.descriptor("tmp"))
             raise
         return Draft(descriptor, base, names.with_sizes(base, stored, crlf), crlf, date)
 
-    def link(self, source: Maildir, path: bytes, size: int, date: float) -> Draft:
-        """A second name in our tmp/ for the file at *path* of *source*."""
-        base = self._fresh_name()
-        folder, _, name = path.partition(b"/")
-        os.link(name, base, src_dir_fd=source.descriptor(folder.decode()), dst_dir_fd=self.descriptor("tmp"), follow_symlinks=False)
-        return Draft(-1, base, b"%s,S=%d,W=%d" % (base, os.stat(base, dir_fd=self.descriptor("tmp")).st_size, size), size, date)
+    def stage(self, chunks: Iterable[bytes], date: float | None = None) -> Draft:
+        """As `write`, for the redo log: with the content, and closed already."""
+        content = b"".join(chunks)
+        draft = self.write((content,), date)
+        draft.content = content
+        os.close(draft.descriptor)
+        draft.descriptor = -1
+        return draft
 
     def publish(self, drafts: Sequence[Draft], letters: Sequence[bytes | None]) -> list[Arrival]:
         """Give *drafts* their UIDs and names: into new/, or into cur/ with flag *letters* where they are not None.
@@ -163,23 +195,69 @@ class Maildir:
         directories under that lock sees both or neither.
         """
         with self.uids.locked():
-            uids = self.uids.append([draft.base for draft in drafts])
+            if not all(draft.uid for draft in drafts):
+                self.assign(drafts)
             arrivals: list[Arrival] = []
             try:
                 with self.own_change():
-                    for uid, draft, flags in zip(uids, drafts, letters, strict=True):
-                        arrivals.append(self._publish(uid, draft, flags))
+                    for draft, flags in zip(drafts, letters, strict=True):
+                        arrivals.append(self._publish(draft, flags))
+            except OSError:
+                self._will_go([draft.base for draft in drafts])
+                self.take_back([(arrival.path,) for arrival in arrivals])
+                raise
+        return arrivals
+
+    def assign(self, drafts: Sequence[Draft]) -> None:
+        """Give *drafts* their UIDs. Hold the lock of the list until they are published, so that it is not rewritten without them."""
+        for uid, draft in zip(self.uids.append([draft.base for draft in drafts]), drafts, strict=True):
+            draft.uid = uid
+
+    def _publish(self, draft: Draft, flags: bytes | None) -> Arrival:
+        name = draft.base if flags is None else draft.base + names.INFO + flags
+        folder = "new" if flags is None else "cur"
+        os.rename(draft.temporary, name, src_dir_fd=self.descriptor("tmp"), dst_dir_fd=self.descriptor(folder))
+        draft.temporary = b""
+        return Arrival(draft.uid, folder.encode() + b"/" + name, draft.size, draft.date)
+
+    def link(self, source: Maildir, originals: Sequence[Original]) -> list[Arrival]:
+        """Second names for files of *source* in our cur/, all or none, with UIDs. FileNotFoundError: one has gone."""
+        bases = [self._fresh_name() + source.sizes_of(original) for original in originals]
+        arrivals: list[Arrival] = []
+        with self.uids.locked(), self.own_change():
+            uids = self.uids.append(bases)
+            try:
+                for uid, base, original in zip(uids, bases, originals, strict=True):
+                    name = base + names.INFO + original.letters
+                    source.link_to(original, name, self.descriptor("cur"))
+                    arrivals.append(Arrival(uid, b"cur/" + name, original.size, original.date))
             except OSError:
                 self.take_back([(arrival.path,) for arrival in arrivals])
                 raise
         return arrivals
 
-    def _publish(self, uid: int, draft: Draft, flags: bytes | None) -> Arrival:
-        name = draft.base if flags is None else draft.base + names.INFO + flags
-        folder = "new" if flags is None else "cur"
-        os.rename(draft.temporary, name, src_dir_fd=self.descriptor("tmp"), dst_dir_fd=self.descriptor(folder))
-        draft.temporary = b""
-        return Arrival(uid, folder.encode() + b"/" + name, draft.size, draft.date)
+    def sizes_of(self, original: Original) -> bytes:
+        """What the name of a copy says about sizes: what the original's says, where that is right."""
+        for path in original.paths:
+            if (sizes := names.sizes_in(path, original.size)) is not None:
+                return sizes
+            with suppress(FileNotFoundError):
+                stored = os.stat(path[4:], dir_fd=self.descriptor(path[:3].decode()), follow_symlinks=False).st_size
+                return names.with_sizes(b"", stored, original.size)
+        return b",W=%d" % original.size
+
+    def link_to(self, original: Original, name: bytes, folder: int) -> None:
+        """Another name, in the open directory *folder*, for a file of ours. FileNotFoundError: it has gone."""
+        for path in original.paths:
+            try:
+                os.link(path[4:], name, src_dir_fd=self.descriptor(path[:3].decode()), dst_dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            return
+        found = self.find(names.base_of(original.paths[0]))
+        if found is None:
+            raise FileNotFoundError("a message that is to be copied has gone")
+        os.link(found[4:], name, src_dir_fd=self.descriptor(found[:3].decode()), dst_dir_fd=folder, follow_symlinks=False)
 
     def published_descriptors(self, arrivals: Sequence[Arrival]) -> set[int]:
         """What must be synced for *arrivals* to be durable."""
@@ -203,7 +281,13 @@ class Maildir:
         """As `remove`, for files that were published and never promised: they are not kept."""
         self._each(messages, self._unlink)
 
+    def _will_go(self, bases: Sequence[bytes]) -> None:
+        if self.redo and bases:
+            self.redo.removed(self, bases)
+
     def _each(self, messages: Iterable[Sequence[bytes]], away: Callable[[bytes], bool]) -> None:
+        messages = list(messages)
+        self._will_go([names.base_of(paths[0]) for paths in messages])
         with self.own_change():
             lost = {names.base_of(paths[0]) for paths in messages if not any(away(path) for path in paths)}
         if lost:
@@ -249,11 +333,16 @@ class Maildir:
     def own_change(self) -> Iterator[None]:
         """Around changes of ours: if nobody else has changed the directories since they were `known`, they stay so."""
         with self._changing:
+            if self._is_changing:  # within another one
+                yield
+                return
             before = self.known
             undisturbed = before is not None and self._stamp_of_descriptors() == before
+            self._is_changing = True
             try:
                 yield
             finally:
+                self._is_changing = False
                 if before is not None and undisturbed:
                     self.known = Stamp(self._marked("new", before.new), self._marked("cur", before.cur))
 

@@ -25,7 +25,7 @@ from twistmail.interfaces import IMailStore
 from twistmail.mail import mime
 from twistmail.mail.mailbox import Delivery, StoreError
 from twistmail.options import COUNT_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, choice, duration_or
-from twistmail.store import names
+from twistmail.store import names, redolog
 from twistmail.store.folders import FolderTree, Surroundings
 from twistmail.store.hints import Hints
 from twistmail.store.homes import accounts_in
@@ -91,7 +91,8 @@ class MailStore:
         self._root = root
         self._path = path
         self._folders = tuple(folders)
-        self._around = Surroundings(now, random, fresh.fresh, keeps=bool(rules.keep_expunged))
+        self._redo = redolog.begin(root, committer)
+        self._around = Surroundings(now, random, fresh.fresh, keeps=bool(rules.keep_expunged), redo=self._redo)
         self._rules = rules
         self._closed = False
         self._hints = Hints(reactor)
@@ -188,6 +189,8 @@ class MailStore:
         self._accounts.clear()
         self._warm.clear()
         self._idle.clear()
+        if self._redo:
+            self._redo.close()
 
     # ----- letting go
 
@@ -235,5 +238,6 @@ def _folder(name: str) -> str:
 
 
 def _remove(home: Mailboxes) -> None:
-    home.close()
-    shutil.rmtree(home.root, ignore_errors=True)
+    with home.tree.undisturbed():
+        home.close()
+        shutil.rmtree(home.root, ignore_errors=True)

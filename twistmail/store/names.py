@@ -32,6 +32,7 @@ _BITS = {letter[0]: int(flag) for letter, flag in _LETTERS}
 _FIRST_LETTER = ord("a")
 INFO = b":2,"
 
+_SIZES = re.compile(rb",S=\d{1,18},W=(\d{1,18})(?=:|$)")
 _CRLF_SIZE = re.compile(rb",W=(\d{1,18})(?=[,:]|$)")
 _TIME = re.compile(rb"(\d{1,18})\.(?:M(\d{1,18}))?")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -116,6 +117,12 @@ def crlf_size(name: bytes) -> int | None:
     """The size that a file name tells, or None."""
     match = _CRLF_SIZE.search(name)
     return int(match[1]) if match else None
+
+
+def sizes_in(path: bytes, crlf: int) -> bytes | None:
+    """The sizes as `with_sizes` has put them into *path*; None where there are none, or where they are about another message."""
+    match = _SIZES.search(path)
+    return match[0] if match and int(match[1]) == crlf else None
 
 
 def base_of(path: bytes) -> bytes:

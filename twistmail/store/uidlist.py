@@ -100,16 +100,22 @@ class UidList:
         self._inode = 0
         self._size = 0
         self._guard = threading.RLock()
+        self._is_locked = False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While nobody else, in this process or another, assigns UIDs; what others have written is known. OSError: not to be had."""
         with self._guard:
+            if self._is_locked:  # by a caller of our caller
+                yield
+                return
             try:
                 self._lock_file()
                 self._catch_up()
+                self._is_locked = True
                 yield
             finally:
+                self._is_locked = False
                 self._lock.release()
                 if self._descriptor >= 0:
                     fcntl.flock(self._descriptor, fcntl.LOCK_UN)
