@@ -2,6 +2,7 @@
 # make test    lint, types and all tests, in an environment of its own (.venv)
 # make bench   measure beside Postfix and Dovecot (BENCH: the folder with the loads; needs root); keeps benchmarks/RESULTS.md
 # make mixed   SMTP, IMAP, POP3, mutt, Dovecot's agent, cp and rm on one mailbox at once, for ten minutes (MIXED seconds, SEED)
+# make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows
 # make clean   take away everything that make has made
 #
 # make test PYTHON=python3.13 VENV=.venv-3.13     with another Python
@@ -14,10 +15,11 @@ BENCH  ?= ../shared/bench
 ROUNDS ?= 3
 MIXED  ?= 600
 SEED   ?= 1
+MINUTES ?= 60
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check bench mixed clean
+.PHONY: demo test lint check bench mixed soak clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -42,6 +44,9 @@ $(READY): pyproject.toml
 
 mixed: $(READY)
 	MIXED_SECONDS=$(MIXED) MIXED_SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/interop/test_many_ways.py
+
+soak: $(READY)
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:
 	rm -rf .venv .venv-* dist build .hypothesis .pytest_cache .mypy_cache .ruff_cache twisted/plugins/dropin.cache

@@ -1,8 +1,8 @@
 """A server to measure: `python -m benchmarks.serve --json FILE`.
 
-Domain bench.test, users alice, bob, carol and dave (password bench-password), loopback only, free ports, plaintext
-login, no rate limits, durability as in production, a fresh folder that is removed at the end. When everything listens,
-FILE tells where. SIGINT ends it.
+Domain bench.test, users alice, bob, carol and dave, and as many more as asked for (password bench-password), loopback
+only, free ports, plaintext login, no rate limits, durability as in production, a fresh folder that is removed at the
+end. When everything listens, FILE tells where. SIGINT ends it.
 """
 
 from __future__ import annotations
@@ -49,19 +49,25 @@ tls = offered
 """
 
 
+def soldier(number: int) -> str:
+    """The name of one of the additional accounts."""
+    return f"soldier{number}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", required=True, type=Path, help="where to write what listens")
     parser.add_argument("--folder", type=Path, help="a folder below which the mail is kept (default: the system's temporary one)")
+    parser.add_argument("--accounts", type=int, default=0, help="so many accounts more")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="twistmail-bench-", dir=options.folder))
     try:
-        return serve(folder, options.json)
+        return serve(folder, options.json, options.accounts)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def serve(folder: Path, told: Path) -> int:
+def serve(folder: Path, told: Path, accounts: int = 0) -> int:
     """Run until SIGINT; write *told* once everything listens."""
     from twistmail.foreground import run  # the reactor is installed in there
 
@@ -81,7 +87,9 @@ def serve(folder: Path, told: Path) -> int:
         told.write_text(json.dumps(about, indent=1))
 
     config = folder / "bench.ini"
-    config.write_text(CONFIG.format(folder=folder))
+    soldiers = "".join(f"[user:{soldier(number)}@{DOMAIN}]\npassword = {{PLAIN}}{PASSWORD}\n" for number in range(accounts))
+    config.write_text(CONFIG.format(folder=folder) + f"[users]\nsource = sqlite config\n{soldiers}")
+    config.chmod(0o600)
     users = {f"{user}@{DOMAIN}": PASSWORD for user in USERS}
     return run(config, users=users, ready=ready)
 

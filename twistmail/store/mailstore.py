@@ -136,6 +136,7 @@ class MailStore:
         finally:
             for home in homes:
                 home.jobs -= 1
+                self._used(home)
         return None
 
     async def mailboxes(self, account: str) -> Mailboxes:
@@ -200,13 +201,18 @@ class MailStore:
         if home is None:
             root = self._root / names.account_directory(self._path, account)
             home = self._accounts[account] = Mailboxes(account, FolderTree(root, self._folders, self._around), self._workshop, self._idled)
+        self._used(home)
+        return home
+
+    def _used(self, home: Mailboxes) -> None:
+        """*home* may keep its files open, the one that was used before all others no more. One that is busy will be `_used` again
+        when it is not: else a look for one that is not would take the longer, the more people stay in IDLE.
+        """
         self._warm[home] = None
         self._warm.move_to_end(home)
-        if len(self._warm) > MOST_WARM_ACCOUNTS:
+        while len(self._warm) > MOST_WARM_ACCOUNTS:
             oldest, _ = self._warm.popitem(last=False)
-            if not oldest.cool():
-                self._warm[oldest] = None
-        return home
+            oldest.cool()
 
     def _idled(self, home: Mailboxes, mailbox: Mailbox) -> None:
         self._idle[mailbox] = home
@@ -214,7 +220,11 @@ class MailStore:
         if len(self._idle) > MOST_IDLE_MAILBOXES:
             oldest, its_home = self._idle.popitem(last=False)
             if not oldest.users:
-                tasks.start(its_home.drop(oldest), f"letting go of {oldest.name}")
+                tasks.start(self._drop(its_home, oldest), f"letting go of {oldest.name}")
+
+    async def _drop(self, home: Mailboxes, mailbox: Mailbox) -> None:
+        await home.drop(mailbox)
+        self._used(home)
 
 
 async def _unlimited(_: str) -> Limits:
