@@ -44,6 +44,7 @@ class Mailbox(Reading):
         super().__init__(name, maildir, home.index, workshop, home.count, home.descriptions)
         self.users = 0
         self.waking = tasks.Limit(1)
+        self._appending = tasks.Limit(1)
         self._home = home
 
     def status(self) -> MailboxStatus:
@@ -133,10 +134,12 @@ class Mailbox(Reading):
         return gone
 
     async def append(self, messages: Sequence[NewMessage]) -> Copied:
-        await self.learn([flag for message in messages for flag in message.flags])
-        await self._need_room(sum(message.content.size for message in messages), len(messages))
-        entries = [Entry(message.content, flag_words.letters(message.flags, self.keywords), message.internaldate) for message in messages]
-        return Copied(self.uidvalidity, (), await self._publish(AppendJob(self.maildir, entries)))
+        async with self._appending:  # calls keep their order until the committer has them
+            await self.learn([flag for message in messages for flag in message.flags])
+            await self._need_room(sum(message.content.size for message in messages), len(messages))
+            entries = [Entry(message.content, flag_words.letters(message.flags, self.keywords), message.internaldate) for message in messages]
+            published = tasks.shielded(self._publish(AppendJob(self.maildir, entries)))
+        return Copied(self.uidvalidity, (), await published)
 
     async def copy(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:
         other = await self._home.open(target)

@@ -12,6 +12,7 @@ from typing import Any
 from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
+from twistmail.servers.imap.pending import Pending
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.view import View
 from twistmail.tasks import sleep
@@ -49,7 +50,8 @@ class Client:
         self.exchange: sasl.Exchange | None = None
         self.failures = 0
         self.idling = False
-        self.upload: Any = None  # transfer.Upload
+        self.upload: Any = None  # append.Upload
+        self.pending = Pending(lambda: self.poke())
         self.counted: list[tuple[str, ...]] = []  # as what the census counts us
         self.poke: Callable[[], None] = lambda: None
 

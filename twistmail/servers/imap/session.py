@@ -16,19 +16,21 @@ from contextlib import aclosing
 from typing import Any
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twistmail.interfaces import Unavailable
 from twistmail.mail.envelope import TlsState
 from twistmail.mail.mailbox import StoreError
-from twistmail.servers.imap import entry, mailboxes, transfer
+from twistmail.servers.imap import append, entry, mailboxes, transfer
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import fetch
 from twistmail.servers.imap.flags import store
+from twistmail.servers.imap.pending import Answer
 from twistmail.servers.imap.search import search
 from twistmail.servers.imap.service import ImapService, wire_limits
 from twistmail.wire.contract import PeerGone
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap.responses import NO, Bye, Raw, Response, Tagged, Untagged
+from twistmail.wire.imap.responses import NO, Bye, Late, Raw, Response, Tagged, Untagged
 from twistmail.wire.imap.server import ImapWire
 
 log = Logger()
@@ -42,6 +44,8 @@ LAST_WORDS = {
     "bug": Bye("Something went wrong here, please try again later", b"SERVERBUG"),
 }
 
+#: Commands that need not wait for the answers to those before them.
+APPENDING = (c.AppendBegin, c.AppendChunk, c.AppendEnd, c.AppendAbandoned)
 FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Bad: entry.refused,
     c.No: entry.refused,
@@ -69,10 +73,10 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Unsubscribe: mailboxes.unsubscribe,
     c.List: mailboxes.list_folders,
     c.Status: mailboxes.status,
-    c.AppendBegin: transfer.append_begin,
-    c.AppendChunk: transfer.append_chunk,
-    c.AppendEnd: transfer.append_end,
-    c.AppendAbandoned: transfer.append_abandoned,
+    c.AppendBegin: append.append_begin,
+    c.AppendChunk: append.append_chunk,
+    c.AppendEnd: append.append_end,
+    c.AppendAbandoned: append.append_abandoned,
     c.Copy: transfer.copy,
     c.Move: transfer.move,
     c.Expunge: transfer.expunge,
@@ -118,7 +122,25 @@ class ImapSession:
         self.client.counted = [key]
         yield Untagged(b"OK [CAPABILITY %b] %b is ready" % (self.client.capabilities(), self._service.hostname.encode("ascii", "replace")))
 
-    async def answer(self, event: Any) -> AsyncIterator[Response]:
+    def answer(self, event: Any) -> AsyncIterator[Response]:
+        return self._answer_behind(event) if self.client.pending else self._answer(event)
+
+    async def _answer_behind(self, event: Any) -> AsyncIterator[Response]:
+        """While answers to earlier commands are still to come: they are said first."""
+        pending = self.client.pending
+        if pending.is_full or not isinstance(event, APPENDING):
+            await pending.known()
+        for late in self._late():
+            yield late
+        async with aclosing(self._answer(event)) as responses:  # type: ignore[type-var]
+            async for response in responses:
+                if pending and isinstance(response, Tagged):
+                    await pending.known()
+                    for late in self._late():
+                        yield late
+                yield response
+
+    async def _answer(self, event: Any) -> AsyncIterator[Response]:
         if isinstance(event, PeerGone):
             return
         if self._mailbox_is_gone and isinstance(event, c.Command) and not isinstance(event, c.Logout):
@@ -153,6 +175,7 @@ class ImapSession:
             yield Raw(news)
 
     def pending_updates(self) -> Iterable[Response]:
+        yield from self._late()
         view = self.client.view
         if view is None or not self.client.idling:
             return
@@ -160,6 +183,25 @@ class ImapSession:
             yield self._bye(MAILBOX_GONE)
         elif news := view.updates(expunges=True):
             yield Raw(news)
+
+    def _late(self) -> Iterable[Response]:
+        """The answers to earlier commands that have become known."""
+        for answer in self.client.pending.take():
+            if self.client.view is not None and (news := self.client.view.updates(expunges=False)):
+                yield Raw(news)
+            yield Late(answer.response or self._explained(answer))
+
+    def _explained(self, answer: Answer) -> Tagged:
+        error = answer.error
+        if isinstance(error, Refusal | StoreError):
+            return Tagged(answer.tag, getattr(error, "condition", NO), str(error), error.code.encode("ascii"))
+        if isinstance(error, OSError | Unavailable):
+            log.warn("{id}: APPEND failed: {error}", id=self.client.connection, error=error)
+            text, code = _weather(error)
+        else:
+            log.failure("connection {id}: a bug of ours", Failure(error), id=self.client.connection)
+            text, code = "Something went wrong here, please try again later", "SERVERBUG"
+        return Tagged(answer.tag, NO, text, code.encode("ascii"))
 
     @property
     def _mailbox_is_gone(self) -> bool:
@@ -171,6 +213,7 @@ class ImapSession:
         return Bye(text, code)
 
     def last_words(self, why: str) -> Iterable[Response]:
+        yield from self._late()
         if why in LAST_WORDS and not self._leaving:
             yield LAST_WORDS[why]
 

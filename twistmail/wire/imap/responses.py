@@ -90,6 +90,27 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
+class Postponed:
+    """The final response to AppendEnd will be said later, as `Late`; the client may go on."""
+
+    is_final: ClassVar[bool] = True
+
+    def octets(self) -> bytes:
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The final response to a command whose answer was postponed. Not final: nobody waits for it here."""
+
+    response: Tagged
+    is_final: ClassVar[bool] = False
+
+    def octets(self) -> bytes:
+        return self.response.octets()
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     """We are going to close; legal at any time. After it only the Tagged OK of LOGOUT may be said."""
 
@@ -101,7 +122,7 @@ class Bye:
         return b"* BYE " + status_text(self.text, self.code) + CRLF
 
 
-Response = Raw | Untagged | Tagged | Continuation | Challenge | Bye
+Response = Raw | Untagged | Tagged | Continuation | Challenge | Postponed | Late | Bye
 
 
 def refusal(event: Bad | No) -> Tagged | Bye:

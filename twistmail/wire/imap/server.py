@@ -43,6 +43,7 @@ _AGAIN = object()  # what a reader answers that has moved on without an event
 _GO_ON: dict[type, tuple[type[c.Command], ...]] = {
     r.Continuation: (c.Continue, c.AppendBegin, c.Idle),
     r.Challenge: (c.Authenticate, c.AuthResponse),
+    r.Postponed: (c.AppendEnd,),
 }
 
 
@@ -341,7 +342,7 @@ class ImapWire:
         kind = type(response)
         if self.wants is Wants.CLOSE and not (kind is r.Tagged and isinstance(self._asked, c.Logout)):
             raise LocalProtocolError(f"cannot say {response!r} behind the last word")
-        if kind is r.Raw or kind is r.Untagged:
+        if kind is r.Raw or kind is r.Untagged or kind is r.Late:
             return bytes(response.octets())
         if kind is r.Bye:
             self.wants = Wants.CLOSE
@@ -359,7 +360,7 @@ class ImapWire:
             raise LocalProtocolError(f"{response!r} is no answer to {asked!r}")
         return bytes(response.octets())
 
-    def _went_on(self, asked: c.Command, response: r.Continuation | r.Challenge) -> bytes:
+    def _went_on(self, asked: c.Command, response: r.Continuation | r.Challenge | r.Postponed) -> bytes:
         """The client has leave to say more of the same command."""
         if isinstance(asked, c.Idle):
             self._tag, self._read = asked.tag, ImapWire._read_idle
