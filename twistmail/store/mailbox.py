@@ -137,7 +137,8 @@ class Mailbox(Reading):
         async with self._appending:  # calls keep their order until the committer has them
             await self.learn([flag for message in messages for flag in message.flags])
             await self._need_room(sum(message.content.size for message in messages), len(messages))
-            entries = [Entry(message.content, flag_words.letters(message.flags, self.keywords), message.internaldate) for message in messages]
+            letters = [flag_words.letters(message.flags, self.keywords) for message in messages]
+            entries = [Entry(one.content, flags, one.internaldate) for one, flags in zip(messages, letters, strict=True)]
             published = tasks.shielded(self._publish(AppendJob(self.maildir, entries)))
         return Copied(self.uidvalidity, (), await published)
 
