@@ -32,6 +32,7 @@ TWISTED_INTERNET = {
     "systemd",
     "accounts.cred",
     "servers.pump",
+    "servers.imap.pending",
     "servers.listeners",
     "servers.transport",
     "lookup.backend",

@@ -51,12 +51,15 @@ class Blocks:
             at = bisect_left(uids, self.starts[after]) if after < len(self.starts) else len(uids)
         return found
 
-    def arrived(self, snapshot: Snapshot) -> None:
-        """The last message of *snapshot* is new."""
-        uid = snapshot.uids[-1]
-        if not self.starts or len(self.places(self.starts[-1], snapshot)) > MOST:
-            self.starts.append(uid)
-        self.rebuilt.add(self.starts[-1])
+    def arrived(self, snapshot: Snapshot, count: int) -> None:
+        """The last *count* messages of *snapshot* are new."""
+        end = len(snapshot.uids)
+        first = self.places(self.starts[-1], snapshot).start + MOST if self.starts else 0
+        if self.starts and first > end - count:
+            self.rebuilt.add(self.starts[-1])
+        for place in range(max(first, end - count), end, MOST):
+            self.starts.append(snapshot.uids[place])
+            self.rebuilt.add(snapshot.uids[place])
 
     def dropped(self, start: int) -> None:
         """A block has no messages any more."""

@@ -139,14 +139,17 @@ def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> Non
                           present_in(maildir))  # fmt: skip
     loaded.uidvalidity, loaded.uidnext = maildir.uids.uidvalidity, maildir.uids.nextuid
     listed = sorted((uid, base) for uid, base in zip(uids, bases, strict=True) if base in present)
-    loaded.snapshot = Snapshot()
+    messages: list[Message] = []
     for uid, base in listed:
         path = present.pop(base)
         place = old.place(uid)
         known = old.message(place) if place >= 0 and uid in entries else None
         message = _message(loaded, maildir, path, uid, known, entries.get(uid, b""))
         if message is not None:
-            loaded.snapshot.add(message)
+            messages.append(message)
+    loaded.snapshot = Snapshot()
+    if messages:
+        loaded.snapshot.add(messages)
     there = set(loaded.snapshot.uids)
     loaded.modseq += 1
     loaded.expunged = [(uid, loaded.modseq) for uid in old.uids if uid not in there]

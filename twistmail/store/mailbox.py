@@ -127,7 +127,7 @@ class Mailbox(Reading):
     async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
         async with self._hands:
             places = self._snapshot.places(uids)
-            paths = [self._where(place).paths for place in places]
+            paths = [self._paths(place) for place in places]
             gone = self._forget(places, by)
             if gone:
                 await self._workshop.threads.run(self.maildir.remove, paths)
@@ -163,14 +163,13 @@ class Mailbox(Reading):
             raise OSError(errno.EDQUOT, "the mailbox is full")
 
     async def _copy(self, uids: Sequence[int], other: Mailbox, *, moving: bool) -> Copied:
-        words = {bits: flag_words.words(bits, self.keywords) for bits in {self.bits[place] for place in self._snapshot.places(uids)}}
+        snapshot = self._snapshot
+        words = {bits: flag_words.words(bits, self.keywords) for bits in {snapshot.bits[place] for place in snapshot.places(uids)}}
         await other.learn([word for some in words.values() for word in some])
         letters = {bits: flag_words.letters(some, other.keywords) for bits, some in words.items()}
-        places = [place for place in self._snapshot.places(uids) if self.bits[place] in letters]
-        source = tuple(self.uids[place] for place in places)
-        originals = [
-            Original(self._where(p).paths, letters[self.bits[p]], self._snapshot.sizes[p], self._snapshot.dates[p]) for p in places
-        ]
+        places = [place for place in snapshot.places(uids) if snapshot.bits[place] in letters]
+        source = tuple(snapshot.chosen(places))
+        originals = [Original(self._paths(p), letters[snapshot.bits[p]], snapshot.sizes[p], snapshot.dates[p]) for p in places]
         if not originals:
             return Copied(other.uidvalidity, (), ())
         if not moving:

@@ -113,7 +113,8 @@ class Reading(Writing):
     # ----- contents
 
     async def read(self, uids: Sequence[int]) -> list[tuple[int, StoredContent]]:
-        return [(self.uids[p], StoredContent(self._where(p), self._snapshot.sizes[p])) for p in self._snapshot.places(uids)]
+        snapshot = self._snapshot
+        return [(snapshot.uids[p], StoredContent(self._where(p), snapshot.sizes[p])) for p in snapshot.places(uids)]
 
     async def load(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         return await self._workshop.threads.run(load_all, await self.read(uids))

@@ -77,16 +77,17 @@ class Snapshot:
             return self.uids[places.start : places.stop]
         return array("I", [self.uids[place] for place in places])
 
-    def add(self, message: Message) -> None:
-        """A message above all others."""
-        self.uids.append(message.uid)
-        self.bits.append(message.bits)
-        self.named.append(message.named)
-        self.modseqs.append(message.modseq)
-        self.sizes.append(message.size)
-        self.dates.append(message.date)
-        self.unseen += not message.bits & _SEEN
-        self.size += message.size
+    def add(self, messages: Sequence[Message]) -> None:
+        """Messages above all others, ascending."""
+        uids, bits, named, modseqs, sizes, dates = zip(*messages, strict=True)
+        self.uids.extend(uids)
+        self.bits.extend(bits)
+        self.named.extend(named)
+        self.modseqs.extend(modseqs)
+        self.sizes.extend(sizes)
+        self.dates.extend(dates)
+        self.unseen += len(bits) - sum(map(_SEEN.__and__, bits))
+        self.size += sum(sizes)
 
     def message(self, place: int) -> Message:
         return Message(self.uids[place], self.bits[place], self.named[place], self.modseqs[place], self.sizes[place], self.dates[place])

@@ -160,22 +160,23 @@ class View:
     def _take(self, arrivals: Iterable[Arrival]) -> None:
         news = [arrival for arrival in arrivals if arrival.uid >= self.uidnext]
         if news:
-            modseq = self._next_modseq()
-            for arrival in news:
-                self._add(arrival, modseq)
+            self._add(news, self._next_modseq())
             self._tell(Change(arrived=[arrival.uid for arrival in news]))
             self._arrivals_taken()
 
     def _arrivals_taken(self) -> None:
         """There may be much that only memory knows."""
 
-    def _add(self, arrival: Arrival, modseq: int) -> None:
-        entry, named, bits = namebook.classified(arrival.path, len(self.keywords))
-        self._snapshot.add(Message(arrival.uid, bits, named, modseq, arrival.size, arrival.date))
-        self._blocks.arrived(self._snapshot)
-        self._book.set(arrival.uid, entry)
-        self.uidnext = arrival.uid + 1
-        self._recent.add(arrival.uid)
+    def _add(self, arrivals: Sequence[Arrival], modseq: int) -> None:
+        keywords, messages = len(self.keywords), []
+        for arrival in arrivals:
+            entry, named, bits = namebook.classified(arrival.path, keywords)
+            messages.append(Message(arrival.uid, bits, named, modseq, arrival.size, arrival.date))
+            self._book.set(arrival.uid, entry)
+        self._snapshot.add(messages)
+        self._blocks.arrived(self._snapshot, len(messages))
+        self._recent.update(arrival.uid for arrival in arrivals)
+        self.uidnext = arrivals[-1].uid + 1
 
     async def refresh(self) -> None:
         if self.gone or not self._must_look():
@@ -308,10 +309,16 @@ class View:
     # ----- where the files are
 
     def _where(self, place: int) -> Whereabouts:
-        path = self._path(place)
-        if self._is_unsettled(place):
-            return Whereabouts(self.maildir, path, self._wanted(place))
-        return Whereabouts(self.maildir, path)
+        return Whereabouts(self.maildir, *self._paths(place))
+
+    def _paths(self, place: int) -> tuple[bytes, ...]:
+        """Where the file may lie: as it is called, and as it is to be called."""
+        snapshot = self._snapshot
+        named = snapshot.named[place]
+        path = namebook.path_of(self._book.entry(snapshot.uids[place]), named)
+        if named == snapshot.bits[place] or not self._is_unsettled(place):
+            return (path,)
+        return path, self._wanted(place)
 
     def _wanted(self, place: int) -> bytes:
         snapshot = self._snapshot
