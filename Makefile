@@ -1,5 +1,6 @@
 # make demo    a mail server with two users on this computer; nothing leaves it
 # make test    lint, types and all tests, in an environment of its own (.venv)
+# make crash   every crash: 200 kills, a kill at every system call that changes a file, 50 power losses (about half an hour; root)
 # make bench   measure beside Postfix and Dovecot (BENCH: the folder with the loads; needs root); keeps benchmarks/RESULTS.md
 # make mixed   SMTP, IMAP, POP3, mutt, Dovecot's agent, cp and rm on one mailbox at once, for ten minutes (MIXED seconds, SEED)
 # make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows
@@ -32,6 +33,9 @@ lint: $(READY)
 
 check: $(READY)
 	$(BIN)/python -m pytest -q -rs $(TESTS)
+
+crash: $(READY)
+	CRASH=whole $(BIN)/python -m pytest -q -rs tests/crash
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.compare $(BENCH) --rounds $(ROUNDS)

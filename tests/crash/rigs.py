@@ -1,0 +1,21 @@
+"""What tests of crashes stand on: rounds and their seeds, disks that can be pulled out, and programs that die at the Nth call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+
+def is_whole() -> bool:
+    """Is this `make crash`, which takes its time?"""
+    return os.environ.get("CRASH") == "whole"
+
+
+def chosen(rounds: int, whole: int) -> Iterator[tuple[int, str, str]]:
+    """(number, seed, how to do this one again) of each round: *rounds* of them every day, *whole* by `make crash`.
+
+    CRASH_SEED and CRASH_ROUNDS choose others.
+    """
+    first = int(os.environ.get("CRASH_SEED", "1"))
+    for number in range(int(os.environ.get("CRASH_ROUNDS", whole if is_whole() else rounds))):
+        yield number, f"{first}.{number}", f"round {number} (CRASH_SEED={first} CRASH_ROUNDS={number + 1})"
