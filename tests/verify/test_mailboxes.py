@@ -91,6 +91,15 @@ ROWS = [
     pytest.param(
         lambda box: (box / "..twistmail-deleted-1").mkdir(), "note", "leftover", "..twistmail-deleted-1", "at the next start", id="deleted"
     ),
+    pytest.param(
+        _file("twistmail-annotations", b"{"), "warning", "annotations", "twistmail-annotations", "put aside", id="broken-annotations"
+    ),
+    pytest.param(
+        _file("twistmail-annotations.broken", b"{"), "warning", "annotations", "twistmail-annotations.broken", "mend it", id="put-aside"
+    ),
+    pytest.param(
+        _file("twistmail-annotations", b'{"Gone":{}}'), "note", "annotations", "twistmail-annotations", "nothing to do", id="annotated"
+    ),
 ]
 
 

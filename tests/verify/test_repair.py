@@ -12,7 +12,7 @@ from twistmail.store.repair import repair
 from twistmail.store.verify import verify_account
 
 #: What nobody but the administrator can cure, or what is cured by opening the mailbox.
-LEFT = {"letters", "folder-name", "list-missing"}
+LEFT = {"letters", "folder-name", "list-missing", "annotations"}
 
 
 def files(root):

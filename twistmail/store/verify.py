@@ -6,12 +6,13 @@ its name), and whatever looks wrong is looked at again before it is told. Only
 names and sizes are read, unless `deep`: then every message is, which takes as
 long as reading them all.
 
-Blocking, stdlib only. What it finds are `anomalies.Anomaly` values; `store.repair`
+Blocking. What it finds are `anomalies.Anomaly` values; `store.repair`
 cures those that can be cured.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from twistmail.anomalies import BY_ITSELF, Anomaly, Report, Severity, first_and_count, text_of
 from twistmail.store import keywords, names, uidlist
+from twistmail.store.annotations import FILE as ANNOTATIONS
 from twistmail.store.database import FILE as INDEX
 from twistmail.store.folders import FolderTree
 from twistmail.store.indexed import differences, read_index, told
@@ -281,6 +283,22 @@ def _tree_oddities(tree: FolderTree, account: str, mailboxes: set[str]) -> Itera
             if name not in mailboxes:
                 what = f"{name} {has} and is not there"
                 yield Anomaly(Severity.NOTE, file.replace("twistmail-", ""), text_of(tree.root / file), what, BY_ITSELF, account, name)
+    yield from _annotation_oddities(tree.root / ANNOTATIONS, account, mailboxes)
+
+
+def _annotation_oddities(path: Path, account: str, mailboxes: set[str]) -> Iterator[Anomaly]:
+    aside = path.with_name(path.name + ".broken")
+    if aside.exists():
+        what, cure = "could not be read and was put aside", f"mend it and call it {path.name}, or delete it"
+        yield Anomaly(Severity.WARNING, "annotations", text_of(aside), what, cure, account)
+    try:
+        annotated = json.loads(path.read_bytes()).keys() if path.exists() else ()
+    except (ValueError, AttributeError, RecursionError) as error:
+        cure = "it is put aside when the mailbox is opened"
+        yield Anomaly(Severity.WARNING, "annotations", text_of(path), f"cannot be read: {error}", cure, account)
+        return
+    for name in sorted(set(annotated) - mailboxes - {""}):
+        yield Anomaly(Severity.NOTE, "annotations", text_of(path), f"{name} has annotations and is not there", BY_ITSELF, account, name)
 
 
 def _index_oddities(tree: FolderTree, account: str, mailboxes: set[str]) -> Iterator[Anomaly]:
