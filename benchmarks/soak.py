@@ -1,6 +1,6 @@
 """Whether the server stays as it is for a long time (R70): `make soak`, or `python -m benchmarks.soak --minutes 10`.
 
-Many accounts, some hundred clients in IDLE, mail for everybody, visitors who fetch and remove mail, a HUP each minute. What
+Many accounts, some hundred clients in IDLE, mail for everybody, visitors who fetch and remove mail, HUPs. What
 it takes in memory and descriptors is noted all the time; at the end it must be within TOLERANCE of what it was after a
 sixth of the time. Whoever is in IDLE must have heard of every letter. Exit 0 or 1. Needs Linux (/proc), nothing else.
 """
@@ -29,7 +29,7 @@ from benchmarks.serve import DOMAIN, PASSWORD, soldier
 
 TOLERANCE = 0.05
 IDLE_AGAIN = 29 * 60.0
-HUP_EVERY, TELL_EVERY = 60.0, 60.0
+TELL_EVERY = 60.0
 SECONDS_IN_WINDOW = 1 / 12  # of the whole, over which the median is taken
 LETTER = "From: eve@red.test\r\nTo: {to}\r\nSubject: letter {number}\r\n\r\n" + "Some text, so that it is a letter.\r\n" * 30
 
@@ -41,6 +41,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100, help="letters a minute")
     parser.add_argument("--visits", type=float, default=60, help="visits a minute")
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--warm", type=float, default=0, help="minutes of the same before the first of them")
+    parser.add_argument("--hup", type=float, default=60, help="seconds between two HUPs")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -132,17 +134,18 @@ class Soak:
     # ----- meanwhile
 
     def run(self) -> None:
-        self.began = time.monotonic()
+        now = time.monotonic()
+        self.began = now + self.options.warm * 60
         end = self.began + self.options.minutes * 60
         jobs = [
             [60 / self.options.rate, self.letter],
             [60 / self.options.visits, self.visit],
-            [HUP_EVERY, lambda: os.kill(self.server["pid"], signal.SIGHUP)],
+            [self.options.hup, lambda: os.kill(self.server["pid"], signal.SIGHUP)],
             [TELL_EVERY, self.tell],
             [max(0.5, self.options.minutes / 10), self.sample],
             [10.0, self.idle_again],
         ]
-        due = [self.began + every for every, _ in jobs]
+        due = [now + every for every, _ in jobs]
         while (now := time.monotonic()) < end:
             for key, _ in self.selector.select(max(0.0, min(due) - now)):
                 key.data.hear()
