@@ -54,6 +54,7 @@ def _maildir(settings: Settings, ground: Any) -> MailStore:
         hostname=ground.config["server"].hostname,
         quota_of=ground.quotas.of,
         rules=Rules(settings.keep_expunged, settings.trash_after, settings.junk_after),
+        fulltext=settings.fulltext,
     )
 
 

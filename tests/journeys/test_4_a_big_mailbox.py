@@ -9,6 +9,8 @@ from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import NewMessage
 
 MANY = 2000
+#: The numbers from 700 on that hold 77.
+SEVENTIES = " ".join(str(n) for n in range(700, MANY + 1) if "77" in str(n))
 
 
 def fill(house: House) -> None:
@@ -80,3 +82,22 @@ def test_bodies_come_whole_and_only_they_mark_as_seen(full):
     assert client.say("q SEARCH 10:40 SEEN")[0] == "* SEARCH " + " ".join(str(n) for n in range(10, 41) if n % 3 == 0)
     client.say("r FETCH 10 BODY[TEXT]")
     assert " 10 " in client.say("t SEARCH 10:40 SEEN")[0]
+
+
+def test_a_text_is_found_whether_it_is_indexed_already_or_not(full):
+    """What has come since the index was filled, what has gone, and what is above and below it."""
+    client = full.login("imap")
+    client.say("s SELECT INBOX")
+    for needle, found in (("hello 1999", "1999"), ("ELLO 200", "200 2000"), ("77", "77 177 277 377 477 577 677 " + SEVENTIES)):
+        first = client.say(f'a SEARCH BODY "{needle}"')
+        assert first == [f"* SEARCH {found}", "a OK Done"]
+        assert client.say(f'a SEARCH BODY "{needle}"') == first
+    inbox = full.run(full.run(full.foundation.store.mailboxes("ann@blue.test")).open("INBOX"))
+    full.run(inbox.append([NewMessage(Memory(b"Subject: late\r\n\r\nhello 77 again\r\n"), (), full.reactor.seconds())]))
+    full.run(inbox.expunge([77]))
+    inbox.close()
+    client.say("n NOOP")
+    assert client.say("a UID SEARCH BODY HELLO UID 76:77,2001") == ["* SEARCH 76 2001", "a OK Done"]
+    assert client.say('a UID SEARCH BODY "hello 77" NOT UID 770:779') == ["* SEARCH 2001", "a OK Done"]
+    assert client.say("a UID SEARCH TEXT late") == ["* SEARCH 2001", "a OK Done"]
+    assert client.say("a UID SEARCH BODY 77 UID 1:99") == ["* SEARCH", "a OK Done"]

@@ -1,17 +1,16 @@
 """What can be asked about a message's MIME structure: its description, one part, one section, its text.
 
 The finding is in `parts`, the spelling for IMAP in `structure`. The store calls
-`describe` once for each message; `section` answers BODY[...]; `text_of` is what
-SEARCH looks through. All of it is linear, bounded and never raises.
+`describe` once for each message; `section` answers BODY[...]; what SEARCH looks
+through is in `texts`. All of it is linear, bounded and never raises.
 """
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from twistmail.mail import headers, words
+from twistmail.mail import headers, texts
 from twistmail.mail.parts import Part, scan
 from twistmail.mail.structure import body_structures, envelope
 from twistmail.mail.summary import Summary, summarise
@@ -104,37 +103,9 @@ def chosen(octets: bytes, text: str, fields: Collection[bytes]) -> bytes:
 
 def content(message: bytes, found: Part) -> bytes:
     """The octets of a part with its Content-Transfer-Encoding undone; an unknown encoding leaves them as they are."""
-    octets = message[found.body : found.end]
-    match (found.encoding or b"").lower():
-        case b"base64":
-            return words.base64(octets)
-        case b"quoted-printable":
-            return binascii.a2b_qp(octets)
-        case b"x-uuencode" | b"x-uue" | b"uuencode":
-            return _uudecoded(octets)
-    return octets
+    return texts.undone(message[found.body : found.end], found.encoding)
 
 
 def text_of(message: bytes) -> Iterator[str]:
     """The texts of *message* as people read them: every text part and every header inside, decoded. The outermost header is left out."""
-    root = scan(message)
-    for found in root.walk():
-        if found.type.lower() == b"text":
-            charset = found.parameter(b"charset") or b""
-            yield words.decode(content(message, found), charset.decode("latin-1"))
-        elif found.is_message:
-            inner = found.children[0]
-            for field in headers.fields(message[inner.start : inner.body]):
-                yield words.decode_words(field.value)
-
-
-def _uudecoded(octets: bytes) -> bytes:
-    lines = []
-    for line in octets.split(b"\r\n"):
-        if line.startswith(b"begin ") or line == b"end":
-            continue
-        try:
-            lines.append(binascii.a2b_uu(line))
-        except binascii.Error:
-            continue
-    return b"".join(lines)
+    return map("".join, texts.texts_of(message))

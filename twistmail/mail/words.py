@@ -46,10 +46,15 @@ def decode(octets: bytes, charset: str) -> str:
 
 def base64(octets: bytes) -> bytes:
     """*octets* out of base64; whatever is no base64 is skipped, a torn end is dropped. Never raises."""
-    clean = octets.translate(None, _NOT_BASE64)
+    clean = base64_alphabet(octets)
     if len(clean) % 4 == 1:
         clean = clean[:-1]
     return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
+
+
+def base64_alphabet(octets: bytes) -> bytes:
+    """*octets* without those that are no base64."""
+    return octets.translate(None, _NOT_BASE64)
 
 
 def decode_words(value: bytes) -> str:

@@ -97,7 +97,7 @@ class Database:
         """It is damaged: throw it away."""
         self.close()
         with self._writing:
-            _delete(self.path)
+            delete(self.path)
 
     def close(self) -> None:
         """Let go; what was saved stays. The next use opens it again."""
@@ -111,10 +111,10 @@ class Database:
     def _connection(self) -> sqlite3.Connection:
         if self._writer is None:
             try:
-                self._writer = _prepared(self.path)
+                self._writer = prepared(self.path, _SCHEMA, SCHEMA_VERSION)
             except sqlite3.DatabaseError:
-                _delete(self.path)
-                self._writer = _prepared(self.path)
+                delete(self.path)
+                self._writer = prepared(self.path, _SCHEMA, SCHEMA_VERSION)
         return self._writer
 
 
@@ -130,19 +130,20 @@ def _connected(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _prepared(path: Path) -> sqlite3.Connection:
-    """The database with our tables; one of another version gives way."""
+def prepared(path: Path, schema: str, version: int) -> sqlite3.Connection:
+    """The database at *path* with the tables of *schema*; one of another *version* gives way. Raises sqlite3.Error."""
     database = _connected(path)
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
-        if version or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    found = database.execute("PRAGMA user_version").fetchone()[0]
+    if found != version:
+        if found or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             database.close()
-            _delete(path)
+            delete(path)
             database = _connected(path)
-        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+        database.executescript(f"BEGIN; {schema} PRAGMA user_version = {version}; COMMIT")
     return database
 
 
-def _delete(path: Path) -> None:
+def delete(path: Path) -> None:
+    """The database at *path* and the files that belong to it."""
     for name in (path.name, path.name + "-wal", path.name + "-shm"):
         path.with_name(name).unlink(missing_ok=True)

@@ -26,6 +26,7 @@ class Home(Protocol):
 
     index: Any
     descriptions: Any
+    texts: Any
 
     async def open(self, name: str) -> Mailbox: ...
 
@@ -41,7 +42,7 @@ class Mailbox(Reading):
     """Shared by all sessions that have it open. Made by `Mailboxes`, which wakes it."""
 
     def __init__(self, name: str, maildir: Maildir, workshop: Workshop, home: Home) -> None:
-        super().__init__(name, maildir, home.index, workshop, home.count, home.descriptions)
+        super().__init__(name, maildir, home.index, workshop, home.count, home.descriptions, home.texts)
         self.users = 0
         self.waking = tasks.Limit(1)
         self._appending = tasks.Limit(1)

@@ -16,10 +16,12 @@ from twistmail.store import names
 from twistmail.store.annotations import Annotations
 from twistmail.store.descriptions import Descriptions
 from twistmail.store.folders import FolderTree
+from twistmail.store.fulltext import FullText
 from twistmail.store.index import Index
 from twistmail.store.mailbox import Mailbox
 from twistmail.store.maildir import Arrival, Maildir, NotAMaildir
 from twistmail.store.names import INBOX, SEPARATOR
+from twistmail.store.textsearch import TextIndex
 from twistmail.store.workshop import Workshop
 
 
@@ -32,6 +34,7 @@ class Mailboxes:
         self.tree = tree
         self.index = Index(tree.root)
         self.descriptions = Descriptions(self.index)
+        self.texts = TextIndex(FullText(tree.root), workshop)
         self.jobs = 0  # deliveries under way
         self._annotations = Annotations(tree.root)
         self._annotating = tasks.Limit(1)
@@ -74,6 +77,7 @@ class Mailboxes:
     async def delete(self, name: str) -> None:
         name = _existing(name)
         await self._workshop.threads.run(self._delete, name)
+        await self.texts.ask(self.texts.index.forget, names.directory_of(name))
         self._vanished(name)
         self._usage.forget()
         async with self._annotating:
@@ -94,6 +98,7 @@ class Mailboxes:
             if mailbox := self._mailboxes.get(name):
                 await mailbox.save()  # modification sequences go with the mailbox
         moves = await self._workshop.threads.run(self._rename, old, new)
+        await self.texts.ask(self.texts.index.rename, _directories(moves))
         for source, target in moves:
             self._vanished(source)
             self._vanished(target)
@@ -102,7 +107,7 @@ class Mailboxes:
 
     def _rename(self, old: str, new: str) -> list[tuple[str, str]]:
         moves = self.tree.rename(old, new)
-        self.index.rename([(names.directory_of(source), names.directory_of(target)) for source, target in moves])
+        self.index.rename(_directories(moves))
         return moves
 
     async def _empty_inbox_into(self, new: str) -> None:
@@ -232,6 +237,7 @@ class Mailboxes:
         if self.jobs or self._mailboxes:
             return False
         self.index.close()
+        self.texts.index.close()
         self.tree.close()
         return True
 
@@ -242,6 +248,7 @@ class Mailboxes:
             mailbox.save_now()
         self._mailboxes.clear()
         self.index.close()
+        self.texts.close()
         self.tree.close()
 
 
@@ -274,6 +281,11 @@ def _existing(name: str) -> str:
         return names.normal(name)
     except StoreError:
         raise NoSuchMailbox(name) from None
+
+
+def _directories(moves: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Pairs of names, as pairs of directories."""
+    return [(names.directory_of(source), names.directory_of(target)) for source, target in moves]
 
 
 def _octets(maildir: Maildir, path: bytes) -> int:

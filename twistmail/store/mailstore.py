@@ -53,6 +53,8 @@ OPTIONS = Section(
     Option("junk_after", duration_or("never"), "never", "The same for the folder for junk (\\Junk).", Reload.RESTART),
     Option("quota", SIZE, "unlimited", "How much an account may hold that has no quota of its own.", Reload.RESTART),
     Option("quota_messages", COUNT_OR_UNLIMITED, "unlimited", "How many messages an account may hold.", Reload.RESTART),
+    Option("fulltext", SWITCH, "yes", "Keep an index of the texts of mailboxes whose texts are searched: 0.7 MB for each MB of mail.",
+           Reload.RESTART),
     Option("fsync", SWITCH, "yes", "Whether mail is safe on disk before it is acknowledged; no is for tests only.", Reload.RESTART),
 )
 
@@ -61,6 +63,8 @@ MOST_IDLE_MAILBOXES = 64
 MOST_WARM_ACCOUNTS = 64
 #: Messages that go together when their time has come.
 EXPIRED_AT_ONCE = 200
+#: Threads that read messages to search their texts: less than half of those that there are for files.
+MOST_READERS = 3
 
 
 @implementer(IMailStore)
@@ -85,6 +89,7 @@ class MailStore:
         random: Callable[[int], bytes] = os.urandom,
         describe: Callable[[bytes], mime.Description] = mime.describe,
         quota_of: Callable[[str], Awaitable[Limits]] | None = None,
+        fulltext: bool = True,
         boot: str | None = None,
     ) -> None:
         fresh = UniqueNames(hostname or socket.gethostname(), os.getpid(), now, random)
@@ -97,7 +102,9 @@ class MailStore:
         self._closed = False
         self._hints = Hints(reactor)
         boot = _boot() if boot is None else boot
-        self._workshop = Workshop(threads, committer, now, describe, self._hints, boot, self._pause, quota_of or _unlimited)
+        self._workshop = Workshop(
+            threads, committer, now, describe, self._hints, boot, self._pause, quota_of or _unlimited, tasks.Limit(MOST_READERS), fulltext
+        )
         self._accounts: dict[str, Mailboxes] = {}
         self._warm: OrderedDict[Mailboxes, None] = OrderedDict()
         self._idle: OrderedDict[Mailbox, Mailboxes] = OrderedDict()

@@ -7,6 +7,7 @@ yet is described from the files, in a thread, and kept.
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from twistmail.mail.mime import Description
 from twistmail.store import names, searching
 from twistmail.store.contents import StoredContent, load_all
 from twistmail.store.descriptions import FIELDS, SORTED, Descriptions, Values, values
+from twistmail.store.textsearch import TextSearch
+from twistmail.store.view import Watcher
 from twistmail.store.writing import Writing, log
 
 #: Messages, and octets of messages, that are described in one go, in a thread: headers and structures are strangers' doing.
@@ -29,8 +32,9 @@ class Reading(Writing):
     """See the module note."""
 
     def __init__(self, *args: Any) -> None:
-        *rest, descriptions = args
+        *rest, descriptions, texts = args
         super().__init__(*rest)
+        self._texts = TextSearch(self, self._directory, texts, self._workshop)
         self._descriptions: Descriptions = descriptions
         self._in_pieces: OrderedDict[int, StoredContent] = OrderedDict()
         self._described_up_to = 0  # all messages up to this UID are described
@@ -136,7 +140,31 @@ class Reading(Writing):
     # ----- searching and sorting
 
     async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
-        return await self._workshop.threads.run(searching.matching, await self.read(uids), needle, headers=headers)
+        return await self._texts.search(self._snapshot.chosen(self._snapshot.places(uids)), needle, headers=headers)
+
+    def watch(self, watcher: Watcher) -> None:
+        super().watch(watcher)
+        self._texts.fill_soon()
+
+    def _arrivals_taken(self) -> None:
+        super()._arrivals_taken()
+        self._texts.fill_soon()
+
+    @property
+    def is_watched(self) -> bool:
+        return bool(self._watchers)
+
+    def sizes_of(self, uids: Sequence[int]) -> list[int]:
+        """The octets of each of *uids*, 0 for one that has gone."""
+        places = [self._snapshot.place(uid) for uid in uids]
+        return [self._snapshot.sizes[place] if place >= 0 else 0 for place in places]
+
+    def before(self, uids: Sequence[int]) -> int | None:
+        """The UID of the message before *uids* (ascending), or 0; None where those are not neighbours."""
+        first = self._snapshot.place(uids[0])
+        if first < 0 or self.uids[first : first + len(uids)] != array("I", uids):
+            return None
+        return self.uids[first - 1] if first else 0
 
     async def header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
         wanted = [self.uids[place] for place in self._snapshot.places(uids)]

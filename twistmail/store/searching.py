@@ -1,37 +1,114 @@
-"""Looking for a text in messages, without an index: each is read and decoded. Blocking; in threads."""
+"""Looking for a text in messages by reading them. What was read can be kept for the full-text index. Blocking; in threads.
+
+The exact search, which the index must agree with, is `holds`: *needle* stands in
+the header, or in one of the texts of the body, both decoded and case folded. It
+works in pieces, so that no step keeps the interpreter from others for long.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from twistmail.mail import headers as header_fields
-from twistmail.mail import mime, words
+from twistmail.mail import texts
 from twistmail.store.contents import StoredContent
 
+#: Characters of one message that the index keeps; what is longer is read again where they do not hold what is looked for.
+MOST_KEPT = 1024 * 1024
+#: Stands between the texts of a message. It is no character, and in a text it is replaced.
+SEPARATOR = "\ufdd0"
+#: What SQLite cannot hold, or takes for another, and our separator; all become REPLACED.
+_AWKWARD = re.compile("[\0\ud800-\udfff\ufdd0\ufffe\uffff]")
+REPLACED = "\ufffd"
 
-def matching(messages: Iterable[tuple[int, StoredContent]], needle: str, *, headers: bool) -> set[int]:
-    """The UIDs of those *messages* that hold *needle*, in the body or (*headers*) in the header too. Case does not matter."""
-    wanted = needle.casefold()
+
+class Sought(NamedTuple):
+    """What is looked for: *needle* (case folded), as the index has it (`plain`), and whether in the header too.
+
+    `exact`: where the index holds `plain`, the message holds *needle*. The other way round is always true.
+    """
+
+    needle: str
+    headers: bool
+    plain: str
+    exact: bool
+
+
+class Texts(NamedTuple):
+    """What is searched of one message, without what is awkward. `body`: its texts with a SEPARATOR between, None where there is none.
+
+    `whole`: this is all of it.
+    """
+
+    header: str
+    body: str | None
+    whole: bool
+
+
+#: Nobody could read it: what it holds has to be asked of the file.
+UNREAD = Texts("", None, False)
+
+
+def sought(needle: str, *, headers: bool) -> Sought:
+    folded = needle.casefold()
+    plain = _plain(folded)
+    return Sought(folded, headers, plain, REPLACED not in plain)
+
+
+def matching(messages: Iterable[tuple[int, StoredContent]], what: Sought) -> set[int]:
+    """The UIDs of those *messages* that hold *what*."""
     found = set()
+    for uid, content in messages:
+        with suppress(FileNotFoundError):
+            if holds(content.whole(), what.needle, headers=what.headers):
+                found.add(uid)
+    return found
+
+
+def matching_and_texts(messages: Iterable[tuple[int, StoredContent]], what: Sought) -> tuple[set[int], list[tuple[int, Texts]]]:
+    """As `matching`, and the Texts of each message."""
+    found, kept = set(), []
     for uid, content in messages:
         try:
             message = content.whole()
         except FileNotFoundError:
+            kept.append((uid, UNREAD))
             continue
-        if holds(message, wanted, headers=headers):
+        its = texts_of(message)
+        kept.append((uid, its))
+        if _shows(its, what) if its.whole and what.exact else holds(message, what.needle, headers=what.headers):
             found.add(uid)
-    return found
+    return found, kept
+
+
+def all_texts(messages: Iterable[tuple[int, StoredContent]]) -> list[tuple[int, Texts]]:
+    """The Texts of each of *messages*; UNREAD where that cannot be had."""
+    return [(uid, _read(content)) for uid, content in messages]
 
 
 def holds(message: bytes, wanted: str, *, headers: bool) -> bool:
     """Whether *message* (CRLF line ends) holds *wanted* (case folded)."""
-    if headers:
-        end = message.find(b"\r\n\r\n")
-        header = message if end < 0 else message[: end + 2]
-        if wanted in words.decode_words(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")).casefold():
-            return True
-    return any(wanted in text.casefold() for text in mime.text_of(message))
+    if headers and wanted in texts.header_of(message).casefold():
+        return True
+    return any(_stands_in(text, wanted) for text in texts.texts_of(message))
+
+
+def texts_of(message: bytes) -> Texts:
+    """What the index keeps of *message* (CRLF line ends)."""
+    header = _plain(texts.header_of(message).casefold())
+    body: list[str] = []
+    room = MOST_KEPT
+    for text in texts.texts_of(message):
+        body.append(SEPARATOR)
+        for piece in text:
+            body.append(_plain(piece.casefold())[:room])
+            room -= len(body[-1])
+            if room <= 0:
+                return Texts(header, "".join(body[1:]), whole=False)
+    return Texts(header, "".join(body[1:]) if body else None, whole=True)
 
 
 def with_field(headers: Mapping[int, tuple[Any, ...]], field: str, needle: str) -> set[int]:
@@ -45,3 +122,32 @@ def field_holds(header: bytes, name: bytes, needle: str) -> bool:
     if name not in header.lower():  # most often, there is no such field
         return False
     return any(needle in header_fields.decode_words(value).casefold() for value in header_fields.values(header, name))
+
+
+def _plain(text: str) -> str:
+    return text if text.isascii() and "\0" not in text else _AWKWARD.sub(REPLACED, text)
+
+
+def _shows(its: Texts, what: Sought) -> bool:
+    return (what.headers and what.plain in its.header) or (its.body is not None and what.plain in its.body)
+
+
+def _stands_in(text: Iterable[str], wanted: str) -> bool:
+    """Whether the pieces of *text*, joined and case folded, hold *wanted*."""
+    return any(wanted in window for window in _windows(text, len(wanted) - 1))
+
+
+def _windows(text: Iterable[str], overlap: int) -> Iterator[str]:
+    """The pieces, case folded, each after the last *overlap* characters of what came before."""
+    before = ""
+    for piece in text:
+        window = before + piece.casefold()
+        yield window
+        before = window[-overlap:] if overlap > 0 else ""
+
+
+def _read(content: StoredContent) -> Texts:
+    try:
+        return texts_of(content.whole())
+    except OSError:
+        return UNREAD

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from twistmail import tasks
 from twistmail.mail.mime import Description
 from twistmail.store.hints import Hints
 
@@ -17,6 +18,7 @@ class Workshop:
     """`threads`: tasks.Threads; `committer`: disk.Committer; `now`: POSIX seconds; `describe`: mail.mime.describe; `hints`: of changes.
 
     `boot`: a word that is another one each time the machine has started, empty where none can be had; `pause`(seconds) waits.
+    `readers` limits how many threads read messages to search their texts; `fulltext`: whether an index of them is kept.
     `quota_of`(account) tells the most octets and the most messages that it may hold, None for no limit.
     """
 
@@ -28,3 +30,5 @@ class Workshop:
     boot: str
     pause: Callable[[float], Awaitable[None]]
     quota_of: Callable[[str], Awaitable[Limits]]
+    readers: tasks.Limit
+    fulltext: bool

@@ -28,8 +28,6 @@ from twistmail.wire.imap.responses import OK, Tagged, Untagged
 DAY = 86400
 #: Candidates that are looked at before the reactor gets its turn (a few milliseconds).
 TURN_AFTER = 20_000
-#: Messages whose text is searched in one thread hop.
-READ_TOGETHER = 100
 
 Places = list[int]
 
@@ -118,17 +116,11 @@ class Inquiry:
         return found
 
     async def _by_text(self, key: k.Body | k.Text, candidates: Places) -> Places:
-        """A few messages for each thread hop: others want threads too, and a mailbox may be searched for minutes."""
-        mailbox, needle = self.view.mailbox, key.needle.casefold()
-        found: Places = []
-        for start in range(0, len(candidates), READ_TOGETHER):
-            block = candidates[start : start + READ_TOGETHER]
-            uids = [self.block.uids[place] for place in block]
-            for first, last in await portions(mailbox, uids, (Column.HEADER,)):
-                async with self.client.service.readers:
-                    fitting = await mailbox.text_search(uids[first:last], needle, isinstance(key, k.Text))
-                found += [place for place in block[first:last] if self.block.uids[place] in fitting]
-        return found
+        """All at once: the mailbox may have an index, and bounds what it reads by itself."""
+        uids = self.block.uids
+        wanted = [uids[place] for place in candidates]
+        fitting = await self.view.mailbox.text_search(wanted, key.needle.casefold(), isinstance(key, k.Text))
+        return [place for place in candidates if uids[place] in fitting] if fitting else []
 
     async def _by_header(self, key: k.Header, candidates: Places) -> Places:
         uids = self.block.uids

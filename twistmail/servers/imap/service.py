@@ -11,7 +11,6 @@ from twistmail.facts import Facts
 from twistmail.options import COUNT, DURATION, SIZE, Option, Reload, Section, Settings, choice
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login
-from twistmail.tasks import Limit
 from twistmail.wire.imap.framing import ImapLimits
 
 OPTIONS = Section(
@@ -30,9 +29,6 @@ OPTIONS = Section(
     Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
 )  # fmt: skip
 
-#: Sessions that search texts at a time: less than half of the threads that there are for files.
-MOST_READERS = 3
-
 
 @dataclass(frozen=True, slots=True)
 class ImapService:
@@ -40,8 +36,7 @@ class ImapService:
 
     `store` is an IMailStore, `threads` a `tasks.Threads`, `drafts` a `drafts.Drafts` for appended messages too big for
     memory, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a certificate, so STARTTLS can be
-    offered. `census` outlives a reload: give the new service the old one's. `readers` limits how many sessions search texts at a
-    time, which takes a thread and a few times the memory of the message.
+    offered. `census` outlives a reload: give the new service the old one's.
     """
 
     hostname: str
@@ -55,7 +50,6 @@ class ImapService:
     epoch: Callable[[], float]
     tls_available: bool = False
     census: Census = field(default_factory=Census)
-    readers: Limit = field(default_factory=lambda: Limit(MOST_READERS))
 
 
 def wire_limits(settings: Settings) -> ImapLimits:
