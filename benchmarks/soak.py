@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,12 +111,11 @@ class Soak:
     # ----- before
 
     def prepare(self) -> None:
-        """Everybody gets a letter, so that all mailboxes exist; then the first ones wait for more."""
-        with smtplib.SMTP("127.0.0.1", self.server["smtp"]) as smtp:
-            for account in self.accounts:
-                self.send(smtp, account)
+        """Everybody gets a letter, so that all mailboxes exist; then the first ones wait for more and get one: their files are open."""
+        self.send_to(self.accounts)
         for account in self.accounts[: self.options.idle]:
             self.idlers.append(self.idler(account))
+        self.send_to([idler.account for idler in self.idlers])
         say(f"{len(self.accounts)} accounts, {len(self.idlers)} in IDLE, {self.options.rate:g} letters a minute")
 
     def idler(self, account: str) -> Idler:
@@ -155,13 +155,14 @@ class Soak:
                     due[place] += every
 
     def letter(self) -> None:
-        with smtplib.SMTP("127.0.0.1", self.server["smtp"]) as smtp:
-            self.send(smtp, self.chance.choice(self.accounts))
+        self.send_to([self.chance.choice(self.accounts)])
 
-    def send(self, smtp: smtplib.SMTP, account: str) -> None:
-        self.number += 1
-        smtp.sendmail("eve@red.test", [account], LETTER.format(to=account, number=self.number))
-        self.sent[account] = self.sent.get(account, 0) + 1
+    def send_to(self, accounts: Sequence[str]) -> None:
+        with smtplib.SMTP("127.0.0.1", self.server["smtp"]) as smtp:
+            for account in accounts:
+                self.number += 1
+                smtp.sendmail("eve@red.test", [account], LETTER.format(to=account, number=self.number))
+                self.sent[account] = self.sent.get(account, 0) + 1
 
     def visit(self) -> None:
         """Somebody who is not in IDLE reads all his mail and removes it."""
