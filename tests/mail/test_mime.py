@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twistmail.mail import mime
@@ -213,6 +213,7 @@ PIECES = [b"Content-Type: multipart/mixed; boundary=b", b"Content-Type: message/
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=60))
+@example([PIECES[2], b"\r\n\r\n--bbSubject: x\r\n\r\n\r\n--bb"])
 def test_parts_lie_within_each_other_whatever_comes(pieces: list[bytes]) -> None:
     message = b"".join(pieces)
     described = mime.describe(message)

@@ -239,6 +239,7 @@ class _Scanner:
         part = self.open[level][0]
         while part.children:
             part = part.children[-1]
+            part.body = max(part.start, min(part.body, at))  # the blank line behind a header may be that of the delimiter
             part.end = max(part.body, min(part.end, at))
         self._close(level + 1)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
+from twistmail.drafts import Drafted
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK, Content, Memory
 from twistmail.mail.mailbox import StoreError
@@ -43,7 +44,7 @@ class Piece:
 LARGEST_LOGGED = 256 * 1024
 #: The mailboxes whose UID lists are locked, and what was in the way of the others.
 Locked = Mapping[Maildir, OSError | None]
-_Writing = Callable[[Maildir, Iterable[bytes]], Draft]
+_Writing = Callable[[Maildir, Iterable[bytes | Drafted]], Draft]
 
 
 class DeliveryJob:
@@ -163,8 +164,10 @@ def _assigned(maildir: Maildir, drafts: Sequence[Draft], letters: Sequence[bytes
     )
 
 
-def _stored(prefix: bytes, content: Content) -> Iterable[bytes]:
+def _stored(prefix: bytes, content: Content) -> Iterable[bytes | Drafted]:
     """The chunks of a file, LF line ends."""
+    if isinstance(content, Drafted):
+        return lines.to_lf(prefix), content
     if isinstance(content, Memory):
         return (lines.to_lf(prefix + content.data),)
     return lines.stream_to_lf(chain((prefix,), content.chunks()))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from twistmail.drafts import Drafted
 from twistmail.store import names
 from twistmail.store.uidlist import UidList, sync_directory
 
@@ -163,7 +164,7 @@ class Maildir:
 
     # ----- writing
 
-    def write(self, chunks: Iterable[bytes], date: float | None = None) -> Draft:
+    def write(self, chunks: Iterable[bytes | Drafted], date: float | None = None) -> Draft:
         """A new file in tmp/ with *chunks* (LF line ends), its times set to *date*. OSError leaves nothing behind."""
         base = self._fresh_name()
         descriptor = os.open(base, _NEW, 0o600, dir_fd=self.descriptor("tmp"))
@@ -179,9 +180,9 @@ class Maildir:
             raise
         return Draft(descriptor, base, names.with_sizes(base, stored, crlf), crlf, date)
 
-    def stage(self, chunks: Iterable[bytes], date: float | None = None) -> Draft:
+    def stage(self, chunks: Iterable[bytes | Drafted], date: float | None = None) -> Draft:
         """As `write`, for the redo log: with the content, and closed already."""
-        content = b"".join(chunks)
+        content = b"".join(chunk if isinstance(chunk, bytes) else chunk.path.read_bytes() for chunk in chunks)
         draft = self.write((content,), date)
         draft.content = content
         os.close(draft.descriptor)
@@ -411,11 +412,15 @@ class Maildir:
                         os.unlink(folder / entry.name)
 
 
-def _write_all(descriptor: int, chunks: Iterable[bytes]) -> tuple[int, int]:
+def _write_all(descriptor: int, chunks: Iterable[bytes | Drafted]) -> tuple[int, int]:
     """Octets written, and octets with CRLF line ends."""
     stored = crlf = 0
     last = b""
     for chunk in chunks:
+        if isinstance(chunk, Drafted):
+            chunk.copy_to(descriptor)
+            stored, crlf, last = stored + chunk.stored, crlf + chunk.size, b""
+            continue
         written = os.write(descriptor, chunk)
         while written < len(chunk):
             written += os.write(descriptor, chunk[written:])
