@@ -341,24 +341,22 @@ def test_an_index_that_is_damaged_costs_only_time(house, reads) -> None:
 
 def test_a_full_disk_costs_only_time(house, reads, monkeypatch: pytest.MonkeyPatch) -> None:
     store = house.store()
-    deliver(house, store, "needle", "none")
+    deliver(house, store, "needle" + " more " * 50_000, "none")
     inbox = house.open(store)
-    tries = []
+    opened = fulltext.prepared
 
-    def add(*_):
-        tries.append(1)
-        full = sqlite3.OperationalError("database or disk is full")
-        full.sqlite_errorcode = sqlite3.SQLITE_FULL
-        raise full
+    def on_a_small_disk(*what):
+        database = opened(*what)
+        database.execute("PRAGMA max_page_count = 30")
+        return database
 
     with monkeypatch.context() as patched:
-        patched.setattr(FullText, "add", add)
-        inbox = house.open(house.store())
+        patched.setattr(fulltext, "prepared", on_a_small_disk)
         for _ in range(3):
             assert searched(inbox, "needle") == {1}
-        assert tries == [1]
+            house.ahead += textsearch.LEFT_ALONE
     assert reads == [1, 2] * 3
-    house.ahead += textsearch.LEFT_ALONE
+    inbox._texts._texts.index.close()
     assert searched(inbox, "needle") == searched(inbox, "needle") == {1}
     assert reads == [1, 2] * 4
 

@@ -102,7 +102,7 @@ class StoredContent:
         """All of it at once, for small messages."""
         descriptor = self._where.open()
         try:
-            return lines.to_crlf(b"".join(_pieces(descriptor)))
+            return b"".join(lines.stream_to_crlf(_pieces(descriptor)))  # the octets of a big one are joined beside other threads
         finally:
             os.close(descriptor)
 

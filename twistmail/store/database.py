@@ -125,22 +125,35 @@ def span(number: int) -> tuple[int, int]:
 
 def _connected(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")  # the last seconds may be lost, the maildir is the truth; it must not be corrupt
+    with _closed_on_error(database):
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")  # the last seconds may be lost, the maildir is the truth; it must not be corrupt
     return database
 
 
 def prepared(path: Path, schema: str, version: int) -> sqlite3.Connection:
     """The database at *path* with the tables of *schema*; one of another *version* gives way. Raises sqlite3.Error."""
     database = _connected(path)
-    found = database.execute("PRAGMA user_version").fetchone()[0]
-    if found != version:
-        if found or database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            database.close()
-            delete(path)
-            database = _connected(path)
-        database.executescript(f"BEGIN; {schema} PRAGMA user_version = {version}; COMMIT")
-    return database
+    with _closed_on_error(database):
+        found = database.execute("PRAGMA user_version").fetchone()[0]
+        if found == version:
+            return database
+        is_new = not found and not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if is_new:
+            database.executescript(f"BEGIN; {schema} PRAGMA user_version = {version}; COMMIT")
+            return database
+    database.close()
+    delete(path)
+    return prepared(path, schema, version)
+
+
+@contextmanager
+def _closed_on_error(database: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise
 
 
 def delete(path: Path) -> None:

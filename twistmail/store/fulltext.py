@@ -23,7 +23,7 @@ import sqlite3
 import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,30 +89,23 @@ class FullText:
 
     def search(self, place: Place, first: int, last: int, what: Sought) -> Answer:
         """Which of the messages *first* to *last* hold *what*. A mailbox that was never asked for is begun."""
-        with self._transaction() as database:
-            number, complete = _found(database, place) or self._begin(database, place)
-            last = min(last, complete)
-            if first > last:
-                return Answer(complete, set(), set())
-            ends = {"first": number << 32 | first, "last": number << 32 | last}
-            query = (_BY_TRIGRAMS if len(what.plain) > 2 else _BY_TEXTS) + (_ANYWHERE if what.headers else _IN_BODY)
-            hits = _uids(database.execute(query, {**ends, "plain": what.plain, "trigrams": _trigrams(what.plain)}))
-            cut = _uids(database.execute(_CUT, ends))
-        if what.exact:
-            return Answer(complete, hits, cut - hits)
-        return Answer(complete, set(), cut | hits)
+        with self._reading() as database:
+            if found := _found(database, place):
+                return _answer(database, *found, (first, last), what)
+        self.add(place, 0, 0, ())
+        return Answer(0, set(), set())
 
     def complete(self, place: Place) -> int | None:
         """The UID up to which all is indexed; None for a mailbox that nobody has searched yet."""
         if self._database is None and not self.path.exists():
             return None
-        with self._transaction() as database:
+        with self._reading() as database:
             found = _found(database, place)
         return found[1] if found else None
 
     def lacking(self, place: Place, uids: Sequence[int]) -> set[int]:
         """Those of *uids* (ascending, not empty) that should be here and are not: their files had gone when they were to be read."""
-        with self._transaction() as database:
+        with self._reading() as database:
             found = _found(database, place)
             if found is None:
                 return set()
@@ -193,12 +186,19 @@ class FullText:
     def _is_there(self) -> bool:
         return self._database is not None or self.path.exists()
 
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._within("BEGIN IMMEDIATE")
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that waits for nobody who writes."""
+        return self._within("BEGIN")
+
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _within(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock:
             database = self._connection()
             try:
-                database.execute("BEGIN IMMEDIATE")
+                database.execute(begin)
                 yield database
                 database.execute("COMMIT")
             except BaseException as error:
@@ -243,6 +243,17 @@ def _found(database: sqlite3.Connection, place: Place) -> tuple[int, int] | None
         "SELECT id, complete FROM mailbox WHERE directory = ? AND uidvalidity = ?", place
     ).fetchone()
     return row
+
+
+def _answer(database: sqlite3.Connection, number: int, complete: int, asked: tuple[int, int], what: Sought) -> Answer:
+    first, last = asked[0], min(asked[1], complete)
+    if first > last:
+        return Answer(complete, set(), set())
+    ends = {"first": number << 32 | first, "last": number << 32 | last}
+    query = (_BY_TRIGRAMS if len(what.plain) > 2 else _BY_TEXTS) + (_ANYWHERE if what.headers else _IN_BODY)
+    hits = _uids(database.execute(query, {**ends, "plain": what.plain, "trigrams": _trigrams(what.plain)}))
+    cut = _uids(database.execute(_CUT, ends))
+    return Answer(complete, hits, cut - hits) if what.exact else Answer(complete, set(), cut | hits)
 
 
 def _uids(rows: Iterable[tuple[int]]) -> set[int]:

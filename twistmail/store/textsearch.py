@@ -104,6 +104,7 @@ class TextSearch:
         self._workshop = workshop
         self._filling = False
         self._swept = False
+        self._is_indexed = True  # as far as we know
         self._lacking: set[int] | None = None  # below what is complete, and not there
 
     @property
@@ -128,6 +129,7 @@ class TextSearch:
             beyond += some[bisect_right(some, answer.complete) :]
         for together in (*self._pieces(unsure), *self._pieces(beyond)):
             found |= await self._look(together, what)
+        self._is_indexed = True
         self.fill_soon()
         return found
 
@@ -178,7 +180,7 @@ class TextSearch:
 
     def fill_soon(self) -> None:
         """The index may lack messages of this mailbox: add them, if it has the mailbox at all and somebody looks at it."""
-        if self._workshop.fulltext and self._is_wanted and not self._filling:
+        if self._workshop.fulltext and self._is_indexed and self._is_wanted and not self._filling:
             self._filling = True
             tasks.start(self._fill(), f"full-text index of {self._directory!r}")
 
@@ -190,6 +192,7 @@ class TextSearch:
         try:
             await self._workshop.pause(FILL_AFTER)
             complete = await self._texts.ask(self._texts.index.complete, self._place)
+            self._is_indexed = complete is not None
             while complete is not None and self._is_wanted:
                 started = self._workshop.now()
                 uids = self._mailbox.uids
