@@ -266,3 +266,14 @@ def test_the_same_content_for_several_accounts_is_one_job(house):
     copies = [Delivery(account, b"", Memory(PLAIN)) for account in (ALICE, "bob@blue.test", "carl@blue.test")]
     assert result_of(store.deliver(copies)) == [None] * 3
     assert len(jobs) == 1
+
+
+def test_a_folder_that_a_crash_left_half_made_is_none_until_it_is_made_again(house):
+    store = house.store()
+    home = result_of(store.mailboxes(ALICE))
+    (house.maildir / ".Half/tmp").mkdir(parents=True)
+    assert "Half" not in [folder.name for folder in result_of(home.folders())]
+    result_of(home.create("Half"))
+    assert "Half" in [folder.name for folder in result_of(home.folders())]
+    house.deliver(store, folder="Half")
+    assert list(house.open(store, "Half").uids) == [1]

@@ -21,6 +21,7 @@ from twistmail.store import names
 from twistmail.store.maildir import KEPT, Maildir, NotAMaildir
 from twistmail.store.names import INBOX, SEPARATOR
 from twistmail.store.redolog import RedoLog
+from twistmail.store.uidlist import FILE as LIST
 from twistmail.store.uidlist import LARGEST_UID, UidList, sync_directory
 
 MOST_FOLDERS = 10_000
@@ -116,7 +117,8 @@ class FolderTree:
         with os.scandir(self.root) as entries:
             for entry in entries:
                 if entry.name.startswith(".") and (name := names.name_of(entry.name)) and entry.is_dir(follow_symlinks=False):
-                    found.append(name)
+                    if _is_made(entry.path):
+                        found.append(name)
         return [INBOX, *sorted(found)]
 
     def exists(self, name: str) -> bool:
@@ -264,6 +266,11 @@ class FolderTree:
                 mark.unlink(missing_ok=True)
             (self.root / f"{_COUNTER}.{value:08x}").touch(mode=0o444)
             return value
+
+
+def _is_made(path: str) -> bool:
+    """Whether a directory is a folder: cur/ is made last, then the list. What a crash has left without both is none, yet."""
+    return os.path.isdir(path + "/cur") or os.path.exists(f"{path}/{LIST}")
 
 
 def _checked(uses: Sequence[str], taken: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

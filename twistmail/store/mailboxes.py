@@ -96,7 +96,8 @@ class Mailboxes:
             return
         for name in (old, *(name for name in self._mailboxes if name.startswith(old + SEPARATOR))):
             if mailbox := self._mailboxes.get(name):
-                await mailbox.save()  # modification sequences go with the mailbox
+                # modification sequences go with the mailbox; flags that a crash between directory and index must not lose
+                await mailbox.make_known()
         moves = await self._workshop.threads.run(self._rename, old, new)
         await self.texts.ask(self.texts.index.rename, _directories(moves))
         for source, target in moves:

@@ -274,6 +274,9 @@ def _tree_oddities(tree: FolderTree, account: str, mailboxes: set[str]) -> Itera
         path = tree.root / directory
         if directory.startswith("..twistmail-"):
             yield Anomaly(Severity.NOTE, "leftover", text_of(path), "a folder that was being deleted", "it goes at the next start", account)
+        elif directory.startswith(".") and path.is_dir() and (name := names.name_of(directory)) and name not in mailboxes:
+            cure = "create the folder again, or delete the directory"
+            yield Anomaly(Severity.NOTE, "leftover", text_of(path), "a folder that was begun and never finished", cure, account)
         elif directory.startswith(".") and names.name_of(directory) is None and (path / "cur").is_dir():
             cure = "rename it: levels are divided by dots, each in modified UTF-7"
             yield Anomaly(Severity.WARNING, "folder-name", text_of(path), "cannot be a folder's name: nobody sees it", cure, account)

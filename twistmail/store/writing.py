@@ -72,13 +72,23 @@ class Writing(View):
     async def _settle(self) -> None:
         try:
             await self._workshop.pause(SETTLE_AFTER)
-            while self._to_settle and not self.gone:
-                for block in _pieces(self._unsettled_in(self._to_settle.pop())):
-                    async with self._hands:
-                        moves = self._moves(block)
-                        self._settled(await self._workshop.threads.run(settle, self.maildir, moves), block)
+            await self._settle_all()
         finally:
             self._settling = False
+        await self.save()
+
+    async def _settle_all(self) -> None:
+        while self._to_settle and not self.gone:
+            for block in _pieces(self._unsettled_in(self._to_settle.pop())):
+                async with self._hands:
+                    moves = self._moves(block)
+                    self._settled(await self._workshop.threads.run(settle, self.maildir, moves), block)
+
+    async def make_known(self) -> None:
+        """Whatever only memory or the index knows is in the names of the files, and in the index, when this returns."""
+        await self._settle_all()
+        async with self._hands:  # the last of it may be under way
+            pass
         await self.save()
 
     def _unsettled_in(self, start: int) -> list[int]:
