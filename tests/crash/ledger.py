@@ -75,6 +75,7 @@ class Ledger:
         self._shown: dict[tuple[str, str, int], dict[int, str]] = {}  # by (account, folder, UIDVALIDITY): marks by UID
         self._uidvalidities: dict[tuple[str, str], int] = {}
         self._flags: dict[tuple[str, str, int], set[frozenset[str]]] = {}
+        self._renamed: dict[tuple[str, str], tuple[str, bool]] = {}  # by (account, old name): new name, and whether that is done
 
     # ----- what sessions tell
 
@@ -156,6 +157,13 @@ class Ledger:
             for uid in uids:
                 self._flags.pop((account, folder, uid), None)
 
+    def renaming(self, account: str, old: str, new: str) -> None:
+        """A folder and all below it are to be renamed; here they go on being called as before."""
+        self._renamed[account, old] = new, False
+
+    def renamed(self, account: str, old: str, new: str) -> None:
+        self._renamed[account, old] = new, True
+
     # ----- what there is
 
     def identify(self, content: bytes, where: str) -> str:
@@ -173,6 +181,7 @@ class Ledger:
 
     def judge(self, view: View) -> None:
         """Complain about everything in *view* (of all mailboxes) that was not promised so; then take it for the truth."""
+        view = self._as_they_were_called(view)
         found = Counter((account, folder, mark) for (account, folder), look in view.items() for mark, _ in look.messages.values())
         for (account, folder), look in view.items():
             self.saw(account, folder, look.uidvalidity, {uid: mark for uid, (mark, _) in look.messages.items()})
@@ -184,6 +193,21 @@ class Ledger:
             self._compare_uids(view)
             self._compare_flags(view)
             self._settle({**found, **everywhere})
+
+    def _as_they_were_called(self, view: View) -> View:
+        """*view* with renamed folders under their old names; a complaint where one is there twice, or not renamed after all."""
+        before: dict[tuple[str, str], Look] = {}
+        for (account, folder), look in view.items():
+            name = folder
+            for (owner, old), (new, is_done) in self._renamed.items():
+                if owner == account and (folder + "/").startswith(new + "/"):
+                    name = old + folder[len(new) :]
+                elif owner == account and is_done and (folder + "/").startswith(old + "/"):
+                    self.complain(f"{account} {folder}: was renamed, and is there")
+            if (account, name) in before:
+                self.complain(f"{account} {folder}: is there under both names")
+            before[account, name] = look
+        return before
 
     def missing(self, view: View) -> bool:
         """Is there less in *view* than there must be?"""

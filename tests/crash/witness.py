@@ -91,14 +91,15 @@ def agree(house: House, ledger: Ledger) -> None:
     ledger.judge({**view, QUEUE: queued(house.data, ledger)})
     walked = by_walk(house.data, ledger)
     for where in sorted({*view, *walked}):
-        _same(ledger, where, view.get(where), walked.get(where))
+        same(ledger, where, view.get(where), walked.get(where))
     for person in PEOPLE:
         shown = Counter(mark for mark, _ in view[person.address, "INBOX"].messages.values())
         if (fetched := by_pop3(house, ledger, person)) != shown:
             ledger.complain(f"POP3 {person.name}: {fetched - shown} more and {shown - fetched} less than IMAP")
 
 
-def _same(ledger: Ledger, where: tuple[str, str], imap: Look | None, walked: Look | None) -> None:
+def same(ledger: Ledger, where: tuple[str, str], imap: Look | None, walked: Look | None) -> None:
+    """Complain where a mailbox is not the same to IMAP and to the walk."""
     if imap is None or walked is None:
         ledger.complain(f"{' '.join(where)}: only {'the walk' if imap is None else 'IMAP'} knows it")
         return

@@ -115,9 +115,9 @@ def listens(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def folder(prefix: str = "twistmail-test-") -> Iterator[Path]:
-    """A fresh folder that the ordinary user may enter and own; gone afterwards."""
-    path = Path(tempfile.mkdtemp(prefix=prefix))
+def folder(prefix: str = "twistmail-test-", where: Path | None = None) -> Iterator[Path]:
+    """A fresh folder (in *where*) that the ordinary user may enter and own; gone afterwards."""
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
     give_away(path)
     try:
         yield path
