@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from tests.interop.conftest import pytest_runtest_setup
+
+__all__ = ["pytest_runtest_setup", "pytest_terminal_summary"]
+
 
 def pytest_terminal_summary(terminalreporter):
     for report in terminalreporter.getreports("passed"):

@@ -116,9 +116,8 @@ class FolderTree:
         found = []
         with os.scandir(self.root) as entries:
             for entry in entries:
-                if entry.name.startswith(".") and (name := names.name_of(entry.name)) and entry.is_dir(follow_symlinks=False):
-                    if _is_made(entry.path):
-                        found.append(name)
+                if entry.name.startswith(".") and (name := names.name_of(entry.name)) and _is_made(entry):
+                    found.append(name)
         return [INBOX, *sorted(found)]
 
     def exists(self, name: str) -> bool:
@@ -268,9 +267,9 @@ class FolderTree:
             return value
 
 
-def _is_made(path: str) -> bool:
-    """Whether a directory is a folder: cur/ is made last, then the list. What a crash has left without both is none, yet."""
-    return os.path.isdir(path + "/cur") or os.path.exists(f"{path}/{LIST}")
+def _is_made(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a folder: cur/ is made last, then the list. A directory that a crash has left without both is none, yet."""
+    return entry.is_dir(follow_symlinks=False) and (os.path.isdir(entry.path + "/cur") or os.path.exists(f"{entry.path}/{LIST}"))
 
 
 def _checked(uses: Sequence[str], taken: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
