@@ -11,6 +11,7 @@ the UID list were as the index knows them.
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
@@ -89,10 +90,11 @@ class Index(Database):
 
     # ----- in threads
 
-    def load(self, directory: str, take: Callable[..., None]) -> Known | None:
+    def load(self, directory: str, expect: Callable[[int], None], take: Callable[..., None]) -> Known | None:
         """What is known of the mailbox in *directory*, None where nothing is. From now on it is not `clean`.
 
-        Its blocks are given to *take*, one after another: (start, uids, sizes, dates, bits, named, modseqs), as octets.
+        *expect* hears how many messages there are. Then the blocks are given to *take*, one after another: (start, uids,
+        sizes, dates, bits, named, modseqs), as octets.
         """
         with self.transaction() as database:
             number = self.numbered(database, directory)
@@ -103,6 +105,8 @@ class Index(Database):
             if not row[0]:
                 return None
             database.execute("UPDATE mailbox SET clean = '' WHERE id = ?", (number,))
+            octets = database.execute("SELECT total(length(uids)) FROM block WHERE id BETWEEN ? AND ?", span(number)).fetchone()[0]
+            expect(int(octets) // array("I").itemsize)
             blocks = database.execute(
                 "SELECT id & 0xffffffff, uids, sizes, dates, bits, named, modseqs FROM block JOIN flags USING (id)"
                 " WHERE id BETWEEN ? AND ? ORDER BY id", span(number),

@@ -79,18 +79,15 @@ def _begun(maildir: Maildir, known: Known | None, now: float, boot: str) -> Load
 
 def _indexed(index: Index, directory: str) -> tuple[Known | None, Snapshot, Blocks]:
     snapshot, blocks = Snapshot(), Blocks()
+    place = 0
 
-    def take(start: int, uids: bytes, sizes: bytes, dates: bytes, bits: bytes, named: bytes, modseqs: bytes) -> None:
+    def take(start: int, uids: bytes, *columns: bytes) -> None:
+        nonlocal place
         blocks.starts.append(start)
-        snapshot.uids.frombytes(uids)
-        snapshot.sizes.frombytes(sizes)
-        snapshot.dates.frombytes(dates)
-        snapshot.bits.frombytes(bits)
-        snapshot.named.frombytes(named)
-        snapshot.modseqs.frombytes(modseqs)
+        place = snapshot.fill(place, uids, *columns)
 
     try:
-        known = index.load(directory, take)
+        known = index.load(directory, snapshot.make_room, take)
         if known and (border := index.prune(directory)):
             known = replace(known, forgotten=border)
         snapshot.count()

@@ -44,6 +44,22 @@ class Snapshot:
         self.unseen = 0
         self.size = 0
 
+    def make_room(self, count: int) -> None:
+        """For *count* messages that `fill` will bring: columns that grow bit by bit would leave as many holes in memory."""
+        self.uids = array("I", bytes(4 * count))
+        self.bits, self.named, self.modseqs, self.sizes = (array("Q", bytes(8 * count)) for _ in range(4))
+        self.dates = array("d", bytes(8 * count))
+
+    def fill(self, place: int, uids: bytes, sizes: bytes, dates: bytes, bits: bytes, named: bytes, modseqs: bytes) -> int:
+        """Put the columns of a block at *place*; the place behind it. ValueError where they are not of one length."""
+        columns = ((self.uids, uids), (self.sizes, sizes), (self.dates, dates), (self.bits, bits), (self.named, named),
+                   (self.modseqs, modseqs))  # fmt: skip
+        count = len(uids) // self.uids.itemsize
+        for column, octets in columns:
+            with memoryview(column).cast("B") as view:
+                view[place * column.itemsize : (place + count) * column.itemsize] = octets
+        return place + count
+
     def count(self) -> None:
         """The totals, after the columns were filled."""
         self.unseen = len(self.bits) - sum(map(_SEEN.__and__, self.bits))
