@@ -5,39 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import threading
 
 import pytest
 
 from tests.helpers import result_of
 from tests.store.conftest import ALICE, PLAIN
+from tests.store.inline_log import LoggingCommitter, prepare
 from twistmail import disk, tasks
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery, NewMessage
 from twistmail.store import redolog, segment, syncing
 from twistmail.store.mailstore import MailStore
-
-SMALL = 256 * 1024
-
-
-class LoggingCommitter(disk.InlineCommitter):
-    """Commits at once, in the caller, by the redo log where that takes it."""
-
-    takes_logs = True
-
-    def __init__(self):
-        super().__init__()
-        self.logged = 0
-
-    async def commit(self, job):
-        redo = getattr(job, "redo", None)
-        results = redo.commit([job]) if redo else None
-        if results is None:
-            await super().commit(job)
-            return
-        self.logged += 1
-        if results[0]:
-            raise results[0]
 
 
 class House:
@@ -80,25 +58,6 @@ class House:
     @property
     def list(self):
         return self.maildir / "dovecot-uidlist"
-
-
-def prepare(redo):
-    """Make the files of the log at once, without its thread."""
-    redo._size = SMALL
-    redo._thread = threading.current_thread()
-    assert redo._prepared()
-
-
-@pytest.fixture(autouse=True)
-def no_thread_to_join(monkeypatch):
-    close = redolog.RedoLog.close
-
-    def closed(self):
-        self._thread = None
-        close(self)
-
-    monkeypatch.setattr(redolog.RedoLog, "close", closed)
-    monkeypatch.setattr(segment.os, "statvfs", lambda path: os.statvfs_result((4096, 4096, 1 << 30, 1 << 30, 1 << 30, 0, 0, 0, 0, 255)))
 
 
 @pytest.fixture
