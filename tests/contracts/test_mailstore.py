@@ -1,87 +1,24 @@
-"""What every IMailStore promises, asked of every implementation."""
+"""What every IMailStore promises, asked of every implementation: mail comes, is read, is flagged, and goes.
+
+The folders are in `test_mailstore_tree`, modification sequences in
+`test_mailstore_changes`, columns, searching and sorting in `test_mailstore_columns`,
+quotas in `test_mailstore_quota`; `test_mailstores_agree` compares the stores with each other.
+"""
 
 from __future__ import annotations
 
-import itertools
 from array import array
 
 import pytest
 from zope.interface.verify import verifyObject
 
+from tests.contracts.mailstores import ALICE, BOB, ENCODED, PLAIN, code_of, deliver, flags_of, heard_by
 from tests.helpers import result_of
-from twistmail import disk, tasks
 from twistmail.interfaces import IMailbox, IMailboxes, IMailStore
 from twistmail.mail.content import Memory
-from twistmail.mail.mailbox import (
-    FIRST_KEYWORD_BIT,
-    Change,
-    Column,
-    Delivery,
-    Flag,
-    FlagChange,
-    NewMessage,
-    NoSuchMailbox,
-    Quota,
-    StoreError,
-)
-from twistmail.memory import store as memory
-from twistmail.store.mailstore import MailStore
+from twistmail.mail.mailbox import Change, Column, Delivery, Flag, FlagChange, NewMessage, NoSuchMailbox
 
-ALICE, BOB = "alice@blue.test", "bob@blue.test"
-PLAIN = b"From: ann@away.test\r\nSubject: first light\r\n\r\nA line about herons.\r\n"
-ENCODED = (
-    b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Transfer-Encoding: base64\r\n\r\nw5xiZXIgZGVuIFfDpGxkZXJu\r\n"
-)
 EVERY_COLUMN = tuple(Column)
-
-
-@pytest.fixture(params=["maildir", "memory"])
-def store(request, tmp_path):
-    if request.param == "memory":
-        clock = itertools.count(1_700_000_000)
-        made = memory.MailStore(lambda: float(next(clock)))
-    else:
-        made = MailStore(tmp_path, None, disk.InlineCommitter(), tasks.Inline())
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def mailboxes(store):
-    return result_of(store.mailboxes(ALICE))
-
-
-@pytest.fixture
-def inbox(mailboxes):
-    return result_of(mailboxes.open("INBOX"))
-
-
-def deliver(store, *contents, folder="INBOX", account=ALICE):
-    errors = result_of(store.deliver([Delivery(account, b"", Memory(content), folder) for content in contents]))
-    assert errors == [None] * len(contents)
-
-
-def heard_by(mailbox):
-    heard = []
-    mailbox.watch(heard.append)
-    return heard
-
-
-def names_of(mailboxes):
-    return [folder.name for folder in result_of(mailboxes.folders())]
-
-
-def code_of(coroutine):
-    with pytest.raises(StoreError) as caught:
-        result_of(coroutine)
-    return caught.value.code
-
-
-def flags_of(mailbox, uid):
-    bits = mailbox.bits[mailbox.uids.index(uid)]
-    words = {keyword for number, keyword in enumerate(mailbox.keywords) if bits >> (FIRST_KEYWORD_BIT + number) & 1}
-    return Flag(bits & (1 << FIRST_KEYWORD_BIT) - 1), words
 
 
 def test_each_object_provides_its_interface(store, mailboxes, inbox):
@@ -138,141 +75,6 @@ def test_who_no_longer_watches_hears_nothing(store, inbox):
 
 def test_one_mailbox_is_one_object_for_all_who_have_it_open(mailboxes, inbox):
     assert result_of(mailboxes.open("inbox")) is inbox
-
-
-# ----- the tree
-
-
-def test_a_new_account_has_its_standard_folders_subscribed_and_marked(mailboxes):
-    folders = {folder.name: folder for folder in result_of(mailboxes.folders())}
-    assert list(folders) == ["INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"]
-    assert folders["Sent"].uses == ("\\Sent",)
-    assert folders["INBOX"].uses == ()
-    assert all(folder.subscribed and folder.selectable for folder in folders.values())
-
-
-def test_create_makes_the_levels_above(mailboxes):
-    result_of(mailboxes.create("One/Two/Three/"))
-    assert {"One", "One/Two", "One/Two/Three"} <= set(names_of(mailboxes))
-    folders = {folder.name: folder for folder in result_of(mailboxes.folders())}
-    assert folders["One"].has_children
-    assert not folders["One/Two/Three"].has_children
-
-
-@pytest.mark.parametrize("name", ["Grüße", "a.b", "~home", "back\\slash", "x & y", "日本語/台北", "percent%n", "INBOX/Sub", 'quo"te', "*"])
-def test_any_name_comes_back_as_it_was_written(mailboxes, name):
-    result_of(mailboxes.create(name))
-    assert name in names_of(mailboxes)
-    assert result_of(result_of(mailboxes.open(name)).append([NewMessage(Memory(PLAIN))])).target == (1,)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("", id="empty"),
-        pytest.param("a//b", id="empty-part"),
-        pytest.param("/a", id="empty-first-part"),
-        pytest.param("..", id="dots"),
-        pytest.param("a/../b", id="dots-inside"),
-        pytest.param("nul\0", id="nul"),
-        pytest.param("line\nfeed", id="line-feed"),
-        pytest.param("x" * 256, id="long-part"),
-        pytest.param("/".join("x" * 17), id="many-levels"),
-    ],
-)
-def test_a_bad_name_cannot_be_created(mailboxes, name):
-    assert code_of(mailboxes.create(name)) == "CANNOT"
-
-
-@pytest.mark.parametrize("name", ["Sent", "INBOX", "inbox"])
-def test_what_exists_cannot_be_created(mailboxes, name):
-    assert code_of(mailboxes.create(name)) == "ALREADYEXISTS"
-
-
-def test_a_new_mailbox_of_an_old_name_has_a_larger_uidvalidity(mailboxes):
-    result_of(mailboxes.create("Again"))
-    before = result_of(mailboxes.status("Again")).uidvalidity
-    result_of(mailboxes.delete("Again"))
-    result_of(mailboxes.create("Again"))
-    assert result_of(mailboxes.status("Again")).uidvalidity > before
-
-
-def test_delete_takes_the_mail_and_leaves_the_children(store, mailboxes):
-    result_of(mailboxes.create("Top/Below"))
-    deliver(store, PLAIN, folder="Top")
-    top = result_of(mailboxes.open("Top"))
-    heard = heard_by(top)
-    result_of(mailboxes.delete("Top"))
-    assert heard == [Change(gone=True)]
-    folders = {folder.name: folder for folder in result_of(mailboxes.folders())}
-    assert not folders["Top"].selectable
-    assert folders["Top/Below"].selectable
-    assert code_of(mailboxes.delete("Top")) == "HASCHILDREN"
-    with pytest.raises(NoSuchMailbox):
-        result_of(mailboxes.open("Top"))
-
-
-def test_what_cannot_be_deleted(mailboxes):
-    assert code_of(mailboxes.delete("INBOX")) == "CANNOT"
-    assert code_of(mailboxes.delete("Nowhere")) == "NONEXISTENT"
-
-
-def test_rename_takes_the_children_along_and_keeps_uids(store, mailboxes):
-    result_of(mailboxes.create("Old/Child"))
-    deliver(store, PLAIN, PLAIN, folder="Old/Child")
-    before = result_of(mailboxes.status("Old/Child"))
-    result_of(mailboxes.rename("Old", "New/Place"))
-    assert {"New", "New/Place", "New/Place/Child"} <= set(names_of(mailboxes))
-    assert "Old" not in names_of(mailboxes)
-    after = result_of(mailboxes.status("New/Place/Child"))
-    assert (after.messages, after.uidnext, after.uidvalidity) == (2, 3, before.uidvalidity)
-    assert len(result_of(result_of(mailboxes.open("New/Place/Child")).load([1, 2]))) == 2
-
-
-def test_rename_of_a_special_folder_keeps_its_use(mailboxes):
-    result_of(mailboxes.rename("Sent", "Outgoing"))
-    assert {folder.name: folder.uses for folder in result_of(mailboxes.folders())}["Outgoing"] == ("\\Sent",)
-
-
-def test_rename_of_the_inbox_moves_its_messages_and_leaves_it(store, mailboxes):
-    deliver(store, PLAIN, PLAIN)
-    result_of(mailboxes.rename("INBOX", "Saved"))
-    assert result_of(mailboxes.status("INBOX")).messages == 0
-    assert result_of(mailboxes.status("Saved")).messages == 2
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "code"),
-    [
-        ("Nowhere", "There", "NONEXISTENT"),
-        ("Sent", "Trash", "ALREADYEXISTS"),
-        ("Sent", "INBOX", "ALREADYEXISTS"),
-        ("Sent", "Sent/Below", "CANNOT"),
-        ("Sent", "a//b", "CANNOT"),
-        ("INBOX", "Sent", "ALREADYEXISTS"),
-    ],
-)
-def test_renames_that_are_refused(mailboxes, old, new, code):
-    assert code_of(mailboxes.rename(old, new)) == code
-    assert {"Sent", "Trash"} <= set(names_of(mailboxes))
-
-
-def test_subscriptions_need_no_mailbox(mailboxes):
-    result_of(mailboxes.subscribe("Nöwhere/Yet", True))
-    result_of(mailboxes.subscribe("Junk", False))
-    assert result_of(mailboxes.subscriptions()) == ("Archive", "Drafts", "INBOX", "Nöwhere/Yet", "Sent", "Trash")
-
-
-def test_usage_counts_the_whole_account(store, mailboxes):
-    deliver(store, PLAIN, PLAIN)
-    deliver(store, ENCODED, folder="Lists")
-    assert result_of(mailboxes.quota()) == Quota(2 * len(PLAIN) + len(ENCODED), 3)
-
-
-@pytest.mark.parametrize("name", ["Nowhere", "a//b", ""])
-def test_a_mailbox_that_is_not_there(mailboxes, name):
-    for coroutine in (mailboxes.open(name), mailboxes.status(name)):
-        assert code_of(coroutine) == "NONEXISTENT"
 
 
 def test_removing_an_account_removes_its_mail(store, inbox):

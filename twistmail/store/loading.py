@@ -131,6 +131,8 @@ def is_true(known: Known, stamp: Stamp, uidnext: int) -> bool:
 def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> None:
     """Take what the index tells of messages that still exist, and look at the others that the UID list names."""
     old = loaded.snapshot
+    before = loaded.modseq
+    loaded.modseq += 1  # for what has come or gone; clients may have seen the one before
     uids, bases = maildir.uids.read()
     present = still_there(maildir, [_base(entries[uid], named) for uid, named in zip(old.uids, old.named, strict=True) if uid in entries],
                           present_in(maildir))  # fmt: skip
@@ -148,8 +150,9 @@ def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> Non
     if messages:
         loaded.snapshot.add(messages)
     there = set(loaded.snapshot.uids)
-    loaded.modseq += 1
     loaded.expunged = [(uid, loaded.modseq) for uid in old.uids if uid not in there]
+    if not loaded.expunged and loaded.modseq not in loaded.snapshot.modseqs:
+        loaded.modseq = before
     loaded.strangers = list(present.values())
     loaded.dropped = list({*loaded.blocks.starts, *loaded.dropped})
     loaded.blocks = divided(loaded.snapshot.uids)

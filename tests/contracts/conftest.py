@@ -1,0 +1,30 @@
+"""Each kind of mail store, new and empty; whoever asks for `store`, `mailboxes` or `inbox` is asked of all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contracts.mailstores import ALICE, KINDS
+from tests.helpers import result_of
+
+
+@pytest.fixture(params=KINDS)
+def house(request, tmp_path):
+    made = KINDS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(house):
+    return house.running
+
+
+@pytest.fixture
+def mailboxes(store):
+    return result_of(store.mailboxes(ALICE))
+
+
+@pytest.fixture
+def inbox(mailboxes):
+    return result_of(mailboxes.open("INBOX"))
