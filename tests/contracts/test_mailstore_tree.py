@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contracts.mailstores import ALICE, PLAIN, append, code_of, deliver, folders_of, heard_by
+from tests.contracts.mailstores import PLAIN, code_of, deliver, folders_of, heard_by
 from tests.helpers import result_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Change, NewMessage, NoSuchMailbox
-
 
 
 def test_a_new_account_has_its_standard_folders_subscribed_and_marked(mailboxes):

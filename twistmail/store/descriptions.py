@@ -58,7 +58,8 @@ class Descriptions:
             found = _select(self._database.reader, number, uids, columns)
         except (LookupError, sqlite3.Error):
             return {}
-        return {row[0] & 0xFFFFFFFF: row[1:] for row in found}
+        wanted = set(uids)
+        return {uid: row[1:] for row in found if (uid := row[0] & 0xFFFFFFFF) in wanted}
 
     # ----- in threads
 
@@ -98,6 +99,7 @@ class Descriptions:
 
 
 def _select(reader: sqlite3.Connection, number: int, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The *columns* of *uids*, and perhaps of some between them: a range is quicker read than many rows one by one."""
     tables = sorted({_PLACES[column][0] for column in columns})
     joined = " JOIN ".join(tables) + (" USING (id)" if len(tables) > 1 else "")
     what = f"SELECT id, {', '.join(_QUOTED[column] for column in columns)} FROM {joined}"
