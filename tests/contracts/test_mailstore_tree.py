@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contracts.mailstores import PLAIN, code_of, deliver, folders_of, heard_by
+from tests.contracts.mailstores import ALICE, PLAIN, append, code_of, deliver, folders_of, heard_by
 from tests.helpers import result_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Change, NewMessage, NoSuchMailbox
@@ -134,3 +134,186 @@ def test_subscriptions_need_no_mailbox(mailboxes):
 def test_a_mailbox_that_is_not_there(mailboxes, name):
     for coroutine in (mailboxes.open(name), mailboxes.status(name)):
         assert code_of(coroutine) == "NONEXISTENT"
+
+
+def test_a_subscription_outlives_its_mailbox(mailboxes):
+    """RFC 3501 §6.3.9: the server does not take names from the list by itself."""
+    result_of(mailboxes.delete("Junk"))
+    assert "Junk" in result_of(mailboxes.subscriptions())
+    result_of(mailboxes.create("Junk"))
+    assert folders_of(mailboxes)["Junk"].subscribed
+
+
+# ----- special uses (RFC 6154)
+
+
+def uses_of(mailboxes):
+    return {folder.name: set(folder.uses) for folder in result_of(mailboxes.folders()) if folder.uses}
+
+
+@pytest.mark.parametrize(
+    ("asked", "uses"),
+    [
+        pytest.param(["\\All"], {"\\All"}, id="one"),
+        pytest.param(["\\Flagged", "\\All"], {"\\All", "\\Flagged"}, id="two"),
+        pytest.param(["\\ALL", "\\flagged"], {"\\All", "\\Flagged"}, id="any-case"),
+        pytest.param(["\\Important"], {"\\Important"}, id="important"),
+        pytest.param(["\\All", "\\all"], {"\\All"}, id="one-twice"),
+    ],
+)
+def test_a_mailbox_is_created_with_its_uses(house, mailboxes, asked, uses):
+    before = uses_of(mailboxes)
+    result_of(mailboxes.create("Some/Place", asked))
+    assert uses_of(mailboxes) == before | {"Some/Place": uses}
+    assert all(folder.uses.count(use) == 1 for folder in result_of(mailboxes.folders()) for use in folder.uses)
+    assert uses_of(result_of(house.restart().mailboxes(ALICE))) == before | {"Some/Place": uses}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(["\\Sent"], id="another-has-it"),
+        pytest.param(["\\sent"], id="another-has-it-in-any-case"),
+        pytest.param(["\\Nothing"], id="unknown"),
+        pytest.param(["Sent"], id="no-use-at-all"),
+        pytest.param(["\\All", "\\Trash"], id="one-of-two"),
+        pytest.param([""], id="empty"),
+    ],
+)
+def test_uses_that_cannot_be_had_create_nothing(mailboxes, asked):
+    before = folders_of(mailboxes)
+    assert code_of(mailboxes.create("Some/Place", asked)) == "USEATTR"
+    assert folders_of(mailboxes) == before
+
+
+def test_a_use_goes_with_its_mailbox(mailboxes):
+    result_of(mailboxes.delete("Sent"))
+    result_of(mailboxes.create("Sent"))
+    assert "Sent" not in uses_of(mailboxes)
+    result_of(mailboxes.create("Gone out", ["\\Sent"]))
+    assert uses_of(mailboxes)["Gone out"] == {"\\Sent"}
+
+
+# ----- annotations (RFC 5464)
+
+
+def annotations(mailboxes, name="INBOX"):
+    return result_of(mailboxes.annotations(name))
+
+
+def annotate(mailboxes, values, name="INBOX"):
+    result_of(mailboxes.annotate(name, values))
+
+
+@pytest.mark.parametrize("name", ["", "INBOX", "Sent"])
+def test_annotations_are_set_changed_and_removed(mailboxes, name):
+    assert annotations(mailboxes, name) == {}
+    annotate(mailboxes, {"/private/comment": b"mine", "/shared/comment": b""}, name)
+    assert annotations(mailboxes, name) == {"/private/comment": b"mine", "/shared/comment": b""}
+    annotate(mailboxes, {"/private/comment": bytes(range(256)), "/shared/comment": None, "/shared/never": None}, name)
+    assert annotations(mailboxes, name) == {"/private/comment": bytes(range(256))}
+    assert [other for other in ("", "INBOX", "Sent", "Trash") if annotations(mailboxes, other)] == [name]
+
+
+def test_names_of_entries_are_the_same_in_any_case(mailboxes):
+    annotate(mailboxes, {"/Private/Comment": b"one"})
+    annotate(mailboxes, {"/private/COMMENT": b"two"})
+    assert annotations(mailboxes, "inbox") == {"/private/comment": b"two"}
+    annotate(mailboxes, {"/PRIVATE/comment": None}, "Inbox")
+    assert annotations(mailboxes) == {}
+
+
+@pytest.mark.parametrize("entry", ["/shared/vendor/our.host/color", "/private/filters/values/x", "/shared/" + "x" * 900, "/private/a+b!"])
+def test_what_may_be_an_entry(mailboxes, entry):
+    annotate(mailboxes, {entry: b"x"})
+    assert annotations(mailboxes) == {entry: b"x"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("comment", id="no-slash"),
+        pytest.param("/comment", id="neither-private-nor-shared"),
+        pytest.param("/private", id="no-component"),
+        pytest.param("/private/", id="empty-component"),
+        pytest.param("/private/comment/", id="slash-at-the-end"),
+        pytest.param("/private//comment", id="two-slashes"),
+        pytest.param("/private/com*ment", id="star"),
+        pytest.param("/private/com%ment", id="percent"),
+        pytest.param("/private/com ment", id="blank"),
+        pytest.param("/private/comment\n", id="line-feed"),
+        pytest.param("/private/com\0ment", id="nul"),
+        pytest.param("/private/größe", id="not-ascii"),
+        pytest.param("/private/\u017f", id="not-ascii-in-capitals"),
+        pytest.param("/privateer/comment", id="longer-word"),
+        pytest.param("/private/" + "x" * 5000, id="long"),
+    ],
+)
+def test_what_cannot_be_an_entry(mailboxes, entry):
+    annotate(mailboxes, {"/private/old": b"old"})
+    for values in ({entry: b"x"}, {"/private/new": b"new", "/private/old": None, entry: b"x"}, {entry: None}):
+        assert code_of(mailboxes.annotate("INBOX", values)) == "CANNOT"
+    assert annotations(mailboxes) == {"/private/old": b"old"}
+
+
+def test_the_limits_of_annotations(mailboxes):
+    hundred = {f"/private/{number}": b"x" for number in range(100)}
+    annotate(mailboxes, hundred)
+    assert code_of(mailboxes.annotate("INBOX", {"/private/more": b"x"})) == "METADATA TOOMANY"
+    assert annotations(mailboxes) == hundred
+    annotate(mailboxes, {"/private/0": None, "/private/more": b"x" * 65_536})
+    assert code_of(mailboxes.annotate("INBOX", {"/private/1": None, "/private/more": b"x" * 65_537})) == "METADATA MAXSIZE 65536"
+    assert len(annotations(mailboxes)["/private/more"]) == 65_536
+    assert annotations(mailboxes)["/private/1"] == b"x"
+    annotate(mailboxes, {f"/private/{number}": b"x" for number in range(100)}, "Sent")
+
+
+@pytest.mark.parametrize("name", ["Nowhere", "a//b", "Top"])
+def test_only_what_is_a_mailbox_has_annotations(mailboxes, name):
+    result_of(mailboxes.create("Top/Below"))
+    result_of(mailboxes.delete("Top"))
+    for coroutine in (mailboxes.annotations(name), mailboxes.annotate(name, {"/private/comment": b"x"})):
+        with pytest.raises(NoSuchMailbox):
+            result_of(coroutine)
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["at-once", "after-a-restart"])
+def test_annotations_follow_a_rename_and_go_with_the_mailbox(house, mailboxes, restarted):
+    result_of(mailboxes.create("Old/Child"))
+    for name in ("Old", "Old/Child", "Sent", ""):
+        annotate(mailboxes, {"/private/comment": name.encode()}, name)
+    result_of(mailboxes.rename("Old", "New/Place"))
+    result_of(mailboxes.delete("Sent"))
+    result_of(mailboxes.create("Sent"))
+    result_of(mailboxes.create("Old/Child"))
+    if restarted:
+        mailboxes = result_of(house.restart().mailboxes(ALICE))
+    kept = {name: found for name in ("", *folders_of(mailboxes)) if (found := annotations(mailboxes, name))}
+    assert kept == {
+        "": {"/private/comment": b""},
+        "New/Place": {"/private/comment": b"Old"},
+        "New/Place/Child": {"/private/comment": b"Old/Child"},
+    }
+
+
+def test_a_rename_of_the_inbox_leaves_its_annotations(mailboxes):
+    annotate(mailboxes, {"/private/comment": b"x"})
+    result_of(mailboxes.rename("INBOX", "Saved"))
+    assert (annotations(mailboxes), annotations(mailboxes, "Saved")) == ({"/private/comment": b"x"}, {})
+
+
+def test_what_was_told_cannot_be_changed_by_who_was_told(mailboxes):
+    annotate(mailboxes, {"/private/comment": b"x"})
+    annotations(mailboxes).clear()
+    assert annotations(mailboxes) == {"/private/comment": b"x"}
+
+
+def test_removing_an_account_removes_what_it_had_set(store, mailboxes):
+    annotate(mailboxes, {"/private/comment": b"x"}, "")
+    result_of(mailboxes.create("All", ["\\All"]))
+    append(result_of(mailboxes.open("All")), PLAIN)
+    result_of(store.remove_account(ALICE))
+    again = result_of(store.mailboxes(ALICE))
+    assert annotations(again, "") == {}
+    assert list(folders_of(again)) == ["INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"]

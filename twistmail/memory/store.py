@@ -16,6 +16,7 @@ INBOX = "INBOX"
 USES = {"Sent": "\\Sent", "Drafts": "\\Drafts", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
 EVERY_USE = {use.lower(): use for use in (*USES.values(), "\\All", "\\Flagged", "\\Important")}
 MOST_ANNOTATIONS = 100
+LONGEST_ENTRY = 1024
 LARGEST_ANNOTATION = 65_536
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ACCOUNT = re.compile(r"[^./\0][^/\0]*")
@@ -66,7 +67,7 @@ class Mailboxes:
         name = _normal(name.removesuffix("/"))
         if name in self._mailboxes:
             raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
-        asked = tuple(EVERY_USE.get(use.lower(), "") for use in uses)
+        asked = tuple(dict.fromkeys(EVERY_USE.get(use.lower(), "") for use in uses))
         if "" in asked or any(use in some for use in asked for some in self._uses.values()):
             raise StoreError("That special use cannot be had", "USEATTR")
         for level in (*_parents(name), name):
@@ -138,7 +139,7 @@ class Mailboxes:
         name = self.existing(name).name if name else ""
         changed = dict(self._annotations.get(name, {}))
         for entry, value in values.items():
-            if not _ENTRY.fullmatch(entry.lower()):
+            if not _ENTRY.fullmatch(entry.lower()) or len(entry) > LONGEST_ENTRY:
                 raise StoreError("That is not a name for an annotation", "CANNOT")
             if value is None:
                 changed.pop(entry.lower(), None)
@@ -212,7 +213,6 @@ class MailStore:
 
     def _account(self, account: str) -> Mailboxes:
         return self._accounts.get(account) or self._accounts.setdefault(account, self._made(account))
-
 
     def _made(self, account: str) -> Mailboxes:
         return Mailboxes(account, self._folders, self._now, self._quota_of)

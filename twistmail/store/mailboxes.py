@@ -172,7 +172,11 @@ class Mailboxes:
 
     def _counted(self) -> tuple[int, int]:
         octets = messages = 0
-        for name in self.tree.names():
+        try:
+            existing = self.tree.names()
+        except FileNotFoundError:  # an account that nobody has written to yet
+            return 0, 0
+        for name in existing:
             maildir = self.tree.maildir(name)
             with suppress(NotAMaildir):
                 for path in maildir.listing():

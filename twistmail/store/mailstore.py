@@ -113,16 +113,19 @@ class MailStore:
     async def deliver(self, deliveries: Sequence[Delivery]) -> list[BaseException | None]:
         errors: list[BaseException | None] = [None] * len(deliveries)
         consigned: list[tuple[int, Mailboxes, Piece]] = []
+        taken: dict[Mailboxes, tuple[int, int]] = {}  # octets and messages of this call
         for place, delivery in enumerate(deliveries):
             try:
                 home = self._account(delivery.account)
-            except ValueError as error:
+                octets, messages = taken.get(home, (0, 0))
+                more = octets + len(delivery.prefix) + delivery.content.size, messages + 1
+                if not await home.room_for(*more):
+                    raise OSError(errno.EDQUOT, "the mailbox is full")
+            except (ValueError, OSError) as error:
                 errors[place] = error
                 continue
-            if not await home.room_for(len(delivery.prefix) + delivery.content.size, 1):
-                errors[place] = OSError(errno.EDQUOT, "the mailbox is full")
-            else:
-                consigned.append((place, home, Piece(home.tree, _folder(delivery.folder), delivery.prefix, delivery.content)))
+            taken[home] = more
+            consigned.append((place, home, Piece(home.tree, _folder(delivery.folder), delivery.prefix, delivery.content)))
         job = DeliveryJob([piece for _, _, piece in consigned])
         failure = await self._commit(job, [home for _, home, _ in consigned])
         for place, home, piece in consigned:
