@@ -1,7 +1,8 @@
-"""Somebody who has a mailbox here and may log in."""
+"""Somebody who has a mailbox here and may log in, and where his mail lies."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -13,6 +14,7 @@ class Account:
     display_name: str = ""
     quota: int | None = None  # bytes; None is unlimited
     enabled: bool = True
+    format: str = ""  # of his mailbox: "maildir", "mbox"; empty: what holds for all
 
     @property
     def local(self) -> str:
@@ -21,3 +23,12 @@ class Account:
     @property
     def domain(self) -> str:
         return self.name.rpartition("@")[2]
+
+
+def account_directory(template: str, account: str) -> str:
+    """*template* with %u, %n and %d filled in for *account* ("alice@blue.test"). ValueError where a part could climb out."""
+    local, at, domain = account.rpartition("@") if "@" in account else (account, "", "")
+    if not local or bool(at) != bool(domain) or any(word.startswith(".") or "/" in word or "\0" in word for word in (local, domain)):
+        raise ValueError(f"{account!r} cannot name a directory")
+    words = {"u": account, "n": local, "d": domain, "%": "%"}
+    return re.sub(r"%([und%])", lambda match: words[match[1]], template)

@@ -11,11 +11,10 @@ from typing import Any, Protocol
 from zope.interface import implementer
 
 from twistmail.interfaces import IMailbox
-from twistmail.mail import headers, mime, words
+from twistmail.mail import flags as flag_words
+from twistmail.mail import matching, mime
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import (
-    FIRST_KEYWORD_BIT,
-    FLAG_NAMES,
     Change,
     Column,
     Copied,
@@ -25,12 +24,8 @@ from twistmail.mail.mailbox import (
     NewMessage,
     Quota,
     SortKey,
-    StoreError,
 )
 
-MOST_KEYWORDS = 26
-LONGEST_KEYWORD = 50
-_FLAG_BITS = {name.lower(): int(flag) for name, flag in FLAG_NAMES.items()}
 Watcher = Callable[[Change], None]
 
 
@@ -122,14 +117,14 @@ class Mailbox:
 
     async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
         wanted = needle.casefold()
-        return {message.uid for message in self._found(uids) if _holds(message.content, wanted, headers=headers)}
+        return {message.uid for message in self._found(uids) if matching.holds(message.content, wanted, headers=headers)}
 
     async def span(self, uid: int, start: int, length: int) -> bytes | None:
         return self._messages[uid].content[start : start + length] if uid in self._messages else None
 
     async def header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
-        name, wanted = field.lower().encode("utf-8", "replace"), needle.casefold()
-        return {message.uid for message in self._found(uids) if _has(message.content, name, wanted)}
+        wanted = needle.casefold()
+        return {message.uid for message in self._found(uids) if matching.has_field(message.content, field, wanted)}
 
     async def sort(self, uids: Sequence[int], keys: Sequence[tuple[SortKey, bool]]) -> list[int]:
         found = self._found(uids)
@@ -164,7 +159,7 @@ class Mailbox:
 
     def _change(self, message: Message, change: FlagChange, mask: int) -> bool:
         before = self.bits[message.place]
-        after = {FlagChange.SET: mask, FlagChange.ADD: before | mask, FlagChange.REMOVE: before & ~mask}[change]
+        after = flag_words.after(before, change, mask)
         if before == after:
             return False
         self.bits[message.place] = after
@@ -173,19 +168,11 @@ class Mailbox:
 
     def _mask(self, flags: Sequence[str], *, learn: bool = False) -> int:
         if learn:
-            self._learn([flag for flag in flags if flag.lower() not in _FLAG_BITS])
-        numbers = {keyword.lower(): number for number, keyword in enumerate(self.keywords)}
-        mask = 0
-        for name in (flag.lower() for flag in flags):
-            mask |= _FLAG_BITS.get(name) or (1 << (FIRST_KEYWORD_BIT + numbers[name]) if name in numbers else 0)
-        return mask
+            self._learn(flags)
+        return flag_words.bits(flags, self.keywords)
 
-    def _learn(self, wanted: Sequence[str]) -> None:
-        known = {keyword.lower() for keyword in self.keywords}
-        new = {keyword.lower(): keyword for keyword in reversed(wanted) if keyword.lower() not in known}
-        if len(self.keywords) + len(new) > MOST_KEYWORDS or any(len(keyword) > LONGEST_KEYWORD for keyword in new):
-            raise StoreError(f"A mailbox has at most {MOST_KEYWORDS} keywords of {LONGEST_KEYWORD} characters", "LIMIT")
-        self.keywords += reversed(new.values())
+    def _learn(self, flags: Sequence[str]) -> None:
+        self.keywords[:] = flag_words.extended(self.keywords, flag_words.keywords_in(flags))
 
     # ----- coming and going of messages
 
@@ -207,7 +194,7 @@ class Mailbox:
 
     async def append(self, messages: Sequence[NewMessage]) -> Copied:
         now = self._home.now()
-        self._learn([flag for message in messages for flag in message.flags if flag.lower() not in _FLAG_BITS])
+        self._learn([flag for message in messages for flag in message.flags])
         taken = [
             (b"".join(message.content.chunks()), self._mask(message.flags), now if message.internaldate is None else message.internaldate)
             for message in messages
@@ -227,14 +214,10 @@ class Mailbox:
     def _copy(self, uids: Sequence[int], target: str) -> Copied:
         other = self._home.existing(target)
         messages = self._found(uids)
-        names = [self._names(self.bits[message.place]) for message in messages]
-        other._learn([name for some in names for name in some if name.lower() not in _FLAG_BITS])
+        names = [flag_words.words(self.bits[message.place], self.keywords) for message in messages]
+        other._learn([name for some in names for name in some])
         copies = [(message.content, other._mask(some), message.date) for message, some in zip(messages, names, strict=True)]
         return Copied(other.uidvalidity, tuple(message.uid for message in messages), other.add(copies))
-
-    def _names(self, bits: int) -> list[str]:
-        keywords = [keyword for number, keyword in enumerate(self.keywords) if bits >> (FIRST_KEYWORD_BIT + number) & 1]
-        return [name for name, flag in FLAG_NAMES.items() if bits & flag] + keywords
 
     async def move(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:
         copied = self._copy(uids, target)
@@ -260,7 +243,6 @@ class Mailbox:
 
 
 def _value(message: Message, column: Column) -> Any:
-    described = mime.describe(message.content)
     match column:
         case Column.SIZE:
             return len(message.content)
@@ -268,46 +250,11 @@ def _value(message: Message, column: Column) -> Any:
             return message.date
         case Column.SAVEDATE:
             return message.saved
-        case Column.SENT:
-            return message.date if described.summary.sent is None else described.summary.sent
-        case Column.ENVELOPE | Column.BODY | Column.BODYSTRUCTURE | Column.HEADER:
-            return getattr(described, column.value)
-    return getattr(described.summary, column.value)
+    return matching.column(mime.describe(message.content), column, message.date)
 
 
 def _sort_value(message: Message, key: SortKey) -> Any:
-    summary = mime.describe(message.content).summary
-    match key:
-        case SortKey.ARRIVAL:
-            return message.date
-        case SortKey.SIZE:
-            return len(message.content)
-        case SortKey.DATE:
-            return _value(message, Column.SENT)
-        case SortKey.SUBJECT:
-            return summary.base_subject
-        case SortKey.FROM:
-            return summary.sort_from
-        case SortKey.TO:
-            return summary.sort_to
-        case SortKey.CC:
-            return summary.sort_cc
-        case SortKey.DISPLAYFROM:
-            return summary.display_from
-    return summary.display_to
-
-
-def _has(message: bytes, name: bytes, wanted: str) -> bool:
-    header = headers.split(message)[0]
-    return any(wanted in words.decode_words(value).casefold() for value in headers.values(header, name))
-
-
-def _holds(message: bytes, wanted: str, *, headers: bool) -> bool:
-    if headers:
-        header = message.partition(b"\r\n\r\n")[0]
-        if wanted in words.decode_words(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")).casefold():
-            return True
-    return any(wanted in text.casefold() for text in mime.text_of(message))
+    return matching.sort_value(mime.describe(message.content), key, message.date, len(message.content))
 
 
 def take_over(moved: Mailbox, mailbox: Mailbox) -> None:

@@ -9,19 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from zope.interface import implementer
 
 from twistmail.interfaces import IMailboxes, IMailStore
+from twistmail.mail import annotations
 from twistmail.mail.mailbox import Delivery, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
+from twistmail.mail.names import EVERY_USE, INBOX, SEPARATOR, USES, normal, parents
 from twistmail.memory.mailbox import Mailbox, take_over
 
-INBOX = "INBOX"
-USES = {"Sent": "\\Sent", "Drafts": "\\Drafts", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
-EVERY_USE = {use.lower(): use for use in (*USES.values(), "\\All", "\\Flagged", "\\Important")}
-MOST_ANNOTATIONS = 100
-LONGEST_ENTRY = 1024
-LARGEST_ANNOTATION = 65_536
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ACCOUNT = re.compile(r"[^./\0][^/\0]*")
-#: RFC 5464 §4.1.
-_ENTRY = re.compile(r"/(?:private|shared)(?:/[!-$&-)+-.0-~]+)+")
 #: An account's most octets and most messages.
 QuotaOf = Callable[[str], Awaitable[tuple[int | None, int | None]]]
 
@@ -51,12 +44,12 @@ class Mailboxes:
     def existing(self, name: str) -> Mailbox:
         """The mailbox of that name. Raises NoSuchMailbox."""
         try:
-            return self._mailboxes[_normal(name)]
+            return self._mailboxes[normal(name)]
         except (KeyError, StoreError):
             raise NoSuchMailbox(name) from None
 
     async def folders(self) -> tuple[Folder, ...]:
-        levels = {level for name in self._mailboxes for level in _parents(name)}
+        levels = {level for name in self._mailboxes for level in parents(name)}
         every = sorted(levels | set(self._mailboxes), key=lambda name: (name != INBOX, name))
         return tuple(
             Folder(name, name in self._subscribed, name in self._mailboxes, name in levels, self._uses.get(name, ()))
@@ -64,13 +57,13 @@ class Mailboxes:
         )
 
     async def create(self, name: str, uses: Sequence[str] = ()) -> None:
-        name = _normal(name.removesuffix("/"))
+        name = normal(name.removesuffix(SEPARATOR))
         if name in self._mailboxes:
             raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
         asked = tuple(dict.fromkeys(EVERY_USE.get(use.lower(), "") for use in uses))
         if "" in asked or any(use in some for use in asked for some in self._uses.values()):
             raise StoreError("That special use cannot be had", "USEATTR")
-        for level in (*_parents(name), name):
+        for level in (*parents(name), name):
             if level not in self._mailboxes:
                 self._make(level)
         if asked:
@@ -88,7 +81,7 @@ class Mailboxes:
         mailbox.vanish()
 
     async def rename(self, old: str, new: str) -> None:
-        new = _normal(new.removesuffix("/"))
+        new = normal(new.removesuffix("/"))
         if new == INBOX:
             raise StoreError("INBOX is always there", "ALREADYEXISTS")
         if old.upper() == INBOX:
@@ -113,15 +106,15 @@ class Mailboxes:
         if new == old or new.startswith(old + "/"):
             raise StoreError("A mailbox cannot be moved into itself", "CANNOT")
         for _, target in moves:
-            if _normal(target) in self._mailboxes:
+            if normal(target) in self._mailboxes:
                 raise StoreError(f"There is a mailbox {target} already", "ALREADYEXISTS")
-        for level in _parents(new):
+        for level in parents(new):
             if level not in self._mailboxes:
                 self._make(level)
         return moves
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
-        (self._subscribed.add if subscribed else self._subscribed.discard)(_normal(name))
+        (self._subscribed.add if subscribed else self._subscribed.discard)(normal(name))
 
     async def subscriptions(self) -> tuple[str, ...]:
         return tuple(sorted(self._subscribed))
@@ -137,19 +130,7 @@ class Mailboxes:
 
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         name = self.existing(name).name if name else ""
-        changed = dict(self._annotations.get(name, {}))
-        for entry, value in values.items():
-            if not _ENTRY.fullmatch(entry.lower()) or len(entry) > LONGEST_ENTRY:
-                raise StoreError("That is not a name for an annotation", "CANNOT")
-            if value is None:
-                changed.pop(entry.lower(), None)
-            elif len(value) > LARGEST_ANNOTATION:
-                raise StoreError("That annotation is too long", f"METADATA MAXSIZE {LARGEST_ANNOTATION}")
-            else:
-                changed[entry.lower()] = value
-        if len(changed) > MOST_ANNOTATIONS:
-            raise StoreError("There are too many annotations", "METADATA TOOMANY")
-        self._annotations[name] = changed
+        self._annotations[name] = annotations.changed(self._annotations.get(name, {}), values)
 
     async def quota(self) -> Quota:
         octets = sum(mailbox.status().size for mailbox in self._mailboxes.values())
@@ -159,10 +140,10 @@ class Mailboxes:
     def place_for(self, folder: str) -> Mailbox:
         """Where a delivery for *folder* goes: it is made when missing; INBOX where there can be none of that name."""
         try:
-            name = _normal(folder)
+            name = normal(folder)
         except StoreError:
             return self._mailboxes[INBOX]
-        for level in (*_parents(name), name):
+        for level in (*parents(name), name):
             if level not in self._mailboxes:
                 self._make(level)
         return self._mailboxes[name]
@@ -216,21 +197,3 @@ class MailStore:
 
     def _made(self, account: str) -> Mailboxes:
         return Mailboxes(account, self._folders, self._now, self._quota_of)
-
-
-def _parents(name: str) -> list[str]:
-    parts = name.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-
-
-def _normal(name: str) -> str:
-    """*name* with INBOX spelled so. Raises StoreError CANNOT for what cannot be the name of a mailbox."""
-    parts = name.split("/")
-    if parts[0].upper() == INBOX:
-        parts[0] = INBOX
-    for part in parts:
-        if part in ("", ".", "..") or _CONTROLS.search(part) or len(part.encode()) > 255:
-            raise StoreError("That is not a name for a mailbox", "CANNOT")
-    if len(parts) > 16 or len(name.encode()) > 1024:
-        raise StoreError("That mailbox name is too long", "CANNOT")
-    return "/".join(parts)

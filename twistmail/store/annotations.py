@@ -8,22 +8,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from twisted.logger import Logger
 
-from twistmail.mail.mailbox import StoreError
+from twistmail.mail.annotations import changed
 from twistmail.store.folders import replace_file
 
 log = Logger()
 
 FILE = "twistmail-annotations"
-MOST = 100
-LARGEST = 65_536
-#: RFC 5464 §4.1: /private/ or /shared/, then components without "*", "%", "//" or anything that is not printable ASCII.
-_ENTRY = re.compile(r"/(?:private|shared)(?:/[!-$&-)+-.0-~]+)+")
 
 
 class Annotations:
@@ -39,20 +34,7 @@ class Annotations:
     def change(self, name: str, values: Mapping[str, bytes | None]) -> None:
         """Set or (None) remove entries, all or none. Raises StoreError, OSError."""
         everything = self._read()
-        mine = everything.setdefault(name, {})
-        for entry, value in values.items():
-            entry = entry.lower()
-            if not _ENTRY.fullmatch(entry) or len(entry) > 1024:
-                raise StoreError("That is not a name for an annotation", "CANNOT")
-            if value is None:
-                mine.pop(entry, None)
-                continue
-            if len(value) > LARGEST:
-                raise StoreError("That annotation is too long", f"METADATA MAXSIZE {LARGEST}")
-            mine[entry] = value
-        if len(mine) > MOST:
-            raise StoreError("There are too many annotations", "METADATA TOOMANY")
-        self._write(everything)
+        self._write(everything | {name: changed(everything.get(name, {}), values)})
 
     def renamed(self, moves: Sequence[tuple[str, str]]) -> None:
         """Mailboxes have got other names: pairs (old, new)."""

@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from twistmail.mail.mailbox import StoreError
+from twistmail.mail.flags import extended
 from twistmail.store.names import MOST_KEYWORDS
 from twistmail.store.uidlist import UidList
 
 FILE = "dovecot-keywords"
-LONGEST = 50
+
+__all__ = ["extended", "learn", "read", "write"]
 
 
 def read(folder: Path) -> list[str]:
@@ -43,16 +44,3 @@ def learn(folder: Path, uids: UidList, wanted: Sequence[str]) -> list[str]:
         if after != before:
             write(folder, after)
     return after
-
-
-def extended(keywords: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """*keywords* with those of *wanted* that it lacks (compared without case). Raises StoreError LIMIT."""
-    known = {keyword.lower() for keyword in keywords}
-    result = list(keywords)
-    for keyword in wanted:
-        if keyword.lower() not in known:
-            if len(keyword) > LONGEST or len(result) >= MOST_KEYWORDS:
-                raise StoreError(f"A mailbox has at most {MOST_KEYWORDS} keywords of {LONGEST} characters", "LIMIT")
-            known.add(keyword.lower())
-            result.append(keyword)
-    return result

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import count
 
+from twistmail.mail.account import account_directory as account_directory
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, Flag, StoreError
 from twistmail.mail.mutf7 import part_from_disk, part_on_disk
 
@@ -36,18 +37,6 @@ _SIZES = re.compile(rb",S=\d{1,18},W=(\d{1,18})(?=:|$)")
 _CRLF_SIZE = re.compile(rb",W=(\d{1,18})(?=[,:]|$)")
 _TIME = re.compile(rb"(\d{1,18})\.(?:M(\d{1,18}))?")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-# ----- accounts -------------------------------------------------------------
-
-
-def account_directory(template: str, account: str) -> str:
-    """*template* with %u, %n and %d filled in for *account* ("alice@blue.test"). ValueError where a part could climb out."""
-    local, at, domain = account.rpartition("@") if "@" in account else (account, "", "")
-    if not local or bool(at) != bool(domain) or any(word.startswith(".") or "/" in word or "\0" in word for word in (local, domain)):
-        raise ValueError(f"{account!r} cannot name a directory")
-    words = {"u": account, "n": local, "d": domain, "%": "%"}
-    return re.sub(r"%([und%])", lambda match: words[match[1]], template)
 
 
 # ----- folders --------------------------------------------------------------

@@ -1,0 +1,32 @@
+"""What may be an annotation of a mailbox (RFC 5464), and how many there may be. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from twistmail.mail.mailbox import StoreError
+
+MOST = 100
+LARGEST = 65_536
+LONGEST_ENTRY = 1024
+#: RFC 5464 §4.1: /private/ or /shared/, then components without "*", "%", "//" or anything that is not printable ASCII.
+_ENTRY = re.compile(r"/(?:private|shared)(?:/[!-$&-)+-.0-~]+)+")
+
+
+def changed(annotations: Mapping[str, bytes], values: Mapping[str, bytes | None]) -> dict[str, bytes]:
+    """*annotations* with *values* set, or removed where they are None. Raises StoreError."""
+    result = dict(annotations)
+    for entry, value in values.items():
+        entry = entry.lower()
+        if not _ENTRY.fullmatch(entry) or len(entry) > LONGEST_ENTRY:
+            raise StoreError("That is not a name for an annotation", "CANNOT")
+        if value is None:
+            result.pop(entry, None)
+        elif len(value) > LARGEST:
+            raise StoreError("That annotation is too long", f"METADATA MAXSIZE {LARGEST}")
+        else:
+            result[entry] = value
+    if len(result) > MOST:
+        raise StoreError("There are too many annotations", "METADATA TOOMANY")
+    return result

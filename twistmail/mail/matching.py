@@ -1,0 +1,59 @@
+"""What FETCH, SORT and SEARCH ask of one whole message, for stores that keep no index of it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twistmail.mail import headers as header_fields
+from twistmail.mail import mime, words
+from twistmail.mail.mailbox import Column, SortKey
+from twistmail.mail.mime import Description
+
+
+def column(described: Description, wanted: Column, date: float) -> Any:
+    """A column that the content of a message tells. *date*: its INTERNALDATE."""
+    match wanted:
+        case Column.SENT:
+            return date if described.summary.sent is None else described.summary.sent
+        case Column.ENVELOPE | Column.BODY | Column.BODYSTRUCTURE | Column.HEADER:
+            return getattr(described, wanted.value)
+    return getattr(described.summary, wanted.value)
+
+
+def sort_value(described: Description, key: SortKey, date: float, size: int) -> Any:
+    """What SORT compares (RFC 5256 §3, RFC 5957)."""
+    summary = described.summary
+    match key:
+        case SortKey.ARRIVAL:
+            return date
+        case SortKey.SIZE:
+            return size
+        case SortKey.DATE:
+            return date if summary.sent is None else summary.sent
+        case SortKey.SUBJECT:
+            return summary.base_subject
+        case SortKey.FROM:
+            return summary.sort_from
+        case SortKey.TO:
+            return summary.sort_to
+        case SortKey.CC:
+            return summary.sort_cc
+        case SortKey.DISPLAYFROM:
+            return summary.display_from
+    return summary.display_to
+
+
+def has_field(message: bytes, field: str, wanted: str) -> bool:
+    """Whether *message* (CRLF line ends) has a *field* that holds *wanted* (case folded) when it is decoded (RFC 2047)."""
+    header = header_fields.split(message)[0]
+    name = field.lower().encode("utf-8", "replace")
+    return any(wanted in words.decode_words(value).casefold() for value in header_fields.values(header, name))
+
+
+def holds(message: bytes, wanted: str, *, headers: bool) -> bool:
+    """Whether *message* (CRLF line ends) holds *wanted* (case folded), as MIME decodes it; *headers*: or its header does."""
+    if headers:
+        header = message.partition(b"\r\n\r\n")[0]
+        if wanted in words.decode_words(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")).casefold():
+            return True
+    return any(wanted in text.casefold() for text in mime.text_of(message))
