@@ -481,3 +481,20 @@ def test_two_threads_may_ask_one_index(index: FullText) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_what_is_read_together_is_bounded_in_messages_and_octets(house, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = house.store()
+    deliver(house, store, "a", "b" * 500, "c", "d" * 5000, "e", "f", "g")
+    inbox = house.open(store)
+    monkeypatch.setattr(textsearch, "READ_TOGETHER", 3)
+    monkeypatch.setattr(textsearch, "OCTETS_TOGETHER", 1500)
+    read, together = searching.matching_and_texts, []
+
+    def reading(messages, what):
+        together.append([uid for uid, _ in messages])
+        return read(messages, what)
+
+    monkeypatch.setattr(searching, "matching_and_texts", reading)
+    assert searched(inbox, "f") == {6}
+    assert together == [[1, 2, 3], [4], [5, 6, 7]]

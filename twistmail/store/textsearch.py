@@ -17,6 +17,7 @@ import sqlite3
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, chain
 from typing import Any, Protocol, TypeVar
 
 from twisted.logger import Logger
@@ -127,7 +128,7 @@ class TextSearch:
             found |= answer.hits
             unsure += sorted(answer.unsure)
             beyond += some[bisect_right(some, answer.complete) :]
-        for together in (*self._pieces(unsure), *self._pieces(beyond)):
+        for together in chain(self._pieces(unsure), self._pieces(beyond)):
             found |= await self._look(together, what)
         self._is_indexed = True
         self.fill_soon()
@@ -167,14 +168,13 @@ class TextSearch:
 
     def _pieces(self, uids: Sequence[int]) -> Iterator[Sequence[int]]:
         """*uids* in pieces that are read in one go."""
-        start = octets = 0
-        for place, size in enumerate(self._mailbox.sizes_of(uids)):
-            if place > start and (octets + size > OCTETS_TOGETHER or place - start == READ_TOGETHER):
-                yield uids[start:place]
-                start, octets = place, 0
-            octets += size
-        if start < len(uids):
-            yield uids[start:]
+        start = 0
+        while start < len(uids):
+            some = uids[start : start + READ_TOGETHER]
+            sums = list(accumulate(self._mailbox.sizes_of(some)))
+            some = some[: max(bisect_right(sums, OCTETS_TOGETHER), 1)]
+            yield some
+            start += len(some)
 
     # ----- filling
 
