@@ -21,6 +21,8 @@ from twistmail.mail.subjects import base_subject
 
 #: Messages that one refers to: the oldest, which is the root of the thread, and so many of the latest.
 MOST_REFERENCES = 200
+#: Octets that are digested at a time: a message may be too big for memory (`spooled`).
+PIECE = 1024 * 1024
 
 Fields = dict[bytes, list[bytes]]
 
@@ -62,7 +64,7 @@ def summarise(message: bytes, root: Part) -> Summary:
     fields = root.fields
     date, subject = fields.get(b"date"), fields.get(b"subject")
     own, references = _threading(fields)
-    emailid = "M" + hashlib.blake2b(message, digest_size=16).hexdigest()
+    emailid = "M" + _digest(message)
     first = references[0] if references else own
     sender, to, cc = (_first_address(fields.get(name)) for name in (b"from", b"to", b"cc"))
     return Summary(
@@ -83,6 +85,13 @@ def summarise(message: bytes, root: Part) -> Summary:
         "T" + (hashlib.blake2b(first.encode(), digest_size=16).hexdigest() if first else emailid[1:]),
         _preview(message, root),
     )
+
+
+def _digest(message: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for start in range(0, len(message), PIECE):
+        digest.update(message[start : start + PIECE])
+    return digest.hexdigest()
 
 
 def _searched(values: Iterable[bytes] | None) -> str:

@@ -6,6 +6,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK
@@ -36,7 +37,7 @@ class Whereabouts:
 
 
 #: How far apart the places of a big message are that are remembered while it is read in pieces.
-STEP = 1024 * 1024
+STEP = 128 * 1024
 
 
 class StoredContent:
@@ -48,6 +49,11 @@ class StoredContent:
         self._where = where
         self.size = size
         self._marks = [(0, 0)]  # (offset with CRLF, offset in the file), ascending
+
+    @property
+    def folder(self) -> Path:
+        """Where something may be written beside it for a while."""
+        return self._where.maildir.path / "tmp"
 
     def at(self, where: Whereabouts) -> StoredContent:
         """The same content, whose file may have another name now."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from twistmail.mail.mailbox import Column, SortKey
 from twistmail.mail.mime import Description
+from twistmail.spooled import BIG, spooled
 from twistmail.store import names, searching
 from twistmail.store.contents import StoredContent, load_all
 from twistmail.store.descriptions import FIELDS, SORTED, Descriptions, Values, values
@@ -220,7 +221,7 @@ def _describe(
     described: list[tuple[int, Description]] = []
     for uid, content in messages:
         try:
-            described.append((uid, describe(content.whole())))
+            described.append((uid, _one(content, describe)))
         except FileNotFoundError:
             continue
     try:
@@ -228,6 +229,13 @@ def _describe(
     except sqlite3.Error as error:
         log.warn("index of {directory!r} cannot be written: {error}", directory=directory, error=error)
     return described
+
+
+def _one(content: StoredContent, describe: Callable[[bytes], Description]) -> Description:
+    if content.size <= BIG:
+        return describe(content.whole())
+    with spooled(content.chunks(), content.folder) as message:
+        return describe(message)
 
 
 def _sorted(

@@ -3,7 +3,7 @@
 Small messages are loaded together, up to a mebibyte at a time. A big one is
 never in memory as a whole: the length of a literal is known before its octets,
 so it is streamed from the disk, a piece for each thread hop. Only where the
-parts of a big message are asked for it is read once, to find them; the offsets
+parts of a big message are asked for it is read once more, to find them; the offsets
 are kept for the next question, which mail programs ask right away.
 
 NUL cannot be said in a literal (RFC 3501 §9, CHAR8); it is shown as 0x80.
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from twistmail.facts import Fact, Read
@@ -21,6 +22,7 @@ from twistmail.mail import headers, mime
 from twistmail.mail.mailbox import Column
 from twistmail.mail.parts import Part, scan
 from twistmail.servers.imap.client import Client
+from twistmail.spooled import spooled
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.responses import Raw
 
@@ -159,8 +161,10 @@ async def _big(client: Client, items: tuple[BodyItem, ...], row: Row, tally: Tal
         start = min(place[0] + item.offset, place[1])
         end = place[1] if item.count is None else min(place[1], start + item.count)
         yield b"%b {%d}\r\n" % (item.label, end - start)
-        async for piece in _stream(client, content, start, end):
-            yield _sayable(piece)
+        pieces = _stream(client, content, start, end) if item.count is None else _span(client, row.uid, start, end)
+        async with aclosing(pieces):  # type: ignore[type-var]
+            async for piece in pieces:
+                yield _sayable(piece)
     yield row.tail
 
 
@@ -168,12 +172,13 @@ async def _tree(client: Client, uid: int, content: Any) -> Part:
     """The parts of a big message, from memory where it is the one asked for last."""
     view = client.selected
     if view.last_tree is None or view.last_tree[0] != uid:
-        view.last_tree = uid, await client.service.threads.run(_scan_content, content)
+        view.last_tree = uid, await client.service.threads.run(_scan_content, content, client.service.drafts.folder)
     return view.last_tree[1]
 
 
-def _scan_content(content: Any) -> Part:
-    return scan(b"".join(content.chunks()))
+def _scan_content(content: Any, folder: Path) -> Part:
+    with spooled(content.chunks(), folder) as message:
+        return scan(message)
 
 
 async def _place(client: Client, root: Part | None, content: Any, item: BodyItem) -> tuple[int, int] | None:
@@ -196,6 +201,16 @@ async def _stream(client: Client, content: Any, start: int, end: int) -> AsyncIt
         if at + len(piece) > start:
             yield piece[max(0, start - at) : end - at]
         at += len(piece)
+
+
+async def _span(client: Client, uid: int, start: int, end: int) -> AsyncIterator[bytes]:
+    """The same, for who fetches a big message bit by bit: the mailbox knows where he was."""
+    while start < end:
+        piece = await client.selected.mailbox.span(uid, start, min(PIECE, end - start))
+        if not piece:
+            raise Torn(f"message ends at {start}, not at {end}")
+        yield piece
+        start += len(piece)
 
 
 def _next_piece(chunks: Iterator[bytes]) -> bytes:
