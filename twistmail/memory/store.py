@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from zope.interface import implementer
 
 from twistmail.interfaces import IMailboxes, IMailStore
-from twistmail.mail import annotations
+from twistmail.mail.annotations import changed
 from twistmail.mail.mailbox import Delivery, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
 from twistmail.mail.names import EVERY_USE, INBOX, SEPARATOR, USES, normal, parents
 from twistmail.memory.mailbox import Mailbox, take_over
@@ -130,7 +130,7 @@ class Mailboxes:
 
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         name = self.existing(name).name if name else ""
-        self._annotations[name] = annotations.changed(self._annotations.get(name, {}), values)
+        self._annotations[name] = changed(self._annotations.get(name, {}), values)
 
     async def quota(self) -> Quota:
         octets = sum(mailbox.status().size for mailbox in self._mailboxes.values())
