@@ -107,3 +107,15 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
             draft.write(data)
     draft.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_draft_that_cannot_be_removed_troubles_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: list[str]) -> None:
+    draft = Drafts(tmp_path).open()
+
+    def unlink(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        draft.discard()
+    assert [said for said in logged if "Read-only" in said]

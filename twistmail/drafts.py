@@ -19,9 +19,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from twisted.logger import Logger
+
 from twistmail.disk import FileContent
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK, Content
+
+log = Logger()
 
 _SUFFIX = ".draft"
 #: What a kernel or file system answers that cannot copy between these two files.
@@ -124,7 +128,10 @@ class Draft:
     def discard(self) -> None:
         """Forget it. May be called at any time, also again."""
         self._close()
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:  # a disk in trouble: the next start removes it
+            log.warn("a draft stays behind: {error}", error=error)
 
     def _give_up(self, data: bytes) -> None:
         """From now on octets stand here as they come; what stands here already becomes so too, then *data* follows."""

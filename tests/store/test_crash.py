@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sqlite3
 
 import pytest
 
@@ -14,7 +15,7 @@ from twistmail import tasks
 from twistmail.disk import status_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery, FlagChange, NewMessage
-from twistmail.store import maildir, settling
+from twistmail.store import maildir, settling, uidlist
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -277,3 +278,55 @@ def test_a_folder_that_a_crash_left_half_made_is_none_until_it_is_made_again(hou
     assert "Half" in [folder.name for folder in result_of(home.folders())]
     house.deliver(store, folder="Half")
     assert list(house.open(store, "Half").uids) == [1]
+
+
+def test_a_message_whose_adoption_failed_is_adopted_by_the_next_look(house, monkeypatch):
+    store = house.store()
+    house.deliver(store)
+    inbox = house.open(store)
+    house.drop("1700000000.dropped.host")
+    real = house.committer.__class__.commit
+
+    async def commit(committer, job):
+        job.close()
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.committer.__class__, "commit", commit)
+        with pytest.raises(OSError, match="Input/output"):
+            result_of(inbox.refresh())
+    assert house.committer.__class__.commit is real
+    result_of(inbox.refresh())
+    assert list(inbox.uids) == [1, 2]
+
+
+def test_what_is_known_can_be_read_while_nothing_can_be_written(house, monkeypatch):
+    store = house.store()
+    house.deliver(store)
+    inbox = house.open(store)
+    house.drop("1700000000.dropped.host")
+
+    def lock(_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uidlist.UidList, "_lock_file", lock)
+        result_of(inbox.refresh())
+        assert len(result_of(inbox.load([1]))) == 1
+    result_of(inbox.refresh())
+    assert list(inbox.uids) == [1, 2]
+
+
+def test_flags_that_the_index_cannot_take_are_put_into_the_names_at_once(house, monkeypatch):
+    store = house.store()
+    house.deliver(store, *[PLAIN] * 50)
+    inbox = house.open(store)
+
+    def save(*_):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(inbox._index), "save", save)
+        patch.setattr(type(inbox), "_settle_soon", lambda _: None)
+        result_of(inbox.store(range(1, 51), FlagChange.ADD, ["\\Seen"]))
+    assert all(name.endswith(":2,S") for name in house.files())

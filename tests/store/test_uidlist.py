@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twistmail.store import uidlist
 from twistmail.store.uidlist import DamagedList, Header, UidList, format_header, format_lines, parse_header, parse_lines
 
 NAMES = st.binary(min_size=1, max_size=60).filter(lambda name: b"\n" not in name and b":2," not in name)
@@ -117,3 +121,23 @@ def test_a_list_without_a_guid_gets_one_when_it_is_rewritten(lists):
     with one.locked():
         one.rewrite([1], [b"a"])
     assert one.path.read_bytes() == b"3 V7 N4 G" + b"5a" * 16 + b"\n1 :a\n"
+
+
+def test_a_directory_that_cannot_be_synced_after_a_rewrite_locks_nobody_out(tmp_path, monkeypatch):
+    uids = UidList(tmp_path, lambda above: above + 7, lambda count: bytes(count))
+    with uids.locked():
+        uids.append([b"one"])
+    broken = OSError(errno.EIO, "Input/output error")
+
+    def sync(_):
+        raise broken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uidlist, "sync_directory", sync)
+        with pytest.raises(OSError, match="Input/output"), uids.locked():
+            uids.rewrite([1], [b"one"])
+    with (tmp_path / uidlist.FILE).open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with uids.locked():
+        assert uids.append([b"two"]) == range(2, 3)
+    uids.close()

@@ -113,6 +113,8 @@ class Mailbox(Reading):
         changed = list(self._snapshot.chosen(places))
         self._tell(Change(flagged=changed, by=by))
         await self._write_flags(changed)
+        if self.gone:  # nobody knows which of them have been written
+            raise OSError(errno.ESTALE, "the mailbox has to be opened again")
         return changed, failed
 
     async def learn(self, flags: Sequence[str]) -> None:

@@ -269,9 +269,10 @@ class UidList:
         except OSError:
             os.close(descriptor)
             raise
-        sync_directory(self.path.parent)
         self.close()
+        # ours before anything can go wrong: a lock on it that nobody knows of would keep everybody out
         self._descriptor, self._inode, self._size = descriptor, os.fstat(descriptor).st_ino, len(data)
+        sync_directory(self.path.parent)
 
 
 def sync_directory(path: Path) -> None:

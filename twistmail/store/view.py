@@ -11,6 +11,7 @@ sessions ask for in `mailbox`.
 
 from __future__ import annotations
 
+import errno
 from array import array
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
@@ -152,7 +153,7 @@ class View:
         for arrival in arrivals:
             if arrival.uid > expected:
                 self.maildir.known = None
-                tasks.start(self.refresh(), f"catching up with {self.name}")
+                tasks.start(self._catch_up(), f"catching up with {self.name}")
                 return
             expected = max(expected, arrival.uid + 1)
         self._take(arrivals)
@@ -178,6 +179,12 @@ class View:
         self._recent.update(arrival.uid for arrival in arrivals)
         self.uidnext = arrivals[-1].uid + 1
 
+    async def _catch_up(self) -> None:
+        try:
+            await self.refresh()
+        except OSError as error:
+            log.warn("{path}: {error}", path=self.maildir.path, error=error)
+
     async def refresh(self) -> None:
         if self.gone or not self._must_look():
             return
@@ -190,6 +197,10 @@ class View:
             except FileNotFoundError:  # the directory, or what holds it
                 self.vanish()
                 return
+            except OSError as error:
+                if error.errno != errno.EROFS:
+                    raise
+                return  # nobody can have changed anything, and what is known can still be read
             self._merge(findings)
             if not self.gone:
                 await self._adopt(findings.strangers, above, listed=findings.uidnext - 1)
@@ -291,7 +302,11 @@ class View:
         if not paths and listed <= above:
             return
         job = AdoptionJob(self.maildir, paths, above, self._vanished)
-        await self._workshop.committer.commit(job)
+        try:
+            await self._workshop.committer.commit(job)
+        except OSError:
+            self.maildir.known = None  # they are strangers still
+            raise
         if job.overtaken:
             self.vanish()
             return

@@ -61,7 +61,8 @@ class Writing(View):
             self._settled(settle(self.maildir, self._moves(uids)), uids)
             return
         self._to_settle |= self._blocks.touched(uids)
-        await self.save()
+        if not await self.save():  # then only the names can remember them
+            await self._settle_all()
         self._settle_soon()
 
     def _settle_soon(self) -> None:
@@ -130,8 +131,10 @@ class Writing(View):
         if len(self._book.fresh) > MANY_FRESH and not self._saving.held:
             tasks.start(self.save(), f"index of {self.name}")
 
-    async def save(self, *, leaving: bool = False) -> None:
-        """Tell the index what has changed. Where it cannot be written, the maildir still says it all. *leaving*: nothing will follow."""
+    async def save(self, *, leaving: bool = False) -> bool:
+        """Tell the index what has changed. False where it cannot be written: the names of the files still say it all, once they are
+        settled. *leaving*: nothing will follow.
+        """
         async with self._saving:
             while not self.gone and (self._is_unsaved or leaving):
                 news = self._news(leaving)
@@ -139,9 +142,10 @@ class Writing(View):
                     await self._workshop.threads.run(self._index.save, self._directory, *news)
                 except sqlite3.Error as error:
                     self._not_saved(news, error)
-                    return
+                    return False
                 self._saved(news)
                 leaving = leaving and self._is_unsaved
+        return True
 
     def save_now(self) -> None:
         """As `save`, leaving, but blocking; at shutdown."""
