@@ -330,3 +330,34 @@ def test_flags_that_the_index_cannot_take_are_put_into_the_names_at_once(house, 
         patch.setattr(type(inbox), "_settle_soon", lambda _: None)
         result_of(inbox.store(range(1, 51), FlagChange.ADD, ["\\Seen"]))
     assert all(name.endswith(":2,S") for name in house.files())
+
+
+def test_what_could_not_be_expunged_comes_back_under_another_uid(house, monkeypatch):
+    store = house.store()
+    house.deliver(store, PLAIN, PLAIN)
+    inbox = house.open(store)
+
+    def unlink(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        with pytest.raises(OSError, match="Read-only"):
+            result_of(inbox.expunge([1]))
+    result_of(inbox.refresh())
+    assert list(inbox.uids) == [2, 3]
+    assert [len(content) for _, content in result_of(inbox.load([2, 3]))] == [len(PLAIN)] * 2
+    listed = [line.partition(b" :")[2] for line in house.lines()[1:-1]]
+    assert len(listed) == len(set(listed)) == 2
+
+
+def test_a_name_that_is_listed_twice_has_its_last_uid(house):
+    store = house.store()
+    house.deliver(store, PLAIN, PLAIN)
+    store.close()
+    path = house.maildir / "dovecot-uidlist"
+    first = house.lines()[1].partition(b" :")[2]
+    path.write_bytes(path.read_bytes() + b"3 :" + first + b"\n")
+    for index in house.maildir.glob("twistmail-index*"):
+        index.unlink()
+    assert list(house.open(house.store()).uids) == [2, 3]

@@ -281,10 +281,17 @@ class AdoptionJob:
             self.overtaken = any(listed.get(base, LARGEST_UID) <= self.above for base in paths)
             found = {base: (path, details) for base, path in paths.items() if (details := details_of(self.maildir, path))}
             fresh = names.oldest_first([base for base in found if base not in listed])
+            self._unlist(set(fresh), uids, bases)
             listed.update(zip(fresh, self.maildir.uids.append(fresh) if fresh else (), strict=True))
         arrivals = (Arrival(listed[base], path, *details) for base, (path, details) in found.items() if listed[base] > self.above)
         self.arrivals = sorted(arrivals, key=lambda arrival: arrival.uid)
         return [self.maildir.uids.descriptor]
+
+    def _unlist(self, fresh: Set[bytes], uids: Sequence[int], bases: Sequence[bytes]) -> None:
+        """Drop the lines of expunged messages whose files get new UIDs: no name may be listed twice. Hold the lock."""
+        if not fresh.isdisjoint(bases):
+            kept = [(uid, base) for uid, base in zip(uids, bases, strict=True) if base not in fresh]
+            self.maildir.uids.rewrite([uid for uid, _ in kept], [base for _, base in kept])
 
     def _published_since(self, missing: Set[bytes]) -> dict[bytes, bytes]:
         """Files that got their UIDs after the scan, or that it missed while they were renamed: our UIDs must not overtake theirs."""

@@ -137,7 +137,8 @@ def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> Non
     present = still_there(maildir, [_base(entries[uid], named) for uid, named in zip(old.uids, old.named, strict=True) if uid in entries],
                           present_in(maildir))  # fmt: skip
     loaded.uidvalidity, loaded.uidnext = maildir.uids.uidvalidity, maildir.uids.nextuid
-    listed = sorted((uid, base) for uid, base in zip(uids, bases, strict=True) if base in present)
+    latest = {base: uid for uid, base in zip(uids, bases, strict=True) if base in present}  # of a name that is there twice, too
+    listed = sorted((uid, base) for base, uid in latest.items())
     messages: list[Message] = []
     for uid, base in listed:
         path = present.pop(base)

@@ -133,8 +133,16 @@ class Mailbox(Reading):
             paths = [self._paths(place) for place in places]
             gone = self._forget(places, by)
             if gone:
-                await self._workshop.threads.run(self.maildir.remove, paths)
+                await self._remove(gone, paths)
         return gone
+
+    async def _remove(self, gone: Sequence[int], paths: Sequence[tuple[bytes, ...]]) -> None:
+        try:
+            await self._workshop.threads.run(self.maildir.remove, paths)
+        except OSError:  # all have been told that they are gone: what is still there comes back under new UIDs
+            self.maildir.known = None
+            self._vanished.update(gone)
+            raise
 
     async def append(self, messages: Sequence[NewMessage]) -> Copied:
         async with self._appending:  # calls keep their order until the committer has them

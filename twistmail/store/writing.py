@@ -74,16 +74,23 @@ class Writing(View):
         try:
             await self._workshop.pause(SETTLE_AFTER)
             await self._settle_all()
+        except OSError as error:  # the index has them, and the next change tries again
+            log.warn("{path}: flags could not be put into the names: {error}", path=self.maildir.path, error=error)
         finally:
             self._settling = False
         await self.save()
 
     async def _settle_all(self) -> None:
         while self._to_settle and not self.gone:
-            for block in _pieces(self._unsettled_in(self._to_settle.pop())):
-                async with self._hands:
-                    moves = self._moves(block)
-                    self._settled(await self._workshop.threads.run(settle, self.maildir, moves), block)
+            start = self._to_settle.pop()
+            try:
+                for block in _pieces(self._unsettled_in(start)):
+                    async with self._hands:
+                        moves = self._moves(block)
+                        self._settled(await self._workshop.threads.run(settle, self.maildir, moves), block)
+            except OSError:
+                self._to_settle.add(start)
+                raise
 
     async def make_known(self) -> None:
         """Whatever only memory or the index knows is in the names of the files, and in the index, when this returns."""
