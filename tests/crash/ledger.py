@@ -64,7 +64,7 @@ class Ledger:
 
     def __init__(self, *, power_fails: bool = False) -> None:
         self.complaints: list[str] = []
-        self.promises = 0
+        self.promises = self.refusals = 0
         self.in_doubt = 0
         self.found = 0
         self._power_fails = power_fails
@@ -97,6 +97,7 @@ class Ledger:
 
     def refused(self, *steps: Step) -> None:
         """The server has said that it has not done them."""
+        self.refusals += len(steps)
         if self._power_fails:
             return
         with self._guard:
@@ -230,6 +231,8 @@ class Ledger:
                 self._complain(f"{account} {folder}: UIDNEXT is {look.uidnext}, UID {max(shown)} was shown")
 
     def _compare_flags(self, view: View) -> None:
+        if self._power_fails:  # nobody waits for flags to be on the disk (D6)
+            self._flags.clear()
         for (account, folder, uid), possible in self._flags.items():
             look = view.get((account, folder))
             if look and uid in look.messages and look.messages[uid][1] - {"\\Recent"} not in possible:

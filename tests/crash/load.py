@@ -12,10 +12,11 @@ import random
 import threading
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from tests.crash.imap import APPENDUID, COPYUID, Answer, Imap, append, numbers, set_of
 from tests.crash.ledger import MARK, Ledger, Step, letter
-from tests.interop.house import PASSWORD, Person
+from tests.interop.house import PASSWORD, House, Person
 from tests.interop.talk import Talk
 
 ALICE, BOB, CAROL = PEOPLE = Person("alice"), Person("bob"), Person("carol")
@@ -35,15 +36,30 @@ MOST_KEPT = 40  # messages of a folder before some go
 FLAG_SETS = tuple(frozenset(words.split()) for words in ("", "\\Seen", "\\Seen \\Answered", "\\Flagged work", "\\Draft later \\Seen"))
 
 
+@dataclass(frozen=True)
+class Signs:
+    """What all sessions look at."""
+
+    ending: threading.Event = field(default_factory=threading.Event)
+    resting: threading.Event = field(default_factory=threading.Event)
+
+
 class Session(threading.Thread):
     """One connection. *name* is unique; it becomes part of the marks."""
 
-    def __init__(self, ledger: Ledger, seed: str, name: str, ending: threading.Event) -> None:
+    def __init__(self, ledger: Ledger, seed: str, name: str, signs: Signs) -> None:
         super().__init__(name=name, daemon=True)
         self.ledger = ledger
         self.dice = random.Random(f"{seed} {name}")
         self._marks = map(f"{seed}-{name}-{{}}".format, itertools.count())
-        self.ending = ending
+        self.signs = signs
+
+    @property
+    def goes_on(self) -> bool:
+        """Wait while all rest; False at the end."""
+        while self.signs.resting.is_set() and not self.signs.ending.wait(0.01):
+            pass
+        return not self.signs.ending.is_set()
 
     def run(self) -> None:
         try:
@@ -81,7 +97,7 @@ class Sender(Session):
         with Talk(self.port) as talk:
             talk.reply()
             talk.ask("EHLO lab.test")
-            while not self.ending.is_set() and self.one(talk, self.dice.choice(self.RECIPIENTS)):
+            while self.goes_on and self.one(talk, self.dice.choice(self.RECIPIENTS)):
                 pass
 
     def one(self, talk: Talk, recipients: Sequence[str]) -> bool:
@@ -126,7 +142,7 @@ class Mover(Session):
         with Imap(self.port, self.person) as imap:
             for folder in (self.away, self.home):
                 self.enter(imap, folder)
-            while not self.ending.is_set():
+            while self.goes_on:
                 self.one(imap)
 
     def enter(self, imap: Imap, folder: str) -> None:
@@ -143,7 +159,7 @@ class Mover(Session):
         elif self.appends and (len(uids) < 4 or self.dice.random() < 0.5):
             self.append(imap, self.dice.randint(1, 4))
         elif not uids:
-            self.ending.wait(0.005)
+            self.signs.ending.wait(0.005)
             self.learn(imap, self.home, "1:*")
         else:
             self.dice.choice((self.copy, self.move, self.flag, self.flag, self.remove, self.look))(imap, self.chosen(uids, 12))
@@ -247,7 +263,7 @@ class Fetcher(Session):
         self.port, self.person = port, person
 
     def work(self) -> None:
-        while not self.ending.wait(0.01):
+        while self.goes_on and not self.signs.ending.wait(0.01):
             with Talk(self.port) as talk:
                 self.visit(talk)
 
@@ -288,29 +304,43 @@ class Load:
     """All of them at once on one server. *ports*: of "mx", "imap" and "pop3"."""
 
     def __init__(self, ledger: Ledger, seed: str, ports: dict[str, int]) -> None:
-        self.ending = threading.Event()
+        self.signs = Signs()
         mx, imap, pop3 = ports["mx"], ports["imap"], ports["pop3"]
         common = (ledger, seed)
         self.sessions: list[Session] = [
-            *(Sender(mx, *common, f"s{number}", self.ending) for number in range(3)),
-            Mover(imap, ALICE, ("Drafts", "Archive"), True, *common, "filer", self.ending),
-            Mover(imap, ALICE, ("INBOX", "Sent"), False, *common, "sorter", self.ending),
-            Mover(imap, BOB, ("INBOX", "Trash"), False, *common, "bob", self.ending),
-            Mover(imap, BOB, ("Drafts", "Junk"), True, *common, "copier", self.ending),
-            Fetcher(pop3, CAROL, *common, "fetcher", self.ending),
+            *(Sender(mx, *common, f"s{number}", self.signs) for number in range(3)),
+            Mover(imap, ALICE, ("Drafts", "Archive"), True, *common, "filer", self.signs),
+            Mover(imap, ALICE, ("INBOX", "Sent"), False, *common, "sorter", self.signs),
+            Mover(imap, BOB, ("INBOX", "Trash"), False, *common, "bob", self.signs),
+            Mover(imap, BOB, ("Drafts", "Junk"), True, *common, "copier", self.signs),
+            Fetcher(pop3, CAROL, *common, "fetcher", self.signs),
         ]
+
+    @classmethod
+    def on(cls, house: House, ledger: Ledger, seed: str) -> Load:
+        return cls(ledger, seed, {name: house.port(name) for name in ("mx", "imap", "pop3")})
 
     def start(self) -> None:
         for session in self.sessions:
             session.start()
 
+    def work(self, dice: random.Random, *, rests: bool) -> None:
+        """Start, and let them work for a moment; with *rests* they pause before, longer than it takes the redo log to come to rest."""
+        self.start()
+        if rests:
+            self.go_on(0.3)
+            self.signs.resting.set()
+            self.go_on(1.3)
+            self.signs.resting.clear()
+        self.go_on(dice.uniform(0.05, 0.6))
+
     def go_on(self, seconds: float) -> None:
         """Let them work so long."""
-        self.ending.wait(seconds)
+        self.signs.ending.wait(seconds)
 
     def end(self) -> None:
         """Tell them to end, or wait until those have ended whose server is gone."""
-        self.ending.set()
+        self.signs.ending.set()
         for session in self.sessions:
             session.join(25)
             assert not session.is_alive(), f"session {session.name} hangs"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 
 def is_whole() -> bool:
@@ -15,6 +19,29 @@ def is_whole() -> bool:
 def quick_place() -> Path | None:
     """Where files are only in memory, and a sync costs nothing: enough where processes die and the kernel lives."""
     return Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
+
+
+@contextlib.contextmanager
+def strace(*options: str) -> Iterator[None]:
+    """strace, attached to a running process; it lets go of it at the end."""
+    tracer = subprocess.Popen(["strace", *options], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        assert tracer.stderr
+        said = tracer.stderr.readline()
+        if b"not permitted" in said:
+            pytest.skip("one process may not trace another here")
+        assert b"attached" in said, said
+        yield
+    finally:
+        tracer.terminate()
+        tracer.communicate()
+
+
+@contextlib.contextmanager
+def failing(process: subprocess.Popen[bytes], calls: str, error: str, when: str = "1+") -> Iterator[None]:
+    """While the *calls* (separated by commas) of all threads of *process* fail with *error*. *when*: as strace counts, for each thread."""
+    with strace("-f", "-p", str(process.pid), "-o", os.devnull, "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={when}"):
+        yield
 
 
 def chosen(rounds: int, whole: int) -> Iterator[tuple[int, str, str]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.ledger import Ledger, Look, Step
+from tests.crash.rigs import strace
 from tests.interop.house import PATIENCE, ROOT, House, environment, eventually
 
 #: The system calls by which a process changes files. A question mark: not every machine has it.
@@ -164,20 +165,6 @@ class Stage:
                 messages = {uid: (ledger.identify(body.encode("latin-1"), where), frozenset(flags)) for uid, (body, flags) in found.items()}
                 view[account, folder] = Look(uidvalidity, uidnext, messages)
         return view
-
-
-@contextlib.contextmanager
-def strace(*options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """strace, attached."""
-    tracer = subprocess.Popen(["strace", *options], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        assert tracer.stderr
-        said = tracer.stderr.readline()
-        assert b"attached" in said, said
-        yield tracer
-    finally:
-        tracer.terminate()
-        tracer.communicate()
 
 
 def _points(record: str, data: str, threads: list[int], way: str) -> Iterator[Point]:

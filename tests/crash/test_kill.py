@@ -37,7 +37,7 @@ def test_no_promise_is_broken(house, record_property):
         house.start()
         witness.agree(house, ledger)
         ledger.expect_nothing_said(where)
-        work_until_killed(house, ledger, seed)
+        work_until_killed(house, ledger, seed, rests=number % 8 == 7)
         in_doubt += ledger.in_doubt
         look_at_the_dead(house, ledger, thoroughly=number % 10 == 0)
         ledger.expect_nothing_said(where)
@@ -53,10 +53,9 @@ def test_no_promise_is_broken(house, record_property):
     assert "Traceback" not in house.log  # of all its lives
 
 
-def work_until_killed(house: House, ledger: Ledger, seed: str) -> None:
-    load = Load(ledger, seed, {name: house.port(name) for name in ("mx", "imap", "pop3")})
-    load.start()
-    load.go_on(random.Random(seed).uniform(0.05, 0.6))
+def work_until_killed(house: House, ledger: Ledger, seed: str, *, rests: bool) -> None:
+    load = Load.on(house, ledger, seed)
+    load.work(random.Random(seed), rests=rests)
     house.kill()
     load.end()
 
