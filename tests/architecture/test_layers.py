@@ -13,7 +13,7 @@ LAYERS = (
     "wire",
     "interfaces options tasks facts disk drafts endpoints watched spooled anomalies",
     "mailflow expansion policy formats",
-    "aliases accounts store queue relay tls lookup memory journal",
+    "aliases accounts store mbox queue relay tls lookup memory journal",
     "servers",
     "service service_options tenancy descriptors assembly foundation quotas parts plugins config checks sections "
     "control operator transcripts alias_views rows systemd foreground demo backup cli",

@@ -10,6 +10,7 @@ from tests.helpers import result_of
 from twistmail import disk, tasks
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, Delivery, Flag, NewMessage, StoreError
+from twistmail.mbox.store import MboxStore
 from twistmail.memory import store as memory
 from twistmail.store.mailstore import MailStore
 
@@ -55,6 +56,15 @@ class MaildirHouse(House):
         return MailStore(self.root, None, self.committer, tasks.Inline(), hostname="mx.blue.test", now=self.now, quota_of=self.quota_of)
 
 
+class MboxHouse(House):
+    def __init__(self, root):
+        self.root = root
+        super().__init__()
+
+    def made(self):
+        return MboxStore(self.root, None, tasks.Inline(), now=self.now, quota_of=self.quota_of, fsync=False)
+
+
 class MemoryHouse(House):
     """Memory outlives no process: its store goes on as it is."""
 
@@ -65,7 +75,7 @@ class MemoryHouse(House):
         return self.running
 
 
-KINDS = {"maildir": MaildirHouse, "memory": lambda root: MemoryHouse()}
+KINDS = {"maildir": MaildirHouse, "mbox": MboxHouse, "memory": lambda root: MemoryHouse()}
 
 
 def message(subject=b"", body=b"text", **fields):
