@@ -28,7 +28,7 @@ def test_dialogue_on_disk(script: Script, tmp_path: Path) -> None:
     stores: list[Any] = []
 
     def begin(clock: Clock, settings: dict[str, str]) -> Pump:
-        stores.append(MailStore(tmp_path, clock, disk.InlineCommitter(), Inline(), now=lambda: NOW))
+        stores.append(MailStore(tmp_path, None, disk.InlineCommitter(), Inline(), now=lambda: NOW))
         return connect(clock, settings, stores[0])
 
     play(script, Feeding.WHOLE, begin)
