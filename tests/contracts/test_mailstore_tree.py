@@ -26,6 +26,14 @@ def test_create_makes_the_levels_above(mailboxes):
     assert not folders["One/Two/Three"].has_children
 
 
+def test_a_delivery_makes_no_level_above_a_mailbox_that_is_there(store, mailboxes):
+    deliver(store, PLAIN, folder="Top/Middle/Below")
+    result_of(mailboxes.delete("Top"))
+    deliver(store, PLAIN, folder="Top/Middle/Below")
+    assert not folders_of(mailboxes)["Top"].selectable
+    assert result_of(mailboxes.status("Top/Middle/Below")).messages == 2
+
+
 @pytest.mark.parametrize("name", ["Grüße", "a.b", "~home", "back\\slash", "x & y", "日本語/台北", "percent%n", "INBOX/Sub", 'quo"te', "*"])
 def test_any_name_comes_back_as_it_was_written(mailboxes, name):
     result_of(mailboxes.create(name))

@@ -11,7 +11,7 @@ from zope.interface import implementer
 from twistmail.interfaces import IMailboxes, IMailStore
 from twistmail.mail.annotations import changed
 from twistmail.mail.mailbox import Delivery, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
-from twistmail.mail.names import EVERY_USE, INBOX, SEPARATOR, USES, normal, parents
+from twistmail.mail.names import EVERY_USE, INBOX, SEPARATOR, USES, existing, normal, parents
 from twistmail.memory.mailbox import Mailbox, take_over
 
 _ACCOUNT = re.compile(r"[^./\0][^/\0]*")
@@ -41,11 +41,16 @@ class Mailboxes:
         self._uidvalidity += 1
         return self._mailboxes.setdefault(name, Mailbox(name, self._uidvalidity, self))
 
+    def _make_with_levels(self, name: str) -> None:
+        for level in (*parents(name), name):
+            if level not in self._mailboxes:
+                self._make(level)
+
     def existing(self, name: str) -> Mailbox:
         """The mailbox of that name. Raises NoSuchMailbox."""
         try:
-            return self._mailboxes[normal(name)]
-        except (KeyError, StoreError):
+            return self._mailboxes[existing(name)]
+        except KeyError:
             raise NoSuchMailbox(name) from None
 
     async def folders(self) -> tuple[Folder, ...]:
@@ -63,14 +68,13 @@ class Mailboxes:
         asked = tuple(dict.fromkeys(EVERY_USE.get(use.lower(), "") for use in uses))
         if "" in asked or any(use in some for use in asked for some in self._uses.values()):
             raise StoreError("That special use cannot be had", "USEATTR")
-        for level in (*parents(name), name):
-            if level not in self._mailboxes:
-                self._make(level)
+        self._make_with_levels(name)
         if asked:
             self._uses[name] = asked
 
     async def delete(self, name: str) -> None:
-        if name.upper() == INBOX:
+        name = existing(name)
+        if name == INBOX:
             raise StoreError("INBOX cannot be deleted", "CANNOT")
         if name not in self._mailboxes and any(other.startswith(name + "/") for other in self._mailboxes):
             raise StoreError(f"{name} is only a level above other mailboxes", "HASCHILDREN")
@@ -81,10 +85,10 @@ class Mailboxes:
         mailbox.vanish()
 
     async def rename(self, old: str, new: str) -> None:
-        new = normal(new.removesuffix("/"))
+        old, new = existing(old), normal(new.removesuffix("/"))
         if new == INBOX:
             raise StoreError("INBOX is always there", "ALREADYEXISTS")
-        if old.upper() == INBOX:
+        if old == INBOX:
             await self.create(new)
             inbox = self._mailboxes[INBOX]
             await inbox.move(list(inbox.uids), new)
@@ -143,9 +147,8 @@ class Mailboxes:
             name = normal(folder)
         except StoreError:
             return self._mailboxes[INBOX]
-        for level in (*parents(name), name):
-            if level not in self._mailboxes:
-                self._make(level)
+        if name not in self._mailboxes:
+            self._make_with_levels(name)
         return self._mailboxes[name]
 
     def vanish(self) -> None:
