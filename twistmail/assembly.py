@@ -117,7 +117,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
     }
     waits = config["relay"]
     schedule = Schedule(waits.retry, waits.expire, waits.warn_sender_after)
-    foundation.ground.quotas.accounts = people.accounts
+    foundation.ground.terms.accounts = people.accounts
     return Parts(config, foundation, people, dispatch, relay, schedule, services, contexts)
 
 

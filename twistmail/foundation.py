@@ -31,10 +31,10 @@ from twistmail.mailflow import Dispatch
 from twistmail.plugins import Discovery
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
-from twistmail.quotas import Quotas
 from twistmail.servers.census import Census
 from twistmail.servers.pop3 import Locks
 from twistmail.servers.throttle import Throttle
+from twistmail.terms import Terms
 from twistmail.transcripts import Transcripts
 
 #: Threads for files, and for password hashes (60 ms of one core each).
@@ -55,7 +55,7 @@ class Ground:
     identifiers: Iterator[str]
     random: random.Random
     discovery: Discovery
-    quotas: Quotas
+    terms: Terms
     dial: Any = None
 
 
@@ -120,7 +120,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         identifiers=identifiers(epoch, secrets.randbelow(COUNTERS)),
         random=random.Random(),
         discovery=discovery,
-        quotas=Quotas(config["store"]),
+        terms=Terms(config["store"]),
         dial=dial,
     )
     journals, listeners = _listen(config, data_dir, facts)

@@ -14,9 +14,11 @@ from typing import Any
 from twisted.plugin import IPlugin
 from zope.interface import alsoProvides, implementer
 
+from twistmail.by_format import StoreByFormat
 from twistmail.interfaces import IPart
 from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.lookup.resolver import DnsLookup
+from twistmail.mbox.store import MboxStore
 from twistmail.memory.lookup import SilentLookup
 from twistmail.memory.queue import MemoryQueue
 from twistmail.memory.store import MailStore as MemoryStore
@@ -52,10 +54,28 @@ def _maildir(settings: Settings, ground: Any) -> MailStore:
         path=settings.path,
         folders=settings.folders,
         hostname=ground.config["server"].hostname,
-        quota_of=ground.quotas.of,
+        quota_of=ground.terms.quota_of,
         rules=Rules(settings.keep_expunged, settings.trash_after, settings.junk_after),
         fulltext=settings.fulltext,
     )
+
+
+def _mbox(settings: Settings, ground: Any) -> MboxStore:
+    return MboxStore(
+        ground.data_dir,
+        ground.reactor,
+        ground.threads,
+        inbox=settings.mbox_inbox,
+        folders=settings.mbox_folders,
+        standard=settings.folders,
+        quota_of=ground.terms.quota_of,
+        fsync=settings.fsync,
+    )
+
+
+def _files(settings: Settings, ground: Any) -> StoreByFormat:
+    """Maildirs, and mbox files for the accounts that have them."""
+    return StoreByFormat({"maildir": _maildir(settings, ground), "mbox": _mbox(settings, ground)}, ground.terms.format_of)
 
 
 def _spool(settings: Settings, ground: Any) -> Spool:
@@ -68,8 +88,8 @@ def _spool(settings: Settings, ground: Any) -> Spool:
     )
 
 
-MAILDIR = BuiltIn("store", "maildir", STORE, _maildir)
-MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore(ground.epoch, quota_of=ground.quotas.of))
+MAILDIR = BuiltIn("store", "maildir", STORE, _files)
+MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore(ground.epoch, quota_of=ground.terms.quota_of))
 SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
 MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue())
 RESOLVER = BuiltIn("lookup", "resolver", DNS, lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout))

@@ -26,6 +26,7 @@ DOMAIN = "here.example"
 
 
 @pytest.mark.parametrize(("line", "entry"), [
+    pytest.param("ann:{PLAIN}x::::::format=mbox", Entry(Account("ann@here.example", format="mbox"), "{PLAIN}x"), id="format"),
     pytest.param("ann:{PLAIN}secret::::::quota=2G", Entry(Account("ann@here.example", quota=2 << 30), "{PLAIN}secret"), id="local-part"),
     pytest.param(f"bob@Blue.Example:{HASH}", Entry(Account("bob@blue.example"), HASH), id="full-address-and-nothing-else"),
     pytest.param("ann:{PLAIN}x:1000:1000:Ann Other,room 2:/home/ann:/bin/sh", Entry(Account("ann@here.example", "Ann Other"), "{PLAIN}x"),
@@ -51,6 +52,7 @@ def test_comments_and_empty_lines_mean_nothing() -> None:
     pytest.param("ann:{PLAIN}x\nann@here.example:{PLAIN}y", 2, "a second time", id="twice"),
     pytest.param("two words:{PLAIN}x", 1, "two words", id="no-address"),
     pytest.param("ann:{PLAIN}x::::::quota=much", 1, "not a size", id="no-quota"),
+    pytest.param("ann:{PLAIN}x::::::format=mbx", 1, "not one of maildir, mbox", id="no-format"),
 ])
 def test_a_mistake_is_told_with_its_line(text: str, line: int, words: str) -> None:
     with pytest.raises(Broken, match=words) as caught:

@@ -15,7 +15,7 @@ LAYERS = (
     "mailflow expansion policy formats",
     "aliases accounts store mbox queue relay tls lookup memory journal",
     "servers",
-    "service service_options tenancy descriptors assembly foundation quotas parts plugins config checks sections "
+    "service service_options tenancy descriptors assembly foundation terms by_format parts plugins config checks sections "
     "control operator transcripts alias_views rows systemd foreground demo backup cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from twistmail.accounts import passwords
 from twistmail.accounts.table import Entry, FixedTable, account_name
 from twistmail.mail.account import Account
-from twistmail.options import COUNT, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings
+from twistmail.options import COUNT, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
 
 _SOURCE = re.compile(r"sqlite|config|passwd:.+|[a-z][a-z0-9_-]*(?::.+)?")
 
@@ -29,6 +29,7 @@ def _read_secret(text: str) -> str:
 
 
 SOURCES = Kind("sources of accounts", _read_sources, " ".join)
+FORMAT = choice("maildir", "mbox", "")
 SECRET = Kind("a password or its hash", _read_secret)
 
 OPTIONS = Section(
@@ -47,6 +48,7 @@ USER = Section(
     Option("name", TEXT, "", "The full name."),
     Option("quota", SIZE, "unlimited", "How much mail may lie in the mailbox."),
     Option("enabled", SWITCH, "yes", "Whether the account may log in."),
+    Option("format", FORMAT, "", "How the mail lies: maildir or mbox; what [store] format says where it is empty."),
     pattern=True,
 )
 
@@ -54,5 +56,5 @@ USER = Section(
 def config_table(users: Mapping[str, Settings], default_domain: str) -> FixedTable:
     """The accounts of the [user:NAME] sections: {NAME: its Settings}. ValueError where a NAME is no address."""
     return FixedTable(
-        Entry(Account(account_name(name, default_domain), user.name, user.quota, user.enabled), user.password)
+        Entry(Account(account_name(name, default_domain), user.name, user.quota, user.enabled, user.format), user.password)
         for name, user in users.items())

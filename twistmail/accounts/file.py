@@ -4,7 +4,8 @@
 
 `user` is a full address, or a local part of the default domain. Of the fields
 behind the password we use the full name and, of the extra fields, `quota=2G`,
-`userdb_quota_rule=*:storage=2G` and `nologin`; the others belong to Dovecot.
+`userdb_quota_rule=*:storage=2G`, `nologin` and `format=mbox`; the others belong
+to Dovecot.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twistmail.accounts import passwords
+from twistmail.accounts.config import FORMAT
 from twistmail.accounts.table import Entry, FixedTable, account_name
 from twistmail.mail.account import Account
 from twistmail.options import SIZE
@@ -79,5 +81,11 @@ def _entry(line: str, default_domain: str) -> Entry:
     secret, full_name, extra = fields[0], fields[3], fields[6].split()
     quotas = [match[1] for word in extra if (match := _QUOTA.fullmatch(word))]
     account = Account(account_name(user, default_domain), full_name.partition(",")[0], SIZE.read(quotas[0]) if quotas else None,
-                      enabled=not any(_NOLOGIN.fullmatch(word) for word in extra))
+                      enabled=not any(_NOLOGIN.fullmatch(word) for word in extra), format=_format(extra))
     return Entry(account, "" if _LOCKED.fullmatch(secret) else passwords.check(secret))
+
+
+def _format(extra: Sequence[str]) -> str:
+    """The format that one of the *extra* fields tells; empty without. ValueError where it tells another."""
+    told = [word.removeprefix("format=") for word in extra if word.startswith("format=")]
+    return str(FORMAT.read(told[0])) if told else ""

@@ -23,7 +23,7 @@ from twistmail.disk import InlineCommitter
 from twistmail.interfaces import IMailStore
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, NoSuchMailbox
 from twistmail.parts import MAILDIR
-from twistmail.quotas import Quotas
+from twistmail.terms import Terms
 
 T = TypeVar("T")
 
@@ -36,14 +36,15 @@ class _Ground:
     data_dir: Path
     committer: InlineCommitter
     threads: tasks.Inline
-    quotas: Quotas
+    terms: Terms
     reactor: Any = None
 
 
 @contextmanager
 def opened(storage: Storage) -> Iterator[IMailStore]:
     """The store; what only it knows is written down at the end."""
-    ground = _Ground(storage.config, storage.root, InlineCommitter(fsync=storage.settings.fsync), tasks.Inline(), Quotas())
+    terms = Terms(storage.settings, is_limited=False)
+    ground = _Ground(storage.config, storage.root, InlineCommitter(fsync=storage.settings.fsync), tasks.Inline(), terms)
     store = MAILDIR.build(storage.settings, ground)
     try:
         yield store

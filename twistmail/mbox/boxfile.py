@@ -20,7 +20,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from twistmail.formats import scanning
+from twistmail.formats import postmark, scanning
 from twistmail.formats.locks import Held
 from twistmail.formats.mbox import MBOX, append
 from twistmail.formats.scanning import ReadAt
@@ -69,11 +69,17 @@ class BoxFile:
             read_at = reader(held.descriptor)
             found = self._tail(known, read_at, stamp, held)
             if found is None:
-                found = known_again(known, self._scanned(read_at, stamp.size, held), self._now())
+                found = self._whole(known, read_at, stamp, held)
             found = found.of_file(stamp, _probe(read_at, stamp.size))
             self.listing = self.ledger.write(self.name, known, found)
         assert self.listing is not None
         return self.listing
+
+    def _whole(self, known: Listing, read_at: ReadAt, stamp: Stamp, held: Held) -> Listing:
+        try:
+            return known_again(known, self._scanned(read_at, stamp.size, held), self._now())
+        except NotAnMbox:
+            raise NotAnMbox(self.path, stamp) from None
 
     def _tail(self, known: Listing, read_at: ReadAt, stamp: Stamp, held: Held) -> Listing | None:
         """What is known, and what has come behind it; None where the file has changed in another way."""
@@ -115,7 +121,7 @@ class BoxFile:
     def add(self, held: Held, units: Sequence[Unit], *, look: bool) -> None:
         """Put *units* at the end of the file, in order, durable. *look*: their UIDs are wanted. OSError: none of them is there."""
         start = os.fstat(held.descriptor).st_size
-        if not _begins_as_mbox(reader(held.descriptor), start):
+        if not _is_mbox(reader(held.descriptor), start):
             raise NotAnMbox(self.path)
         before = self.look(held).uidnext if look else 0
         try:
@@ -222,17 +228,14 @@ def _probe(read_at: ReadAt, size: int) -> bytes:
     return hashlib.blake2b(ends, digest_size=16).digest()
 
 
-def _begins_as_mbox(read_at: ReadAt, size: int) -> bool:
-    """Whether mail may be added here: text before the first message is read, but not written behind."""
-    beginning = read_at(_PROBED, 0).strip()
-    return not beginning or beginning.startswith(scanning.FROM) or any(True for _ in _first(read_at, size))
-
-
-def _first(read_at: ReadAt, size: int) -> Iterator[Seen]:
-    with suppress(NotAnMbox):
-        for seen in messages.scan(read_at, size, Path()):
-            yield seen
-            return
+def _is_mbox(read_at: ReadAt, size: int) -> bool:
+    """Whether mail may be added here: there is nothing yet, or a From line."""
+    beginning = read_at(postmark.LONGEST, 0).lstrip()
+    line = beginning.partition(b"\n")[0]
+    if line.startswith(scanning.FROM) and (postmark.is_certain(line) or postmark.is_likely(line)):
+        return True
+    extent = next(scanning.mbox(read_at, size), None)
+    return extent is None or bool(extent.postmark) or extent.end < size
 
 
 def _copy_edited(held: Held, target: int, edits: Sequence[tuple[int, int, bytes]]) -> None:

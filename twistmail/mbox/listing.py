@@ -7,6 +7,7 @@ of their UIDs, which need not be their order in the file.
 from __future__ import annotations
 
 import os
+import sys
 from array import array
 from bisect import bisect_left
 from collections import defaultdict, deque
@@ -113,7 +114,10 @@ class Listing:
         for number, column in enumerate(columns):
             column.extend([row[number] for row in rows])
         return replace(
-            self, columns=columns, flags=[*self.flags, *(row.flags for row in rows)], uidnext=rows[-1].uid + 1 if rows else self.uidnext
+            self,
+            columns=columns,
+            flags=[*self.flags, *(sys.intern(row.flags) for row in rows)],
+            uidnext=rows[-1].uid + 1 if rows else self.uidnext,
         )
 
     def holding(self, rows: Iterable[Row], uidnext: int) -> Listing:

@@ -164,6 +164,7 @@ class Mailbox(View):
         if change is not FlagChange.REMOVE:
             self._learn(flags)
         if not self._pending:
+            self._noted = None
             await self._workshop.threads.run(self.file.ledger.unsaved, self.name)
         mask = flag_words.bits(flags, self.keywords)
         changed, failed, modseq = [], [], self._next_modseq()

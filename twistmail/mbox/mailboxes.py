@@ -187,7 +187,7 @@ class Mailboxes:
     def known(self, name: str) -> Mailbox:
         """The one object of mailbox *name* (normal), whether or not there is such a mailbox."""
         mailbox = self._mailboxes.get(name)
-        if mailbox is None:
+        if mailbox is None or mailbox.gone:
             file = BoxFile(self.tree.path(name), name, self.tree.ledger, self._workshop.now, fsync=self._fsync)
             mailbox = self._mailboxes[name] = Mailbox(file, self._workshop, self)
         return mailbox

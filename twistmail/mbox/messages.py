@@ -31,6 +31,8 @@ from twistmail.mail.mailbox import StoreError
 LARGEST_HEADER = 1024 * 1024
 #: Messages up to this size are served from memory, larger ones from a copy without a name.
 SMALL = 256 * 1024
+#: As are those that would make it more than so many octets together.
+MOST_IN_MEMORY = 4 * 1024 * 1024
 
 _FIRST_READ = 16 * 1024
 _IN_KEY = 4096
@@ -47,9 +49,10 @@ _ADDED = re.compile(rb"^X-Twistmail-Added: ([123])$", re.MULTILINE)
 class NotAnMbox(StoreError):
     """What lies where a mailbox should be is something else. It is left as it is."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stamp: tuple[int, ...] = ()) -> None:
         super().__init__("This mailbox lies in a file that is no mbox; please tell the administrator", "CORRUPTION")
         self.path = path
+        self.stamp = stamp
 
 
 class Seen(NamedTuple):
@@ -215,8 +218,10 @@ def whole(read_at: ReadAt, start: int, end: int) -> bytes:
 def contents(read_at: ReadAt, places: Iterable[tuple[int, int, int]], folder: Path) -> Iterator[Content]:
     """The messages at *places* (start, end, size); they stay what they are, whatever happens to the file. *folder*: room for copies."""
     file: IO[bytes] | None = None
+    together = 0
     for start, end, size in places:
-        if size <= SMALL:
+        together += size
+        if size <= SMALL and together <= MOST_IN_MEMORY:
             yield Memory(whole(read_at, start, end))
             continue
         file = file or tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (it closes with the last content)

@@ -147,7 +147,9 @@ class MboxStore:
         """Merge what others have done; who is at work on a file just now is not waited for."""
         self._turns.let_go(self._turns.seconds())
         watched = [mailbox for home in self._accounts.values() for mailbox in home.in_memory if mailbox.users and mailbox.awake]
-        await tasks.gather(*(_refreshed(mailbox) for mailbox in watched))
+        if watched:
+            changed = await self._workshop.threads.run(lambda: [mailbox for mailbox in watched if mailbox.has_changed()])
+            await tasks.gather(*map(_refreshed, changed))
 
     async def tidy(self) -> None:
         """Nothing is kept here beyond its time."""

@@ -13,7 +13,7 @@ import os
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from twisted.logger import Logger
 
@@ -25,6 +25,7 @@ from twistmail.mail.names import INBOX
 from twistmail.mbox.boxfile import BoxFile, Unit
 from twistmail.mbox.ledger import Numbers
 from twistmail.mbox.listing import Listing, Stamp
+from twistmail.mbox.messages import NotAnMbox
 from twistmail.mbox.turns import Turns
 
 log = Logger()
@@ -46,6 +47,14 @@ class Workshop:
     pause: Callable[[float], Awaitable[None]] | None
 
 
+class Unsaved(NamedTuple):
+    """What the ledger does not know yet: pairs (modification sequence, UID) of messages that have changed or were expunged."""
+
+    numbers: Numbers
+    changed: list[tuple[int, int]]
+    expunged: list[tuple[int, int]]
+
+
 class View:
     """See the module note. `awake` when it knows what is in the file."""
 
@@ -64,11 +73,13 @@ class View:
         self._workshop = workshop
         self._hands = tasks.Limit(1)
         self._listing = Listing(0)  # what memory agrees with
+        self._refused: tuple[int, ...] = ()  # the stamp of a file that was no mbox
         self._numbers = Numbers()
         self._pending: set[int] = set()  # their flags are not in the file yet
         self._waiting: list[Unit] = []
         self._expunged: list[tuple[int, int]] = []  # (modification sequence, UID), not written down yet
         self._saved_up_to = 0
+        self._noted: Numbers | None = None  # what is written down
         self._settling = False
         self._watchers: list[Watcher] = []
 
@@ -117,6 +128,8 @@ class View:
             numbers.forgotten = fresh
         self.modseqs = array("Q", [fresh if numbers.unsaved or not modseq else modseq for modseq in numbers.modseqs])
         self._expunged = [(fresh, uid) for uid in numbers.unnumbered]
+        if not numbers.unsaved and fresh == numbers.highest:
+            self._noted = Numbers(fresh, numbers.forgotten, numbers.recent, False, list(self.keywords))
         self.awake = True
 
     def _next_modseq(self) -> int:
@@ -140,7 +153,7 @@ class View:
             self.vanish()
             return
         self._listing = new
-        self._learn_from(new.flags if len(new) < len(old) else new.flags[len(old) :])
+        self._learn_from(new.flags[len(old) :] if new.flags[: len(old)] == old.flags else new.flags)
         modseq = self._next_modseq()
         gone = self._merge_gone(new, modseq)
         flagged = self._merge_flags(old, new, modseq)
@@ -184,12 +197,17 @@ class View:
         return list(self.uids[first:])
 
     async def refresh(self, patience: float = TIMEOUT) -> None:
-        if await self._workshop.threads.run(self._has_changed):
-            await self._work(self.file.look, patience=patience)
+        if await self._workshop.threads.run(self.has_changed):
+            try:
+                await self._work(self.file.look, patience=patience)
+            except NotAnMbox as error:
+                self._refused = error.stamp
+                raise
 
-    def _has_changed(self) -> bool:
+    def has_changed(self) -> bool:
+        """Whether the file is another one than was seen last. Blocking."""
         try:
-            return Stamp.of(os.stat(self.file.path)) != self._listing.stamp
+            return Stamp.of(os.stat(self.file.path)) not in (self._listing.stamp, self._refused)
         except FileNotFoundError:
             return True
 
@@ -240,7 +258,9 @@ class View:
             try:
                 if self._pending:
                     await self._write_flags()
-                await self._workshop.threads.run(self._save, *self._unsaved())
+                unsaved = self._unsaved()
+                await self._workshop.threads.run(self._save, unsaved)
+                self._saved(unsaved)
             except (OSError, StoreError) as error:
                 log.warn("flags of {path}: {error}", path=str(self.file.path), error=error)
                 return False
@@ -256,20 +276,22 @@ class View:
         now = self._flags_to_write()
         self._pending = {uid for uid in self._pending if uid in now and now[uid] != flags.get(uid)}
 
-    def _unsaved(self) -> tuple[Numbers, list[tuple[int, int]], list[tuple[int, int]]]:
-        """What `_save` needs. The numbers of flags that are not in the file are not written down either."""
-        changed = [
-            (modseq, uid)
-            for uid, modseq in zip(self.uids, self.modseqs, strict=True)
-            if modseq > self._saved_up_to and uid not in self._pending
-        ]
-        expunged, self._expunged = self._expunged, []
-        self._saved_up_to = self.highest_modseq if not self._pending else self._saved_up_to
+    def _unsaved(self) -> Unsaved:
+        """The numbers of flags that are not in the file are not written down either."""
+        numbered = zip(self.modseqs, self.uids, strict=True)
+        changed = [(modseq, uid) for modseq, uid in numbered if modseq > self._saved_up_to and uid not in self._pending]
         numbers = Numbers(self.highest_modseq, self._numbers.forgotten, self._numbers.recent, bool(self._pending), list(self.keywords))
-        return numbers, changed, expunged
+        return Unsaved(numbers, changed, list(self._expunged))
 
-    def _save(self, numbers: Numbers, changed: list[tuple[int, int]], expunged: list[tuple[int, int]]) -> None:
-        self.file.ledger.save(self.name, numbers, changed, expunged)
+    def _save(self, unsaved: Unsaved) -> None:
+        if unsaved.changed or unsaved.expunged or unsaved.numbers != self._noted:
+            self.file.ledger.save(self.name, unsaved.numbers, unsaved.changed, unsaved.expunged)
+
+    def _saved(self, unsaved: Unsaved) -> None:
+        del self._expunged[: len(unsaved.expunged)]
+        self._noted = unsaved.numbers
+        if not unsaved.numbers.unsaved:
+            self._saved_up_to = unsaved.numbers.highest
 
     def settle_now(self) -> None:
         """As `settle`, in this thread; at shutdown."""
@@ -281,6 +303,6 @@ class View:
                 self._workshop.turns.now(self.file.path, lambda held: self.file.rewrite(held, (), flags, keywords), True, False, 2.0)
                 self._merge()
                 self._written(flags)
-            self._save(*self._unsaved())
+            self._save(self._unsaved())
         except OSError as error:
             log.warn("flags of {path} are lost: {error}", path=str(self.file.path), error=error)

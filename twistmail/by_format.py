@@ -1,0 +1,60 @@
+"""One store of several (IMailStore): each account's mailboxes lie in the store of its format."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from zope.interface import implementer
+
+from twistmail import tasks
+from twistmail.interfaces import IMailStore, Unavailable
+from twistmail.mail.mailbox import Delivery
+
+
+@implementer(IMailStore)
+class StoreByFormat:
+    """*stores*: by the names of their formats; *format_of*(account) tells the one of an account, or raises Unavailable."""
+
+    def __init__(self, stores: Mapping[str, Any], format_of: Callable[[str], Awaitable[str]]) -> None:
+        self._stores = dict(stores)
+        self._format_of = format_of
+
+    async def _store(self, account: str) -> Any:
+        """Raises OSError where it cannot be told which."""
+        try:
+            return self._stores[await self._format_of(account)]
+        except Unavailable as error:
+            raise OSError(errno.EAGAIN, f"in which format {account} has mail cannot be told: {error}") from error
+
+    async def deliver(self, deliveries: Sequence[Delivery]) -> list[BaseException | None]:
+        results: list[BaseException | None] = [None] * len(deliveries)
+        parts: dict[Any, list[int]] = {}
+        for place, delivery in enumerate(deliveries):
+            try:
+                parts.setdefault(await self._store(delivery.account), []).append(place)
+            except OSError as error:
+                results[place] = error
+        answers = await tasks.gather(*(store.deliver([deliveries[place] for place in places]) for store, places in parts.items()))
+        for places, answer in zip(parts.values(), answers, strict=True):
+            for place, result in zip(places, answer, strict=True):
+                results[place] = result
+        return results
+
+    async def mailboxes(self, account: str) -> Any:
+        return await (await self._store(account)).mailboxes(account)
+
+    async def poll(self) -> None:
+        await tasks.gather(*(store.poll() for store in self._stores.values()))
+
+    async def tidy(self) -> None:
+        for store in self._stores.values():
+            await store.tidy()
+
+    async def remove_account(self, account: str) -> None:
+        await (await self._store(account)).remove_account(account)
+
+    def close(self) -> None:
+        for store in self._stores.values():
+            store.close()
