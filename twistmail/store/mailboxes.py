@@ -24,6 +24,9 @@ from twistmail.store.names import INBOX, SEPARATOR
 from twistmail.store.textsearch import TextIndex
 from twistmail.store.workshop import Workshop
 
+#: Seconds in which a full account is not counted again: strangers may send it mail as fast as they like.
+RECOUNTED_AFTER = 10.0
+
 
 @implementer(IMailboxes)
 class Mailboxes:
@@ -42,6 +45,7 @@ class Mailboxes:
         self._idle = idle
         self._mailboxes: dict[str, Mailbox] = {}
         self._usage = Usage()
+        self._recounted = 0.0  # when, because there seemed to be no room
 
     @property
     def root(self) -> Path:
@@ -157,13 +161,16 @@ class Mailboxes:
         return Quota(octets, messages, *await self._workshop.quota_of(self.account))
 
     async def room_for(self, octets: int, messages: int) -> bool:
-        """Whether so much more is allowed. Before it is refused, all is counted again."""
+        """Whether so much more is allowed. Before it is refused, all is counted again, but not for each of many refusals."""
         limits = await self._workshop.quota_of(self.account)
         if limits == (None, None):
             return True
         if (await self.quota()).allows(octets, messages):
             return True
-        self._usage.forget()
+        now = self._workshop.now()
+        if abs(now - self._recounted) >= RECOUNTED_AFTER:
+            self._recounted = now
+            self._usage.forget()
         return (await self.quota()).allows(octets, messages)
 
     def count(self, octets: int, messages: int) -> None:
