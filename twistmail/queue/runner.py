@@ -203,6 +203,9 @@ class Runner:
         """*action* on the item, whatever comes of it; then the next turn."""
         try:
             await action(self._items[identifier])
+        except OSError as error:
+            log.error("queue: {id} is tried again later: {error}", id=identifier, error=error)
+            self._retry_unrecorded(identifier, error)
         except Exception as error:
             log.failure("queue: {id} ran into trouble and is tried again later", id=identifier)
             self._retry_unrecorded(identifier, error)
