@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+#: Octets of memory that a house or a disk may take.
+MUCH = 1024 * 1024 * 1024
+
 
 def is_whole() -> bool:
     """Is this `make crash`, which takes its time?"""
@@ -17,8 +20,12 @@ def is_whole() -> bool:
 
 
 def quick_place() -> Path | None:
-    """Where files are only in memory, and a sync costs nothing: enough where processes die and the kernel lives."""
-    return Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
+    """Where files are only in memory, and a sync costs nothing: enough where only processes die. None: too little room."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        return None
+    room = os.statvfs(memory)
+    return memory if room.f_bavail * room.f_frsize > MUCH else None
 
 
 @contextlib.contextmanager
@@ -34,13 +41,24 @@ def strace(*options: str) -> Iterator[None]:
         yield
     finally:
         tracer.terminate()
-        tracer.communicate()
+        try:
+            tracer.communicate(timeout=3)
+        except subprocess.TimeoutExpired:  # it waits for a thread of a process that is gone already
+            tracer.kill()
+            tracer.communicate()
 
 
 @contextlib.contextmanager
 def failing(process: subprocess.Popen[bytes], calls: str, error: str, when: str = "1+") -> Iterator[None]:
     """While the *calls* (separated by commas) of all threads of *process* fail with *error*. *when*: as strace counts, for each thread."""
     with strace("-f", "-p", str(process.pid), "-o", os.devnull, "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={when}"):
+        yield
+
+
+@contextlib.contextmanager
+def dying(process: subprocess.Popen[bytes], call: str, number: int) -> Iterator[None]:
+    """Within, *process* is killed where one of its threads makes its *number*th *call*."""
+    with strace("-f", "-p", str(process.pid), "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}"):
         yield
 
 

@@ -6,8 +6,11 @@ removals that were acknowledged hold, too.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import subprocess
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -15,10 +18,12 @@ import pytest
 from tests.crash import witness
 from tests.crash.ledger import Ledger
 from tests.crash.load import HOUSEHOLD, Load
-from tests.crash.rigs import chosen
+from tests.crash.rigs import chosen, dying
 from tests.interop.house import House, folder, running
 
 ROUNDS, WHOLE = 50, 200
+#: At which the whole server is killed, in turn.
+CALLS = ("renameat", "pwrite64", "fdatasync", "openat", "linkat", "unlinkat", "fsync", "rename", "syncfs", "utimensat")
 
 
 @pytest.fixture
@@ -51,6 +56,32 @@ def test_no_promise_is_broken(house, record_property):
     )
     assert ledger.promises > 20 * (number + 1), "there was no load"
     assert "Traceback" not in house.log  # of all its lives
+
+
+@pytest.mark.client("strace")
+def test_a_kill_at_a_call_of_the_whole_server_breaks_no_promise(house, record_property):
+    """The moments that chance seldom meets: as one of the server's threads enters a system call that changes files."""
+    ledger = Ledger()
+    died = Counter()
+    for _, seed, where in chosen(len(CALLS), 8 * len(CALLS)):
+        call = CALLS[died.total() % len(CALLS)]
+        house.start()
+        witness.agree(house, ledger)
+        load = Load.on(house, ledger, seed)
+        with dying(house.process, call, random.Random(seed).randint(1, 40)):
+            load.start()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # too few of these calls: then at some other moment
+                house.process.wait(3)
+        house.kill()
+        load.end()
+        died[call] += 1
+        look_at_the_dead(house, ledger, thoroughly=False)
+        ledger.expect_nothing_said(f"{call}, {where}")
+    with running(house):
+        witness.agree(house, ledger)
+        house.twistmail("verify", "--deep")
+    ledger.expect_nothing_said(where)
+    record_property("figures", f"{died.total()} kills at {len(CALLS)} calls, {ledger.promises} promises kept")
 
 
 def work_until_killed(house: House, ledger: Ledger, seed: str, *, rests: bool) -> None:
