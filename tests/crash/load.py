@@ -274,7 +274,10 @@ class Fetcher(Session):
             if not talk.hear().startswith("+OK"):
                 return
         talk.say("STAT")
-        there = int(talk.hear().split(" ")[1])
+        answer = talk.hear()
+        if not answer.startswith("+OK "):
+            return
+        there = int(answer.split(" ")[1])
         steps = [Step(self.person.address, self.mark(talk, number), "INBOX") for number in range(1, min(there, 6) + 1)]
         for number in range(1, len(steps) + 1):
             talk.say(f"DELE {number}")
