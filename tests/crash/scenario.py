@@ -32,6 +32,7 @@ from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Delivery, FlagChange, NewMessage
 from twistmail.plugins import discover
 from twistmail.store import redolog
+from twistmail.store.redo_check import verify_redo
 
 #: So small that it is full, and begun again, while the scenario is played.
 SEGMENT = 512 * 1024
@@ -172,11 +173,12 @@ async def prepare(scenario: Scenario) -> None:
     await scenario.append(WORK + "/Plan", 1)
 
 
-async def warm_up(scenario: Scenario, reactor: Any) -> None:
-    """The first message starts the thread of the redo log."""
+async def warm_up(scenario: Scenario, reactor: Any, data: Path) -> None:
+    """The first messages start the thread of the redo log, and go another way until it is ready."""
     await scenario.deliver(BEN)
-    while not scenario.store._redo._ready:
-        await tasks.sleep(reactor, 0.005)
+    while not verify_redo(data).counted["logged"]:
+        await tasks.sleep(reactor, 0.05)
+        await scenario.deliver(BEN)
 
 
 async def play(scenario: Scenario) -> None:
@@ -263,7 +265,7 @@ def run(order: str, path: Path, told: Told, lines: Any) -> None:
             scenario = Scenario(ground, told, order)
             await ground.threads.run(int)  # so that the thread is there
             if order == "warm":
-                await warm_up(scenario, reactor)
+                await warm_up(scenario, reactor, config.data_dir)
             if order in ("cold", "warm"):
                 told.ready(os.getpid(), sorted(map(int, os.listdir("/proc/self/task"))))
                 lines.readline()
