@@ -186,3 +186,18 @@ def test_leftovers_in_tmp_go_after_a_day_and_a_half(house):
     house.ahead = 37 * 3600
     house.open(house.store())
     assert list((house.maildir / "tmp").iterdir()) == []
+
+
+def test_an_index_that_is_thrown_away_while_a_mailbox_is_open_gets_all_of_it_again(house, monkeypatch):
+    monkeypatch.setattr("twistmail.store.blocks.MOST", 10)
+    store = house.store()
+    for _ in range(30):
+        house.deliver(store)
+    inbox = house.open(store)
+    house.later()
+    result_of(inbox.refresh())
+    result_of(inbox.save())
+    result_of(store.mailboxes("alice@blue.test")).index.start_again()  # as for another mailbox that was found damaged
+    house.deliver(store)
+    store.close()
+    assert list(house.open(house.store()).uids) == list(range(1, 32))

@@ -41,6 +41,7 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
+        self.age = 0  # how often all of it was thrown away
         self._writing = threading.RLock()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -97,6 +98,7 @@ class Database:
         """It is damaged: throw it away."""
         self.close()
         with self._writing:
+            self.age += 1
             delete(self.path)
 
     def close(self) -> None:
@@ -113,6 +115,7 @@ class Database:
             try:
                 self._writer = prepared(self.path, _SCHEMA, SCHEMA_VERSION)
             except sqlite3.DatabaseError:
+                self.age += 1
                 delete(self.path)
                 self._writer = prepared(self.path, _SCHEMA, SCHEMA_VERSION)
         return self._writer

@@ -38,6 +38,7 @@ class Writing(View):
         super().__init__(*args)
         self._saving = tasks.Limit(1)
         self._settling = False
+        self._age = self._index.age
         self._to_settle: set[int] = set()  # blocks with files whose names may not show their flags
 
     @property
@@ -47,6 +48,7 @@ class Writing(View):
     # ----- flags into names
 
     def _awoken(self) -> None:
+        self._age = self._index.age
         snapshot = self._snapshot
         for start in self._blocks.starts:
             places = self._blocks.places(start, snapshot)
@@ -172,6 +174,8 @@ class Writing(View):
         return bool(self._blocks or self._expunged or self._dropped)
 
     def _news(self, leaving: bool) -> tuple[Known, list[StoredBlock], list[int], list[tuple[int, int]]]:
+        if self._age != self._index.age:
+            self._begin_again()
         taken = self._blocks.take(TOGETHER)
         blocks = [block for start, whole in taken if (block := self._stored(start, whole))]
         dropped, self._dropped = self._dropped, []
@@ -181,6 +185,13 @@ class Writing(View):
             self.uidvalidity, self.uidnext, self.highest_modseq, self._forgotten, boot, *((stamp.new, stamp.cur) if stamp else (0, 0))
         )
         return known, blocks, dropped, self._expunged[:]
+
+    def _begin_again(self) -> None:
+        """Another mailbox has found the index damaged, and what it knew of us went with it."""
+        self._age = self._index.age
+        self._book.fresh = self._recovered_entries() | self._book.fresh
+        self._blocks.rebuilt.update(self._blocks.starts)
+        self._forgotten = self.highest_modseq
 
     def _stored(self, start: int, whole: bool) -> StoredBlock | None:
         """A block as the index keeps it; one that has no messages any more is dropped."""
