@@ -7,7 +7,7 @@
 # make clean   take away everything that make has made
 #
 # make test PYTHON=python3.13 VENV=.venv-3.13     with another Python
-# REQUIRE_CLIENTS=1 make test                     a missing mail client is a failure, not a skipped test
+# REQUIRE_CLIENTS=1 make test                     a missing mail client is a failure, not a skipped test; all rounds of tests/crash
 
 PYTHON ?= python3
 VENV   ?= .venv

@@ -15,7 +15,7 @@ from collections import Counter
 import pytest
 
 from tests.crash.ledger import Ledger
-from tests.crash.rigs import is_whole, quick_place
+from tests.crash.rigs import fewer, is_whole, quick_place
 from tests.crash.scenario import ACCOUNTS
 from tests.crash.stage import Point, Stage
 from tests.crash.witness import by_walk, same
@@ -43,14 +43,14 @@ def test_a_kill_at_each_call_breaks_no_promise(stage, way, record_property):
         judge(stage, house, ledger)
     ledger.expect_nothing_said("without a kill")
     dice = random.Random(os.environ.get("CRASH_SEED", "1"))
-    tried = points if is_whole() else dice.sample(points, min(SOME, len(points)))
+    tried = points if is_whole() else dice.sample(points, min(fewer(SOME), len(points)))
     began = time.monotonic()
     missed = sum(not killed_at(stage, point) for point in tried)
     seconds = time.monotonic() - began
     kinds = ", ".join(f"{call} {number}" for call, number in Counter(point.call for point in tried).most_common())
     record_property("figures", f"{len(tried)} of {len(points)} calls, {missed} of them not met again, {seconds:.0f} s ({kinds})")
     assert len(points) > 100
-    assert missed <= len(tried) // 20
+    assert missed <= max(1, len(tried) // 20)
 
 
 def killed_at(stage: Stage, point: Point) -> bool:
