@@ -201,3 +201,21 @@ def test_an_index_that_is_thrown_away_while_a_mailbox_is_open_gets_all_of_it_aga
     house.deliver(store)
     store.close()
     assert list(house.open(house.store()).uids) == list(range(1, 32))
+
+
+def test_a_mailbox_that_was_mostly_holes_is_put_together_and_keeps_its_messages(house, monkeypatch):
+    for module in ("blocks", "loading"):
+        monkeypatch.setattr(f"twistmail.store.{module}.MOST", 12)
+    store = house.store()
+    house.deliver(store)
+    inbox = house.open(store)
+    for _ in range(239):
+        house.deliver(store)
+    result_of(inbox.expunge([uid for uid in range(1, 241) if uid % 12 != 1]))
+    for _ in range(3):
+        house.later()
+        result_of(inbox.refresh())
+        store.close()
+        store = house.store()
+        inbox = house.open(store)
+        assert list(inbox.uids) == list(range(1, 241, 12))

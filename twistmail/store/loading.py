@@ -51,8 +51,8 @@ def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) 
         loaded = _begun(maildir, known, now, boot)
         loaded.snapshot, loaded.blocks = snapshot, blocks
         if len(blocks.starts) > 8 + 4 * len(snapshot.uids) // MOST:  # mostly holes
-            loaded.dropped = list(blocks.starts)
             loaded.blocks = divided(snapshot.uids)
+            loaded.dropped = [start for start in blocks.starts if start not in loaded.blocks.rebuilt]
         certain = known is not None and is_true(known, stamp, maildir.uids.nextuid)
         if not certain:
             _compare(loaded, maildir, all_entries(index, directory) if blocks.starts else {})
