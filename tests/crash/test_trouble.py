@@ -14,7 +14,7 @@ from tests.crash.disks import MIB, house_on_a_disk
 from tests.crash.imap import Imap, append
 from tests.crash.ledger import Ledger, Step, letter
 from tests.crash.load import ALICE, HOUSEHOLD, Load
-from tests.crash.rigs import failing, quick_place
+from tests.crash.rigs import failing, is_whole, quick_place
 from tests.interop.house import House, folder
 from tests.interop.talk import Talk, send
 
@@ -105,9 +105,18 @@ def test_a_full_disk(size, record_property):
     assert refused
 
 
+#: A sync of the index that fails may now and then lose flags that were set in the last second (spec D6 allows five).
+MAY_LOSE_FLAGS = pytest.mark.skipif(not is_whole(), reason="part of `make crash`: flags of the last second may be lost with the index")
+
+
 @pytest.mark.client("strace")
 @pytest.mark.parametrize(
-    "when", [pytest.param("1+", id="every-sync"), pytest.param("3+3", id="every-third-sync"), pytest.param("2", id="one-sync-of-a-thread")]
+    "when",
+    [
+        pytest.param("1+", id="every-sync"),
+        pytest.param("3+3", id="every-third-sync", marks=MAY_LOSE_FLAGS),
+        pytest.param("2", id="one-sync-of-a-thread"),
+    ],
 )
 def test_a_sync_that_fails(house, when, record_property):
     ledger = Ledger()

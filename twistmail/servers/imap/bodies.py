@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from twistmail.facts import Fact, Read
@@ -22,7 +21,7 @@ from twistmail.mail import headers, mime
 from twistmail.mail.mailbox import Column
 from twistmail.mail.parts import Part, scan
 from twistmail.servers.imap.client import Client
-from twistmail.spooled import spooled
+from twistmail.spooled import BIG, spooled
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.responses import Raw
 
@@ -172,12 +171,14 @@ async def _tree(client: Client, uid: int, content: Any) -> Part:
     """The parts of a big message, from memory where it is the one asked for last."""
     view = client.selected
     if view.last_tree is None or view.last_tree[0] != uid:
-        view.last_tree = uid, await client.service.threads.run(_scan_content, content, client.service.drafts.folder)
+        view.last_tree = uid, await client.service.threads.run(_scan_content, content, client.service.drafts)
     return view.last_tree[1]
 
 
-def _scan_content(content: Any, folder: Path) -> Part:
-    with spooled(content.chunks(), folder) as message:
+def _scan_content(content: Any, drafts: Any) -> Part:
+    if content.size <= BIG:
+        return scan(b"".join(content.chunks()))
+    with spooled(content.chunks(), drafts.folder) as message:
         return scan(message)
 
 
