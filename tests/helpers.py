@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from twisted.python.failure import Failure
@@ -20,3 +20,11 @@ def result_of(coroutine: Coroutine[Any, Any, T]) -> T:
     if isinstance(results[0], Failure):
         results[0].raiseException()
     return results[0]
+
+
+def takes_linear_time(seconds: Callable[[int], float], size: int) -> bool:
+    """Whether *seconds*(n) grows with n, not with its square, between *size* and sixteen times *size*.
+
+    A square makes it 256 times as long. 64 leaves a busy machine, or a small cache, four times what the line would give.
+    """
+    return min(seconds(16 * size) for _ in range(2)) < 64 * max(min(seconds(size) for _ in range(3)), 0.001)

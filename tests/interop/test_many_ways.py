@@ -192,12 +192,15 @@ class Everybody:
     # ----- who works on the files
 
     def mutt(self, chance):
-        """It forgets the keys that it was given when the mailbox changes under it; then it is ended after three seconds."""
+        """It forgets the keys that it was given when the mailbox changes under it; then it is ended after three seconds.
+
+        In the foreground, or a mutt that asks its terminal something is stopped for ever; by force, for it may not hear a request.
+        """
         pattern = f"~s letter.*{chance.randrange(10)}.class{chance.randrange(4)}"
         keys = f'push "<tag-pattern>{pattern}<enter><tag-prefix-cond><set-flag>!<end-cond><sync-mailbox><exit>"'
         words = ["mutt", "-n", "-F", "/dev/null", "-f", str(self.house.maildir(ALICE)), "-e", "set quit=yes move=no", "-e", keys]
         prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if as_ordinary_user() else []
-        line = " ".join(f"'{word}'" for word in ["timeout", "3", *prefix, *words])
+        line = " ".join(f"'{word}'" for word in ["timeout", "--foreground", "-k", "1", "3", *prefix, *words])
         run("script", "-qfc", line, "/dev/null", cwd=self.place, expect=None, HOME=str(self.place), TERM="xterm")
 
     def remover(self, chance):

@@ -31,20 +31,27 @@ class TlsState:
     cipher: str  # "TLS_AES_256_GCM_SHA384"
     bits: int
     server_name: str = ""  # what the client asked for by SNI
+    client: str = ""  # whose certificate the peer showed and proved to hold, checked against `client_ca`: its name, else empty
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The other end of a connection. `connection` is its id; `hello` what it called itself."""
+    """The other end of a connection. `connection` is its id; `hello` what it called itself.
+
+    `address` and `port` are the client's own, also where a proxy told them; `via` is then the proxy's address.
+    `name` is the host name that the address has in the DNS and that leads back to it; empty while nobody has asked.
+    """
 
     connection: str
     address: str  # "192.0.2.7", "2001:db8::7" or "unix"
     port: int
     role: Role = Role.MX
     hello: str = ""
-    extended: bool = False  # said EHLO, not HELO
+    extended: bool = False  # said EHLO (or LHLO), not HELO
     tls: TlsState | None = None
     account: Account | None = None
+    name: str = ""
+    via: str = ""
 
 
 class Kind(Enum):
@@ -69,12 +76,60 @@ class Target:
     folder: str = ""
 
 
+class Notify(Enum):
+    """When the sender wants a report about a recipient (RFC 3461 §4.1). An empty set of them: as usual, FAILURE and DELAY."""
+
+    NEVER = "NEVER"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    DELAY = "DELAY"
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """An accepted RCPT: the address, and where it leads (expanded when it was accepted)."""
+    """An accepted RCPT: the address, where it leads (expanded when it was accepted), and what was asked for it.
+
+    `orcpt`: the ORCPT parameter as it was given, `rfc822;bob+40blue.test` (RFC 3461 §4.2, xtext), or "".
+    """
 
     address: Address
     targets: tuple[Target, ...] = ()
+    notify: frozenset[Notify] = frozenset()
+    orcpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """DELIVERBY (RFC 2852 §4): `at` is POSIX seconds; after it `returns`: give up and report; else: report the delay, go on.
+
+    `trace`: the sender wants a report from each system that passes it on.
+    """
+
+    at: float
+    returns: bool
+    trace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the sender asks of the delivery with the parameters of MAIL; kept with the message and passed on by the relay.
+
+    `ret` and `envid` are those of RFC 3461 §4.3 and §4.4 (`envid` as it was given, xtext); `utf8`: SMTPUTF8 (RFC 6531 §3.4);
+    `require_tls`: REQUIRETLS (RFC 8689); `hold_until`: FUTURERELEASE (RFC 4865), POSIX seconds; `priority`: MT-PRIORITY
+    (RFC 6710), -9 to 9; `auth`: the AUTH= parameter (RFC 4954 §5), decoded, "<>" or an address.
+    """
+
+    ret: str = ""  # "FULL", "HDRS" or ""
+    envid: str = ""
+    utf8: bool = False
+    require_tls: bool = False
+    hold_until: float | None = None
+    deadline: Deadline | None = None
+    priority: int = 0
+    auth: str = ""
+
+
+NO_WISHES = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +148,7 @@ class Transaction:
     recipients: tuple[Recipient, ...] = ()
     content: Content | None = None
     header: bytes = b""
+    wishes: Wishes = NO_WISHES
 
     @property
     def account(self) -> Account | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from twistmail.mail.address import Address
-from twistmail.mail.envelope import Target
+from twistmail.mail.envelope import NO_WISHES, Notify, Target, Wishes
 from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
 from twistmail.mail.status import Status
 
@@ -20,6 +20,8 @@ class Errand:
     host: str = ""
     attempts: int = 0
     reported: bool = False  # a failure of which the sender has been told
+    notify: frozenset[Notify] = frozenset()  # as `envelope.Recipient` has them
+    orcpt: str = ""
 
     @property
     def is_pending(self) -> bool:
@@ -41,11 +43,12 @@ class Item:
     size: int
     prefix: bytes = b""
     account: str = ""  # who submitted it; empty: a stranger
-    body: str = ""  # the BODY= parameter: "", "7BIT" or "8BITMIME"
+    body: str = ""  # the BODY= parameter: "", "7BIT", "8BITMIME" or "BINARYMIME"
     attempts: int = 0
     due: float = 0.0
     warned: bool = False
     held: bool = False
+    wishes: Wishes = NO_WISHES
 
     @property
     def pending(self) -> tuple[Errand, ...]:
