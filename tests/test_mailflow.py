@@ -13,12 +13,12 @@ from zope.interface import implementer
 from tests.helpers import result_of
 from twistmail import mailflow
 from twistmail.expansion import Expansion
-from twistmail.facts import Accepted, Facts, Refused
-from twistmail.interfaces import Edit, ICourier, IPolicyStage, Keep, Point, Redirect
+from twistmail.facts import Accepted, Facts, Fated, Refused
+from twistmail.interfaces import Edit, ICourier, IPolicyStage, Keep, Point, Redirect, Verdict
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Content, Memory
-from twistmail.mail.envelope import Kind, Peer, Recipient, Role, Target, Transaction
+from twistmail.mail.envelope import Fate, Kind, Peer, Recipient, Role, Target, Transaction
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, Result, outcome_of
 from twistmail.mail.status import NO_ROOM, Status
@@ -140,6 +140,39 @@ def test_what_leads_elsewhere_is_queued_with_only_the_rest_pending() -> None:
     assert [str(errand.target.address) for errand in item.pending] == ["carl@away.test"]
     assert content == MESSAGE
     assert scene.relay.carried == [], "relaying waits for the queue"
+
+
+def test_a_message_that_an_operator_must_see_is_queued_whole_and_held() -> None:
+    scene = Scene(Says(Verdict(None, "worm", Fate.HOLD)))
+    assert scene.receive("team@here.test").code == 250
+    assert scene.delivered == []
+    (item, content) = scene.queue[0]
+    assert item.held
+    assert len(item.pending) == 3
+    assert content == MESSAGE
+    assert scene.facts_of(Fated) == [Fated("HOLD", "says: worm")]
+    scene.full = True
+    assert scene.receive("team@here.test").code == 452
+
+
+def test_a_message_that_is_thrown_away_is_answered_like_any_other() -> None:
+    scene = Scene(Says(Verdict(None, "eve", Fate.DISCARD)))
+    assert str(scene.receive("team@here.test")) == "250 2.0.0 Accepted as item-1"
+    assert scene.delivered == []
+    assert scene.queue == []
+    assert scene.facts_of(Fated) == [Fated("DISCARD", "says: eve")]
+
+
+def test_a_refusal_tells_its_rule() -> None:
+    scene = Scene(Says(Verdict(GONE, "rule 7")))
+    assert scene.receive("ann@here.test") == GONE
+    assert [(refused.stage, refused.rule) for refused in scene.facts_of(Refused)] == [("says", "rule 7")]
+
+
+def test_a_stage_may_accept_at_once() -> None:
+    scene = Scene(Says(FINE), Says(GONE))
+    assert scene.receive("ann@here.test").code == 250
+    assert scene.delivered == ["ann@here.test"]
 
 
 def test_two_names_of_one_mailbox_bring_one_copy() -> None:

@@ -78,13 +78,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A policy stage or a rule refused something. `stage` names it; sender and recipient as far as they were known."""
+    """A policy stage or a rule of the house refused something. `stage` names it, `rule` which of its rules, where it has several.
+
+    Sender and recipient as far as they were known.
+    """
 
     stage: str
     status: Status
     connection: str
     sender: Address | None = None
     recipient: Address | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,14 @@ class Accepted:
     account: str = ""
     message_id: str = ""
     subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fated:
+    """A message that was accepted is held or thrown away (`fate`: "HOLD", "DISCARD"), because of `reason`: stage and rule."""
+
+    fate: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from typing import Any
 
 from zope.interface import Attribute, Interface
 
+from twistmail.mail.envelope import Fate
+from twistmail.mail.status import Status
+
 
 class Unavailable(Exception):
     """The answer cannot be had now (a table, a server or a disk is out of reach): the peer is told to try later."""
@@ -80,6 +83,18 @@ class Point(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a stage with many rules says: a Status, the rule that decided ("/etc/access:12"), and what becomes of the message.
+
+    `status` None: no objection, the next stages are asked; with a `fate` from SENDER on. A positive one accepts at once.
+    """
+
+    status: Status | None
+    rule: str = ""
+    fate: Fate = Fate.USUAL
+
+
+@dataclass(frozen=True, slots=True)
 class Edit:
     """What a MESSAGE stage changes: fields to put in front, and (where not None) a whole new header block. CRLF line ends."""
 
@@ -94,7 +109,7 @@ class IPolicyStage(Interface):
     point = Attribute("the Point at which it is asked")
 
     async def judge(*about):  # type: ignore[no-untyped-def]
-        """None (no opinion), a Status (ends the question; a positive one accepts at once), or at MESSAGE an Edit.
+        """None (no opinion), a Status (ends the question; a positive one accepts at once), a Verdict, or at MESSAGE an Edit.
 
         RECIPIENT stages get the transaction and the Address. What it raises is a 451; so is taking longer than the
         pipeline allows.

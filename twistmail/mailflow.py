@@ -15,11 +15,11 @@ from dataclasses import replace
 from twistmail import tasks
 from twistmail.disk import status_of
 from twistmail.expansion import Expansion
-from twistmail.facts import Accepted, Expanded, Fact, Facts, Refused
+from twistmail.facts import Accepted, Expanded, Fact, Facts, Fated, Refused
 from twistmail.interfaces import ICourier, IFilter, Keep, Unavailable
 from twistmail.mail.content import Content
 from twistmail.mail.edited import Edited
-from twistmail.mail.envelope import Kind, Recipient, Target, Transaction
+from twistmail.mail.envelope import Fate, Kind, Recipient, Target, Transaction
 from twistmail.mail.headers import first, longest, split
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Event, Outcome, Result
@@ -108,8 +108,8 @@ class Reception:
         if len(header) >= MOST_HEADER or (len(header) > LONGEST_FIELD and longest(header) > LONGEST_FIELD):
             return self._refuse(transaction, "size", TOO_LONG_A_HEADER)
         opinion, prepend, judged = await self.policy.examine(replace(transaction, header=header))
-        if opinion is not None and opinion.status is not None:
-            return self._refuse(transaction, opinion.stage, opinion.status)
+        if opinion is not None and opinion.status is not None and not opinion.status.is_positive:
+            return self._refuse(transaction, opinion.stage, opinion.status, opinion.rule)
         unedited = judged.header is header
         content = transaction.content if unedited else Edited(judged.header, transaction.content, len(header))
         try:
@@ -118,7 +118,19 @@ class Reception:
             return self._refuse(transaction, "filter", UNAVAILABLE)
         if self.facts.listened:
             self._tell_accepted(judged, item)
+        if judged.fate is not Fate.USUAL:
+            return await self._befall(judged, item, content)
         return await self._take_over(item, content)
+
+    async def _befall(self, transaction: Transaction, item: Item, content: Content) -> Status:
+        """A message that is held for an operator, or thrown away; the peer is not told which (DISCARD is meant so)."""
+        self._tell(item.id, Fated(transaction.fate.name, transaction.fate_reason))
+        if transaction.fate is Fate.HOLD:
+            try:
+                await self.submit(replace(item, held=True), content)
+            except OSError as error:
+                return status_of(error)
+        return Status(250, "2.0.0", f"Accepted as {item.id}")
 
     async def _take_over(self, item: Item, content: Content) -> Status:
         """Local mailboxes now; what is left into the queue; only then the answer."""
@@ -204,8 +216,8 @@ class Reception:
 
     # ----- facts
 
-    def _refuse(self, transaction: Transaction, stage: str, status: Status) -> Status:
-        self._tell(transaction.id, Refused(stage, status, transaction.peer.connection, transaction.sender))
+    def _refuse(self, transaction: Transaction, stage: str, status: Status, rule: str = "") -> Status:
+        self._tell(transaction.id, Refused(stage, status, transaction.peer.connection, transaction.sender, rule=rule))
         return status
 
     def _tell_accepted(self, transaction: Transaction, item: Item) -> None:

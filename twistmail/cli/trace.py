@@ -135,10 +135,16 @@ def _accepted(entry: dict[str, Any]) -> str:
     return f"accepted    {entry['service']}{who}: from {entry['sender'] or '<>'} to {to},{subject} {amount(entry['size'])}"
 
 
+def _refused(entry: dict[str, Any]) -> str:
+    rule = f" ({entry['rule']})" if entry.get("rule") else ""  # the journal of an older version has none
+    return f"refused     {entry['stage']}{rule}: {entry['status']}" + (f" (to {entry['recipient']})" if entry["recipient"] else "")
+
+
 _SENTENCES = {
     "Accepted": _accepted,
     "Outcome": _outcome,
-    "Refused": lambda e: f"refused     {e['stage']}: {e['status']}" + (f" (to {e['recipient']})" if e["recipient"] else ""),
+    "Refused": _refused,
+    "Fated": lambda e: f"{'held' if e['fate'] == 'HOLD' else 'discarded':12}{e['reason']}",
     "Expanded": lambda e: f"aliases     {e['address']} leads to {', '.join(t['address'] for t in e['targets']) or 'nobody'}",
     "Queued": lambda e: f"queued      {e['pending']} to go",
     "Postponed": lambda e: f"waits       next try {iso(e['until'])}",

@@ -132,6 +132,14 @@ class Wishes:
 NO_WISHES = Wishes()
 
 
+class Fate(Enum):
+    """What becomes of a message that is accepted: the usual, or what the operator has said of its kind. Later ones outrank."""
+
+    USUAL = 0
+    HOLD = 1  # it waits in the queue until an operator has looked at it
+    DISCARD = 2  # it is thrown away
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """One mail transaction. `sender` is None for the null reverse-path `<>`.
@@ -149,6 +157,8 @@ class Transaction:
     content: Content | None = None
     header: bytes = b""
     wishes: Wishes = NO_WISHES
+    fate: Fate = Fate.USUAL
+    fate_reason: str = ""  # the stage and the rule that decided it
 
     @property
     def account(self) -> Account | None:

@@ -16,8 +16,8 @@ from twisted.logger import Logger
 
 from twistmail import tasks
 from twistmail.facts import Facts
-from twistmail.interfaces import Edit, IPolicyStage, Point, Unavailable
-from twistmail.mail.envelope import Peer, Role, Transaction
+from twistmail.interfaces import Edit, IPolicyStage, Point, Unavailable, Verdict
+from twistmail.mail.envelope import Fate, Peer, Role, Transaction
 from twistmail.mail.status import BUG, UNAVAILABLE, Status
 from twistmail.options import Settings
 
@@ -46,11 +46,16 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What stage `stage` says: a status, or what it changes in the message."""
+    """What stage `stage` says by its rule `rule`. `status` None: nobody objects, but the message shall have `fate`."""
 
     stage: str
     status: Status | None = None
-    edit: Edit | None = None
+    rule: str = ""
+    fate: Fate = Fate.USUAL
+
+    @property
+    def reason(self) -> str:
+        return f"{self.stage}: {self.rule}" if self.rule else self.stage
 
 
 class Pipeline:
@@ -72,24 +77,34 @@ class Pipeline:
             stage.left(peer)
 
     async def ask(self, point: Point, *about: Any) -> Opinion | None:
-        """The first opinion that is a status, or None. For the points before MESSAGE."""
+        """The first opinion that is a status; without one the gravest fate that a stage demands, or None. For the points before MESSAGE."""
+        gravest: Opinion | None = None
         for stage in self._stages[point]:
             verdict = await self._judge(stage, about)
-            if isinstance(verdict, Status):
-                return Opinion(stage.name, verdict)
-        return None
+            if verdict is None:
+                continue
+            opinion = _opinion(stage.name, verdict)
+            if opinion.status is not None:
+                return opinion
+            gravest = _graver(gravest, opinion)
+        return gravest
 
     async def examine(self, transaction: Transaction) -> tuple[Opinion | None, bytes, Transaction]:
         """Ask the MESSAGE stages: (a final opinion or None, fields to put in front, the transaction with its edited header)."""
         prepend = b""
         for stage in self._stages[Point.MESSAGE]:
             verdict = await self._judge(stage, (transaction,))
-            if isinstance(verdict, Status):
-                return Opinion(stage.name, verdict), prepend, transaction
+            if verdict is None:
+                continue
             if isinstance(verdict, Edit):
                 prepend = verdict.prepend + prepend
                 if verdict.header is not None:
                     transaction = replace(transaction, header=verdict.header)
+                continue
+            opinion = _opinion(stage.name, verdict)
+            transaction = fated(transaction, opinion)
+            if opinion.status is not None:
+                return opinion, prepend, transaction
         return None, prepend, transaction
 
     async def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
@@ -109,3 +124,22 @@ class Pipeline:
         except Exception:  # a plugin's bug must not cost a message
             log.failure("policy stage {stage} failed", stage=stage.name)
             return BUG
+
+
+def _opinion(stage: str, verdict: Status | Verdict) -> Opinion:
+    if isinstance(verdict, Status):
+        return Opinion(stage, verdict)
+    return Opinion(stage, verdict.status, verdict.rule, verdict.fate)
+
+
+def _graver(one: Opinion | None, other: Opinion) -> Opinion | None:
+    if other.fate is Fate.USUAL:
+        return one
+    return other if one is None or other.fate.value > one.fate.value else one
+
+
+def fated(transaction: Transaction, opinion: Opinion) -> Transaction:
+    """*transaction* with the fate that *opinion* demands, where that is graver than the one it has."""
+    if opinion.fate.value <= transaction.fate.value:
+        return transaction
+    return replace(transaction, fate=opinion.fate, fate_reason=opinion.reason)

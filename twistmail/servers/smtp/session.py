@@ -18,6 +18,7 @@ from twistmail.interfaces import Point, Unavailable
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Recipient, Role, TlsState, Transaction
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.policy.pipeline import Opinion, fated
 from twistmail.servers.smtp import service as say
 from twistmail.servers.smtp.authentication import Authentication
 from twistmail.servers.smtp.conduct import Conduct
@@ -142,9 +143,10 @@ class SmtpSession:
         if refusal := self._conduct.transaction() or self._not_yet() or self._announced_too_big(event):
             return refusal
         transaction = Transaction(self.peer, next(service.identifiers), service.epoch(), event.path, event.parameters)
-        if refusal := await self._ask(Point.SENDER, transaction):
+        opinion = await self._opinion(Point.SENDER, transaction)
+        if refusal := self._refusal(opinion, transaction):
             return refusal
-        self._transaction = transaction
+        self._transaction = transaction if opinion is None else fated(transaction, opinion)
         return say.SENDER_OK
 
     def _not_yet(self) -> Status | None:
@@ -164,8 +166,11 @@ class SmtpSession:
         assert transaction is not None
         if len(transaction.recipients) >= self._service.settings.max_recipients:
             return say.TOO_MANY_RECIPIENTS
-        if refusal := await self._ask(Point.RECIPIENT, transaction, event.path):
+        opinion = await self._opinion(Point.RECIPIENT, transaction, event.path)
+        if refusal := self._refusal(opinion, transaction, event.path):
             return refusal
+        if opinion is not None:
+            transaction = fated(transaction, opinion)
         try:
             followed = await self._service.expansion.explain(event.path)
         except Unavailable:
@@ -241,16 +246,23 @@ class SmtpSession:
 
     async def _ask(self, point: Point, about: Peer | Transaction, *more: Address) -> Status | None:
         """The refusal at *point*, told as a fact; None where the dialogue may go on."""
-        opinion = await self._service.policy.ask(point, about, *more)
+        return self._refusal(await self._opinion(point, about, *more), about if isinstance(about, Transaction) else None, *more)
+
+    async def _opinion(self, point: Point, about: Peer | Transaction, *more: Address) -> Opinion | None:
+        return await self._service.policy.ask(point, about, *more) if self._service.policy.asks(point) else None
+
+    def _refusal(self, opinion: Opinion | None, transaction: Transaction | None, recipient: Address | None = None) -> Status | None:
         if opinion is None or opinion.status is None or opinion.status.is_positive:
             return None
-        return self._refused(opinion.stage, opinion.status, about if isinstance(about, Transaction) else None, *more)
+        return self._refused(opinion.stage, opinion.status, transaction, recipient, opinion.rule)
 
-    def _refused(self, stage: str, status: Status, transaction: Transaction | None, recipient: Address | None = None) -> Status:
+    def _refused(
+        self, stage: str, status: Status, transaction: Transaction | None, recipient: Address | None = None, rule: str = ""
+    ) -> Status:
         service = self._service
         if service.facts.listened:
             connection = self.peer.connection
-            refused = Refused(stage, status, connection, transaction.sender if transaction else None, recipient)
+            refused = Refused(stage, status, connection, transaction.sender if transaction else None, recipient, rule)
             service.facts.tell(Fact(service.epoch(), transaction.id if transaction else connection, refused))
         return status
 

@@ -1,0 +1,60 @@
+"""The pipeline: who decides, by which rule, and what becomes of a message that nobody refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.helpers import result_of
+from twistmail.interfaces import Edit, Point, Verdict
+from twistmail.mail.envelope import Fate, Peer, Transaction
+from twistmail.mail.status import Status
+from twistmail.policy.pipeline import Opinion, Pipeline
+
+NO = Status(550, "5.7.1", "No")
+YES = Status(250, "2.1.0", "Yes")
+TRANSACTION = Transaction(Peer("c1", "192.0.2.7", 1), "t1", 0.0, None, header=b"A: b\r\n")
+
+
+class Stage:
+    def __init__(self, name: str, point: Point, verdict: Any) -> None:
+        self.name, self.point, self.verdict = name, point, verdict
+        self.asked = 0
+
+    async def judge(self, *about: Any) -> Any:
+        self.asked += 1
+        return self.verdict
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "opinion"),
+    [
+        pytest.param([None, None], None, id="nobody-minds"),
+        pytest.param([None, NO], Opinion("b", NO), id="one-refuses"),
+        pytest.param([Verdict(NO, "file:3"), YES], Opinion("a", NO, "file:3"), id="the-first-decides-and-says-why"),
+        pytest.param([YES, NO], Opinion("a", YES), id="a-positive-word-ends-the-questions"),
+        pytest.param([Verdict(None, "x", Fate.HOLD), NO], Opinion("b", NO), id="who-holds-does-not-keep-others-from-refusing"),
+        pytest.param([Verdict(None, "x", Fate.HOLD), None], Opinion("a", None, "x", Fate.HOLD), id="held"),
+        pytest.param(
+            [Verdict(None, "x", Fate.HOLD), Verdict(None, "y", Fate.DISCARD)], Opinion("b", None, "y", Fate.DISCARD), id="the-gravest-fate"
+        ),
+    ],
+)
+def test_who_decides(verdicts: list[Any], opinion: Opinion | None) -> None:
+    stages = [Stage(name, Point.SENDER, verdict) for name, verdict in zip("ab", verdicts, strict=True)]
+    assert result_of(Pipeline(stages, Clock()).ask(Point.SENDER, TRANSACTION)) == opinion
+
+
+def test_a_message_keeps_the_gravest_fate_and_all_edits() -> None:
+    stages = [
+        Stage("a", Point.MESSAGE, Verdict(None, "words", Fate.DISCARD)),
+        Stage("b", Point.MESSAGE, Edit(prepend=b"X: 1\r\n", header=b"C: d\r\n")),
+        Stage("c", Point.MESSAGE, Verdict(None, "", Fate.HOLD)),
+        Stage("d", Point.MESSAGE, Edit(prepend=b"Y: 2\r\n")),
+    ]
+    opinion, prepend, judged = result_of(Pipeline(stages, Clock()).examine(TRANSACTION))
+    assert opinion is None
+    assert prepend == b"Y: 2\r\nX: 1\r\n"
+    assert (judged.header, judged.fate, judged.fate_reason) == (b"C: d\r\n", Fate.DISCARD, "a: words")
