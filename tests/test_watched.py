@@ -13,7 +13,7 @@ from tests.helpers import result_of
 from twistmail import tasks
 from twistmail.interfaces import Unavailable
 from twistmail.tasks import Inline
-from twistmail.watched import Broken, WatchedFile
+from twistmail.watched import Broken, WatchedFile, WatchedFiles
 
 
 class LateThreads:
@@ -144,3 +144,30 @@ def test_a_change_during_the_reading_is_not_missed(path: Path) -> None:
     threads.work()
     assert again.called
     assert file.value == "THREE"
+
+
+def test_a_patient_file_is_read_in_a_thread_from_the_first_time_on_and_once_for_all_who_ask(path: Path) -> None:
+    threads = LateThreads()
+    file = WatchedFiles(threads).file(path, shout)
+    asking = [tasks.shielded(file.freshen()) for _ in range(3)]
+    assert len(threads.waiting) == 1
+    threads.work()
+    assert [one.called for one in asking] == [True] * 3
+    assert threads.waiting == []
+    assert file.value == "ONE"
+
+
+def test_who_asks_again_for_the_same_file_has_what_was_read_before(path: Path) -> None:
+    files = WatchedFiles(Inline())
+    assert value(files.file(path, shout)) == "ONE"
+    write(path, "bad")
+    assert value(files.file(path, shout)) == "ONE", "a reload of the configuration does not forget the good rules"
+
+
+def test_what_is_wrong_can_be_asked_without_reading_it_in(path: Path) -> None:
+    file = WatchedFile(path, shout, Inline())
+    assert file.problems() == ()
+    write(path, "one\nbad")
+    assert file.problems() == ((2, "this is bad"),)
+    path.unlink()
+    assert file.problems() == ((0, "No such file or directory"),)

@@ -30,6 +30,8 @@ from twistmail.mail.envelope import Kind, Role
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
 from twistmail.plugins import POLICY_STAGE
+from twistmail.policy.access import Access
+from twistmail.policy.access_file import parse as parse_access
 from twistmail.policy.pipeline import House, Pipeline
 from twistmail.queue.reports import House as ReportHouse
 from twistmail.queue.reports import Reports
@@ -226,12 +228,22 @@ def _policy(role: Role, config: Config, foundation: Foundation, people: People, 
         epoch=ground.epoch,
         identifiers=ground.identifiers,
         folder=ground.data_dir,
+        access=_access(config, foundation, lookup),
+        watched=ground.watched,
+        path=config.file,
+        threads=ground.threads,
     )
     stages: list[Any] = []
     for word in settings.stages:
         built = part(POLICY_STAGE, word, ground, house, config)
         stages += built if isinstance(built, tuple | list) else [built]
     return Pipeline(stages, ground.reactor)
+
+
+def _access(config: Config, foundation: Foundation, lookup: Any) -> Access | None:
+    """The house's access list; None where it has none."""
+    name = config["access"].file
+    return Access(foundation.ground.watched.file(config.file(name), parse_access), lookup) if name else None
 
 
 def _smtp(

@@ -12,6 +12,8 @@ from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error
 from twistmail.config.settled import Config
 from twistmail.mail.address import Address, canonical_domain, parse
+from twistmail.policy import access_file, relay_domains
+from twistmail.watched import WatchedFile
 
 #: What a UNIX socket address holds on Linux, without the final NUL.
 LONGEST_SOCKET_PATH = 107
@@ -97,4 +99,34 @@ def control_fits(config: Config) -> Iterator[Problem]:
         yield config.problem("server", "control", f"{path} is too long for a socket", suggestion)
 
 
-CHECKS: tuple[CrossCheck, ...] = (names_are_names, times_fit, local_is_not_routed, aliases_end, control_fits)
+def relaying_is_asked(config: Config) -> Iterator[Problem]:
+    """Without that stage everybody sends through us to everybody."""
+    if config["mx"].listen and "relaying" not in config["mx"].stages:
+        yield config.problem("mx", "stages", "without the stage relaying this server is an open relay", "add relaying before recipients")
+
+
+def relayed_is_not_local(config: Config) -> Iterator[Problem]:
+    """A domain whose mail is kept here is not passed on."""
+    for domain in {*config["domains"].local, *config.named("domain")}.intersection(config["mx"].relay_domains):
+        yield config.problem("mx", "relay_domains", f"{domain} is a local domain: its mail stays here", f"remove {domain} here, or there")
+
+
+def rules_can_be_read(config: Config) -> Iterator[Problem]:
+    """The files with rules, line by line. Blocking: they may be large, so a reload, which keeps the old rules, leaves this out."""
+    for section, key, parse_file in (
+        ("access", "file", access_file.parse),
+        ("mx", "relay_recipients", relay_domains.parse),
+    ):
+        if name := getattr(config[section], key):
+            file: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
+            for line, text in file.problems():
+                if line:
+                    yield error(Place(str(file.path), line, 1), *text.split("; ", 1))
+                else:
+                    yield config.problem(section, key, f"{file.path}: {text}")
+
+
+CHECKS: tuple[CrossCheck, ...] = (
+    names_are_names, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked, relayed_is_not_local,
+)  # fmt: skip
+FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read,)

@@ -36,15 +36,15 @@ def run(
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
     discovery = discover()
 
-    def read() -> Any:
-        return load(sections.everything(discovery), config, overrides, checks=sections.checks(discovery))
+    def read(*, files: bool = False) -> Any:
+        return load(sections.everything(discovery), config, overrides, checks=sections.checks(discovery, files=files))
 
     def prepare(foundation: Foundation) -> None:
         for name, password in (users or {}).items():
             if foundation.database.get(name) is None:
                 foundation.database.add(name, password)
 
-    loaded = read()
+    loaded = read(files=True)
     for problem in loaded.problems:
         print(problem, file=sys.stderr)  # noqa: T201
     if loaded.config is None:

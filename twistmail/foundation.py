@@ -36,6 +36,7 @@ from twistmail.servers.pop3 import Locks
 from twistmail.servers.throttle import Throttle
 from twistmail.terms import Terms
 from twistmail.transcripts import Transcripts
+from twistmail.watched import WatchedFiles
 
 #: Threads for files, and for password hashes (60 ms of one core each).
 FILE_THREADS, HASH_THREADS = 8, 2
@@ -56,6 +57,7 @@ class Ground:
     random: random.Random
     discovery: Discovery
     terms: Terms
+    watched: WatchedFiles
     dial: Any = None
 
 
@@ -109,18 +111,20 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
     data_dir = config.data_dir
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     facts = Facts()
+    threads = tasks.Threads(reactor, "files", FILE_THREADS)
     ground = Ground(
         config=config,
         reactor=reactor,
         data_dir=data_dir,
         committer=Committer(reactor, fsync=config["store"].fsync, syncfs=config["store"].syncfs),
-        threads=tasks.Threads(reactor, "files", FILE_THREADS),
+        threads=threads,
         facts=facts,
         epoch=epoch,
         identifiers=identifiers(epoch, secrets.randbelow(COUNTERS)),
         random=random.Random(),
         discovery=discovery,
         terms=Terms(config["store"]),
+        watched=WatchedFiles(threads),
         dial=dial,
     )
     journals, listeners = _listen(config, data_dir, facts)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from twistmail.options import WORDS, Kind
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def _read(text: str) -> tuple[Network, ...]:
@@ -24,14 +25,19 @@ def _read(text: str) -> tuple[Network, ...]:
 NETWORKS = Kind("networks", _read, lambda networks: " ".join(map(str, networks)))
 
 
+def address_of(text: str) -> Address | None:
+    """The address that *text* is, without a zone, and as IPv4 where that was written as IPv6; None where it is none ("unix")."""
+    try:
+        parsed = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed
+
+
 def covers(networks: Iterable[Network], address: str) -> bool:
     """Whether *address* (an IP address; "unix" never) lies in one of *networks*; an IPv4 address may be written as IPv6."""
-    if not networks:
+    if not networks or (parsed := address_of(address)) is None:
         return False
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
     return any(parsed in network for network in networks if network.version == parsed.version)

@@ -15,6 +15,7 @@ from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup.shelf import OPTIONS as BACKUP
 from twistmail.checks import CHECKS as HOUSE_CHECKS
+from twistmail.checks import FILE_CHECKS
 from twistmail.config.cross import CHECKS
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import Problem
@@ -25,6 +26,7 @@ from twistmail.expansion import OPTIONS as DOMAINS
 from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.options import Section
 from twistmail.plugins import Discovery
+from twistmail.policy.access import OPTIONS as ACCESS
 from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.relay.routes import OPTIONS as RELAY
 from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
@@ -39,6 +41,7 @@ BUILT_IN: tuple[Section, ...] = (
     SERVER,
     MX,
     SUBMISSION,
+    ACCESS,
     IMAP,
     POP3,
     TLS,
@@ -64,8 +67,8 @@ _KINDS = {("store", "use"): "store", ("queue", "use"): "queue", ("dns", "use"): 
           ("aliases", "source"): "alias source", ("mx", "stages"): "policy stage", ("submission", "stages"): "policy stage"}  # fmt: skip
 
 
-def checks(discovery: Discovery) -> tuple[CrossCheck, ...]:
-    """All cross checks: those of the configuration, and whether every part that is named is there."""
+def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...]:
+    """All cross checks: those of the configuration, whether every part that is named is there, and (*files*) files with rules."""
 
     def parts_exist(config: Config) -> Iterator[Problem]:
         for (section, key), kind in _KINDS.items():
@@ -78,7 +81,7 @@ def checks(discovery: Discovery) -> tuple[CrossCheck, ...]:
                     suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
                     yield config.problem(section, key, f"no {kind} is called {name}", suggestion)
 
-    return (*CHECKS, *HOUSE_CHECKS, parts_exist)
+    return (*CHECKS, *HOUSE_CHECKS, parts_exist, *(FILE_CHECKS if files else ()))
 
 
 def everything(discovery: Discovery) -> tuple[Section, ...]:

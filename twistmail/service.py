@@ -313,10 +313,10 @@ def makeService(options: Options) -> MailService:
         print(broken, file=sys.stderr)  # noqa: T201 - the log does not run yet
     path = find_file(options["config"])
 
-    def read() -> Loaded:
-        return load(sections.everything(discovery), path, options["set"], checks=sections.checks(discovery))
+    def read(*, files: bool = False) -> Loaded:
+        return load(sections.everything(discovery), path, options["set"], checks=sections.checks(discovery, files=files))
 
-    loaded = read()
+    loaded = read(files=True)
     for problem in loaded.problems:
         print(problem, file=sys.stderr)  # noqa: T201
     if loaded.config is None:

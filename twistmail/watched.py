@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
 
+from twistmail import tasks
 from twistmail.interfaces import Unavailable
 
 T = TypeVar("T")
@@ -34,12 +35,18 @@ class Broken(ValueError):
 
 
 class WatchedFile(Generic[T]):
-    """The file at *path* as `parse(text)` reads it. *parse* raises Broken, runs in *threads*, and touches nothing shared."""
+    """The file at *path* as `parse(text)` reads it. *parse* raises Broken, runs in *threads*, and touches nothing shared.
 
-    def __init__(self, path: Path, parse: Callable[[str], T], threads: Any) -> None:
+    The first reading happens at once, in the caller, because it belongs to the start; with *patient* it is done in a thread
+    too, and whoever asks meanwhile waits for it: for files that may be large.
+    """
+
+    def __init__(self, path: Path, parse: Callable[[str], T], threads: Any, *, patient: bool = False) -> None:
         self.path = path
         self._parse = parse
         self._threads = threads
+        self._patient = patient
+        self._turn = tasks.Limit(1)  # at the first reading, where it is patient
         self._stamp: tuple[int, int, int] | None = None
         self._value: T | None = None
         self._reading = False
@@ -51,22 +58,32 @@ class WatchedFile(Generic[T]):
             raise Unavailable(f"{self.path} has not been read")
         return self._value
 
-    async def freshen(self) -> None:
-        """Read the file again if it is another than the one that was read. Unavailable where nothing was ever read.
+    def problems(self) -> tuple[tuple[int, str], ...]:
+        """What is wrong with the file now: (line, text), line 0 where it cannot be read at all. Blocking; changes nothing."""
+        loaded = self._load()
+        return _problems(loaded) if isinstance(loaded, OSError | ValueError) else ()
 
-        The first reading happens at once, in the caller: it belongs to the start.
-        """
+    async def freshen(self) -> None:
+        """Read the file again if it is another than the one that was read. Unavailable where nothing was ever read."""
         stamp = _stamp_of(self.path)
         if self._reading or (stamp == self._stamp and self._value is not None):
             return
         if self._value is None:
-            self._settle(stamp, self._load())
+            await self._read_first(stamp)
             return
         self._reading = True
         try:
             self._settle(stamp, await self._threads.run(self._load))
         finally:
             self._reading = False
+
+    async def _read_first(self, stamp: tuple[int, int, int] | None) -> None:
+        if not self._patient:
+            self._settle(stamp, self._load())
+            return
+        async with self._turn:
+            if self._value is None:
+                self._settle(stamp, await self._threads.run(self._load))
 
     def _load(self) -> T | OSError | ValueError:
         try:
@@ -86,13 +103,30 @@ class WatchedFile(Generic[T]):
         if not isinstance(loaded, OSError | ValueError):
             self._value = loaded
             return
-        problems = loaded.problems if isinstance(loaded, Broken) else ((0, getattr(loaded, "strerror", None) or str(loaded)),)
         kept = "" if self._value is None else " (what was read before stays in use)"
         if news or self._value is None:
-            for line, text in problems:
+            for line, text in _problems(loaded):
                 log.error("{path}{line}: {text}{kept}", path=str(self.path), line=f":{line}" if line else "", text=text, kept=kept)
         if self._value is None:
             raise Unavailable(f"{self.path}: {loaded}") from loaded
+
+
+def _problems(trouble: OSError | ValueError) -> tuple[tuple[int, str], ...]:
+    if isinstance(trouble, Broken):
+        return trouble.problems
+    return ((0, getattr(trouble, "strerror", None) or str(trouble)),)
+
+
+class WatchedFiles:
+    """Watched files that outlive a reload: one that is broken by then still has what it said before. For *patient* readers."""
+
+    def __init__(self, threads: Any) -> None:
+        self._threads = threads
+        self._files: dict[tuple[Path, Callable[[str], Any]], WatchedFile[Any]] = {}
+
+    def file(self, path: Path, parse: Callable[[str], T]) -> WatchedFile[T]:
+        """The one WatchedFile of *path* that *parse* (a function of a module) reads."""
+        return self._files.setdefault((path, parse), WatchedFile(path, parse, self._threads, patient=True))
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

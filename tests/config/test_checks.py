@@ -87,3 +87,22 @@ def test_what_goes_together_is_not_told(told, text):
 
 def test_a_control_socket_with_too_long_a_name_is_told(told, tmp_path):
     assert any("is too long for a socket" in line for line in told("[server]\ncontrol = " + "x" * 120 + "\n"))
+
+
+def test_without_relaying_it_would_be_an_open_relay(told):
+    (line, _) = told("stages = limits hello recipients\n")[0].split("\n")
+    assert line == "c.ini:5:1: error: without the stage relaying this server is an open relay"
+
+
+def test_a_domain_is_either_ours_or_relayed_for(told):
+    (line,) = told("relay_domains = blue.example red.example\n[domains]\nlocal = red.example\n")
+    assert line.startswith("c.ini:5:1: error: red.example is a local domain")
+
+
+def test_files_with_rules_are_read_before_the_start(told, tmp_path):
+    (tmp_path / "access").write_text("# ours\nConnect:10.1.2.3/8 REJECT\nTo:x@here.example MAYBE\n")
+    text = f"relay_recipients = {tmp_path}/nowhere\n[access]\nfile = {tmp_path}/access\n"
+    first, second, third = told(text)
+    assert first == "c.ini:5:1: error: nowhere: No such file or directory"
+    assert second.startswith("access:2:1: error: 10.1.2.3/8 is an address inside a network\n    write 10.0.0.0/8")
+    assert third.startswith("access:3:1: error: MAYBE is no value\n    write OK, RELAY, REJECT")

@@ -16,6 +16,7 @@ silent = parts.SILENT
 limits = parts.stage("limits")
 hello = parts.stage("hello")
 room = parts.stage("room")
+access = parts.stage("access")
 senders = parts.stage("senders")
 relaying = parts.stage("relaying")
 recipients = parts.stage("recipients")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twistmail.policy.access import AccessFactory
 from twistmail.policy.hello import HelloFactory
 from twistmail.policy.limits import LimitsFactory
 from twistmail.policy.loops import LoopsFactory
@@ -19,6 +20,7 @@ STAGES: dict[str, Any] = {
         LimitsFactory(),
         HelloFactory(),
         RoomFactory(),
+        AccessFactory(),
         SendersFactory(),
         RelayingFactory(),
         RecipientsFactory(),

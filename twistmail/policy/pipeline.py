@@ -42,6 +42,10 @@ class House:
     epoch: Callable[[], float]
     identifiers: Iterator[str]
     folder: Path | None = None  # where mail is written; None in tests that write none
+    access: Any = None  # the `policy.access.Access` of the house; None where there is no access file
+    watched: Any = None  # `watched.WatchedFiles`, for files that stages read; `path` is where a name in a setting leads
+    path: Callable[[str], Path] = Path
+    threads: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Pipeline:
 
     def __init__(self, stages: Sequence[IPolicyStage], clock: Any, timeout: float = 30.0) -> None:
         self._stages = {point: tuple(s for s in stages if s.point is point) for point in Point}
+        self._gates = frozenset(id(s) for s in stages if getattr(s, "is_gate", False))
         self._counting: tuple[Any, ...] = tuple(s for s in stages if hasattr(s, "left"))
         self._clock = clock
         self._timeout = timeout
@@ -77,17 +82,26 @@ class Pipeline:
             stage.left(peer)
 
     async def ask(self, point: Point, *about: Any) -> Opinion | None:
-        """The first opinion that is a status; without one the gravest fate that a stage demands, or None. For the points before MESSAGE."""
+        """The first opinion that is a status; without one the gravest fate that a stage demands, or None. For the points before MESSAGE.
+
+        A stage that `is_gate` is asked even where another has accepted already.
+        """
+        accepted: Opinion | None = None
         gravest: Opinion | None = None
         for stage in self._stages[point]:
+            if accepted is not None and id(stage) not in self._gates:
+                continue
             verdict = await self._judge(stage, about)
             if verdict is None:
                 continue
             opinion = _opinion(stage.name, verdict)
-            if opinion.status is not None:
+            if opinion.status is None:
+                gravest = _graver(gravest, opinion)
+            elif not opinion.status.is_positive:
                 return opinion
-            gravest = _graver(gravest, opinion)
-        return gravest
+            elif accepted is None:
+                accepted = opinion
+        return accepted or gravest
 
     async def examine(self, transaction: Transaction) -> tuple[Opinion | None, bytes, Transaction]:
         """Ask the MESSAGE stages: (a final opinion or None, fields to put in front, the transaction with its edited header)."""

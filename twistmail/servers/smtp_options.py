@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from twistmail.endpoints import ENDPOINTS
+from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, choice
+from twistmail.policy.relay_domains import DOMAINS
 
-MX_STAGES = "limits hello room senders relaying recipients loops"
-SUBMISSION_STAGES = "limits hello room senders recipients loops submission"
+MX_STAGES = "limits hello room access senders relaying recipients loops"
+SUBMISSION_STAGES = "limits hello room access senders recipients loops submission"
 
 _COMMON = (
     Option("banner", TEXT, "ESMTP twistmail", "What follows the host name in the greeting.", Reload.NEW),
@@ -34,6 +36,12 @@ MX = Section(
     Option("stages", WORDS, MX_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
     Option("max_recipients", COUNT, "200", "Recipients of one message.", Reload.NEW),
     Option("max_connections", COUNT, "1000", "Connections of this service at a time."),
+    Option("relay_networks", NETWORKS, "", "Clients that may send through us without logging in, by address; empty: none.", Reload.NEW,
+           example="192.168.1.0/24"),
+    Option("relay_domains", DOMAINS, "", "Domains of others whose mail we take and pass on to their servers (backup MX); "
+           ".friend.example: all below it.", Reload.NEW, example="friend.example"),
+    Option("relay_recipients", TEXT, "", "A file with who there is in relay_domains, one address or @domain a line; empty: anybody.",
+           Reload.NEW, example="/etc/mail/relay_recipients"),
     Option("reject_unknown_sender_domain", SWITCH, "no", "Refuse senders whose domain has neither MX nor address.", Reload.NEW),
     *_COMMON,
 )

@@ -23,6 +23,8 @@ from twistmail.mailflow import Dispatch, Reception
 from twistmail.memory.courier import MemoryCourier
 from twistmail.memory.lookup import MemoryLookup
 from twistmail.memory.people import MemoryAliases, MemoryPeople
+from twistmail.policy.access import Access
+from twistmail.policy.access_file import parse as parse_access
 from twistmail.policy.builtin import STAGES
 from twistmail.policy.pipeline import House, Pipeline
 from twistmail.servers.login import Login
@@ -31,6 +33,7 @@ from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection
 from twistmail.servers.smtp_options import MX, SUBMISSION
 from twistmail.servers.throttle import Throttle
+from twistmail.watched import WatchedFiles
 
 HOSTNAME = "mx.here.example"
 DOMAINS = frozenset({"here.example"})
@@ -56,9 +59,12 @@ class SmtpHouse:
     aliases: MemoryAliases = field(default_factory=lambda: MemoryAliases(ALIASES))
     lookup: MemoryLookup = field(default_factory=MemoryLookup)
     stages: Sequence[Any] = ()  # besides those of the settings
+    folder: Path | None = None  # where the files that stages read are
+    access: str = ""  # the text of the access list
 
     def __post_init__(self) -> None:
         self.facts.listen(self.told.append)
+        self.watched = WatchedFiles(tasks.Inline())
         self.connections = itertools.count(1)
         self.identifiers = (f"item-{number}" for number in itertools.count(1))
 
@@ -71,12 +77,20 @@ class SmtpHouse:
         """What the mailboxes got, trace fields included."""
         return [content for _, _, content in self.boxes.carried]
 
+    def _access(self) -> Access | None:
+        if not self.access:
+            return None
+        folder = self.folder or Path(tempfile.mkdtemp(prefix="access-"))
+        (folder / "access").write_text(self.access)
+        return Access(self.watched.file(folder / "access", parse_access), self.lookup)
+
     def house(self, role: Role = Role.MX, **settings: Any) -> House:
         """What its policy stages know."""
         own = (MX if role is Role.MX else SUBMISSION).defaults(**settings)
         expansion = Expansion(self.aliases, self.people, DOMAINS, "here.example", clock=self.clock.seconds)
         return House(HOSTNAME, role, own, DOMAINS, expansion, self.people, self.lookup, self.facts, self.clock,
-                     self.clock.seconds, self.identifiers)
+                     self.clock.seconds, self.identifiers, access=self._access(), watched=self.watched,
+                     path=(self.folder or Path()).joinpath, threads=tasks.Inline())
 
     def service(self, role: Role = Role.MX, *, tls_available: bool = True, plaintext: bool = False, **settings: Any) -> SmtpService:
         """A service; *settings* are converted values of its section."""
