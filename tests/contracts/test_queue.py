@@ -28,10 +28,13 @@ EVE = Target(Kind.MAILBOX, Address("eve", "here.example"), Address("eve", "here.
 EVENTS = [
     Outcome(BOB, Result.DEFERRED, Status(451, "4.4.1", "äöü\nsecond line"), "mx [192.0.2.1]"),
     Outcome(EVE, Result.DELIVERED, Status(250, "2.0.0", "Ok"), "eve"),
+    Outcome(EVE, Result.RELAYED, Status(250, "2.0.0", "Ok"), "mx", passed_on=True),
     Postponed(1234.5),
     SenderWarned(),
+    SenderWarned(overdue=True),
     GaveUp(Status(451, "4.4.7", "Too late")),
     Reported("r1", (BOB.address,)),
+    Reported("r2", (EVE.address,), success=True),
 ]
 
 

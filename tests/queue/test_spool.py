@@ -167,7 +167,7 @@ def test_an_octet_changed_in_the_middle_is_damage(root):
     pytest.param(lambda root: (root / "ready/i1.envelope").write_bytes(b"\0" * 500), id="zeros"),
     pytest.param(lambda root: (root / "ready/i1.content").write_bytes(BODY[:-1]), id="content-too-short"),
     pytest.param(lambda root: (root / "ready/i1.envelope").write_bytes(records.written(make_item("other"))), id="somebody-else's-envelope"),
-    pytest.param(lambda root: (root / "ready/i1.envelope").write_bytes(records._line({"v": 2})), id="a-version-to-come"),
+    pytest.param(lambda root: (root / "ready/i1.envelope").write_bytes(records._line({"v": 3})), id="a-version-to-come"),
     pytest.param(lambda root: (root / "ready/i1.envelope").write_bytes(records._line({"v": 1, "id": 5})), id="sound-but-senseless"),
 ])
 def test_whatever_is_damaged_is_put_aside_and_the_rest_goes_on(root, spoil):

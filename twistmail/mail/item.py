@@ -9,6 +9,9 @@ from twistmail.mail.envelope import NO_WISHES, Notify, Target, Wishes
 from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
 from twistmail.mail.status import Status
 
+_USUAL = frozenset({Notify.FAILURE, Notify.DELAY})
+_GOOD = frozenset({Result.DELIVERED, Result.RELAYED, Result.EXPANDED})
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -19,13 +22,17 @@ class Errand:
     status: Status | None = None
     host: str = ""
     attempts: int = 0
-    reported: bool = False  # a failure of which the sender has been told
+    reported: bool = False  # the sender has been told of its end, or another server sees to that
     notify: frozenset[Notify] = frozenset()  # as `envelope.Recipient` has them
     orcpt: str = ""
 
     @property
     def is_pending(self) -> bool:
         return self.result is None or self.result is Result.DEFERRED
+
+    def wants(self, report: Notify) -> bool:
+        """Whether the sender is told of a *report*; FAILURE and DELAY where he has not said what he wants (RFC 3461 §4.1)."""
+        return report in self.notify if self.notify else report in _USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class Item:
     warned: bool = False
     held: bool = False
     wishes: Wishes = NO_WISHES
+    overdue_told: bool = False  # the sender knows that his deadline has passed
+    held_for: str = ""  # why it was accepted only to be held: the stage and its rule
 
     @property
     def pending(self) -> tuple[Errand, ...]:
@@ -56,13 +65,41 @@ class Item:
 
     @property
     def unreported(self) -> tuple[Errand, ...]:
-        """Failures that the sender has not been told of."""
-        return tuple(e for e in self.errands if e.result is Result.FAILED and not e.reported)
+        """Failures of which somebody has still to be told."""
+        return tuple(filter(self._is_unreported, self.errands))
+
+    @property
+    def unconfirmed(self) -> tuple[Errand, ...]:
+        """What has ended well, of which the sender wants to be told and has not been. Never for the null sender."""
+        return tuple(filter(self._is_unconfirmed, self.errands))
+
+    @staticmethod
+    def _is_unreported(errand: Errand) -> bool:
+        return errand.result is Result.FAILED and not errand.reported and errand.wants(Notify.FAILURE)
+
+    def _is_unconfirmed(self, errand: Errand) -> bool:
+        """SUCCESS; and a deadline that the next server does not keep, or that is traced: the sender hears that he must not
+        count on it any more (RFC 2852 §4). Where nothing of this is needed, the relay has said `passed_on`."""
+        if self.sender is None or errand.reported or errand.result not in _GOOD:
+            return False
+        if errand.wants(Notify.SUCCESS):
+            return True
+        return self.wishes.deadline is not None and errand.result is Result.RELAYED and Notify.NEVER not in errand.notify
 
     @property
     def is_settled(self) -> bool:
         """Nothing left to try and nobody left to tell: the item may go."""
-        return not self.pending and not self.unreported
+        return not any(e.is_pending or self._is_unreported(e) or self._is_unconfirmed(e) for e in self.errands)
+
+    @property
+    def since(self) -> float:
+        """From when on the time counts in which we try: arrival, or the end of the hold that the sender asked for."""
+        return max(self.arrived, self.wishes.hold_until or 0.0)
+
+    @property
+    def next_try(self) -> float:
+        """When the next attempt is due (POSIX seconds)."""
+        return max(self.due, self.wishes.hold_until or 0.0)
 
     def after(self, event: Event) -> Item:
         """The item that *event* makes of this one."""
@@ -71,15 +108,13 @@ class Item:
                 return replace(self, errands=tuple(_tried(e, event) if e.target == event.target else e for e in self.errands))
             case Postponed(until):
                 return replace(self, due=until, attempts=self.attempts + 1)
-            case SenderWarned():
-                return replace(self, warned=True)
-            case Reported(_, addresses):
-                told = set(addresses)
+            case SenderWarned(overdue):
+                return replace(self, overdue_told=True) if overdue else replace(self, warned=True)
+            case Reported(_, addresses, success):
+                told, is_meant = set(addresses), self._is_unconfirmed if success else self._is_unreported
                 return replace(
                     self,
-                    errands=tuple(
-                        replace(e, reported=True) if e.result is Result.FAILED and e.target.address in told else e for e in self.errands
-                    ),
+                    errands=tuple(replace(e, reported=True) if e.target.address in told and is_meant(e) else e for e in self.errands),
                 )
             case GaveUp(status):
                 return replace(
@@ -90,4 +125,5 @@ class Item:
 
 
 def _tried(errand: Errand, outcome: Outcome) -> Errand:
-    return replace(errand, result=outcome.result, status=outcome.status, host=outcome.host, attempts=errand.attempts + 1)
+    return replace(errand, result=outcome.result, status=outcome.status, host=outcome.host, attempts=errand.attempts + 1,
+                   reported=outcome.passed_on)

@@ -19,27 +19,32 @@ class Result(Enum):
 
     DELIVERED = "delivered"  # in a mailbox here
     RELAYED = "relayed"  # another server has answered 2xx for it
+    EXPANDED = "expanded"  # a name that stands for several, each of which has an errand of its own; never the end of an attempt
     DEFERRED = "deferred"  # try again
     FAILED = "failed"  # never try again; the sender is told
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of one attempt at one target. `host` is who said `status`: a server's name and address, or a mailbox."""
+    """The end of one attempt at one target. `host` is who said `status`: a server's name and address, or a mailbox.
+
+    `passed_on`: that server reports from here on as the sender wants it (RFC 3461 §5.2.1), so we need not.
+    """
 
     target: Target
     result: Result
     status: Status
     host: str = ""
+    passed_on: bool = False
 
 
-def outcome_of(target: Target, status: Status, host: str = "", *, local: bool = False) -> Outcome:
+def outcome_of(target: Target, status: Status, host: str = "", *, local: bool = False, passed_on: bool = False) -> Outcome:
     """The outcome that *status* means: 2xx delivered or relayed, 4xx deferred, 5xx failed."""
     if status.is_positive:
         result = Result.DELIVERED if local else Result.RELAYED
     else:
         result = Result.DEFERRED if status.is_temporary else Result.FAILED
-    return Outcome(target, result, status, host)
+    return Outcome(target, result, status, host, passed_on and result is Result.RELAYED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +56,21 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class SenderWarned:
-    """The sender was told that the message is late (RFC 3464 action `delayed`)."""
+    """The sender was told that the message is late (RFC 3464 action `delayed`); `overdue`: later than he wanted (RFC 2852)."""
+
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A delivery report `report` (an item's id; empty: nobody to tell) about these failed targets is durable in the queue."""
+    """A delivery report `report` (an item's id; empty: nobody to tell) about these targets is durable in the queue.
+
+    About their failure, or (`success`) about their success.
+    """
 
     report: str
     addresses: tuple[Address, ...]
+    success: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,10 @@ One record is one line: eight hexadecimal digits of CRC-32, a space, JSON in
 ASCII, LF. The first record is the item as it was accepted, every further one an
 event; reading is replaying. Pure.
 
+What a sender may ask for (`Wishes`, NOTIFY, ORCPT) came later: it is written only where there is something of it, and
+envelopes without it are read as they always were. So an older twistmail still reads what does not need it, and says
+"version 2" of what does.
+
 Lines at the end that have no LF or a wrong checksum are writes that a crash has
 cut short: nobody was told of them, and `read` says where the sound part ends.
 The same before a sound line is damage, and raises.
@@ -13,17 +17,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 from zlib import crc32
 
 from twistmail.mail.address import Address
-from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.envelope import NO_WISHES, Deadline, Kind, Notify, Target, Wishes
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
 from twistmail.mail.status import Status
 
-VERSION = 1
+#: 1: as in the beginning. 2: with wishes, which a reader of version 1 would silently forget.
+PLAIN, WITH_WISHES = 1, 2
+#: Attributes of an item that came later too, and harm nobody who does not know them.
+_LATER = ("overdue_told", "held_for")
 
 
 class Damaged(Exception):
@@ -32,25 +39,31 @@ class Damaged(Exception):
 
 def written(item: Item) -> bytes:
     """The first record of *item*."""
+    asked: dict[str, Any] = {"wishes": _wishes(item.wishes)} if item.wishes != NO_WISHES else {}
+    if any(of_each := [_asked(errand) for errand in item.errands]):
+        asked["asked"] = of_each
     return _line({
-        "v": VERSION, "id": item.id, "sender": _address(item.sender), "arrived": item.arrived, "size": item.size,
+        "v": WITH_WISHES if asked else PLAIN, "id": item.id, "sender": _address(item.sender), "arrived": item.arrived, "size": item.size,
         "prefix": item.prefix.decode("latin-1"), "account": item.account, "body": item.body,
         "attempts": item.attempts, "due": item.due, "warned": item.warned, "held": item.held,
-        "errands": [_errand(errand) for errand in item.errands],
+        "errands": [_errand(errand) for errand in item.errands], **asked,
+        **{name: value for name in _LATER if (value := getattr(item, name))},
     })
 
 
 def event_written(event: Event) -> bytes:
     """The record of *event*."""
     match event:
-        case Outcome(target, result, status, host):
-            return _line({"e": "outcome", "target": _target(target), "result": result.value, "status": _status(status), "host": host})
+        case Outcome(target, result, status, host, passed_on):
+            ended = {"e": "outcome", "target": _target(target), "result": result.value, "status": _status(status), "host": host}
+            return _line(ended | ({"passed_on": True} if passed_on else {}))
         case Postponed(until):
             return _line({"e": "postponed", "until": until})
-        case SenderWarned():
-            return _line({"e": "warned"})
-        case Reported(report, addresses):
-            return _line({"e": "reported", "report": report, "addresses": [_address(address) for address in addresses]})
+        case SenderWarned(overdue):
+            return _line({"e": "warned"} | ({"overdue": True} if overdue else {}))
+        case Reported(report, addresses, success):
+            told = {"e": "reported", "report": report, "addresses": [_address(address) for address in addresses]}
+            return _line(told | ({"success": True} if success else {}))
         case GaveUp(status):
             return _line({"e": "gave up", "status": _status(status)})
     raise TypeError(f"{event!r} is no event of an item")
@@ -92,12 +105,15 @@ def _checked(line: bytes) -> Any:
 
 
 def _item(record: Any) -> Item:
-    if record["v"] != VERSION:
-        raise Damaged(f"version {record['v']} is not version {VERSION}")
+    if record["v"] not in (PLAIN, WITH_WISHES):
+        raise Damaged(f"version {record['v']} is neither {PLAIN} nor {WITH_WISHES}")
+    asked = record.get("asked") or [None] * len(record["errands"])
+    errands = tuple(_to_errand(*pair) for pair in zip(record["errands"], asked, strict=True))
     return Item(
-        record["id"], _to_address(record["sender"]), tuple(map(_to_errand, record["errands"])), record["arrived"], record["size"],
+        record["id"], _to_address(record["sender"]), errands, record["arrived"], record["size"],
         record["prefix"].encode("latin-1"), record["account"], record["body"], record["attempts"], record["due"],
-        record["warned"], record["held"])
+        record["warned"], record["held"], _to_wishes(record.get("wishes") or {}),
+        **{name: record[name] for name in _LATER if name in record})
 
 
 def _replay(item: Item, record: Any) -> Item:
@@ -106,10 +122,11 @@ def _replay(item: Item, record: Any) -> Item:
 
 
 _EVENTS: dict[str, Callable[[Any], Event]] = {
-    "outcome": lambda r: Outcome(_to_target(r["target"]), Result(r["result"]), Status(*r["status"]), r["host"]),
+    "outcome": lambda r: Outcome(_to_target(r["target"]), Result(r["result"]), Status(*r["status"]), r["host"],
+                                 r.get("passed_on", False)),
     "postponed": lambda r: Postponed(r["until"]),
-    "warned": lambda r: SenderWarned(),
-    "reported": lambda r: Reported(r["report"], tuple(Address(*a) for a in r["addresses"])),
+    "warned": lambda r: SenderWarned(r.get("overdue", False)),
+    "reported": lambda r: Reported(r["report"], tuple(Address(*a) for a in r["addresses"]), r.get("success", False)),
     "gave up": lambda r: GaveUp(Status(*r["status"])),
 }
 
@@ -139,6 +156,29 @@ def _errand(e: Errand) -> list[Any]:
     return [_target(e.target), e.result.value if e.result else None, _status(e.status), e.host, e.attempts, e.reported]
 
 
-def _to_errand(value: Any) -> Errand:
+def _to_errand(value: Any, asked: Any) -> Errand:
     target, result, status, host, attempts, reported = value
-    return Errand(_to_target(target), Result(result) if result else None, Status(*status) if status else None, host, attempts, reported)
+    notify, orcpt = asked or ((), "")
+    return Errand(_to_target(target), Result(result) if result else None, Status(*status) if status else None, host, attempts, reported,
+                  frozenset(map(Notify, notify)), orcpt)
+
+
+# ----- what the sender asked for
+
+
+def _asked(errand: Errand) -> list[Any] | None:
+    """NOTIFY and ORCPT of one recipient; None where there is neither."""
+    return [sorted(one.value for one in errand.notify), errand.orcpt] if errand.notify or errand.orcpt else None
+
+
+def _wishes(wishes: Wishes) -> dict[str, Any]:
+    """What differs from no wishes at all."""
+    said = {one.name: getattr(wishes, one.name) for one in fields(Wishes) if getattr(wishes, one.name) != one.default}
+    if wishes.deadline is not None:
+        said["deadline"] = [wishes.deadline.at, wishes.deadline.returns, wishes.deadline.trace]
+    return said
+
+
+def _to_wishes(value: dict[str, Any]) -> Wishes:
+    deadline = value.get("deadline")
+    return Wishes(**value | {"deadline": Deadline(*deadline) if deadline else None}) if value else NO_WISHES
