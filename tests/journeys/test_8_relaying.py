@@ -34,7 +34,7 @@ def test_a_backup_brings_mail_to_the_nearer_server_and_to_no_other(build: Any) -
     house.pass_time(5 * 3600)
     assert len(first.contents) == 1
     assert last.contents == []
-    assert house.waiting == []
+    assert [item for item in house.waiting if item.sender] == []  # chance may have it that the sender was warned
 
 
 def test_a_backup_without_a_nearer_server_gives_up_instead_of_sending_to_itself(build: Any) -> None:
