@@ -178,6 +178,9 @@ class INameLookup(Interface):
     async def addresses(host):  # type: ignore[no-untyped-def]
         """Tuple of IP addresses (str), IPv6 and IPv4; empty where there are none. NoSuchDomain for NXDOMAIN."""
 
+    async def ipv4(host):  # type: ignore[no-untyped-def]
+        """As `addresses`, but IPv4 only: what lists in the DNS answer with (RFC 5782 §2.1). One question instead of two."""
+
     async def txt(name):  # type: ignore[no-untyped-def]
         """Tuple of TXT records (bytes, strings joined); empty where there are none."""
 

@@ -120,6 +120,15 @@ async def test_addresses_of_both_families_ipv6_first(world):
 
 
 @pytest_twisted.ensureDeferred
+async def test_addresses_of_the_old_family_alone_take_one_question(world):
+    assert sorted(await world.lookup.ipv4("a.far.test")) == ["192.0.2.1", "192.0.2.2"]
+    assert await world.lookup.ipv4("far.test") == ()
+    assert len(world.asked) == 2
+    with pytest.raises(NoSuchDomain):
+        await world.lookup.ipv4("gone.far.test")
+
+
+@pytest_twisted.ensureDeferred
 async def test_aliases_are_followed(world):
     assert await world.lookup.addresses("alias.far.test") == ("192.0.2.3",)
 
@@ -136,7 +145,7 @@ async def test_a_name_that_does_not_exist(world):
 
 @pytest_twisted.ensureDeferred
 async def test_a_server_that_fails_is_trouble_not_absence(world):
-    for ask in (world.lookup.mx, world.lookup.addresses, world.lookup.txt):
+    for ask in (world.lookup.mx, world.lookup.addresses, world.lookup.ipv4, world.lookup.txt):
         with pytest.raises(DnsTrouble):
             await ask("broken.far.test")
 

@@ -15,6 +15,7 @@ silent = parts.SILENT
 
 limits = parts.stage("limits")
 hello = parts.stage("hello")
+blocklists = parts.stage("blocklists")
 room = parts.stage("room")
 access = parts.stage("access")
 senders = parts.stage("senders")

@@ -92,6 +92,9 @@ class DnsLookup:
             raise answers[0]
         return ()
 
+    async def ipv4(self, host: str) -> tuple[str, ...]:
+        return await self._ask(host, "A", lambda data: data.address)
+
     async def txt(self, name: str) -> tuple[bytes, ...]:
         try:
             return await self._ask(name, "TXT", lambda data: b"".join(data.strings))

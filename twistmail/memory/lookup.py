@@ -38,6 +38,9 @@ class MemoryLookup:
             return ("::1", "127.0.0.1")
         return (*self._find(host, "AAAA"), *self._find(host, "A"))
 
+    async def ipv4(self, host: str) -> tuple[str, ...]:
+        return tuple(self._find(host, "A"))
+
     async def txt(self, name: str) -> tuple[bytes, ...]:
         try:
             return tuple(self._find(name, "TXT"))
@@ -84,6 +87,9 @@ class SilentLookup:
         if _is_address(host):
             return (host.strip("[]"),)
         raise DnsTrouble(f"addresses of {host}: no name server is asked ([dns] use = none)")
+
+    async def ipv4(self, host: str) -> tuple[str, ...]:
+        raise DnsTrouble(f"A of {host}: no name server is asked ([dns] use = none)")
 
     async def txt(self, name: str) -> tuple[bytes, ...]:
         raise DnsTrouble(f"TXT of {name}: no name server is asked ([dns] use = none)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twistmail.policy.access import AccessFactory
+from twistmail.policy.blocklists import BlocklistsFactory
 from twistmail.policy.hello import HelloFactory
 from twistmail.policy.limits import LimitsFactory
 from twistmail.policy.loops import LoopsFactory
@@ -21,6 +22,7 @@ STAGES: dict[str, Any] = {
         HelloFactory(),
         RoomFactory(),
         AccessFactory(),
+        BlocklistsFactory(),
         SendersFactory(),
         RelayingFactory(),
         RecipientsFactory(),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from twistmail.endpoints import ENDPOINTS
 from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, choice
+from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
 from twistmail.policy.relay_domains import DOMAINS
 
-MX_STAGES = "limits hello room access senders relaying recipients loops"
+MX_STAGES = "limits hello room access blocklists senders relaying recipients loops"
 SUBMISSION_STAGES = "limits hello room access senders recipients loops submission"
 
 _COMMON = (
@@ -43,6 +44,7 @@ MX = Section(
     Option("relay_recipients", TEXT, "", "A file with who there is in relay_domains, one address or @domain a line; empty: anybody.",
            Reload.NEW, example="/etc/mail/relay_recipients"),
     Option("reject_unknown_sender_domain", SWITCH, "no", "Refuse senders whose domain has neither MX nor address.", Reload.NEW),
+    *BLOCKLISTS,
     *_COMMON,
 )
 

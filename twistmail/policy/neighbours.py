@@ -1,0 +1,33 @@
+"""Who is no stranger: this machine itself, and what lies in networks that the configuration or the address plan sets apart."""
+
+from __future__ import annotations
+
+from twistmail.mail.address import Address
+from twistmail.networks import NETWORKS, covers
+from twistmail.policy.pipeline import House
+
+LOOPBACK = NETWORKS.read("127.0.0.0/8 ::1")
+#: Addresses that mean another machine in each network, so that no list in the world can know them.
+PRIVATE = NETWORKS.read("0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 ::/127 fc00::/7 fe80::/10")
+NO_ADDRESS = "unix"
+
+
+class Neighbours:
+    """Those who may relay through *house* by their address (`relay_networks`), and whoever is nearer than that."""
+
+    def __init__(self, house: House) -> None:
+        self._trusted = (*LOOPBACK, *getattr(house.settings, "relay_networks", ()))
+        self._unknown = (*self._trusted, *PRIVATE)
+
+    def trusted(self, address: str) -> bool:
+        """*address* is this machine, a UNIX socket, or in `relay_networks`."""
+        return address == NO_ADDRESS or covers(self._trusted, address)
+
+    def unlisted(self, address: str) -> bool:
+        """*address* is trusted, or private: nobody outside can say anything about it."""
+        return address == NO_ADDRESS or covers(self._unknown, address)
+
+
+def is_postmaster(recipient: Address, local_domains: frozenset[str]) -> bool:
+    """He is to be reached whatever else is refused (RFC 5321 §4.5.1), by those too who ask why they are refused."""
+    return recipient.local.lower() == "postmaster" and (not recipient.domain or recipient.domain in local_domains)
