@@ -83,7 +83,9 @@ def test_the_postmaster_of_others_is_not_ours() -> None:
     assert player.say("RCPT TO:<postmaster@elsewhere.example>")[0].startswith("550 5.7.1 192.0.2.66 is listed")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.2", "::1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.1.1", "fd00::1", "fe80::1", "unix"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.2", "::1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.1.1", "fd00::1", "fe80::1", "unix"]
+)
 def test_nobody_asks_the_world_about_those_whom_it_cannot_know(address: str) -> None:
     world = World(dnsbl="zen.example", rhsbl="dbl.example")
     player = world.player(address)
@@ -107,16 +109,19 @@ def test_what_an_allowlist_has_no_blocklist_refuses() -> None:
     assert player.say(RCPT) == ["250 2.1.5 Recipient ok"]
 
 
-@pytest.mark.parametrize(("hello", "sender", "answer"), [
-    pytest.param("bad.example", "eve@away.example", "550 5.7.1 bad.example is listed by dbl.example: a bad one", id="by-its-name"),
-    pytest.param("BAD.Example", "eve@away.example", "550 5.7.1 bad.example is listed by dbl.example: a bad one", id="in-capitals"),
-    pytest.param("peer.example", "eve@bad.example", "550 5.7.1 bad.example is listed by dbl.example: a bad one", id="by-its-sender"),
-    pytest.param("peer.example", "eve@away.example", "250 2.1.5 Recipient ok", id="neither"),
-    pytest.param("[192.0.2.7]", "", "250 2.1.5 Recipient ok", id="a-literal-and-the-null-sender"),
-    pytest.param("192.0.2.7", "eve@[192.0.2.7]", "250 2.1.5 Recipient ok", id="addresses"),
-    pytest.param("pc", "eve@localhost", "250 2.1.5 Recipient ok", id="no-domains"),
-    pytest.param("peer.example", "ann@here.example", "250 2.1.5 Recipient ok", id="ours"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("hello", "sender", "answer"),
+    [
+        pytest.param("bad.example", "eve@away.example", "550 5.7.1 bad.example is listed by dbl.example: a bad one", id="by-its-name"),
+        pytest.param("BAD.Example", "eve@away.example", "550 5.7.1 bad.example is listed by dbl.example: a bad one", id="in-capitals"),
+        pytest.param("peer.example", "eve@bad.example", "550 5.7.1 bad.example is listed by dbl.example: a bad one", id="by-its-sender"),
+        pytest.param("peer.example", "eve@away.example", "250 2.1.5 Recipient ok", id="neither"),
+        pytest.param("[192.0.2.7]", "", "250 2.1.5 Recipient ok", id="a-literal-and-the-null-sender"),
+        pytest.param("192.0.2.7", "eve@[192.0.2.7]", "250 2.1.5 Recipient ok", id="addresses"),
+        pytest.param("pc", "eve@localhost", "250 2.1.5 Recipient ok", id="no-domains"),
+        pytest.param("peer.example", "ann@here.example", "250 2.1.5 Recipient ok", id="ours"),
+    ],
+)
 def test_domains_are_looked_up_too(hello: str, sender: str, answer: str) -> None:
     world = World(rhsbl="dbl.example")
     player = world.player(CLEAN)
@@ -200,10 +205,13 @@ def test_lists_are_tested_at_the_start_and_nobody_waits_for_that() -> None:
     assert [name for name, _ in world.lookup.asked] == ["1.0.0.127.zen.example", "2.0.0.127.zen.example"]
 
 
-@pytest.mark.parametrize(("role", "lists"), [
-    pytest.param(Role.MX, {}, id="without-lists"),
-    pytest.param(Role.MX, {"dnswl": LISTS.read("good.example")}, id="an-allowlist-alone-allows-nothing"),
-    pytest.param(Role.SUBMISSION, {}, id="for-users"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("role", "lists"),
+    [
+        pytest.param(Role.MX, {}, id="without-lists"),
+        pytest.param(Role.MX, {"dnswl": LISTS.read("good.example")}, id="an-allowlist-alone-allows-nothing"),
+        pytest.param(Role.SUBMISSION, {}, id="for-users"),
+    ],
+)
 def test_where_there_is_nothing_to_ask_there_is_no_stage(role: Role, lists: dict[str, Any]) -> None:
     assert BlocklistsFactory().build(None, SmtpHouse().house(role, **lists)) == ()

@@ -53,33 +53,56 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 # ----- spelling
 
 
-@pytest.mark.parametrize(("text", "names"), [
-    pytest.param("", (), id="none"),
-    pytest.param("bl.test", (ListName("bl.test"),), id="all-answers"),
-    pytest.param("BL.Test", (ListName("bl.test"),), id="capitals"),
-    pytest.param("zen.test=127.0.0.2-11",
-                 (ListName("zen.test", (range(127, 128), range(1), range(1), range(2, 12))),), id="a-range"),
-    pytest.param("a.test=127.0.*.2, b.test",
-                 (ListName("a.test", (range(127, 128), range(1), range(256), range(2, 3))), ListName("b.test")), id="any-octet-and-two-lists"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param("", (), id="none"),
+        pytest.param("bl.test", (ListName("bl.test"),), id="all-answers"),
+        pytest.param("BL.Test", (ListName("bl.test"),), id="capitals"),
+        pytest.param("zen.test=127.0.0.2-11", (ListName("zen.test", (range(127, 128), range(1), range(1), range(2, 12))),), id="a-range"),
+        pytest.param(
+            "a.test=127.0.*.2, b.test",
+            (ListName("a.test", (range(127, 128), range(1), range(256), range(2, 3))), ListName("b.test")),
+            id="any-octet-and-two-lists",
+        ),
+    ],
+)
 def test_lists_in_settings(text: str, names: tuple[ListName, ...]) -> None:
     assert LISTS.read(text) == names
     assert LISTS.read(LISTS.write(names)) == names
 
 
-@pytest.mark.parametrize("text", ["bl", "[192.0.2.1]", "a b..c", "bl.test=", "bl.test=127.0.0", "bl.test=127.0.0.9-2", "bl.test=127.0.0.256",
-                                  "bl.test=10.0.0.1", "bl.test=127.0.0.2.3", "bl.test=127.0.0.[2..11]", "bl.test=*.0.0.2", "bl.test=127.0.0.-"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bl",
+        "[192.0.2.1]",
+        "a b..c",
+        "bl.test=",
+        "bl.test=127.0.0",
+        "bl.test=127.0.0.9-2",
+        "bl.test=127.0.0.256",
+        "bl.test=10.0.0.1",
+        "bl.test=127.0.0.2.3",
+        "bl.test=127.0.0.[2..11]",
+        "bl.test=*.0.0.2",
+        "bl.test=127.0.0.-",
+    ],
+)
 def test_what_is_no_list_is_refused_with_advice(text: str) -> None:
     with pytest.raises(ValueError, match=r"\nwrite "):
         LISTS.read(text)
 
 
-@pytest.mark.parametrize(("address", "entry"), [
-    pytest.param("192.0.2.7", "7.2.0.192", id="ipv4"),
-    pytest.param("::ffff:192.0.2.7", "7.2.0.192", id="ipv4-written-as-ipv6"),
-    pytest.param("2001:db8::1", "1.0.0.0." + "0.0.0.0." * 5 + "8.b.d.0.1.0.0.2", id="ipv6"),
-    pytest.param("fe80::1%eth0", "1.0.0.0." + "0.0.0.0." * 6 + "0.8.e.f", id="with-a-zone"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("address", "entry"),
+    [
+        pytest.param("192.0.2.7", "7.2.0.192", id="ipv4"),
+        pytest.param("::ffff:192.0.2.7", "7.2.0.192", id="ipv4-written-as-ipv6"),
+        pytest.param("2001:db8::1", "1.0.0.0." + "0.0.0.0." * 5 + "8.b.d.0.1.0.0.2", id="ipv6"),
+        pytest.param("fe80::1%eth0", "1.0.0.0." + "0.0.0.0." * 6 + "0.8.e.f", id="with-a-zone"),
+    ],
+)
 def test_addresses_are_asked_backwards(address: str, entry: str) -> None:
     assert reversed_name(address) == entry
 
@@ -94,18 +117,21 @@ def test_a_reason_is_printable_and_short(text: bytes) -> None:
 # ----- answers
 
 
-@pytest.mark.parametrize(("spelled", "answers", "listed"), [
-    pytest.param("bl.test", ["127.0.0.2"], "127.0.0.2", id="the-usual"),
-    pytest.param("bl.test", ["127.0.0.9", "127.0.0.4"], "127.0.0.9", id="several"),
-    pytest.param("bl.test=127.0.0.4-8", ["127.0.0.9", "127.0.0.4"], "127.0.0.4", id="the-one-that-counts"),
-    pytest.param("bl.test=127.0.0.2-3 bl.test=127.0.0.9", ["127.0.0.9"], "127.0.0.9", id="named-twice"),
-    pytest.param("bl.test=127.0.0.2-8", ["127.0.0.9"], None, id="none-that-counts"),
-    pytest.param("bl.test", ["198.51.100.7"], None, id="outside-127"),
-    pytest.param("bl.test", ["127.255.255.254"], None, id="a-refusal"),
-    pytest.param("bl.test=127.0-255.*.*", ["127.255.255.252"], None, id="a-refusal-even-where-all-answers-count"),
-    pytest.param("bl.test", [], None, id="nothing-of-that-kind"),
-    pytest.param("bl.test", None, None, id="not-there"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spelled", "answers", "listed"),
+    [
+        pytest.param("bl.test", ["127.0.0.2"], "127.0.0.2", id="the-usual"),
+        pytest.param("bl.test", ["127.0.0.9", "127.0.0.4"], "127.0.0.9", id="several"),
+        pytest.param("bl.test=127.0.0.4-8", ["127.0.0.9", "127.0.0.4"], "127.0.0.4", id="the-one-that-counts"),
+        pytest.param("bl.test=127.0.0.2-3 bl.test=127.0.0.9", ["127.0.0.9"], "127.0.0.9", id="named-twice"),
+        pytest.param("bl.test=127.0.0.2-8", ["127.0.0.9"], None, id="none-that-counts"),
+        pytest.param("bl.test", ["198.51.100.7"], None, id="outside-127"),
+        pytest.param("bl.test", ["127.255.255.254"], None, id="a-refusal"),
+        pytest.param("bl.test=127.0-255.*.*", ["127.255.255.252"], None, id="a-refusal-even-where-all-answers-count"),
+        pytest.param("bl.test", [], None, id="nothing-of-that-kind"),
+        pytest.param("bl.test", None, None, id="not-there"),
+    ],
+)
 def test_answers(spelled: str, answers: list[str] | None, listed: str | None) -> None:
     house = House(spelled, names={f"{ENTRY}.bl.test": {"A": answers}} if answers is not None else {})
     found = house.find()
@@ -189,15 +215,22 @@ def test_no_more_than_so_many_questions_wait_for_one_list() -> None:
 # ----- the test of a list (RFC 5782 §5)
 
 
-@pytest.mark.parametrize(("names", "touchstones", "fault"), [
-    pytest.param({"2.0.0.127.bl.test": {}}, ADDRESSES, "does not list 127.0.0.2", id="lists-nobody"),
-    pytest.param({"2.0.0.127.bl.test": {"A": ["198.51.100.1"]}}, ADDRESSES, "does not list 127.0.0.2", id="a-parked-domain"),
-    pytest.param({"1.0.0.127.bl.test": {"A": ["127.0.0.2"]}}, ADDRESSES, "it lists 127.0.0.1", id="lists-everybody"),
-    pytest.param({"2.0.0.127.bl.test": {"A": ["127.255.255.254"]}}, ADDRESSES, "does not list 127.0.0.2", id="takes-no-questions"),
-    pytest.param({}, DOMAINS, "does not list test", id="a-list-of-domains-without-its-entry"),
-    pytest.param({"test.bl.test": {"A": ["127.0.0.2"]}, "invalid.bl.test": {"A": ["127.0.0.2"]}}, DOMAINS, "it lists invalid",
-                 id="a-list-of-all-domains"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("names", "touchstones", "fault"),
+    [
+        pytest.param({"2.0.0.127.bl.test": {}}, ADDRESSES, "does not list 127.0.0.2", id="lists-nobody"),
+        pytest.param({"2.0.0.127.bl.test": {"A": ["198.51.100.1"]}}, ADDRESSES, "does not list 127.0.0.2", id="a-parked-domain"),
+        pytest.param({"1.0.0.127.bl.test": {"A": ["127.0.0.2"]}}, ADDRESSES, "it lists 127.0.0.1", id="lists-everybody"),
+        pytest.param({"2.0.0.127.bl.test": {"A": ["127.255.255.254"]}}, ADDRESSES, "does not list 127.0.0.2", id="takes-no-questions"),
+        pytest.param({}, DOMAINS, "does not list test", id="a-list-of-domains-without-its-entry"),
+        pytest.param(
+            {"test.bl.test": {"A": ["127.0.0.2"]}, "invalid.bl.test": {"A": ["127.0.0.2"]}},
+            DOMAINS,
+            "it lists invalid",
+            id="a-list-of-all-domains",
+        ),
+    ],
+)
 def test_a_list_that_cannot_be_right_is_switched_off(names: dict[str, Any], touchstones: Any, fault: str, told: list[str]) -> None:
     house = House(names={f"{ENTRY}.bl.test": {"A": ["127.0.0.4"]}} | names, touchstones=touchstones)
     assert house.find() is None
@@ -208,12 +241,17 @@ def test_a_list_that_cannot_be_right_is_switched_off(names: dict[str, Any], touc
     assert len(house.lookup.asked) == asked
 
 
-@pytest.mark.parametrize(("names", "touchstones"), [
-    pytest.param({}, ADDRESSES, id="addresses"),
-    pytest.param({"2.0.0.127.bl.test": {"A": ["127.0.0.4", "127.0.0.10"]}}, ADDRESSES, id="other-answers-than-those-that-count"),
-    pytest.param({"2.0.0.127.bl.test": {}, "2.0.0.0.0.0.f.7.f.f.f.f." + "0." * 20 + "bl.test": {"A": ["127.0.0.2"]}}, ADDRESSES, id="only-ipv6"),
-    pytest.param({"test.bl.test": {"A": ["127.0.1.2"]}}, DOMAINS, id="domains"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("names", "touchstones"),
+    [
+        pytest.param({}, ADDRESSES, id="addresses"),
+        pytest.param({"2.0.0.127.bl.test": {"A": ["127.0.0.4", "127.0.0.10"]}}, ADDRESSES, id="other-answers-than-those-that-count"),
+        pytest.param(
+            {"2.0.0.127.bl.test": {}, "2.0.0.0.0.0.f.7.f.f.f.f." + "0." * 20 + "bl.test": {"A": ["127.0.0.2"]}}, ADDRESSES, id="only-ipv6"
+        ),
+        pytest.param({"test.bl.test": {"A": ["127.0.1.2"]}}, DOMAINS, id="domains"),
+    ],
+)
 def test_a_list_in_order_is_believed(names: dict[str, Any], touchstones: Any, told: list[str]) -> None:
     house = House("bl.test=127.0.0.3", names={f"{ENTRY}.bl.test": {"A": ["127.0.0.3"]}} | names, touchstones=touchstones)
     assert house.find() == Listing("bl.test", "127.0.0.3")

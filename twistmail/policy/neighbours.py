@@ -16,7 +16,7 @@ class Neighbours:
     """Those who may relay through *house* by their address (`relay_networks`), and whoever is nearer than that."""
 
     def __init__(self, house: House) -> None:
-        self._trusted = (*LOOPBACK, *getattr(house.settings, "relay_networks", ()))
+        self._trusted = (*LOOPBACK, *house.settings.relay_networks)
         self._unknown = (*self._trusted, *PRIVATE)
 
     def trusted(self, address: str) -> bool:
