@@ -50,6 +50,7 @@ from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.store.courier import MailboxCourier
 from twistmail.tls.certificates import Certificates
+from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
 
 SERVICES = ("mx", "submission", "imap", "pop3")
@@ -110,7 +111,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
     lookup = part("lookup", config["dns"].use, foundation.ground, config=config)
     relay = _relay(config, foundation, lookup)
     dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: relay})
-    contexts = Contexts(_certificates(config, foundation), config["tls"].minimum)
+    contexts = _contexts(config, foundation)
     services = {
         "mx": _smtp(Role.MX, config, foundation, people, dispatch, lookup, contexts),
         "submission": _smtp(Role.SUBMISSION, config, foundation, people, dispatch, lookup, contexts),
@@ -192,10 +193,12 @@ def _alias_resolver(config: Config, foundation: Foundation, domains: tuple[str, 
     return sources[0] if len(sources) == 1 else AliasChain(sources)
 
 
-def _certificates(config: Config, foundation: Foundation) -> Certificates:
+def _contexts(config: Config, foundation: Foundation) -> Contexts:
     settings = config["tls"]
     own = foundation.ground.data_dir / "tls" if settings.self_signed else None
-    return Certificates(config.file(settings.directory), config["server"].hostname, foundation.ground.epoch, own=own)
+    certificates = Certificates(config.file(settings.directory), config["server"].hostname, foundation.ground.epoch, own=own)
+    clients = Authorities(config.file(settings.client_ca)) if settings.client_ca else None
+    return Contexts(certificates, settings.minimum, clients)
 
 
 def _address(text: str, default_domain: str) -> Address:
@@ -320,6 +323,8 @@ def _login(config: Config, foundation: Foundation, people: People, *, plaintext:
         plaintext_allowed=plaintext,
         mechanisms=settings.mechanisms,
         max_failures=settings.max_failures,
+        accounts=people.accounts,
+        default_domain=people.default_domain,
     )
 
 

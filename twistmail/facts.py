@@ -46,6 +46,13 @@ class TlsStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFailed:
+    """The handshake has failed; `why` in OpenSSL's words, such as "no shared cipher"."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedIn:
     account: str
     mechanism: str
@@ -61,7 +68,7 @@ class LoginFailed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`why`: "quit", "peer gone", "timed out", "too many errors", "bug", "shutdown"."""
+    """`why`: "quit", "peer gone", "TLS failed", "timed out", "too many errors", "bug", "shutdown"."""
 
     why: str
     received: int  # octets

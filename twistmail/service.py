@@ -41,6 +41,7 @@ CONFIG_ERROR = 78  # sysexits EX_CONFIG
 NO_PERMISSION = 77  # EX_NOPERM
 JOURNAL_EVERY = 1.0  # seconds
 LOOK_EVERY = 1.0  # seconds between looks at what others did to open mailboxes
+CERTIFICATES_EVERY = 20.0  # seconds between looks at the files of certificates
 TIDY_EVERY = 86400.0  # seconds; the first time soon after the start
 GRACE = 10.0  # seconds that a stop waits for what is under way
 
@@ -110,6 +111,7 @@ class MailService(Service):
         self._open_control()
         self._tick(JOURNAL_EVERY, self._write_journal)
         self._tick(LOOK_EVERY, self.foundation.look_around)
+        self._tick(CERTIFICATES_EVERY, self._look_at_certificates)
         self._old_signal = signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
         tasks.start(self._begin(), "starting the queue")
 
@@ -196,6 +198,10 @@ class MailService(Service):
                     await self.foundation.threads.run(journal.write)
                 except OSError as error:
                     log.warn("the journal cannot be written: {error}", error=error)
+
+    async def _look_at_certificates(self) -> None:
+        """The next handshake uses what is new; connections in progress keep what they have."""
+        await self.foundation.threads.run(self.parts.contexts.look)
 
     def reload(self) -> tuple[Problem, ...]:
         """Read the configuration again; on mistakes keep the old one. The problems found."""

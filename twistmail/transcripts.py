@@ -16,7 +16,7 @@ from twistmail.journal import Journal
 #: Lines of one connection that are kept: the last ones.
 MOST_LINES = 500
 #: Ends of a connection that somebody will want to understand.
-BAD_ENDS = frozenset({"timed out", "bug", "data behind STARTTLS"})
+BAD_ENDS = frozenset({"timed out", "bug", "data behind STARTTLS", "TLS failed", "no certificate"})
 
 
 class Transcripts:

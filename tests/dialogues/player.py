@@ -158,6 +158,9 @@ class _Handle:
     def get_cipher_bits(self) -> int:
         return 256
 
+    def get_app_data(self) -> None:
+        """No certificate was shown."""
+
 
 class Player:
     """One connection under test. Tests that need more than a file can say use it directly."""

@@ -23,10 +23,52 @@ BOB = Address("bob", "here.example")
 def test_a_received_field_reads_as_rfc_5321_wants_it():
     assert trace.received(replace(PEER, tls=TLS), "mx.here.example", "6k3fa2-9akq", AT, BOB) == (
         b"Received: from peer.example ([192.0.2.7])\r\n"
-        b"\tby mx.here.example with ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n"
+        b"\tby mx.here.example with ESMTPS\r\n"
+        b"\t(version=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 bits=256)\r\n"
+        b"\tid 6k3fa2-9akq for <bob@here.example>\r\n"
+        b"\ttls TLS_AES_256_GCM_SHA384; Sat, 21 Nov 2026 03:20:05 +0000\r\n"
+    )
+
+
+def test_without_tls_it_is_shorter():
+    assert trace.received(PEER, "mx.here.example", "6k3fa2-9akq", AT, BOB) == (
+        b"Received: from peer.example ([192.0.2.7])\r\n"
+        b"\tby mx.here.example with ESMTP\r\n"
         b"\tid 6k3fa2-9akq for <bob@here.example>;\r\n"
         b"\tSat, 21 Nov 2026 03:20:05 +0000\r\n"
     )
+
+
+@pytest.mark.parametrize(("cipher", "clause"), [
+    pytest.param("TLS_CHACHA20_POLY1305_SHA256", " tls TLS_CHACHA20_POLY1305_SHA256;", id="of-TLS-1.3"),
+    pytest.param("ECDHE-RSA-AES128-GCM-SHA256", " tls TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;", id="of-TLS-1.2-by-its-registered-name"),
+    pytest.param("ECDHE-ECDSA-CHACHA20-POLY1305", " tls TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256;", id="hash-left-out"),
+    pytest.param("CAMELLIA128-SHA", None, id="unknown-ones-stand-in-the-comment-only"),
+])
+def test_the_tls_clause_has_the_registered_name_of_the_cipher_suite(cipher, clause):
+    field = trace.received(replace(PEER, tls=TlsState("TLSv1.2", cipher, 128)), "mx", "i", AT, BOB).decode()
+    assert f"(version=TLSv1.2 cipher={cipher} bits=128)" in field.replace("\r\n\t", " ")
+    assert ("\ttls " in field) is (clause is not None)
+    assert clause is None or clause in field.replace("\r\n\t", " ")
+
+
+@pytest.mark.parametrize(("account", "shown"), [
+    pytest.param(None, True, id="of-a-server"),
+    pytest.param(ANN, False, id="of-somebody-who-has-logged-in"),
+])
+def test_whose_certificate_it_was_is_told_of_servers_and_not_of_users(account, shown):
+    peer = replace(PEER, tls=replace(TLS, client="ann@here.example"), account=account)
+    assert (b"client=ann@here.example)" in trace.received(peer, "mx", "i", AT, None)) is shown
+
+
+def test_a_hostile_name_in_a_certificate_ends_neither_comment_nor_field():
+    peer = replace(PEER, tls=replace(TLS, client="a)\r\nX: y (b"))
+    assert b"client=a???X:?y??b)\r\n" in trace.received(peer, "mx", "i", AT, None)
+
+
+def test_the_name_that_leads_back_to_the_address_stands_before_it():
+    field = trace.received(replace(PEER, name="mail.peer.example"), "mx", "i", AT, None)
+    assert field.startswith(b"Received: from peer.example (mail.peer.example [192.0.2.7])\r\n")
 
 
 @pytest.mark.parametrize(("changes", "utf8", "protocol"), [

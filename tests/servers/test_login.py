@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,14 +13,21 @@ from twistmail import tasks
 from twistmail.facts import Fact, Facts, LoggedIn, LoginFailed
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
+from twistmail.mail.envelope import TlsState
 from twistmail.memory.people import MemoryPeople
 from twistmail.servers.login import OPTIONS, RATES, Login
 from twistmail.servers.throttle import LONGEST_DELAY, Throttle, network_of
-from twistmail.wire.sasl import Credentials
+from twistmail.wire.sasl import Credentials, Proven
 
 ANN = Credentials("ann@here.example", "secret")
 WRONG = Credentials("ann@here.example", "wrong")
 PEER = "192.0.2.7"
+TLS = TlsState("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256)
+
+
+def shown(client: str) -> TlsState:
+    """A connection whose client has shown a certificate with this name."""
+    return replace(TLS, client=client)
 
 
 class Door:
@@ -31,9 +39,10 @@ class Door:
         self.facts = Facts()
         self.told: list[Fact] = []
         self.facts.listen(self.told.append)
-        self.login = Login(self.people, Throttle(), self.clock, self.facts, lambda: 100.0, jitter=lambda: 1.0, **settings)
+        self.login = Login(self.people, Throttle(), self.clock, self.facts, lambda: 100.0, jitter=lambda: 1.0, accounts=self.people,
+                           default_domain="here.example", **settings)
 
-    def elapsed(self, credentials: Credentials, peer: str = PEER) -> tuple[Account | None, float]:
+    def elapsed(self, credentials: Credentials | Proven, peer: str = PEER) -> tuple[Account | None, float]:
         began, results = self.clock.seconds(), []
         tasks.shielded(self.login.check(credentials, peer, "PLAIN", "c1")).addBoth(results.append)
         while not results:
@@ -126,16 +135,75 @@ def test_accounts_that_are_away_are_no_failure() -> None:
 ])
 def test_mechanisms(plaintext_allowed: bool, tls: bool, offered: tuple[str, ...]) -> None:
     login = Door(plaintext_allowed=plaintext_allowed).login
-    assert login.mechanisms(tls) == offered
+    assert result_of(login.mechanisms(TLS if tls else None)) == offered
     assert login.allowed(tls=tls) is bool(offered)
 
 
 def test_only_mechanisms_that_are_offered_begin() -> None:
     login = Door(mechanisms=("PLAIN", "SCRAM-SHA-256")).login
-    assert login.mechanisms(True) == ("PLAIN",)
-    assert login.begin("plain") is not None
-    assert login.begin("LOGIN") is None
-    assert login.begin("SCRAM-SHA-256") is None
+    assert result_of(login.mechanisms(shown("ann@here.example"))) == ("PLAIN",)
+    assert login.begin("plain", TLS) is not None
+    assert login.begin("LOGIN", TLS) is None
+    assert login.begin("SCRAM-SHA-256", TLS) is None
+    assert login.begin("EXTERNAL", shown("ann@here.example")) is None
+
+
+# ----- certificates instead of passwords (RFC 4422 appendix A)
+
+
+@pytest.mark.parametrize(("client", "offered"), [
+    pytest.param("ann@here.example", True, id="an-account"),
+    pytest.param("Ann@Here.Example", True, id="in-any-case"),
+    pytest.param("ann", True, id="a-common-name-in-the-default-domain"),
+    pytest.param("", False, id="no-certificate"),
+    pytest.param("eve@here.example", False, id="nobody-here"),
+    pytest.param("off@here.example", False, id="a-disabled-account"),
+    pytest.param("ann@away.example", False, id="the-same-name-elsewhere"),
+    pytest.param("Ann of Here <ann@here.example>", False, id="no-address"),
+])
+def test_external_is_offered_to_whom_it_would_let_in(client: str, offered: bool) -> None:
+    door = Door()
+    door.people.add(Account("off@here.example", enabled=False), "secret")
+    assert ("EXTERNAL" in result_of(door.login.mechanisms(shown(client)))) is offered
+    account, _ = door.elapsed(Proven(client))
+    assert (account is not None) is offered
+
+
+def test_external_begins_for_those_who_have_shown_a_certificate() -> None:
+    login = Door().login
+    assert login.begin("external", shown("ann@here.example")) is not None
+    assert login.begin("EXTERNAL", TLS) is None
+    assert login.begin("EXTERNAL", None) is None
+
+
+def test_while_the_accounts_are_away_external_is_not_offered() -> None:
+    door = Door()
+    door.people.available = False
+    assert result_of(door.login.mechanisms(shown("ann@here.example"))) == ("PLAIN", "LOGIN")
+    with pytest.raises(Unavailable):
+        result_of(door.login.check(Proven("ann@here.example"), PEER, "EXTERNAL", "c1"))
+
+
+@pytest.mark.parametrize(("authzid", "lets_in"), [
+    pytest.param("", True, id="none"),
+    pytest.param("ann@here.example", True, id="his-account"),
+    pytest.param("ANN", True, id="his-name-in-the-certificate"),
+    pytest.param("bob@here.example", False, id="anothers"),
+])
+def test_with_a_certificate_nobody_acts_for_another_either(authzid: str, lets_in: bool) -> None:
+    account, waited = Door().elapsed(Proven("ann", authzid))
+    assert account == (Account("ann@here.example") if lets_in else None)
+    assert (waited == 0) is lets_in
+
+
+def test_wrong_passwords_of_others_behind_his_address_do_not_hinder_whoever_has_a_certificate() -> None:
+    door = Door()
+    door.login = Login(door.people, Throttle(rates=((1, 1000.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0,
+                       accounts=door.people)
+    door.elapsed(WRONG)
+    assert door.elapsed(ANN)[0] is None
+    assert door.elapsed(Proven("ann@here.example")) == (Account("ann@here.example"), 0)
+    assert door.told[-1].what == LoggedIn("ann@here.example", "PLAIN")
 
 
 @pytest.mark.parametrize(("address", "network"), [

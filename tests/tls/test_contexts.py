@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface.verify import verifyObject
 
 from tests.tls.authority import NOW, Authority
-from twistmail.tls.certificates import INTERVAL, Certificates
+from tests.tls.shaking import carry, client, server_of, shake
+from twistmail.tls.certificates import Certificates
 from twistmail.tls.contexts import OPTIONS, Contexts, NoCertificate
 
 
@@ -27,46 +28,6 @@ def folder(tmp_path: Path, authority: Authority) -> Path:
         chain, key = authority.issue(name)
         (tmp_path / f"{name}.pem").write_bytes(key + chain)
     return tmp_path
-
-
-def client(name: str = "", *, alpn: tuple[bytes, ...] = (), most: int | None = None, ciphers: bytes = b"") -> SSL.Connection:
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    if alpn:
-        context.set_alpn_protos(list(alpn))
-    if most is not None:
-        context.set_max_proto_version(most)
-        context.set_min_proto_version(SSL.TLS1_VERSION)
-    if ciphers:
-        context.set_cipher_list(ciphers)
-    connection = SSL.Connection(context, None)
-    if name:
-        connection.set_tlsext_host_name(name.encode())
-    connection.set_connect_state()
-    return connection
-
-
-def shake(client: SSL.Connection, server: SSL.Connection) -> None:
-    """Carry the handshake between the two until both are content; raises SSL.Error where one is not."""
-    server.set_accept_state()
-    done: set[SSL.Connection] = set()
-    for _ in range(10):
-        for one, other in ((client, server), (server, client)):
-            try:
-                one.do_handshake()
-                done.add(one)
-            except SSL.WantReadError:
-                pass
-            try:
-                other.bio_write(one.bio_read(65536))
-            except SSL.WantReadError:
-                pass
-        if len(done) == 2:
-            return
-    raise AssertionError("the handshake does not end")
-
-
-def server_of(contexts: Contexts, protocol: str = "imap") -> SSL.Connection:
-    return contexts.factory(protocol)().serverConnectionForTLS(None)
 
 
 def peer_certificate(connection: SSL.Connection) -> x509.Certificate:
@@ -101,10 +62,24 @@ def test_alpn_is_the_protocol_of_the_listener(folder: Path, name: str) -> None:
     assert peer.get_alpn_proto_negotiated() == b"imap"
 
 
-def test_a_browser_is_refused(folder: Path) -> None:
+@pytest.mark.parametrize("name", [pytest.param("mail.blue.example", id="by-name"), pytest.param("", id="without-a-name")])
+@pytest.mark.parametrize("most", [pytest.param(SSL.TLS1_2_VERSION, id="1.2"), pytest.param(SSL.TLS1_3_VERSION, id="1.3")])
+def test_a_browser_is_refused_by_the_alert_made_for_that(folder: Path, name: str, most: int) -> None:
+    """RFC 7301 §3.2 no_application_protocol: or a browser could be led to speak HTTP to us, and to believe our answers (ALPACA)."""
     contexts = Contexts(Certificates(folder, "mail.blue.example", lambda: NOW))
-    with pytest.raises(SSL.Error):
-        shake(client("mail.blue.example", alpn=(b"h2", b"http/1.1")), server_of(contexts, "smtp"))
+    browser, server = client(name, alpn=(b"h2", b"http/1.1"), most=most), server_of(contexts, "smtp")
+    with pytest.raises(SSL.Error) as refusal:
+        shake(browser, server)
+    assert refusal.value.args[0] == [("ALPN", "", "b'h2 http/1.1' cannot be spoken here")]
+    carry(server, browser)
+    with pytest.raises(SSL.Error, match="no application protocol"):
+        browser.do_handshake()
+
+
+def test_who_offers_no_protocol_is_served(folder: Path) -> None:
+    peer = client("mail.blue.example")
+    shake(peer, server_of(Contexts(Certificates(folder, "mail.blue.example", lambda: NOW))))
+    assert peer.get_alpn_proto_negotiated() == b""
 
 
 @pytest.mark.parametrize(("minimum", "most", "spoken"), [
@@ -130,19 +105,57 @@ def test_a_cipher_without_forward_secrecy_is_refused(folder: Path) -> None:
 
 
 def test_a_new_handshake_uses_the_new_certificate_and_an_old_connection_is_left_alone(folder: Path, authority: Authority) -> None:
-    wall = [NOW]
-    contexts = Contexts(Certificates(folder, "mail.blue.example", lambda: wall[0]))
+    contexts = Contexts(Certificates(folder, "mail.blue.example", lambda: NOW))
     before, server = client("mail.blue.example"), server_of(contexts)
     shake(before, server)
     chain, key = authority.issue("mail.blue.example", "new.blue.example", days=99)
     (folder / "mail.blue.example.pem").write_bytes(key + chain)
-    wall[0] += INTERVAL
+    contexts.look()
     after = client("new.blue.example")
     shake(after, server_of(contexts))
     assert peer_certificate(before).serial_number != peer_certificate(after).serial_number
     server.send(b"still here")
     before.bio_write(server.bio_read(1000))
     assert before.recv(100) == b"still here"
+
+
+def test_a_client_that_wants_to_renegotiate_is_refused(folder: Path) -> None:
+    """Each new handshake costs us more than the client (CVE-2011-1473). TLS 1.3 has none any more."""
+    peer, server = client(most=SSL.TLS1_2_VERSION), server_of(Contexts(Certificates(folder, "mail.blue.example", lambda: NOW)))
+    shake(peer, server)
+    assert peer.renegotiate()
+    with pytest.raises(SSL.WantReadError):
+        peer.do_handshake()
+    carry(peer, server)
+    with pytest.raises(SSL.WantReadError):
+        server.recv(100)
+    carry(server, peer)
+    with pytest.raises(SSL.Error, match="no renegotiation"):
+        peer.do_handshake()
+    assert server.total_renegotiations() == 0
+
+
+@pytest.mark.parametrize("most", [pytest.param(SSL.TLS1_2_VERSION, id="1.2"), pytest.param(SSL.TLS1_3_VERSION, id="1.3")])
+def test_nothing_outlives_a_connection(folder: Path, most: int) -> None:
+    """Neither a ticket nor an entry in a cache lets a client skip the handshake."""
+    contexts = Contexts(Certificates(folder, "mail.blue.example", lambda: NOW))
+    first, server = client(most=most), server_of(contexts)
+    whole = shake(first, server)
+    server.send(b"hello")
+    carry(server, first)
+    assert first.recv(100) == b"hello"  # tickets of TLS 1.3 come with the first words
+    session = first.get_session()
+    assert session is not None
+    second, server = SSL.Connection(first.get_context(), None), server_of(contexts)
+    second.set_session(session)
+    second.set_connect_state()
+    assert shake(second, server) > whole - 20  # a shortened handshake does without the certificate
+
+
+def test_a_client_is_not_asked_for_a_certificate_unless_somebody_vouches_for_clients(folder: Path, authority: Authority) -> None:
+    server = server_of(Contexts(Certificates(folder, "mail.blue.example", lambda: NOW)))
+    shake(client(identity=authority.person("ann")), server)
+    assert server.get_peer_certificate() is None
 
 
 def test_a_context_is_made_once(folder: Path) -> None:
@@ -154,8 +167,9 @@ def test_a_context_is_made_once(folder: Path) -> None:
 def test_without_certificates_tls_is_not_available(tmp_path: Path) -> None:
     contexts = Contexts(Certificates(tmp_path, "mail.blue.example", lambda: NOW))
     assert not contexts.available
+    assert contexts.factory("imap")() is None
     with pytest.raises(NoCertificate):
-        server_of(contexts)
+        contexts.context("", "imap")
 
 
 def test_what_twisted_takes(folder: Path) -> None:

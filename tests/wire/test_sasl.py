@@ -12,11 +12,14 @@ from twistmail.wire.sasl import (
     EXCHANGES,
     LONGEST_NAME,
     LONGEST_RESPONSE,
+    Answer,
     Challenge,
     Credentials,
+    External,
     LoginExchange,
     Malformed,
     Plain,
+    Proven,
     begin,
     decode,
     encode,
@@ -31,6 +34,24 @@ from twistmail.wire.sasl import (
 ])
 def test_plain_takes_one_message(response: bytes, credentials: Credentials) -> None:
     assert Plain().step(response) == credentials
+
+
+@pytest.mark.parametrize(("response", "answer"), [
+    pytest.param(None, Challenge(b""), id="nothing-yet"),
+    pytest.param(b"", Proven("ann"), id="as-himself"),
+    pytest.param(b"bob@here.example", Proven("ann", "bob@here.example"), id="for-another"),
+    pytest.param("järg".encode(), Proven("ann", "järg"), id="utf-8"),
+    pytest.param(b"\xff", Malformed("The name must be UTF-8"), id="not-utf-8"),
+    pytest.param(b"a\0b", Malformed("The name must not hold control characters"), id="nul"),
+    pytest.param(b"a" * (LONGEST_NAME + 1), Malformed("The name is too long"), id="too-long"),
+])
+def test_external_takes_a_name_to_act_for_or_nothing(response: bytes | None, answer: Answer) -> None:
+    assert External("ann").step(response) == answer
+
+
+def test_external_needs_to_know_who_the_client_is() -> None:
+    assert begin("EXTERNAL") is None
+    assert begin("EXTERNAL", "ann") is not None
 
 
 def test_plain_without_initial_response_asks_with_an_empty_challenge() -> None:

@@ -140,6 +140,19 @@ def _refused(entry: dict[str, Any]) -> str:
     return f"refused     {entry['stage']}{rule}: {entry['status']}" + (f" (to {entry['recipient']})" if entry["recipient"] else "")
 
 
+def _tls(entry: dict[str, Any]) -> str:
+    """The journal of an older version has only some of it."""
+    tls = entry["tls"]
+    parts = [f"{tls['version']}, {tls['cipher']}, {tls['bits']} bits"]
+    if tls.get("server_name"):
+        parts.append(f"asked for {tls['server_name']}")
+    if tls.get("client"):
+        parts.append(f"certificate of {tls['client']}")
+    if tls.get("client_fault"):
+        parts.append(f"its certificate is not believed: {tls['client_fault']}")
+    return f"TLS         {'; '.join(parts)}"
+
+
 _SENTENCES = {
     "Accepted": _accepted,
     "Outcome": _outcome,
@@ -153,7 +166,8 @@ _SENTENCES = {
     "GaveUp": lambda e: f"gave up     {e['status']}",
     "Removed": lambda e: f"left        {e['why']}",
     "Connected": lambda e: f"connected   {e['service']} from {e['address']}",
-    "TlsStarted": lambda e: f"TLS         {e['tls']['version']}, {e['tls']['cipher']}",
+    "TlsStarted": _tls,
+    "TlsFailed": lambda e: f"TLS         failed: {e['why']}",
     "LoggedIn": lambda e: f"logged in   {e['account']} ({e['mechanism']})",
     "LoginFailed": lambda e: f"login       failed for {e['login']} ({e['mechanism']})",
     "Closed": lambda e: f"closed      {e['why']}; {amount(e['received'])} received, {amount(e['sent'])} sent",

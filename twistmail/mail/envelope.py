@@ -32,6 +32,7 @@ class TlsState:
     bits: int
     server_name: str = ""  # what the client asked for by SNI
     client: str = ""  # whose certificate the peer showed and proved to hold, checked against `client_ca`: its name, else empty
+    client_fault: str = ""  # why the certificate that it showed counts for nothing
 
 
 @dataclass(frozen=True, slots=True)

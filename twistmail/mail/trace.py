@@ -11,7 +11,7 @@ import re
 import time
 
 from twistmail.mail.address import Address
-from twistmail.mail.envelope import Peer, Role
+from twistmail.mail.envelope import Peer, Role, TlsState
 
 #: RFC 5322 §2.1.1: lines should not be longer, in octets without the CRLF.
 LONGEST_LINE = 78
@@ -23,6 +23,17 @@ _NOT_A_WORD = re.compile(r"[\x00-\x20\"(),;<>\\\x7f-\x9f\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: A name longer than this is not quoted whole: RFC 5321 §4.5.3.1.2.
 _LONGEST_WORD = 255
+
+#: OpenSSL's names for cipher suites -> IANA's, which RFC 8314 §4.3 asks for. Those of TLS 1.3 are the same (`TLS_...`).
+_REGISTERED = {
+    f"ECDHE-{key}-{ours}": f"TLS_ECDHE_{key}_WITH_{theirs}"
+    for key in ("ECDSA", "RSA")
+    for ours, theirs in (
+        ("AES128-GCM-SHA256", "AES_128_GCM_SHA256"),
+        ("AES256-GCM-SHA384", "AES_256_GCM_SHA384"),
+        ("CHACHA20-POLY1305", "CHACHA20_POLY1305_SHA256"),
+    )
+}
 
 
 def date(at: float) -> str:
@@ -38,12 +49,18 @@ def received(peer: Peer, host: str, identifier: str, at: float, recipient: Addre
     with exactly one: a `for` clause with one of several would tell that one of the others. *utf8*: the transaction
     had SMTPUTF8, and non-ASCII names may stand as they are; without it they are masked or left out.
     """
+    where = f"{_word(peer.name)} {_literal(peer.address)}" if peer.name else _literal(peer.address)
     lines = [
-        f"Received: from {_word(peer.hello, utf8) or 'unknown'} ({_literal(peer.address)})",
-        f"by {_word(host, utf8)} with {_protocol(peer, utf8)}{_tls(peer)}",
-        f"id {_word(identifier, utf8)}{_for(recipient, utf8)};",
-        date(at),
+        f"Received: from {_word(peer.hello, utf8) or 'unknown'} ({where})",
+        f"by {_word(host, utf8)} with {_protocol(peer, utf8)}",
+        *([_agreed(peer.tls, show_client=peer.account is None)] if peer.tls else ()),
+        f"id {_word(identifier, utf8)}{_for(recipient, utf8)}",
     ]
+    if clause := _tls_clause(peer.tls):
+        lines.append(f"{clause}; {date(at)}")
+    else:
+        lines[-1] += ";"
+        lines.append(date(at))
     field = "\r\n\t".join(lines)
     if max(map(len, lines)) >= LONGEST_LINE:
         field = _folded(field.replace("\r\n\t", " "))
@@ -70,8 +87,19 @@ def _protocol(peer: Peer, utf8: bool) -> str:
     return "ESMTP" + options if peer.extended or options else "SMTP"
 
 
-def _tls(peer: Peer) -> str:
-    return f" ({_word(peer.tls.version)} {_word(peer.tls.cipher)})" if peer.tls else ""
+def _agreed(tls: TlsState, *, show_client: bool) -> str:
+    """What the handshake agreed on, as a comment in the form that sendmail made usual.
+
+    Whose certificate it was is told of servers; who has logged in is told to nobody.
+    """
+    client = f" client={_word(tls.client)}" if tls.client and show_client else ""
+    return f"(version={_word(tls.version)} cipher={_word(tls.cipher)} bits={tls.bits}{client})"
+
+
+def _tls_clause(tls: TlsState | None) -> str:
+    """RFC 8314 §4.3; empty where the cipher suite has no registered name that we know."""
+    name = "" if tls is None else tls.cipher if tls.cipher.startswith("TLS_") else _REGISTERED.get(tls.cipher, "")
+    return f"tls {_word(name)}" if name else ""
 
 
 def _for(recipient: Address | None, utf8: bool) -> str:

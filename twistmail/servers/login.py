@@ -1,8 +1,9 @@
 """Letting people in: which mechanisms are offered, and what a right or a wrong password costs.
 
-All services share one `Login`. Who somebody is is the authenticator's answer;
-here are the rules around it: no password in clear without TLS, failures answered
-late and seldom, successes at once, and a fact of each.
+All services share one `Login`. Who somebody is is the authenticator's answer, or
+that of the certificate which he has shown (`tls.clients`); here are the rules
+around it: no password in clear without TLS, failures answered late and seldom,
+successes at once, and a fact of each.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Any
 
 from twistmail import tasks
 from twistmail.facts import Fact, Facts, LoggedIn, LoginFailed
+from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
+from twistmail.mail.address import Address, parse
+from twistmail.mail.envelope import TlsState
 from twistmail.options import COUNT, DURATION, WORDS, Kind, Option, Section
 from twistmail.servers.throttle import Throttle
 from twistmail.wire import sasl
@@ -38,18 +42,21 @@ RATES = Kind("rates", _read_rates, lambda rates: " ".join(f"{count}/{seconds:g}s
 OPTIONS = Section(
     "auth",
     "How people prove who they are.",
-    Option("mechanisms", WORDS, "PLAIN LOGIN", "SASL mechanisms to offer: PLAIN, LOGIN."),
+    Option("mechanisms", WORDS, "PLAIN LOGIN EXTERNAL", "SASL mechanisms to offer: PLAIN, LOGIN, EXTERNAL ([tls] client_ca)."),
     Option("failures", RATES, "10/1m 50/1d", "Wrong passwords after which an address (IPv6: a /64) is not listened to for a while."),
     Option("max_failures", COUNT, "3", "Wrong passwords on one connection after which it is closed."),
 )
 
 
 class Login:
-    """Offers mechanisms and checks credentials. *jitter*() gives chance: a float from 0 to 1. *epoch*() gives POSIX seconds."""
+    """Offers mechanisms and checks credentials. *jitter*() gives chance: a float from 0 to 1. *epoch*() gives POSIX seconds.
+
+    *accounts* (IAccounts; None: no EXTERNAL) has those to whom certificates lead; a name without a domain is one in *default_domain*.
+    """
 
     def __init__(self, authenticator: Any, throttle: Throttle, clock: Any, facts: Facts, epoch: Callable[[], float], *,
-                 jitter: Callable[[], float], plaintext_allowed: bool = False,
-                 mechanisms: Sequence[str] = ("PLAIN", "LOGIN"), max_failures: int = 3) -> None:
+                 jitter: Callable[[], float], plaintext_allowed: bool = False, mechanisms: Sequence[str] = ("PLAIN", "LOGIN", "EXTERNAL"),
+                 max_failures: int = 3, accounts: Any = None, default_domain: str = "") -> None:
         self.plaintext_allowed = plaintext_allowed
         #: Failures after which a session closes its connection.
         self.max_failures = max_failures
@@ -59,29 +66,46 @@ class Login:
         self._facts = facts
         self._epoch = epoch
         self._jitter = jitter
+        self._accounts = accounts
+        self._default_domain = default_domain
         self._mechanisms = tuple(name for name in mechanisms if name in sasl.EXCHANGES)
+        self._external = sasl.EXTERNAL in mechanisms and accounts is not None
 
     def allowed(self, *, tls: bool) -> bool:
         """May a password be sent now?"""
         return tls or self.plaintext_allowed
 
-    def mechanisms(self, tls: bool) -> tuple[str, ...]:
-        """The SASL mechanisms to offer on a connection with or without TLS."""
-        return self._mechanisms if self.allowed(tls=tls) else ()
+    async def mechanisms(self, tls: TlsState | None) -> tuple[str, ...]:
+        """The SASL mechanisms to offer on a connection with this TLS. EXTERNAL only where it would succeed (RFC 4422 appendix A)."""
+        offered = self._mechanisms if self.allowed(tls=tls is not None) else ()
+        if tls is not None and tls.client and self._external:
+            try:
+                account = await self._shown(tls.client)
+            except Unavailable:
+                account = None
+            if account is not None and account.enabled:
+                offered += (sasl.EXTERNAL,)
+        return offered
 
-    def begin(self, mechanism: str) -> sasl.Exchange | None:
-        """A new exchange in *mechanism* (any case), or None where it is not offered to anybody."""
+    def begin(self, mechanism: str, tls: TlsState | None) -> sasl.Exchange | None:
+        """A new exchange in *mechanism* (any case), or None where it is not offered: EXTERNAL, to nobody without a certificate."""
         name = mechanism.upper()
+        if name == sasl.EXTERNAL:
+            return sasl.begin(name, tls.client) if tls and self._external else None
         return sasl.begin(name) if name in self._mechanisms else None
 
-    async def check(self, credentials: sasl.Credentials, peer_address: str, mechanism: str, connection: str) -> Account | None:
+    async def check(
+        self, credentials: sasl.Credentials | sasl.Proven, peer_address: str, mechanism: str, connection: str
+    ) -> Account | None:
         """The Account that *credentials* open, at once; or None, after the wait that failures earn. Raises interfaces.Unavailable.
 
         *mechanism* is the word for facts ("PLAIN", "USER", "LOGIN"), *connection* the id of the connection.
         """
         began = self._clock.seconds()
         account = None
-        if not self._throttle.refuses(peer_address, began):
+        if isinstance(credentials, sasl.Proven):  # nothing to guess
+            account = await self._shown(credentials.login)
+        elif not self._throttle.refuses(peer_address, began):
             account = await self._authenticator.authenticate(credentials.login, credentials.password)
         if account is not None and account.enabled and _acts_for_himself(credentials, account):
             self._throttle.succeeded(credentials.login)
@@ -90,6 +114,15 @@ class Login:
         self._tell(connection, LoginFailed(credentials.login, mechanism))
         await self._let_wait(began, self._throttle.failed(peer_address, credentials.login, self._clock.seconds()))
         return None
+
+    async def _shown(self, client: str) -> Account | None:
+        """The account of whoever has shown a certificate with the name *client*, by its own address: no alias leads to it. Unavailable."""
+        try:
+            address = parse(client).folded
+        except ValueError:
+            return None
+        account: Account | None = await self._accounts.find(address if address.domain else Address(address.local, self._default_domain))
+        return account
 
     async def _let_wait(self, began: float, delay: float) -> None:
         """Until *delay* has passed since *began*, but never less than the shortest answer to a failure: time tells nothing."""
@@ -103,7 +136,7 @@ class Login:
             self._facts.tell(Fact(self._epoch(), connection, what))
 
 
-def _acts_for_himself(credentials: sasl.Credentials, account: Account) -> bool:
-    """RFC 4616 §2: an authorization identity must be one that the login may act for; here that is himself only."""
+def _acts_for_himself(credentials: sasl.Credentials | sasl.Proven, account: Account) -> bool:
+    """RFC 4616 §2, RFC 4422 appendix A: an authorization identity must be one that the login may act for; here that is himself only."""
     wanted = credentials.authzid.lower()
     return wanted in ("", credentials.login.lower(), account.name)

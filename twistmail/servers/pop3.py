@@ -107,7 +107,7 @@ class PopSession:
         self._address = address
         self._began = service.clock.seconds()
         self._counted: tuple[str, ...] | None = None  # as what the census counts us, until login
-        self._encrypted = False
+        self._tls: TlsState | None = None
         self._name = b""  # of USER, until PASS
         self._exchange: sasl.Exchange | None = None
         self._account: Account | None = None
@@ -162,7 +162,7 @@ class PopSession:
                 yield pop.Farewell("Something went wrong here, please try again later", good=False, code="SYS/TEMP")
 
     def tls_started(self, tls: TlsState) -> None:
-        self._encrypted = True
+        self._tls = tls
         self._name = b""
         self._exchange = None
 
@@ -182,7 +182,7 @@ class PopSession:
 
     @property
     def _may_log_in(self) -> bool:
-        return self._service.login.allowed(tls=self._encrypted)
+        return self._service.login.allowed(tls=self._tls is not None)
 
     async def _user(self, event: pop.User) -> Any:
         if not self._may_log_in:
@@ -201,8 +201,8 @@ class PopSession:
         if not self._may_log_in:
             return TLS_FIRST
         if not event.mechanism:
-            return pop.Listing("Mechanisms follow", b"".join(b"%b\r\n" % name.encode() for name in login.mechanisms(self._encrypted)))
-        self._exchange = login.begin(event.mechanism)
+            return pop.Listing("Mechanisms follow", b"".join(b"%b\r\n" % name.encode() for name in await login.mechanisms(self._tls)))
+        self._exchange = login.begin(event.mechanism, self._tls)
         if self._exchange is None:
             return pop.Err("That mechanism is not offered")
         return await self._step(event.initial)
@@ -249,7 +249,7 @@ class PopSession:
         return pop.Welcome(f"{self._maildrop.count} messages")
 
     async def _stls(self, event: pop.Stls) -> Any:
-        if self._encrypted:
+        if self._tls is not None:
             return pop.Err("TLS is active already")
         if not self._service.tls_available:
             return pop.Err("There is no TLS here")
@@ -261,8 +261,8 @@ class PopSession:
         """RFC 2449 §6; what cannot be used now is not offered."""
         offered = [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER"]
         if self._may_log_in:
-            offered += [b"USER", b" ".join([b"SASL", *(name.encode() for name in self._service.login.mechanisms(self._encrypted))])]
-        if self._service.tls_available and not self._encrypted and self._account is None:
+            offered += [b"USER", b" ".join([b"SASL", *(name.encode() for name in await self._service.login.mechanisms(self._tls))])]
+        if self._service.tls_available and self._tls is None and self._account is None:
             offered.append(b"STLS")
         offered.append(b"IMPLEMENTATION twistmail")
         return pop.Listing("Capability list follows", b"".join(b"%b\r\n" % line for line in offered))

@@ -25,8 +25,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twistmail.facts import Closed, Fact, Facts, Line, TlsStarted
-from twistmail.mail.envelope import TlsState
+from twistmail.facts import Closed, Fact, Facts, Line, TlsFailed, TlsStarted
+from twistmail.servers.handshake import tls_state, tls_trouble
 from twistmail.servers.session import Session
 from twistmail.tasks import advance
 from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, Wants, Wire
@@ -55,7 +55,10 @@ _PEER = _ForThePeer()
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
 class Pump(Protocol):
-    """One connection. `tls` makes contexts for startTLS (None: none offered); `implicit` starts TLS before the greeting (RFC 8314 §3)."""
+    """One connection. `tls`() makes what startTLS takes, or None where there is no certificate (`tls` None: TLS is not offered).
+
+    `implicit` starts TLS before the greeting (RFC 8314 §3).
+    """
 
     transport: Any  # ITCPTransport and ITLSTransport
 
@@ -142,9 +145,9 @@ class Pump(Protocol):
             return
         self.wire.receive_eof()
         if self._shaken is not None:
-            shaken, self._shaken = self._shaken, None
-            shaken.callback(None)
-        if self._drained is not None:
+            self._tls_failed(tls_trouble(reason))
+            self.handshakeCompleted()
+        elif self._drained is not None:
             self.resumeProducing()
         elif self._idle:
             self._drive(None)
@@ -304,11 +307,15 @@ class Pump(Protocol):
         if self.wire.buffered:  # RFC 3207 §6: whatever was sent behind STARTTLS came in clear and is not to be believed
             self._closing = "data behind STARTTLS"
             return
+        context = self._tls()
+        if context is None:
+            self._closing = "no certificate"
+            return
         self._flush()
         self._shaken = Deferred()
         self._set_deadline(self.clock.seconds() + self._handshake_timeout)
         self.transport.unregisterProducer()
-        self.transport.startTLS(self._tls())
+        self.transport.startTLS(context)
         self.transport.registerProducer(self, True)
         if self._shaken is not None:
             await self._shaken
@@ -319,6 +326,12 @@ class Pump(Protocol):
         self.session.tls_started(tls)
         if self.facts.listened:
             self.facts.tell(Fact(self._epoch(), self.identifier, TlsStarted(tls)))
+
+    def _tls_failed(self, why: str) -> None:
+        if why:
+            self._closing = "TLS failed" if self._closing == "peer gone" else self._closing
+            if self.facts.listened:
+                self.facts.tell(Fact(self._epoch(), self.identifier, TlsFailed(why)))
 
     # ----- deadlines
 
@@ -388,12 +401,3 @@ class Pump(Protocol):
     def _transcribe(self, side: str, octets: bytes) -> None:
         """Tell what was said. Mail is counted, not quoted: the wire sees to that for what the peer says, `is_mail` for us."""
         self.facts.tell(Fact(self._epoch(), self.identifier, Line(side, octets)))
-
-
-def tls_state(transport: Any) -> TlsState:
-    """What the handshake on *transport* agreed on; all empty where the transport does not tell (in tests)."""
-    handle = transport.protocol.getHandle() if getattr(transport, "TLS", False) else None
-    if handle is None:
-        return TlsState("", "", 0)
-    name = (handle.get_servername() or b"").decode("ascii", "replace")
-    return TlsState(handle.get_protocol_version_name(), handle.get_cipher_name() or "", handle.get_cipher_bits() or 0, name)

@@ -2,9 +2,12 @@
 
 Understood are certbot's `live` layout (`NAME/fullchain.pem` with `NAME/privkey.pem`)
 and flat files (`*.pem`, key and chain in one). The names inside a certificate
-decide who gets it; file names mean nothing. A file that holds no key, or no
-certificate, is passed over: such directories have stray requests and chains.
-A pair that cannot be read keeps what was read of it before.
+decide who gets it; file names mean nothing. A file that never held a key and a
+certificate is passed over: such directories have stray requests and chains.
+
+`look` reads what has changed since the last look; `service` calls it every few
+seconds, in a thread. What cannot be read (half written, a key that does not fit,
+no permission) is told once, and what was read of it before stays in use.
 
 `contexts.Contexts` makes OpenSSL contexts of what is here.
 """
@@ -12,8 +15,9 @@ A pair that cannot be read keeps what was read of it before.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +28,44 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.logger import Logger
 
+from twistmail.tls.files import Stamp, read, said, stamp_of
 from twistmail.tls.selfsigned import make_self_signed
 
 log = Logger()
 
-#: Seconds between looks at the directory.
-INTERVAL = 60.0
-MOST_OCTETS = 1024 * 1024
 MOST_FILES = 10_000
 SELF_SIGNED = "self-signed.pem"
-
-Stamp = tuple[tuple[str, int, int, int], ...]
+#: The stamp of what was there at the last look and is not any more: it may just be on its way to be replaced.
+GONE: Stamp = ()
+#: Seconds before its end from which on a certificate that nobody has renewed is told.
+SOON = 7 * 86400.0
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A key and its chain, ready for OpenSSL. `names` in lower case, with wildcards; `expires` in POSIX seconds."""
+    """A key and its chain, ready for OpenSSL. `names` in lower case, with wildcards; `begins` and `expires` in POSIX seconds."""
 
     path: Path
     names: tuple[str, ...]
+    begins: float
     expires: float
     self_signed: bool
     key: Any  # a private key of cryptography's
     chain: tuple[x509.Certificate, ...]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What the files of one pair said at `stamp`; `certificate` None: nothing that we can use."""
+
+    stamp: Stamp
+    certificate: Certificate | None
+
+
 class Certificates:
     """The certificates of *directory*, and one of our own in *own* (a folder; None: never) where none is for *hostname*.
 
-    *now*() gives POSIX seconds. Reading is blocking: milliseconds, at start and when something has changed.
+    *now*() gives POSIX seconds. `find` and `default` may be asked while another thread looks.
     """
 
     def __init__(self, directory: Path, hostname: str, now: Callable[[], float], *, own: Path | None = None) -> None:
@@ -60,19 +73,19 @@ class Certificates:
         self._hostname = hostname.lower()
         self._now = now
         self._own = own
-        self._looked = now()
-        self._read: dict[Path, tuple[Stamp, Certificate | None]] = {}
+        self._read: dict[Path, Reading] = {}
+        self._told: dict[Path, str] = {}  # what was last said of a file or a folder
         self._by_name: dict[str, Certificate] = {}
         #: Grows when certificates have changed.
         self.version = 0
-        self._look()
+        self.look()
         if own is not None and self.find(self._hostname) is None:
             self._provide_own(own)
 
     @property
     def all(self) -> tuple[Certificate, ...]:
         """Every certificate that is in use for some name."""
-        return tuple(dict.fromkeys(self._by_name.values()))
+        return tuple({certificate.path: certificate for certificate in self._by_name.values()}.values())
 
     @property
     def default(self) -> Certificate | None:
@@ -81,71 +94,104 @@ class Certificates:
 
     def find(self, name: str) -> Certificate | None:
         """The certificate for *name* (lower case): its own, or a wildcard's (RFC 6125 §6.4.3: one label)."""
-        found = self._by_name.get(name)
+        by_name = self._by_name
+        found = by_name.get(name)
         if found is None and "." in name:
-            found = self._by_name.get("*." + name.partition(".")[2])
+            found = by_name.get("*." + name.partition(".")[2])
         return found
 
-    def freshen(self) -> None:
-        """Look at the directory if the last look was a while ago."""
+    def look(self) -> None:
+        """Read what has changed. Blocking: a `stat` a file, milliseconds for what is new. What is wrong is logged, nothing is raised."""
+        self._read = self._readings()
         now = self._now()
-        if not 0 <= now - self._looked < INTERVAL:
-            self._looked = now
-            try:
-                self._look()
-            except OSError as error:
-                log.error("certificates: {error}; what was read before stays in use", error=str(error))
+        by_name = _best_by_name((reading.certificate for reading in self._read.values() if reading.certificate), now)
+        if self._by_name and not by_name:
+            self._tell(self._directory, "no certificate is left in it")
+        elif by_name != self._by_name:
+            self._by_name = by_name
+            self.version += 1
+        for certificate in self.all:
+            self._tell_age(certificate, now)
 
     def _provide_own(self, own: Path) -> None:
         path = own / SELF_SIGNED
         if not path.exists():
             make_self_signed(path, self._hostname, self._now())
             log.info("made a self-signed certificate for {name}: {path}", name=self._hostname, path=str(path))
-        self._look()
+        self.look()
         if self.find(self._hostname) is None:
             # It was made when the host had another name.
             make_self_signed(path, self._hostname, self._now())
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
-        before = {path: stamp for path, (stamp, _) in self._read.items()}
-        found: dict[Path, tuple[Stamp, Certificate | None]] = {}
-        for path, files in self._pairs():
-            stamp = _stamp_of(files)
-            known = self._read.get(path)
-            found[path] = known if known and known[0] == stamp else (stamp, self._load(path, files, known[1] if known else None))
-        self._read = found
-        if before != {path: stamp for path, (stamp, _) in found.items()}:
-            by_name = _best_by_name(certificate for _, certificate in found.values() if certificate)
-            if self._by_name and not by_name:
-                log.error("certificates: none is left in {directory}; the old ones stay in use", directory=str(self._directory))
-                return
-            self._by_name = by_name
-            self.version += 1
+    # ----- reading
+
+    def _readings(self) -> dict[Path, Reading]:
+        """What there is now. Certificates of files that are gone stay for one more look."""
+        found = {path: self._reading(path, files) for path, files in self._pairs()}
+        for path in self._read.keys() - found.keys():
+            if self._read[path].stamp != GONE:
+                found[path] = Reading(GONE, self._read[path].certificate)
+        return found
+
+    def _reading(self, path: Path, files: tuple[Path, ...]) -> Reading:
+        stamp = stamp_of(files)
+        known = self._read.get(path)
+        if known is not None and known.stamp == stamp:
+            return known
+        before = known.certificate if known else None
+        try:
+            return Reading(stamp, self._load(path, files, is_known=before is not None))
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm, SSL.Error) as error:
+            self._tell(path, said(error), in_use=before is not None)
+            return Reading(stamp, before)
+
+    def _load(self, path: Path, files: tuple[Path, ...], *, is_known: bool) -> Certificate | None:
+        octets = b"\n".join(read(file) for file in files)
+        if len(files) == 1 and not (b"PRIVATE KEY-----" in octets and b"-----BEGIN CERTIFICATE-----" in octets):
+            if is_known:
+                raise ValueError("it no longer holds a certificate with its key")
+            return None
+        certificate = parse(path, octets)
+        self._told.pop(path, None)
+        return certificate
 
     def _pairs(self) -> Iterator[tuple[Path, tuple[Path, ...]]]:
         """(what to call it, the files that make it up) of everything that may be a certificate with its key."""
         for folder in dict.fromkeys(filter(None, (self._directory, self._own))):
-            try:
-                entries = sorted(folder.iterdir())[:MOST_FILES]
-            except FileNotFoundError:
-                continue
-            for entry in entries:
-                if entry.suffix == ".pem" and entry.is_file():
+            for entry in self._entries(folder):
+                chain = entry / "fullchain.pem"
+                if entry.suffix == ".pem" and os.path.isfile(entry):
                     yield entry, (entry,)
-                elif (entry / "fullchain.pem").exists():
-                    yield entry, (entry / "fullchain.pem", entry / "privkey.pem")
+                elif os.path.lexists(chain):  # a link that leads to where we may not look is told when it is read
+                    yield entry, (chain, entry / "privkey.pem")
 
-    def _load(self, path: Path, files: tuple[Path, ...], before: Certificate | None) -> Certificate | None:
+    def _entries(self, folder: Path) -> list[Path]:
         try:
-            octets = b"\n".join(_read(file) for file in files)
-            if len(files) == 1 and not (b"PRIVATE KEY-----" in octets and b"-----BEGIN CERTIFICATE-----" in octets):
-                return None
-            return parse(path, octets)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm, SSL.Error) as error:
-            kept = "; the old one stays in use" if before else ""
-            log.error("certificate {path}: {error}{kept}", path=str(path), error=str(error) or "cannot be read", kept=kept)
-            return before
+            return sorted(folder.iterdir())[:MOST_FILES]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self._tell(folder, said(error))
+            return [path for path in self._read if path.parent == folder]
+
+    # ----- telling
+
+    def _tell(self, path: Path, what: str, *, in_use: bool = True) -> None:
+        """Log it once; *in_use*: something that was read before goes on."""
+        if self._told.get(path) != what:
+            self._told[path] = what
+            kept = "; what was read before stays in use" if in_use and self._by_name else ""
+            log.error("certificates: {path}: {what}{kept}", path=str(path), what=what, kept=kept)
+
+    def _tell_age(self, certificate: Certificate, now: float) -> None:
+        left = certificate.expires - now
+        if left > (0.0 if certificate.self_signed else SOON):
+            return
+        what = f"the certificate for {' '.join(certificate.names)} {'ends' if left > 0 else 'has ended'} on {_day(certificate.expires)}"
+        if self._told.get(certificate.path) != what:
+            self._told[certificate.path] = what
+            log.error("certificates: {path}: {what}", path=str(certificate.path), what=what)
 
 
 def parse(path: Path, octets: bytes) -> Certificate:
@@ -154,22 +200,30 @@ def parse(path: Path, octets: bytes) -> Certificate:
     ValueError, TypeError (a key with a password), UnsupportedAlgorithm, SSL.Error (OpenSSL will not use it).
     """
     key = load_pem_private_key(octets, None)
-    chain = x509.load_pem_x509_certificates(octets)
+    chain = tuple(x509.load_pem_x509_certificates(octets))
     own = chain[0]
     if own.public_key() != key.public_key():
         raise ValueError("the key is not that of the certificate")
     # What OpenSSL will not use (a short key, an odd curve) must not be found out in the middle of a handshake.
-    trial = SSL.Context(SSL.TLS_SERVER_METHOD)
-    trial.use_privatekey(key)  # type: ignore[arg-type]
-    trial.use_certificate(own)
+    use(SSL.Context(SSL.TLS_SERVER_METHOD), key, chain)
     return Certificate(
         path=path,
         names=_names(own),
+        begins=own.not_valid_before_utc.timestamp(),
         expires=own.not_valid_after_utc.timestamp(),
         self_signed=own.issuer == own.subject,
         key=key,
-        chain=tuple(chain),
+        chain=chain,
     )
+
+
+def use(context: SSL.Context, key: Any, chain: tuple[x509.Certificate, ...]) -> None:
+    """Let *context* show the first of *chain*, to which *key* belongs, with the others. SSL.Error."""
+    context.use_privatekey(key)
+    own, *others = chain
+    context.use_certificate(own)
+    for other in others:
+        context.add_extra_chain_cert(other)
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -181,27 +235,13 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
         return tuple(str(name.value).lower() for name in common)
 
 
-def _best_by_name(certificates: Iterator[Certificate]) -> dict[str, Certificate]:
-    """Of several for one name: one that somebody else has signed, and of those the one that lasts longest."""
+def _best_by_name(certificates: Iterable[Certificate], now: float) -> dict[str, Certificate]:
+    """Of several for one name: one whose time has come, that somebody else has signed, and of those the one that lasts longest."""
     best: dict[str, Certificate] = {}
-    for certificate in sorted(certificates, key=lambda one: (not one.self_signed, one.expires)):
+    for certificate in sorted(certificates, key=lambda one: (one.begins <= now, not one.self_signed, one.expires)):
         best.update(dict.fromkeys(certificate.names, certificate))
     return best
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MOST_OCTETS)
-
-
-def _stamp_of(files: tuple[Path, ...]) -> Stamp:
-    """What changes when a file is written anew, or when a link (certbot's are) leads elsewhere."""
-    stamp = []
-    for file in files:
-        try:
-            status = os.stat(file)
-        except OSError:
-            stamp.append((file.name, 0, 0, 0))
-        else:
-            stamp.append((file.name, status.st_mtime_ns, status.st_ino, status.st_size))
-    return tuple(stamp)
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

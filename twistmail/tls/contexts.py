@@ -2,7 +2,11 @@
 
 TLS 1.2 at least; no session tickets and no session cache (nothing that outlives
 a connection can be stolen), no renegotiation, no compression; ALPN always (RFC
-7301), so that a browser cannot be led to speak to a mail port (ALPACA).
+7301), so that a browser cannot be led to speak to a mail port (ALPACA). Where
+there are authorities for clients, a client is asked for a certificate.
+
+A handshake reads no file: `look` does, in a thread, and the next handshake uses
+what is new.
 """
 
 from __future__ import annotations
@@ -16,7 +20,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistmail.options import DURATION, SWITCH, TEXT, Option, Reload, Section, choice
-from twistmail.tls.certificates import Certificate, Certificates
+from twistmail.tls.certificates import Certificate, Certificates, use
+from twistmail.tls.clients import Authorities, Shown
 
 log = Logger()
 
@@ -27,6 +32,8 @@ OPTIONS = Section(
            Reload.RESTART, example="/etc/letsencrypt/live"),
     Option("self_signed", SWITCH, "yes", "Make a certificate where there is none for hostname.", Reload.RESTART),
     Option("minimum", choice("1.2", "1.3"), "1.2", "The oldest version of TLS that is spoken.", Reload.NEW),
+    Option("client_ca", TEXT, "", "Authorities and revocation lists, a PEM file: whoever has a certificate of theirs needs no password.",
+           Reload.NEW, example="clients.pem"),
     Option("handshake_timeout", DURATION, "30s", "How long a handshake may take.", Reload.NEW),
 )
 
@@ -36,17 +43,22 @@ CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
 OPTIONS_OF_SSL = SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
 
 
+#: Octets of the names of protocols that a client offers which are quoted.
+LONGEST_OFFER = 100
+
+
 class NoCertificate(Exception):
     """TLS was asked for, and there is no certificate any more."""
 
 
 class Contexts:
-    """Makes contexts of the newest *certificates*. *minimum* is a word of `MINIMUM`."""
+    """Makes contexts of the newest *certificates*. *minimum* is a word of `MINIMUM`; *clients*: who vouches for them (None: not asked)."""
 
-    def __init__(self, certificates: Certificates, minimum: str = "1.2") -> None:
+    def __init__(self, certificates: Certificates, minimum: str = "1.2", clients: Authorities | None = None) -> None:
         self.certificates = certificates
+        self._clients = clients
         self._minimum = minimum
-        self._version = -1
+        self._versions = (-1, -1)
         self._made: dict[tuple[Certificate, str], SSL.Context] = {}
 
     @property
@@ -54,19 +66,24 @@ class Contexts:
         """Is there any certificate?"""
         return self.certificates.default is not None
 
-    def factory(self, protocol: str) -> Callable[[], Creator]:
-        """What the pump calls for each handshake; *protocol* is the word of ALPN: "smtp", "imap", "pop3"."""
+    def look(self) -> None:
+        """Read what has changed in the files. Blocking; in a thread, one at a time."""
+        self.certificates.look()
+        if self._clients is not None:
+            self._clients.look()
+
+    def factory(self, protocol: str) -> Callable[[], Creator | None]:
+        """What the pump calls for each handshake (None: no certificate); *protocol* is the word of ALPN: "smtp", "imap", "pop3"."""
         creator = Creator(self, protocol)
-        return lambda: creator
+        return lambda: creator if self.available else None
 
     def context(self, name: str, protocol: str) -> SSL.Context:
         """The context for a client that asks for *name*. NoCertificate."""
-        certificates = self.certificates
-        certificates.freshen()
-        if certificates.version != self._version:
-            self._version = certificates.version
+        versions = self.certificates.version, self._clients.version if self._clients else 0
+        if versions != self._versions:
+            self._versions = versions
             self._made.clear()
-        certificate = certificates.find(name.lower()) or certificates.default
+        certificate = self.certificates.find(name.lower()) or self.certificates.default
         if certificate is None:
             raise NoCertificate
         made = self._made.get((certificate, protocol))
@@ -80,11 +97,9 @@ class Contexts:
         context.set_options(OPTIONS_OF_SSL)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_cipher_list(CIPHERS)
-        context.use_privatekey(certificate.key)
-        own, *others = certificate.chain
-        context.use_certificate(own)
-        for other in others:
-            context.add_extra_chain_cert(other)
+        use(context, certificate.key, certificate.chain)
+        if self._clients is not None:
+            self._clients.trust.ask(context)
         context.set_alpn_select_callback(_selector(protocol.encode()))
         context.set_tlsext_servername_callback(lambda connection: self._named(connection, protocol))
         return context
@@ -102,7 +117,7 @@ def _selector(protocol: bytes) -> Callable[[SSL.Connection, list[bytes]], Any]:
     def select(connection: SSL.Connection, offered: list[bytes]) -> bytes:
         if protocol in offered:
             return protocol
-        raise SSL.Error([("ALPN", "", f"{offered!r} were offered to {protocol!r}")])
+        raise SSL.Error([("ALPN", "", f"{b' '.join(offered)[:LONGEST_OFFER]!r} cannot be spoken here")])
 
     return select
 
@@ -116,4 +131,6 @@ class Creator:
         self._protocol = protocol
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        return SSL.Connection(self._contexts.context("", self._protocol), None)
+        connection = SSL.Connection(self._contexts.context("", self._protocol), None)
+        connection.set_app_data(Shown())
+        return connection

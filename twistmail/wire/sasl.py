@@ -1,7 +1,7 @@
-"""SASL exchanges (RFC 4422) on the server's side: PLAIN (RFC 4616) and LOGIN; pure.
+"""SASL exchanges (RFC 4422) on the server's side: PLAIN (RFC 4616), LOGIN and EXTERNAL; pure.
 
 A protocol gives decoded responses to `Exchange.step` and says the challenges it
-gets back, until an exchange ends in `Credentials` or `Malformed`. How a
+gets back, until an exchange ends in `Credentials`, `Proven` or `Malformed`. How a
 challenge is spelled (334, +, "+ ") is the protocol's own business; base64 is
 done here, once, strictly.
 
@@ -42,13 +42,21 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """Who the client is has been proved already: `login` is the name in its certificate. `authzid` as in Credentials."""
+
+    login: str
+    authzid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Malformed:
     """The client's response is none of this mechanism; `text` says why and quotes nothing of it."""
 
     text: str
 
 
-Answer = Challenge | Credentials | Malformed
+Answer = Challenge | Credentials | Proven | Malformed
 
 
 class Exchange(Protocol):
@@ -98,6 +106,28 @@ class LoginExchange:
         return credentials(self._login, data)
 
 
+class External:
+    """RFC 4422 appendix A: one message, the authorization identity or nothing. *client* is whom TLS has shown."""
+
+    mechanism = "EXTERNAL"
+
+    def __init__(self, client: str) -> None:
+        self._client = client
+
+    def step(self, data: bytes | None) -> Answer:
+        if data is None:
+            return Challenge(b"")
+        if len(data) > LONGEST_NAME:
+            return Malformed("The name is too long")
+        try:
+            authzid = data.decode()
+        except UnicodeDecodeError:
+            return Malformed("The name must be UTF-8")
+        if not authzid.isprintable():
+            return Malformed("The name must not hold control characters")
+        return Proven(self._client, authzid)
+
+
 def credentials(login: bytes, password: bytes, authzid: bytes = b"") -> Credentials | Malformed:
     """What these octets claim; for PASS and IMAP's LOGIN too, so that every way in has the same limits."""
     if not login or not password:
@@ -114,12 +144,18 @@ def credentials(login: bytes, password: bytes, authzid: bytes = b"") -> Credenti
     return Credentials(names[0], secret, names[1])
 
 
-#: Mechanism name -> what begins an exchange in it.
+EXTERNAL = External.mechanism
+#: Mechanism name -> what begins an exchange in it in which a password is sent.
 EXCHANGES: dict[str, type[Plain] | type[LoginExchange]] = {"PLAIN": Plain, "LOGIN": LoginExchange}
 
 
-def begin(mechanism: str) -> Exchange | None:
-    """A new exchange in *mechanism* (upper case), or None where we do not speak it."""
+def begin(mechanism: str, client: str = "") -> Exchange | None:
+    """A new exchange in *mechanism* (upper case), or None where we do not speak it.
+
+    *client*: whom the connection has been shown to come from, without which there is no EXTERNAL.
+    """
+    if mechanism == EXTERNAL:
+        return External(client) if client else None
     exchange = EXCHANGES.get(mechanism)
     return exchange() if exchange else None
 

@@ -55,14 +55,14 @@ class Client:
         self.counted: list[tuple[str, ...]] = []  # as what the census counts us
         self.poke: Callable[[], None] = lambda: None
 
-    def capabilities(self) -> bytes:
+    async def capabilities(self) -> bytes:
         """What CAPABILITY tells now."""
         if self.account is not None:
             return AFTER_LOGIN.encode("ascii")
         words = [EVERYWHERE]
         if self.can_start_tls:
             words.append("STARTTLS")
-        offered = self.service.login.mechanisms(self.tls is not None)
+        offered = await self.service.login.mechanisms(self.tls)
         words += [f"AUTH={name}" for name in offered]
         if not self.may_send_password:
             words.append("LOGINDISABLED")  # RFC 3501 §6.2.3

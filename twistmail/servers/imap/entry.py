@@ -29,7 +29,7 @@ async def go_on(client: Client, event: c.Continue) -> Responses:
 
 
 async def capability(client: Client, event: c.Capability) -> Responses:
-    yield Untagged(b"CAPABILITY " + client.capabilities())
+    yield Untagged(b"CAPABILITY " + await client.capabilities())
     yield Tagged(event.tag, OK, "Done")
 
 
@@ -86,7 +86,7 @@ async def login(client: Client, event: c.Login) -> Responses:
 
 
 async def authenticate(client: Client, event: c.Authenticate) -> Responses:
-    exchange = client.service.login.begin(event.mechanism)
+    exchange = client.service.login.begin(event.mechanism, client.tls)
     if exchange is None:
         raise Refusal("That mechanism is not offered")
     _require_privacy(client)
@@ -113,7 +113,7 @@ async def _step(client: Client, tag: bytes, data: bytes | None) -> Response:
     match exchange.step(data):
         case sasl.Challenge(challenge):
             return Challenge(challenge)
-        case sasl.Credentials() as credentials:
+        case sasl.Credentials() | sasl.Proven() as credentials:
             client.exchange = None
             return await _check(client, tag, credentials, exchange.mechanism)
         case sasl.Malformed(text):
@@ -122,7 +122,7 @@ async def _step(client: Client, tag: bytes, data: bytes | None) -> Response:
     raise TypeError("the exchange ended in something that we do not know")
 
 
-async def _check(client: Client, tag: bytes, credentials: sasl.Credentials, mechanism: str) -> Response:
+async def _check(client: Client, tag: bytes, credentials: sasl.Credentials | sasl.Proven, mechanism: str) -> Response:
     """The end of LOGIN and AUTHENTICATE."""
     service = client.service
     account = await service.login.check(credentials, client.address, mechanism, client.connection)
@@ -134,7 +134,7 @@ async def _check(client: Client, tag: bytes, credentials: sasl.Credentials, mech
     client.mailboxes = await service.store.mailboxes(account.name)
     _count(client, account)
     client.account = account
-    return Tagged(tag, OK, "Welcome", b"CAPABILITY " + client.capabilities())
+    return Tagged(tag, OK, "Welcome", b"CAPABILITY " + await client.capabilities())
 
 
 def _count(client: Client, account: Account) -> None:

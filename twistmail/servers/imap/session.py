@@ -120,7 +120,8 @@ class ImapSession:
             yield self._bye("There are too many connections from where you are", b"UNAVAILABLE")
             return
         self.client.counted = [key]
-        yield Untagged(b"OK [CAPABILITY %b] %b is ready" % (self.client.capabilities(), self._service.hostname.encode("ascii", "replace")))
+        hostname = self._service.hostname.encode("ascii", "replace")
+        yield Untagged(b"OK [CAPABILITY %b] %b is ready" % (await self.client.capabilities(), hostname))
 
     def answer(self, event: Any) -> AsyncIterator[Response]:
         return self._answer_behind(event) if self.client.pending else self._answer(event)

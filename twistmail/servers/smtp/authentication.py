@@ -21,9 +21,9 @@ class Authentication:
         self._exchange: sasl.Exchange | None = None
         self._failures = 0
 
-    def offered(self, peer: Peer) -> tuple[str, ...]:
+    async def offered(self, peer: Peer) -> tuple[str, ...]:
         """The mechanisms that EHLO shows *peer*."""
-        return self._login.mechanisms(peer.tls is not None) if self._login and not self.account else ()
+        return await self._login.mechanisms(peer.tls) if self._login and not self.account else ()
 
     def forget(self) -> None:
         """TLS has started: only the failures stay (RFC 3207 §4.2)."""
@@ -42,7 +42,7 @@ class Authentication:
             return say.LOGGED_IN_ALREADY
         if not self._login.allowed(tls=peer.tls is not None):
             return say.ENCRYPT_FIRST
-        self._exchange = self._login.begin(auth.mechanism)
+        self._exchange = self._login.begin(auth.mechanism, peer.tls)
         if self._exchange is None:
             return say.NO_SUCH_MECHANISM
         return await self._step(auth.initial, peer)
@@ -60,7 +60,7 @@ class Authentication:
         match exchange.step(data):
             case sasl.Challenge(challenge):
                 return Status(334, "", sasl.encode(challenge).decode("ascii"))
-            case sasl.Credentials() as credentials:
+            case sasl.Credentials() | sasl.Proven() as credentials:
                 self._exchange = None
                 return await self._check(credentials, peer, exchange.mechanism)
             case sasl.Malformed(text):
@@ -68,7 +68,7 @@ class Authentication:
                 return Status(501, "5.5.2", text)
         raise AssertionError("a mechanism with an answer of its own")
 
-    async def _check(self, credentials: sasl.Credentials, peer: Peer, mechanism: str) -> Status:
+    async def _check(self, credentials: sasl.Credentials | sasl.Proven, peer: Peer, mechanism: str) -> Status:
         assert self._login is not None
         try:
             self.account = await self._login.check(credentials, peer.address, mechanism, peer.connection)
@@ -77,4 +77,6 @@ class Authentication:
         if self.account is not None:
             return say.WELCOME
         self._failures += 1
-        return say.TOO_MANY_FAILURES if self._failures >= self._login.max_failures else say.WRONG_PASSWORD
+        if self._failures >= self._login.max_failures:
+            return say.TOO_MANY_FAILURES
+        return say.WRONG_CERTIFICATE if isinstance(credentials, sasl.Proven) else say.WRONG_PASSWORD

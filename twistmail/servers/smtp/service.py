@@ -71,6 +71,7 @@ ENCRYPT_FIRST = Status(538, "5.7.11", "Passwords are accepted under TLS only; sa
 NO_SUCH_MECHANISM = Status(504, "5.5.4", "That mechanism is not offered")
 GIVEN_UP = Status(501, "5.7.0", "Authentication abandoned")
 WELCOME = Status(235, "2.7.0", "Welcome")
+WRONG_CERTIFICATE = Status(535, "5.7.8", "Your certificate opens no account here, or not the one that you ask for")
 WRONG_PASSWORD = Status(535, "5.7.8", "Login or password is wrong")
 TOO_MANY_FAILURES = Status(421, "4.7.0", "Too many wrong passwords; closing")
 ACCOUNTS_UNAVAILABLE = Status(454, "4.7.0", "Passwords cannot be checked at the moment, please try again later")

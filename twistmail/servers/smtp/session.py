@@ -126,15 +126,15 @@ class SmtpSession:
         self.peer = peer
         self._forget()
         status = Status(250, "", self._service.hostname)
-        return Reply(status, self._extensions()) if event.extended else status
+        return Reply(status, await self._extensions()) if event.extended else status
 
-    def _extensions(self) -> tuple[str, ...]:
+    async def _extensions(self) -> tuple[str, ...]:
         """The EHLO list. What is not offered now is not in it."""
         service = self._service
         lines = ["PIPELINING", f"SIZE {service.settings.max_message or 0}", "8BITMIME", "ENHANCEDSTATUSCODES"]
         if service.tls_available and self.peer.tls is None and service.settings.tls != "off":
             lines.append("STARTTLS")
-        if mechanisms := self._authentication.offered(self.peer):
+        if mechanisms := await self._authentication.offered(self.peer):
             lines.append("AUTH " + " ".join(mechanisms))
         return tuple(lines)
 

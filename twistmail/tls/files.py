@@ -1,0 +1,46 @@
+"""Files that others write while we run: whether one has changed, and what is in it. Blocking."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from OpenSSL import SSL, crypto
+
+#: Of one file.
+MOST_OCTETS = 1024 * 1024
+
+#: For each file: name, modified, changed (both in nanoseconds), inode, size; all 0 where there is none.
+Stamp = tuple[tuple[str, int, int, int, int], ...]
+
+
+def stamp_of(files: tuple[Path, ...]) -> Stamp:
+    """What is another when a file was written anew, may be read at last, or when a link (certbot's are) leads elsewhere."""
+    stamp = []
+    for file in files:
+        try:
+            status = os.stat(file)
+        except OSError:
+            stamp.append((file.name, 0, 0, 0, 0))
+        else:
+            stamp.append((file.name, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size))
+    return tuple(stamp)
+
+
+def said(error: Exception) -> str:
+    """What is wrong with a file, in words; with its name where the error knows it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{Path(os.fsdecode(error.filename)).name}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, crypto.Error | SSL.Error) and error.args and isinstance(error.args[0], list):
+        return "; ".join(str(reason) for *_, reason in error.args[0])
+    text = str(error).partition("\n")[0]
+    return "it is damaged, or only a part of it is there" if "PEM file" in text or not text else text
+
+
+def read(file: Path) -> bytes:
+    """The octets of *file*. OSError; ValueError where it is far too large to be what it should be."""
+    with file.open("rb") as opened:
+        octets = opened.read(MOST_OCTETS + 1)
+    if len(octets) > MOST_OCTETS:
+        raise ValueError(f"{file.name} is larger than {MOST_OCTETS // 1024} KiB")
+    return octets
