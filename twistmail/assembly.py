@@ -23,7 +23,8 @@ from twistmail.aliases.table import alias_table
 from twistmail.config.settled import Config
 from twistmail.endpoints import Listen
 from twistmail.expansion import Expansion
-from twistmail.foundation import Foundation
+from twistmail.facts import Facts
+from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Kind, Role
@@ -107,7 +108,7 @@ _ALPN = {"mx": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3"}
 
 def build(config: Config, foundation: Foundation) -> Parts:
     """All parts, top to bottom. The configuration was checked; OSError where a certificate cannot be read or made."""
-    people = _people(config, foundation)
+    people = people_of(config, foundation)
     lookup = part("lookup", config["dns"].use, foundation.ground, config=config)
     relay = _relay(config, foundation, lookup)
     dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: relay})
@@ -127,7 +128,8 @@ def build(config: Config, foundation: Foundation) -> Parts:
 # ----- people
 
 
-def _people(config: Config, foundation: Foundation) -> People:
+def people_of(config: Config, foundation: Standing) -> People:
+    """Who lives here, as *config* says."""
     domains = _local_domains(config)
     default = domains[0]
     accounts = _accounts(config, foundation, default)
@@ -157,7 +159,7 @@ def _local_domains(config: Config) -> tuple[str, ...]:
     return (parent, host) if "." in parent else (host,)
 
 
-def _accounts(config: Config, foundation: Foundation, default_domain: str) -> Any:
+def _accounts(config: Config, foundation: Standing, default_domain: str) -> Any:
     """One source, or several in order. Our own tables are joined into one, plugins' sources follow."""
     ground = foundation.ground
     tables: list[Any] = []
@@ -178,7 +180,7 @@ def _accounts(config: Config, foundation: Foundation, default_domain: str) -> An
     return Chain([own, *others], default_domain=default_domain) if others else own
 
 
-def _alias_resolver(config: Config, foundation: Foundation, domains: tuple[str, ...]) -> Any:
+def _alias_resolver(config: Config, foundation: Standing, domains: tuple[str, ...]) -> Any:
     """One source, or several in order."""
     ground = foundation.ground
     sources: list[Any] = []
@@ -215,7 +217,12 @@ def _postmaster(config: Config, default_domain: str) -> Address | None:
 # ----- services
 
 
-def _policy(role: Role, config: Config, foundation: Foundation, people: People, lookup: Any) -> Pipeline:
+def trial(role: Role, config: Config, foundation: Standing, people: People) -> Pipeline:
+    """The stages of a service once more, for questions without a connection: what these count and tell, nobody else hears of."""
+    return _policy(role, config, foundation, people, part("lookup", config["dns"].use, foundation.ground, config=config), Facts())
+
+
+def _policy(role: Role, config: Config, foundation: Standing, people: People, lookup: Any, facts: Facts) -> Pipeline:
     """The stages of a service in their order, whoever brings them."""
     ground, settings = foundation.ground, config[role.value]
     house = House(
@@ -226,11 +233,11 @@ def _policy(role: Role, config: Config, foundation: Foundation, people: People, 
         expansion=people.expansion,
         accounts=people.accounts,
         lookup=lookup,
-        facts=ground.facts,
+        facts=facts,
         clock=ground.reactor,
         epoch=ground.epoch,
         identifiers=ground.identifiers,
-        folder=ground.data_dir,
+        folder=ground.data_dir if ground.data_dir.is_dir() else None,
         access=_access(config, foundation, lookup),
         watched=ground.watched,
         path=config.file,
@@ -243,7 +250,7 @@ def _policy(role: Role, config: Config, foundation: Foundation, people: People, 
     return Pipeline(stages, ground.reactor)
 
 
-def _access(config: Config, foundation: Foundation, lookup: Any) -> Access | None:
+def _access(config: Config, foundation: Standing, lookup: Any) -> Access | None:
     """The house's access list; None where it has none."""
     name = config["access"].file
     return Access(foundation.ground.watched.file(config.file(name), parse_access), lookup) if name else None
@@ -254,7 +261,7 @@ def _smtp(
 ) -> Callable[..., Any]:
     ground, settings = foundation.ground, config[role.value]
     hostname = config["server"].hostname
-    policy = _policy(role, config, foundation, people, lookup)
+    policy = _policy(role, config, foundation, people, lookup, ground.facts)
     service = SmtpService(
         hostname=hostname,
         role=role,

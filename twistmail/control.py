@@ -22,6 +22,9 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     alias.list      -                     [{"address", "targets": [...], "source"}]
     alias.resolve   address               {"address", "what", "children": [the same ...], "arrives": bool (at the root)}
     alias.check     -                     [{"address", "problem", "source"}]
+    policy.check    service, client, sender, recipient, hello, login
+                                          {"rows": [{"point", "stage", "verdict", "rule", "decides"}], "result", "stage", "rule",
+                                          "reply", "targets": [...]}
 """
 
 from __future__ import annotations

@@ -62,17 +62,23 @@ class Ground:
 
 
 @dataclass(slots=True)
-class Foundation:
-    """The ground, and everything on it that keeps state."""
+class Standing:
+    """As much of a foundation as it takes to know who lives here and what the policy is: the ground, and the accounts' database."""
 
     ground: Ground
+    database: AccountDatabase
+    verifier: Verifier
+
+
+@dataclass(slots=True)
+class Foundation(Standing):
+    """The ground, and everything on it that keeps state."""
+
     store: IMailStore
     queue: IQueue
     runner: Runner
     journals: tuple[Journal, ...]
     drafts: Drafts
-    database: AccountDatabase
-    verifier: Verifier
     throttle: Throttle
     pop3_locks: Locks
     census: Census

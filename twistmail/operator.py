@@ -15,9 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from twistmail import alias_views, journal
+from twistmail import alias_views, assembly, journal
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Verb
+from twistmail.dry_run import DryRun, read
 from twistmail.facts import Closed, Connected, Fact, LoggedIn, TlsStarted
 from twistmail.mail.address import Address, parse
 from twistmail.rows import Filter, from_arguments, listing, told
@@ -83,6 +84,7 @@ class Operator:
             "alias.list": self._aliases,
             "alias.resolve": self._resolve,
             "alias.check": self._check_aliases,
+            "policy.check": self._check_policy,
             "trace.story": self._story,
             "trace.find": self._find,
             "status": self._status,
@@ -216,6 +218,21 @@ class Operator:
         except ValueError as trouble:
             raise Refusal(str(trouble), USAGE) from None
         return address if address.domain else Address(address.local, self._expansion.default_domain)
+
+    # ----- the policy
+
+    async def _check_policy(self, arguments: Mapping[str, Any]) -> Any:
+        """Asks stages of their own, built anew from the configuration that holds: what the real ones have counted they do not know."""
+        try:
+            question = read(arguments)
+        except ValueError as trouble:
+            raise Refusal(str(trouble), USAGE) from None
+        service, people = self._service, self._service.parts.people
+        account = await people.accounts.find(self._address(question.login).folded) if question.login else None
+        if question.login and account is None:
+            raise Refusal(f"there is no account {question.login}", NO_USER, "twistmail user   lists them")
+        policy = assembly.trial(question.role, service.config, service.foundation, people)
+        return await DryRun(policy, people.expansion, question, account).run()
 
     # ----- the process
 

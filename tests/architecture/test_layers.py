@@ -16,7 +16,7 @@ LAYERS = (
     "aliases accounts store mbox queue relay tls lookup memory journal",
     "servers",
     "service service_options tenancy descriptors assembly foundation terms by_format parts plugins config checks sections "
-    "control operator transcripts alias_views rows systemd foreground demo backup cli",
+    "control operator transcripts alias_views dry_run rows systemd foreground demo backup cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 STRANGERS = LAYERS[4].split()
@@ -29,6 +29,7 @@ TWISTED_INTERNET = {
     "service",
     "foreground",
     "demo",
+    "cli.dry",
     "systemd",
     "accounts.cred",
     "servers.pump",

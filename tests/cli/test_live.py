@@ -167,3 +167,14 @@ def test_verify_and_backup_beside_a_server_that_takes_mail(house):
     assert len(messages("carl")) == told["restored"]
     assert set(messages("carl")) <= set(messages("anna")), "every message is whole"
     assert command("verify carl").returncode == 0
+
+
+def test_the_running_server_is_asked_what_its_stages_would_say(house):
+    _, _, command = house
+    answer = json.loads(command("policy check 192.0.2.1 spam@away.example anna@blue.example --json").stdout)
+    assert (answer["result"], answer["stage"]) == ("refused", "unwelcome")
+    ended = command("policy check 192.0.2.1 <> staff@blue.example")
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines()[-1] == "accepted; it goes to anna@blue.example, bert@blue.example"
+    assert "does not run" not in ended.stderr
+    assert "is no IP address" in command("policy check x <> anna@blue.example").stderr

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from tests.helpers import result_of
@@ -22,6 +24,7 @@ class Stage:
     def __init__(self, name: str, point: Point, verdict: Any) -> None:
         self.name, self.point, self.verdict = name, point, verdict
         self.asked = 0
+        self.is_gate = False
 
     async def judge(self, *about: Any) -> Any:
         self.asked += 1
@@ -58,3 +61,28 @@ def test_a_message_keeps_the_gravest_fate_and_all_edits() -> None:
     assert opinion is None
     assert prepend == b"Y: 2\r\nX: 1\r\n"
     assert (judged.header, judged.fate, judged.fate_reason) == (b"C: d\r\n", Fate.DISCARD, "a: words")
+
+
+HELD, THROWN_AWAY = Verdict(None, "x", Fate.HOLD), Verdict(None, "y", Fate.DISCARD)
+SAYINGS = st.sampled_from([None, NO, YES, HELD, THROWN_AWAY, Verdict(YES, "z"), Verdict(None, "w")])
+
+
+@given(st.lists(st.tuples(SAYINGS, st.booleans()), max_size=6))
+def test_to_consult_is_to_ask_and_to_hear_everybody(said: list[tuple[Any, bool]]) -> None:
+    stages = []
+    for number, (verdict, is_gate) in enumerate(said):
+        stages.append(Stage(str(number), Point.RECIPIENT, verdict))
+        stages[-1].is_gate = is_gate
+    pipeline = Pipeline(stages, Clock())
+    asked = result_of(pipeline.ask(Point.RECIPIENT, TRANSACTION, None))
+    everybody, decided = result_of(pipeline.consult(Point.RECIPIENT, TRANSACTION, None))
+    assert decided == asked
+    assert [name for name, _ in everybody] == [stage.name for stage in stages]
+    assert [opinion is None for _, opinion in everybody] == [verdict is None for verdict, _ in said]
+
+
+def test_a_gate_is_asked_though_another_has_accepted_and_others_are_not() -> None:
+    stages = [Stage("a", Point.RECIPIENT, YES), Stage("b", Point.RECIPIENT, NO), Stage("c", Point.RECIPIENT, NO)]
+    stages[2].is_gate = True
+    assert result_of(Pipeline(stages, Clock()).ask(Point.RECIPIENT, TRANSACTION, None)) == Opinion("c", NO)
+    assert stages[1].asked == 0

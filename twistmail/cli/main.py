@@ -29,6 +29,7 @@ COMMANDS = {
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),
     "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),
+    "policy": ("twistmail.cli.policy:group", "Who may send what to whom, and which rule says so."),
     "queue": ("twistmail.cli.queue:group", "Mail that waits."),
     "reload": ("twistmail.cli.server:reload", "Apply the configuration as it is now."),
     "send": ("twistmail.cli.send:send", "Send a test message and show every line of the dialogue."),

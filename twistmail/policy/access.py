@@ -67,20 +67,20 @@ class Access:
         rule = await self.client(peer)
         return rule is not None and rule.action.accepts
 
-    async def relays_client(self, peer: Peer) -> bool:
-        """Whether *peer* may relay. Raises Unavailable, and DnsTrouble where that hangs on its name."""
+    async def relays_client(self, peer: Peer) -> Rule | None:
+        """The rule by which *peer* may relay. Raises Unavailable, and DnsTrouble where that hangs on its name."""
         table = await self.table()
         if not table.relays_clients:
-            return False
-        if table.relays_address(peer.address):
-            return True
-        return table.asks_names and table.relays_name(await name_of(peer, self._lookup), peer.address)
+            return None
+        if rule := table.relays_address(peer.address):
+            return rule
+        return table.relays_name(await name_of(peer, self._lookup), peer.address) if table.asks_names else None
 
-    async def relays_recipient(self, recipient: Address) -> bool:
-        """Whether mail for *recipient*, who is not ours, is taken for relaying. Raises Unavailable."""
+    async def relays_recipient(self, recipient: Address) -> Rule | None:
+        """The rule by which mail for *recipient*, who is not ours, is taken for relaying. Raises Unavailable."""
         table = await self.table()
         rule = table.recipient((recipient.folded,), is_local=False) if table.relays_recipients else None
-        return rule is not None and rule.action is Action.RELAY
+        return rule if rule is not None and rule.action is Action.RELAY else None
 
     def told(self, rule: Rule) -> str:
         """Where *rule* stands, for facts and people."""

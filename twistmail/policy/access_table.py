@@ -94,12 +94,12 @@ class AccessTable:
         """The rule about a client at *address* whose host name, if it has one, is *name*."""
         return self._said(self._named(name, address)) or self._said(self._networks.find(CONNECT, address))
 
-    def relays_address(self, address: str) -> bool:
-        """Whether a client at *address* may relay, whatever it is called."""
+    def relays_address(self, address: str) -> Rule | None:
+        """The rule by which a client at *address* may relay, whatever it is called."""
         return _relays(self._networks.find(CONNECT, address))
 
-    def relays_name(self, name: str, address: str) -> bool:
-        """Whether a client may relay because of its host name, or (*name* empty) because it has none and this *address*."""
+    def relays_name(self, name: str, address: str) -> Rule | None:
+        """The rule by which a client may relay because of its host name, or (*name* empty) because it has none and this *address*."""
         return _relays(self._named(name, address))
 
     def sender(self, spellings: Sequence[Address]) -> Rule | None:
@@ -141,8 +141,8 @@ class AccessTable:
         return None if rule is None or rule.action is Action.SKIP else rule
 
 
-def _relays(rule: Rule | None) -> bool:
-    return rule is not None and rule.action is Action.RELAY
+def _relays(rule: Rule | None) -> Rule | None:
+    return rule if rule is not None and rule.action is Action.RELAY else None
 
 
 class _NetworkRules:

@@ -103,6 +103,32 @@ class Pipeline:
                 accepted = opinion
         return accepted or gravest
 
+    async def consult(self, point: Point, *about: Any) -> tuple[tuple[tuple[str, Opinion | None], ...], Opinion | None]:
+        """What every stage says, (name, opinion) in order, also those that `ask` would not ask any more; and what `ask` would answer."""
+        said = []
+        for stage in self._stages[point]:
+            verdict = await self._judge(stage, about)
+            said.append((stage, None if verdict is None else _opinion(stage.name, verdict)))
+        return tuple((stage.name, opinion) for stage, opinion in said), self._decided(said)
+
+    def _decided(self, said: Sequence[tuple[IPolicyStage, Opinion | None]]) -> Opinion | None:
+        accepted: Opinion | None = None
+        gravest: Opinion | None = None
+        for stage, opinion in said:
+            if opinion is None or (accepted is not None and id(stage) not in self._gates):
+                continue
+            if opinion.status is None:
+                gravest = _graver(gravest, opinion)
+            elif not opinion.status.is_positive:
+                return opinion
+            elif accepted is None:
+                accepted = opinion
+        return accepted or gravest
+
+    def names(self, point: Point) -> tuple[str, ...]:
+        """The stages that are asked at *point*."""
+        return tuple(stage.name for stage in self._stages[point])
+
     async def examine(self, transaction: Transaction) -> tuple[Opinion | None, bytes, Transaction]:
         """Ask the MESSAGE stages: (a final opinion or None, fields to put in front, the transaction with its edited header)."""
         prepend = b""

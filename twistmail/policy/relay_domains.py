@@ -33,15 +33,12 @@ class RelayDomains:
         self._domains = frozenset(domains)
         self._listed = listed
 
-    async def has(self, recipient: Address) -> bool:
-        """Whether *recipient* is in one of the domains."""
-        domain = recipient.domain
-        if domain in self._domains:
-            return True
-        while domain := domain.partition(".")[2]:
-            if f".{domain}" in self._domains:
-                return True
-        return False
+    async def has(self, recipient: Address) -> str:
+        """The rule by which *recipient* is in one of the domains, or ""."""
+        domain, prefix = recipient.domain, ""
+        while domain and prefix + domain not in self._domains:
+            domain, prefix = domain.partition(".")[2], "."
+        return f"relay_domains {prefix}{domain}" if domain else ""
 
     async def objection(self, recipient: Address) -> Status | None:
         """None, or that there is nobody of that name. Raises Unavailable where the file was never in order."""

@@ -25,6 +25,7 @@ from twistmail.mail.envelope import Role, Transaction
 from twistmail.mail.status import Status
 from twistmail.networks import covers
 from twistmail.options import Settings
+from twistmail.policy.access import Access
 from twistmail.policy.pipeline import House
 from twistmail.policy.relay_domains import RelayDomains
 from twistmail.policy.relay_domains import parse as parse_recipients
@@ -60,14 +61,17 @@ class Relaying:
         trouble: Status | None = None
         for door in self._doors:
             try:
-                if await door.lets_through(transaction, recipient):
-                    return None
+                if rule := await door.lets_through(transaction, recipient):
+                    return Verdict(None, rule)
             except DnsTrouble:
                 trouble = NO_NAME_YET
         for domains in self._domains:
-            if await domains.has(recipient):
-                return NO_ROUTING if is_routed else await domains.objection(recipient)
+            if rule := await domains.has(recipient):
+                return Verdict(NO_ROUTING if is_routed else await domains.objection(recipient), rule)
         return trouble or RELAYING_DENIED
+
+
+# ----- doors: `lets_through` says by which rule, or ""
 
 
 class ByNetwork:
@@ -76,28 +80,30 @@ class ByNetwork:
     def __init__(self, networks: tuple[Any, ...]) -> None:
         self._networks = networks
 
-    async def lets_through(self, transaction: Transaction, recipient: Address) -> bool:
-        return covers(self._networks, transaction.peer.address)
+    async def lets_through(self, transaction: Transaction, recipient: Address) -> str:
+        return "relay_networks" if covers(self._networks, transaction.peer.address) else ""
 
 
 class ByAccessList:
     """Clients that the access list lets relay (Connect: ... RELAY)."""
 
-    def __init__(self, access: Any) -> None:
+    def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def lets_through(self, transaction: Transaction, recipient: Address) -> bool:
-        return bool(await self._access.relays_client(transaction.peer))
+    async def lets_through(self, transaction: Transaction, recipient: Address) -> str:
+        rule = await self._access.relays_client(transaction.peer)
+        return self._access.told(rule) if rule else ""
 
 
 class ListedDomains:
     """Recipients that the access list takes for relaying (To: ... RELAY)."""
 
-    def __init__(self, access: Any) -> None:
+    def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def has(self, recipient: Address) -> bool:
-        return bool(await self._access.relays_recipient(recipient))
+    async def has(self, recipient: Address) -> str:
+        rule = await self._access.relays_recipient(recipient)
+        return self._access.told(rule) if rule else ""
 
     async def objection(self, recipient: Address) -> Status | None:
         return None

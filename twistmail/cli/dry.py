@@ -1,0 +1,98 @@
+"""The policy of a server that does not run: as much of it as can be built beside its files, asked once.
+
+Nothing is opened but the accounts' database, nothing is listened on, nothing is
+written. The DNS is asked by a reactor of our own, which runs until the answer
+is there.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.selectreactor import SelectReactor
+from twisted.python.failure import Failure
+
+from twistmail import assembly, tasks
+from twistmail.accounts.sqlite import AccountDatabase
+from twistmail.accounts.verified import Verifier
+from twistmail.config.settled import Config
+from twistmail.dry_run import DryRun, read
+from twistmail.facts import Facts
+from twistmail.foundation import Ground, Standing
+from twistmail.mail.address import parse
+from twistmail.mail.ids import identifiers
+from twistmail.plugins import discover
+from twistmail.terms import Terms
+from twistmail.watched import WatchedFiles
+
+
+def asked(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of `dry_run.DryRun` to the question in *arguments*. ValueError where it is none, LookupError for a strange account."""
+    question = read(arguments)
+    reactor = SelectReactor()
+    with _database(config) as database:
+        standing = _standing(config, reactor, database)
+        people = assembly.people_of(config, standing)
+        policy = assembly.trial(question.role, config, standing, people)
+
+        async def run() -> dict[str, Any]:
+            account = await people.accounts.find(parse(question.login).folded) if question.login else None
+            if question.login and account is None:
+                raise LookupError(f"there is no account {question.login}")
+            return await DryRun(policy, people.expansion, question, account).run()
+
+        return _run(reactor, run())
+
+
+@contextmanager
+def _database(config: Config) -> Iterator[AccountDatabase]:
+    """The accounts; where the server has made none yet, an empty one that nobody sees."""
+    path = config.file(config["users"].database)
+    with tempfile.TemporaryDirectory(prefix="twistmail-") as folder:
+        database = AccountDatabase(path if path.exists() else Path(folder) / "accounts")
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standing:
+    threads: Any = tasks.Inline()
+    ground = Ground(
+        config=config,
+        reactor=reactor,
+        data_dir=config.data_dir,
+        committer=None,  # type: ignore[arg-type]  # nothing is written
+        threads=threads,
+        facts=Facts(),
+        epoch=time.time,
+        identifiers=identifiers(time.time, 0),
+        random=random.Random(),
+        discovery=discover(),
+        terms=Terms(config["store"]),
+        watched=WatchedFiles(threads),
+    )
+    return Standing(ground, database, Verifier(threads, time.monotonic, b""))
+
+
+def _run(reactor: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What *coroutine* returns or raises; *reactor* runs while it waits."""
+    results: list[Any] = []
+
+    def ended(result: Any) -> None:
+        results.append(result)
+        if reactor.running:
+            reactor.stop()
+
+    tasks.shielded(coroutine).addBoth(ended)
+    if not results:
+        reactor.run(installSignalHandlers=False)
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    return results[0]
