@@ -54,7 +54,7 @@ from twistmail.tls.certificates import Certificates
 from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
 
-SERVICES = ("mx", "submission", "imap", "pop3")
+SERVICES = ("mx", "submission", "lmtp", "imap", "pop3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Parts:
         runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
 
 
-_ALPN = {"mx": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3"}
+_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3"}
 
 
 def build(config: Config, foundation: Foundation) -> Parts:
@@ -116,6 +116,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
     services = {
         "mx": _smtp(Role.MX, config, foundation, people, dispatch, lookup, contexts),
         "submission": _smtp(Role.SUBMISSION, config, foundation, people, dispatch, lookup, contexts),
+        "lmtp": _smtp(Role.LMTP, config, foundation, people, dispatch, lookup, contexts),
         "imap": _imap(config, foundation, people, contexts),
         "pop3": _pop3(config, foundation, people, contexts),
     }

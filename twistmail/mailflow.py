@@ -103,6 +103,40 @@ class Reception:
 
     async def accept(self, transaction: Transaction) -> Status:
         """The answer to the end of data. A positive one is a promise: the message is durable in mailboxes or queue."""
+        ready = await self._prepare(transaction)
+        if isinstance(ready, Status):
+            return ready
+        judged, item, content = ready
+        if judged.fate is not Fate.USUAL:
+            return await self._befall(judged, item, content)
+        return await self._take_over(item, content)
+
+    async def accept_each(self, transaction: Transaction) -> tuple[Status, ...]:
+        """As `accept`, with an answer for each recipient (RFC 2033 §4.2): whoever hears of a failure keeps the message for it."""
+        ready = await self._prepare(transaction)
+        if isinstance(ready, Status):
+            return (ready,) * len(transaction.recipients)
+        judged, item, content = ready
+        if judged.fate is not Fate.USUAL:
+            return (await self._befall(judged, item, content),) * len(transaction.recipients)
+        item = await self._deliver_now(item, content)
+        answers = [_answer_for(recipient, item) for recipient in judged.recipients]
+        ours = {_place(target) for r, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive for target in r.targets}
+        item = replace(item, errands=tuple(errand for errand in item.errands if _place(errand.target) in ours))
+        try:
+            if not item.is_settled:
+                await self.submit(item, content)
+        except OSError as error:
+            waiting = {_place(errand.target) for errand in item.pending}
+            trouble = status_of(error)
+            return tuple(
+                trouble if any(_place(target) in waiting for target in recipient.targets) else answer
+                for recipient, answer in zip(judged.recipients, answers, strict=True)
+            )
+        return tuple(answers)
+
+    async def _prepare(self, transaction: Transaction) -> Status | tuple[Transaction, Item, Content]:
+        """A refusal, or all that is needed to take the message over."""
         assert transaction.content is not None, "a transaction without content is not accepted"
         header, _ = split(transaction.content.beginning(MOST_HEADER))
         if len(header) >= MOST_HEADER or (len(header) > LONGEST_FIELD and longest(header) > LONGEST_FIELD):
@@ -118,9 +152,7 @@ class Reception:
             return self._refuse(transaction, "filter", UNAVAILABLE)
         if self.facts.listened:
             self._tell_accepted(judged, item)
-        if judged.fate is not Fate.USUAL:
-            return await self._befall(judged, item, content)
-        return await self._take_over(item, content)
+        return judged, item, content
 
     async def _befall(self, transaction: Transaction, item: Item, content: Content) -> Status:
         """A message that is held for an operator, or thrown away; the peer is not told which (DISCARD is meant so)."""
@@ -134,10 +166,7 @@ class Reception:
 
     async def _take_over(self, item: Item, content: Content) -> Status:
         """Local mailboxes now; what is left into the queue; only then the answer."""
-        item = self._without_repeats(item, content)
-        for event in await self.dispatch.attempt_mailboxes(item, content):
-            item = item.after(event)
-            self._tell(item.id, event)
+        item = await self._deliver_now(item, content)
         if item.is_settled:
             return Status(250, "2.0.0", f"Accepted as {item.id}")
         if refusal := _answer_instead(item):
@@ -149,21 +178,32 @@ class Reception:
             return status_of(error)
         return Status(250, "2.0.0", f"Accepted as {item.id}")
 
+    async def _deliver_now(self, item: Item, content: Content) -> Item:
+        """The first attempt at the mailboxes, unless the sender wants it later (RFC 4865 §3)."""
+        if item.wishes.hold_until is not None and item.wishes.hold_until > self.epoch():
+            return item
+        item = self._without_repeats(item, content)
+        for event in await self.dispatch.attempt_mailboxes(item, content):
+            item = item.after(event)
+            self._tell(item.id, event)
+        return item
+
     async def _item(self, transaction: Transaction, content: Content, prepend: bytes) -> Item:
         targets = _without_duplicates(transaction.recipients)
         if self.filter is not None:
             targets = await self._sorted(self.filter, targets, transaction, content)
         only = transaction.recipients[0].address if len(transaction.recipients) == 1 else None
-        prefix = received(transaction.peer, self.hostname, transaction.id, self.epoch(), only) + prepend
+        prefix = received(transaction.peer, self.hostname, transaction.id, self.epoch(), only, transaction.wishes.utf8) + prepend
         return Item(
             id=transaction.id,
             sender=transaction.sender,
-            errands=tuple(Errand(target) for target in targets),
+            errands=_errands(targets, transaction.recipients),
             arrived=self.epoch(),
             size=content.size + len(prefix),
             prefix=prefix,
             account=transaction.account.name if transaction.account else "",
-            body=transaction.parameters.get("BODY", ""),
+            body=_body(transaction),
+            wishes=transaction.wishes,
         )
 
     async def _sorted(self, sieve: IFilter, targets: tuple[Target, ...], transaction: Transaction, content: Content) -> tuple[Target, ...]:
@@ -251,8 +291,36 @@ def _without_duplicates(recipients: Sequence[Recipient]) -> tuple[Target, ...]:
     found: dict[tuple[Kind, str], Target] = {}
     for recipient in recipients:
         for target in recipient.targets:
-            found.setdefault((target.kind, target.account or str(target.address)), target)
+            found.setdefault(_place(target), target)
     return tuple(found.values())
+
+
+def _errands(targets: Sequence[Target], recipients: Sequence[Recipient]) -> tuple[Errand, ...]:
+    """What is to be done for *targets*, with what the sender asked for the recipient that led to each (RFC 3461 §5.2.7)."""
+    asked = {recipient.address: recipient for recipient in recipients if recipient.notify or recipient.orcpt}
+    if not asked:
+        return tuple(Errand(target) for target in targets)
+    return tuple(
+        Errand(target, notify=by.notify, orcpt=by.orcpt) if (by := asked.get(target.original)) else Errand(target) for target in targets
+    )
+
+
+def _body(transaction: Transaction) -> str:
+    """What the content is now: binary parts have been encoded."""
+    body = transaction.parameters.get("BODY", "")
+    return "8BITMIME" if body == "BINARYMIME" else body
+
+
+def _place(target: Target) -> tuple[Kind, str]:
+    """What makes two targets the same, whatever they were called."""
+    return target.kind, target.account or str(target.address)
+
+
+def _answer_for(recipient: Recipient, item: Item) -> Status:
+    """What LMTP's client hears for *recipient* after the first attempt: what failed at once is his, the rest is ours."""
+    places = set(map(_place, recipient.targets))
+    answer = _answer_instead(replace(item, errands=tuple(errand for errand in item.errands if _place(errand.target) in places)))
+    return answer or Status(250, "2.0.0", f"Accepted as {item.id}")
 
 
 def _answer_instead(item: Item) -> Status | None:

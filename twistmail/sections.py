@@ -33,7 +33,7 @@ from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
 from twistmail.servers.imap.service import OPTIONS as IMAP
 from twistmail.servers.login import OPTIONS as AUTH
 from twistmail.servers.pop3 import OPTIONS as POP3
-from twistmail.servers.smtp_options import MX, SUBMISSION
+from twistmail.servers.smtp_options import LMTP, MX, SUBMISSION
 from twistmail.store.mailstore import OPTIONS as STORE
 from twistmail.tls.contexts import OPTIONS as TLS
 
@@ -41,6 +41,7 @@ BUILT_IN: tuple[Section, ...] = (
     SERVER,
     MX,
     SUBMISSION,
+    LMTP,
     ACCESS,
     IMAP,
     POP3,
@@ -64,7 +65,8 @@ BUILT_IN: tuple[Section, ...] = (
 #: What of our own stands behind a word, and the words that stand for none of our parts but for a kind of table.
 _TABLES = {"users": {"sqlite", "config", "passwd"}, "aliases": {"config", "file"}}
 _KINDS = {("store", "use"): "store", ("queue", "use"): "queue", ("dns", "use"): "lookup", ("users", "source"): "accounts",
-          ("aliases", "source"): "alias source", ("mx", "stages"): "policy stage", ("submission", "stages"): "policy stage"}  # fmt: skip
+          ("aliases", "source"): "alias source", ("mx", "stages"): "policy stage", ("submission", "stages"): "policy stage",
+          ("lmtp", "stages"): "policy stage"}  # fmt: skip
 
 
 def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...]:

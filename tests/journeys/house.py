@@ -153,7 +153,7 @@ class House:
         self.foundation.facts.listen(self.facts.append)
         self.parts = assembly.build(self.config, self.foundation)
         self.parts.hand_over()
-        self.listeners = {service: Listener(Pool(set()), self.reactor) for service in assembly.SERVICES}
+        self.listeners = {service: Listener(Pool(set()), self.reactor) for service in assembly.SERVICES if self.config[service].listen}
         for service, listener in self.listeners.items():
             listener.adopt(self.parts.born(service, self.config[service].listen[0]))
         self.run(self.foundation.runner.start())

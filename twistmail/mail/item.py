@@ -50,7 +50,7 @@ class Item:
     size: int
     prefix: bytes = b""
     account: str = ""  # who submitted it; empty: a stranger
-    body: str = ""  # the BODY= parameter: "", "7BIT", "8BITMIME" or "BINARYMIME"
+    body: str = ""  # the BODY= parameter: "", "7BIT" or "8BITMIME" (what came as BINARYMIME has been encoded)
     attempts: int = 0
     due: float = 0.0
     warned: bool = False

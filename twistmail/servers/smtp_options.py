@@ -1,15 +1,43 @@
-"""The settings of [mx] and [submission]; values and their reasons in the table of limits."""
+"""The settings of [mx], [submission] and [lmtp]; values and their reasons in the table of limits."""
 
 from __future__ import annotations
 
 from twistmail.endpoints import ENDPOINTS
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, choice
+from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, choice
 from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
 from twistmail.policy.relay_domains import DOMAINS
 
+MX_EXTENSIONS = (
+    "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH REQUIRETLS LIMITS ETRN"
+)
+SUBMISSION_EXTENSIONS = (
+    "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH REQUIRETLS LIMITS "
+    "FUTURERELEASE DELIVERBY MT-PRIORITY"
+)
+LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
+
 MX_STAGES = "limits hello room access blocklists senders relaying recipients loops"
 SUBMISSION_STAGES = "limits hello room access senders recipients loops submission"
+
+LMTP_STAGES = "limits hello room relaying recipients loops"
+
+
+def _read_extensions(text: str) -> list[str]:
+    words = [word.upper() for word in WORDS.read(text)]
+    for word in words:
+        if word not in KNOWN:
+            raise ValueError(f"{word} is no extension that is spoken here\nthese are: {' '.join(sorted(KNOWN))}")
+    return words
+
+
+KNOWN = frozenset(f"{MX_EXTENSIONS} {SUBMISSION_EXTENSIONS}".split())
+EXTENSIONS = Kind("extensions", _read_extensions, " ".join)
+
+
+def _asking(key: str, what: str) -> Option:
+    return Option(key, choice("nobody", "users", "everybody"), "users", f"Who is answered when asking {what}.", Reload.NEW)
+
 
 _COMMON = (
     Option("banner", TEXT, "ESMTP twistmail", "What follows the host name in the greeting.", Reload.NEW),
@@ -25,6 +53,10 @@ _COMMON = (
     Option("bare_newline", choice("reject", "normalize"), "reject",
            "Content with a bare CR or LF: refused, or each one made a line end.", Reload.NEW),
     Option("disk_reserve", SIZE, "256M", "Room on the disk that is kept: with less (or 2 % of the disk) new mail is told to come later."),
+    _asking("vrfy", "whether there is such a user (VRFY)"),
+    _asking("expn", "who is on a list (EXPN)"),
+    Option("xclient_from", NETWORKS, "", "Proxies that may say for whom they speak (XCLIENT): addresses and networks.", Reload.NEW,
+           example="192.0.2.7"),
     Option("max_hops", COUNT, "50", "Received fields from which on a message is taken to run in circles.", Reload.NEW),
 )
 
@@ -34,6 +66,7 @@ MX = Section(
     Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tcp:25.",
            starter="tcp:2525:interface=127.0.0.1"),
     Option("tls", choice("offered", "required", "off"), "offered", "Whether peers may, must or cannot use STARTTLS.", Reload.NEW),
+    Option("extensions", EXTENSIONS, MX_EXTENSIONS, "What EHLO offers, in this order; what is not here is refused.", Reload.NEW),
     Option("stages", WORDS, MX_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
     Option("max_recipients", COUNT, "200", "Recipients of one message.", Reload.NEW),
     Option("max_connections", COUNT, "1000", "Connections of this service at a time."),
@@ -54,6 +87,8 @@ SUBMISSION = Section(
     Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tls:port=465 and tcp:587.",
            starter="tls:port=2465:interface=127.0.0.1\ntcp:2587:interface=127.0.0.1"),
     Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
+    Option("extensions", EXTENSIONS, SUBMISSION_EXTENSIONS, "What EHLO offers, in this order; what is not here is refused.", Reload.NEW),
+    Option("hold_longest", DURATION, "30d", "How far ahead a message may be held for later (FUTURERELEASE); 0s: not at all.", Reload.NEW),
     Option("stages", WORDS, SUBMISSION_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
     Option("max_recipients", COUNT, "1000", "Recipients of one message.", Reload.NEW),
     Option("max_connections", COUNT, "500", "Connections of this service at a time."),
@@ -61,5 +96,17 @@ SUBMISSION = Section(
     Option("from_check", choice("add_sender", "reject", "off"), "add_sender",
            "When the header's From is somebody else: name the user in Sender, refuse, or nothing.", Reload.NEW),
     Option("add_missing_headers", SWITCH, "yes", "Add Date, Message-ID and From where they are missing; remove Bcc.", Reload.NEW),
+    *_COMMON,
+)
+
+LMTP = Section(
+    "lmtp",
+    "Mail from other servers of ours for mailboxes here (LMTP, RFC 2033), with an answer for each recipient.",
+    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: unix:run/lmtp.sock."),
+    Option("tls", choice("offered", "required", "off"), "offered", "Whether peers may, must or cannot use STARTTLS.", Reload.NEW),
+    Option("extensions", EXTENSIONS, LMTP_EXTENSIONS, "What LHLO offers, in this order; what is not here is refused.", Reload.NEW),
+    Option("stages", WORDS, LMTP_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
+    Option("max_recipients", COUNT, "1000", "Recipients of one message.", Reload.NEW),
+    Option("max_connections", COUNT, "500", "Connections of this service at a time."),
     *_COMMON,
 )

@@ -31,7 +31,7 @@ from twistmail.servers.login import Login
 from twistmail.servers.pump import Pump
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection
-from twistmail.servers.smtp_options import MX, SUBMISSION
+from twistmail.servers.smtp_options import LMTP, MX, SUBMISSION
 from twistmail.servers.throttle import Throttle
 from twistmail.watched import WatchedFiles
 
@@ -39,6 +39,9 @@ HOSTNAME = "mx.here.example"
 DOMAINS = frozenset({"here.example"})
 ACCOUNTS = {"fred@here.example": "sesame", "ann@here.example": "open"}
 ALIASES = {"team@here.example": ("fred", "carl@away.example"), "freddy@here.example": ("fred",), "all@here.example": ("fred", "ann")}
+
+
+SECTIONS = {Role.MX: MX, Role.SUBMISSION: SUBMISSION, Role.LMTP: LMTP}
 
 
 def _drafts() -> Drafts:
@@ -86,7 +89,7 @@ class SmtpHouse:
 
     def house(self, role: Role = Role.MX, **settings: Any) -> House:
         """What its policy stages know."""
-        own = (MX if role is Role.MX else SUBMISSION).defaults(**settings)
+        own = SECTIONS[role].defaults(**settings)
         expansion = Expansion(self.aliases, self.people, DOMAINS, "here.example", clock=self.clock.seconds)
         return House(HOSTNAME, role, own, DOMAINS, expansion, self.people, self.lookup, self.facts, self.clock,
                      self.clock.seconds, self.identifiers, access=self._access(), watched=self.watched,
@@ -133,7 +136,7 @@ def connector() -> Callable[[Clock, dict[str, str]], Pump]:
         role = Role(settings.pop("role", "mx"))
         plaintext = settings.pop("plaintext", "no") == "yes"
         certificate = settings.pop("certificate", "yes") == "yes"
-        section = MX if role is Role.MX else SUBMISSION
+        section = SECTIONS[role]
         values = {key: section.option(key).kind.read(value) for key, value in settings.items()}  # type: ignore[union-attr]
         house = SmtpHouse(clock)
         return house.pump(house.service(role, tls_available=certificate, plaintext=plaintext, **values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import tracemalloc
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from tests.servers.smtp.house import SmtpHouse
 from twistmail.drafts import Drafts
 from twistmail.interfaces import Point, Unavailable
 from twistmail.mail.account import Account
-from twistmail.mail.envelope import Peer, Role
-from twistmail.mail.status import Status
+from twistmail.mail.address import Address
+from twistmail.mail.envelope import Notify, Peer, Role, Wishes
+from twistmail.mail.status import OVER_QUOTA, Status
 from twistmail.servers.smtp.session import LONGEST_VISIT, SmtpSession
+from twistmail.wire.smtp.content import Limits
 from twistmail.wire.smtp.server import SmtpServerWire
 
 BEGIN = ("EHLO peer.example", "MAIL FROM:<eve@away.example>", "RCPT TO:<fred@here.example>", "DATA")
@@ -275,10 +278,55 @@ def test_the_wire_of_a_connection_has_the_limits_of_its_settings(house: SmtpHous
 
 
 def test_a_stranger_who_keeps_talking_is_sent_away_after_an_hour_and_a_user_is_not(house: SmtpHouse) -> None:
-    stranger = SmtpSession(Peer("conn-1", "192.0.2.1", 1), house.service())
-    user = SmtpSession(Peer("conn-2", "192.0.2.1", 1, account=Account("ann@here.example")), house.service())
+    stranger = SmtpSession(Peer("conn-1", "192.0.2.1", 1), house.service(), Limits())
+    user = SmtpSession(Peer("conn-2", "192.0.2.1", 1, account=Account("ann@here.example")), house.service(), Limits())
     assert stranger.patience == user.patience == 300.0
     house.clock.advance(LONGEST_VISIT - 100)
     assert (stranger.patience, user.patience) == (100.0, 300.0)
     house.clock.advance(200)
     assert (stranger.patience, user.patience) == (0.0, 300.0)
+
+
+def test_what_is_asked_of_the_delivery_goes_with_the_message(house: SmtpHouse) -> None:
+    player = house.player()
+    player.say("EHLO peer.example", "MAIL FROM:<eve@away.example> RET=HDRS ENVID=a+2Bb SMTPUTF8 AUTH=ann+40x",
+               "RCPT TO:<team@here.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;team@x", "DATA", "Subject: x", "")  # fmt: skip
+    assert player.say(".")[0].startswith("250 2.0.0")
+    (item, _) = house.queued[0]
+    assert item.wishes == Wishes(ret="HDRS", envid="a+2Bb", utf8=True), "a stranger's AUTH= means nothing"
+    assert {(errand.notify, errand.orcpt) for errand in item.errands} == {(frozenset({Notify.SUCCESS, Notify.FAILURE}), "rfc822;team@x")}
+    assert b"with UTF8SMTP" in house.contents[0]
+
+
+def test_what_is_to_be_held_is_queued_whole(house: SmtpHouse) -> None:
+    player = house.player(house.service(Role.SUBMISSION, plaintext=True, tls="offered"))
+    player.say("EHLO [192.0.2.7]", "AUTH PLAIN AGZyZWRAaGVyZS5leGFtcGxlAHNlc2FtZQ==")
+    player.say("MAIL FROM:<fred@here.example> HOLDFOR=60 AUTH=<> MT-PRIORITY=3", "RCPT TO:<ann@here.example>", "DATA", "Subject: x", "")
+    assert player.say(".")[0].startswith("250 2.0.0")
+    assert house.contents == []
+    (item, _) = house.queued[0]
+    assert item.wishes == Wishes(hold_until=60.0, priority=3, auth="<>")
+    assert len(item.pending) == 1
+
+
+@pytest.mark.parametrize("size", [10, 400_000])
+def test_binary_content_is_encoded_for_the_store(house: SmtpHouse, size: int) -> None:
+    content = b"Content-Type: image/x\r\nContent-Transfer-Encoding: binary\r\n\r\n" + b"\n\0" * size
+    player = house.player()
+    player.say("EHLO peer.example", "MAIL FROM:<eve@away.example> BODY=BINARYMIME", "RCPT TO:<fred@here.example>")
+    player.feed(b"BDAT %d LAST\r\n" % len(content) + content)
+    assert player.heard()[0].startswith("250 2.0.0")
+    stored = message_from_bytes(house.contents[0])
+    assert stored["Content-Transfer-Encoding"] == "base64"
+    assert stored.get_payload(decode=True) == b"\n\0" * size
+    assert list(house.drafts.folder.iterdir()) == []
+
+
+def test_lmtp_answers_for_each_recipient_and_keeps_what_the_queue_can_take(house: SmtpHouse) -> None:
+    house.boxes.answers[Address("ann", "here.example")] = OVER_QUOTA
+    player = house.player(house.service(Role.LMTP), "unix")
+    player.say("LHLO front.example", "MAIL FROM:<eve@away.example>")
+    player.say("RCPT TO:<fred@here.example>", "RCPT TO:<ann@here.example>", "RCPT TO:<team@here.example>", "DATA", "Subject: x", "")
+    assert [answer[:9] for answer in player.say(".")] == ["250 2.0.0", "452 4.2.2", "250 2.0.0"]
+    (item, _) = house.queued[0]
+    assert [str(errand.target.address) for errand in item.pending] == ["carl@away.example"]

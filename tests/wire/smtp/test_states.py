@@ -39,7 +39,7 @@ def test_every_state_says_what_it_expects() -> None:
 
 
 def test_a_refusal_moves_on_only_where_the_matter_is_over() -> None:
-    assert {kind for _, kind in AFTER_REFUSAL} == {commands.ContentEnd, AuthResponse, Bad}
+    assert {kind for _, kind in AFTER_REFUSAL} == {commands.ContentEnd, commands.Chunk, commands.LastChunk, AuthResponse, Bad}
 
 
 def greeted() -> SmtpServerWire:

@@ -8,6 +8,7 @@ from twistmail.disk import status_of
 from twistmail.drafts import Draft, Drafts
 from twistmail.mail.content import Content, Memory
 from twistmail.mail.status import Status
+from twistmail.mail.unbinary import unbinary
 
 #: Octets that are kept in memory; also how much is gathered before each write.
 IN_MEMORY = 256 * 1024
@@ -32,8 +33,10 @@ class Gathering:
             if self._held > IN_MEMORY:
                 await self._spill()
 
-    async def finish(self) -> Content | None:
-        """The whole content; None where there was trouble. Readable until `discard`."""
+    async def finish(self, *, binary: bool = False) -> Content | None:
+        """The whole content, *binary* parts encoded (RFC 3030); None where there was trouble. Readable until `discard`."""
+        if binary:
+            await self._encode()
         if self._draft is None:
             return None if self.trouble else Memory(b"".join(self._chunks))
         await self._spill()
@@ -44,6 +47,28 @@ class Gathering:
         self._chunks.clear()
         if self._draft is not None:
             self._draft.discard()
+
+    async def _encode(self) -> None:
+        """Begin anew with the same content as every store can take it."""
+        whole = await self.finish()
+        if whole is None:
+            return
+        first, self._draft, self._chunks, self._held = self._draft, None, [], 0
+        try:
+            await self._threads.run(self._write_encoded, whole)
+        except OSError as error:
+            self.trouble = status_of(error)
+        finally:
+            if first is not None:
+                first.discard()
+
+    def _write_encoded(self, whole: Content) -> None:
+        pieces = unbinary(b"".join(whole.chunks()))
+        if whole.size <= IN_MEMORY:
+            self._chunks = list(pieces)
+        else:
+            for piece in pieces:
+                self._write(piece)
 
     async def _spill(self) -> None:
         chunks, self._chunks, self._held = self._chunks, [], 0

@@ -9,15 +9,12 @@ from typing import Any
 from twistmail.drafts import Drafts
 from twistmail.expansion import Expansion
 from twistmail.facts import Facts
-from twistmail.mail.envelope import Role
+from twistmail.mail.envelope import Peer, Role
 from twistmail.mail.status import Status
 from twistmail.mailflow import Reception
 from twistmail.options import Settings
 from twistmail.policy.pipeline import Pipeline
 from twistmail.servers.login import Login
-from twistmail.wire.dotted import BareNewline
-from twistmail.wire.smtp.content import Limits
-from twistmail.wire.smtp.server import VERBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,8 @@ class SmtpService:
     """The parts of one SMTP service. `settings` are those of [mx] or [submission]; `login` None: AUTH is not offered.
 
     `threads` is a `tasks.Threads`, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a
-    certificate, so STARTTLS can be offered.
+    certificate, so STARTTLS can be offered. `release` is what ETRN asks for: it starts delivery of what waits for a domain
+    and says how many messages that are, None where the peer may not ask for that domain; None: nothing is ever kept back.
     """
 
     hostname: str
@@ -42,11 +40,7 @@ class SmtpService:
     epoch: Callable[[], float]
     identifiers: Iterator[str]
     tls_available: bool = False
-
-
-def wire_limits(settings: Settings) -> Limits:
-    """What the wire admits under *settings*."""
-    return Limits(message=settings.max_message, bare_newline=BareNewline(settings.bare_newline))
+    release: Callable[[str, Peer], int | None] | None = None
 
 
 SENDER_OK = Status(250, "2.1.0", "Sender ok")
@@ -55,9 +49,15 @@ GO_AHEAD = Status(354, "", "Send the message; end it with a dot on a line of its
 FORGOTTEN = Status(250, "2.0.0", "Forgotten")
 STILL_HERE = Status(250, "2.0.0", "Still here")
 GOODBYE = Status(221, "2.0.0", "Goodbye")
-TRY_AND_SEE = Status(252, "2.1.5", "Send some mail, I will do my best")
-NO_LISTS = Status(502, "5.5.1", "Lists are not shown to strangers")
-HELP = Status(214, "2.0.0", "Commands: " + " ".join(VERBS))
+CHUNK_TAKEN = "{octets} octets taken"
+DATA_IS_TEXT = Status(503, "5.5.1", "BODY=BINARYMIME wants BDAT")
+HELD_TOO_LONG = Status(501, "5.5.4", "Mail is not held for so long")
+UNWANTED_UTF8 = Status(553, "5.6.7", "Addresses that are not ASCII want SMTPUTF8 in MAIL")
+NOTHING_WAITS = Status(251, "2.0.0", "No messages wait for that domain")
+NOT_RELEASED = Status(459, "4.7.1", "You may not ask for that domain")
+NOTHING_KEPT = Status(458, "4.3.0", "Nothing is kept back here for anybody")
+NOT_A_PROXY = Status(550, "5.7.1", "You are not one of our proxies")
+BAD_ATTRIBUTE = Status(501, "5.5.4", "An attribute has no meaning here")
 
 START_TLS = Status(220, "2.0.0", "Go ahead with TLS")
 TLS_IS_ON = Status(503, "5.5.1", "TLS is on already")

@@ -23,17 +23,23 @@ from twistmail.servers.smtp import service as say
 from twistmail.servers.smtp.authentication import Authentication
 from twistmail.servers.smtp.conduct import Conduct
 from twistmail.servers.smtp.gathering import Gathering
-from twistmail.servers.smtp.service import SmtpService, wire_limits
+from twistmail.servers.smtp.offers import extensions, wire_limits
+from twistmail.servers.smtp.proxied import behind
+from twistmail.servers.smtp.questions import NO_LISTS, TRY_AND_SEE, expand, help_text, may_ask, verify
+from twistmail.servers.smtp.service import SmtpService
 from twistmail.wire.smtp.commands import (
     Auth,
     AuthResponse,
     Bad,
+    Chunk,
     ContentChunk,
     ContentEnd,
     Data,
+    Etrn,
     Expn,
     Hello,
     Help,
+    LastChunk,
     Mail,
     Noop,
     Quit,
@@ -41,15 +47,20 @@ from twistmail.wire.smtp.commands import (
     Rset,
     StartTls,
     Vrfy,
+    XClient,
 )
-from twistmail.wire.smtp.replies import Reply
+from twistmail.wire.smtp.content import Limits
+from twistmail.wire.smtp.parameters import notify, wishes
+from twistmail.wire.smtp.parsing import verbs
+from twistmail.wire.smtp.replies import Replies, Reply, Utf8Reply
 from twistmail.wire.smtp.server import SmtpServerWire
 
 
 def open_connection(service: SmtpService, identifier: str, address: str, port: int) -> tuple[SmtpServerWire, SmtpSession]:
     """Wire and session of a new connection from *address*."""
     peer = Peer(identifier, address, port, service.role)
-    return SmtpServerWire(wire_limits(service.settings)), SmtpSession(peer, service)
+    limits = wire_limits(service.settings, service.role, address)
+    return SmtpServerWire(limits), SmtpSession(peer, service, limits)
 
 
 #: Seconds that somebody who has not logged in may stay (spec/limits: smtp.timeout.session_unauth).
@@ -59,11 +70,12 @@ LONGEST_VISIT = 3600.0
 class SmtpSession:
     """See `servers.session.Session`."""
 
-    def __init__(self, peer: Peer, service: SmtpService) -> None:
+    def __init__(self, peer: Peer, service: SmtpService, limits: Limits) -> None:
         self.peer = peer
         self._began: float = service.clock.seconds()
         self.minimum_rate: int = service.settings.min_data_rate
         self._service = service
+        self._limits = limits
         self._conduct = Conduct(service.settings)
         self._authentication = Authentication(service.login)
         self._transaction: Transaction | None = None
@@ -75,17 +87,18 @@ class SmtpSession:
         """SMTP says nothing unasked."""
 
     async def greet(self) -> AsyncIterator[Status]:
-        opinion = await self._ask(Point.CONNECT, self.peer)
-        if opinion is not None:
-            # RFC 5321 §3.1: 554 instead of the greeting; 421 where it is for now only
-            yield replace(opinion, code=421 if opinion.is_temporary else 554)
-        else:
-            yield Status(220, "", f"{self._service.hostname} {self._service.settings.banner} {self.peer.connection}")
+        yield await self._greeting()
 
-    async def answer(self, event: Any) -> AsyncIterator[Status | Reply]:
+    async def _greeting(self) -> Status:
+        refusal = await self._ask(Point.CONNECT, self.peer)
+        if refusal is not None:
+            # RFC 5321 §3.1: 554 instead of the greeting; 421 where it is for now only
+            return replace(refusal, code=421 if refusal.is_temporary else 554)
+        return Status(220, "", f"{self._service.hostname} {self._service.settings.banner} {self.peer.connection}")
+
+    async def answer(self, event: Any) -> AsyncIterator[Status | Reply | Replies | Utf8Reply]:
         if type(event) is ContentChunk:
-            assert self._gathering is not None
-            await self._gathering.add(event.data)
+            await self._content().add(event.data)
             return
         response = await _ANSWERS[type(event)](self, event)
         if isinstance(response, Status) and response.code >= 400:
@@ -126,23 +139,21 @@ class SmtpSession:
         self.peer = peer
         self._forget()
         status = Status(250, "", self._service.hostname)
-        return Reply(status, await self._extensions()) if event.extended else status
-
-    async def _extensions(self) -> tuple[str, ...]:
-        """The EHLO list. What is not offered now is not in it."""
-        service = self._service
-        lines = ["PIPELINING", f"SIZE {service.settings.max_message or 0}", "8BITMIME", "ENHANCEDSTATUSCODES"]
-        if service.tls_available and self.peer.tls is None and service.settings.tls != "off":
-            lines.append("STARTTLS")
-        if mechanisms := await self._authentication.offered(self.peer):
-            lines.append("AUTH " + " ".join(mechanisms))
-        return tuple(lines)
+        if not event.extended:
+            return status
+        return Reply(status, extensions(self._service, self._limits, peer, await self._authentication.offered(peer)))
 
     async def _mail(self, event: Mail) -> Status:
         service = self._service
         if refusal := self._conduct.transaction() or self._not_yet() or self._announced_too_big(event):
             return refusal
-        transaction = Transaction(self.peer, next(service.identifiers), service.epoch(), event.path, event.parameters)
+        now = service.epoch()
+        wished = wishes(event.parameters, now)
+        if wished.hold_until is not None and wished.hold_until > now + service.settings.hold_longest:  # submission only
+            return say.HELD_TOO_LONG
+        if wished.auth and self.peer.account is None:
+            wished = replace(wished, auth="")  # RFC 4954 §5: from somebody we do not know it means nothing
+        transaction = Transaction(self.peer, next(service.identifiers), now, event.path, event.parameters, wishes=wished)
         opinion = await self._opinion(Point.SENDER, transaction)
         if refusal := self._refusal(opinion, transaction):
             return refusal
@@ -177,31 +188,57 @@ class SmtpSession:
             return self._refused("recipients", UNAVAILABLE, transaction, event.path)
         if followed.fault is not None:
             return self._refused("recipients", followed.fault, transaction, event.path)
-        recipient = Recipient(event.path, followed.targets)
+        recipient = Recipient(event.path, followed.targets, notify(event.parameters), event.parameters.get("ORCPT", ""))
         self._transaction = replace(transaction, recipients=(*transaction.recipients, recipient))
         return say.RECIPIENT_OK
 
     async def _data(self, event: Data) -> Status:
-        self._gathering = Gathering(self._service.drafts, self._service.threads)
+        if self._transaction is not None and self._transaction.parameters.get("BODY") == "BINARYMIME":
+            return say.DATA_IS_TEXT  # RFC 3030 §3
         return say.GO_AHEAD
 
-    async def _content_end(self, event: ContentEnd) -> Status:
-        """The hand-over. The message is taken over even when the peer goes away meanwhile; it could not know of it."""
-        transaction, gathering = self._transaction, self._gathering
+    def _content(self) -> Gathering:
+        """Where the content goes that comes."""
+        if self._gathering is None:
+            self._gathering = Gathering(self._service.drafts, self._service.threads)
+        return self._gathering
+
+    async def _chunk(self, event: Chunk) -> Status:
+        """A chunk has come, others follow; the first that cannot be taken ends the transaction (RFC 3030 §2)."""
+        transaction, trouble = self._transaction, self._content().trouble
+        if event.fault is None and trouble is None:
+            return Status(250, "2.0.0", say.CHUNK_TAKEN.format(octets=event.size))
+        self._forget()
+        if event.fault is not None:
+            return self._refused("content", event.fault, transaction)
+        return self._refused("disk", trouble or UNAVAILABLE, transaction)
+
+    async def _content_end(self, event: ContentEnd | LastChunk) -> Status | Replies:
+        """The whole content is here. In LMTP every accepted recipient gets an answer of its own (RFC 2033 §4.2)."""
+        transaction = self._transaction
         assert transaction is not None
-        assert gathering is not None
         try:
-            if event.fault is not None:
-                return self._refused("content", event.fault, transaction)
-            content = await gathering.finish()
-            if content is None:
-                return self._refused("disk", gathering.trouble or UNAVAILABLE, transaction)
-            status = await tasks.shielded(self._service.reception.accept(replace(transaction, content=content)))
+            answer = await self._hand_over(event, transaction)
         finally:
             self._forget()
-        if status.is_positive:
+        if isinstance(answer, Replies) or answer.is_positive:
             self._conduct.accepted()
-        return status
+        elif transaction.peer.role is Role.LMTP:
+            return Replies((answer,) * len(transaction.recipients))
+        return answer
+
+    async def _hand_over(self, event: ContentEnd | LastChunk, transaction: Transaction) -> Status | Replies:
+        """The message is taken over even when the peer goes away meanwhile; it could not know of it."""
+        gathering, reception = self._content(), self._service.reception
+        if event.fault is not None:
+            return self._refused("content", event.fault, transaction)
+        content = await gathering.finish(binary=transaction.parameters.get("BODY") == "BINARYMIME")
+        if content is None:
+            return self._refused("disk", gathering.trouble or UNAVAILABLE, transaction)
+        complete = replace(transaction, content=content)
+        if transaction.peer.role is Role.LMTP:
+            return Replies(await tasks.shielded(reception.accept_each(complete)))
+        return await tasks.shielded(reception.accept(complete))
 
     async def _auth(self, event: Auth) -> Status:
         return self._noted(await self._authentication.begin(event, self.peer))
@@ -226,14 +263,42 @@ class SmtpSession:
     async def _noop(self, event: Noop) -> Status:
         return self._conduct.junk() or say.STILL_HERE
 
-    async def _vrfy(self, event: Vrfy) -> Status:
-        return self._conduct.junk() or say.TRY_AND_SEE
+    async def _vrfy(self, event: Vrfy) -> Status | Utf8Reply:
+        if junk := self._conduct.junk():
+            return junk
+        service = self._service
+        return await verify(event, service.expansion) if may_ask(service.settings.vrfy, self.peer) else TRY_AND_SEE
 
-    async def _expn(self, event: Expn) -> Status:
-        return say.NO_LISTS
+    async def _expn(self, event: Expn) -> Status | Utf8Reply:
+        service = self._service
+        return await expand(event, service.expansion) if may_ask(service.settings.expn, self.peer) else NO_LISTS
 
-    async def _help(self, event: Help) -> Status:
-        return self._conduct.junk() or say.HELP
+    async def _help(self, event: Help) -> Status | Reply:
+        return self._conduct.junk() or help_text(event, verbs(self._limits))
+
+    async def _etrn(self, event: Etrn) -> Status:
+        """RFC 1985 §5.3. Options that ask for more than one domain are not served."""
+        release = self._service.release
+        if release is None:
+            return say.NOTHING_KEPT
+        count = release(event.node.lower(), self.peer) if not event.option else None
+        if count is None:
+            return self._refused("etrn", say.NOT_RELEASED, None)
+        return Status(250, "2.0.0", f"Sending {count} messages that wait for {event.node}") if count else say.NOTHING_WAITS
+
+    async def _xclient(self, event: XClient) -> Status:
+        """The proxy says for whom it speaks: everything begins anew, with that client (as Postfix has it)."""
+        if self.peer.tls is None and self._service.settings.tls == "required":
+            return say.TLS_FIRST
+        try:
+            peer = behind(self.peer, event)
+        except ValueError:
+            return say.BAD_ATTRIBUTE
+        self._service.policy.left(self.peer)
+        self._authentication.forget()
+        self._forget()
+        self.peer = peer
+        return await self._greeting()
 
     async def _quit(self, event: Quit) -> Status:
         return say.GOODBYE
@@ -274,12 +339,14 @@ class SmtpSession:
             self._gathering = None
 
 
-_ANSWERS: dict[type, Callable[[SmtpSession, Any], Awaitable[Status | Reply]]] = {
+_ANSWERS: dict[type, Callable[[SmtpSession, Any], Awaitable[Status | Reply | Replies | Utf8Reply]]] = {
     Hello: SmtpSession._hello,
     Mail: SmtpSession._mail,
     Rcpt: SmtpSession._rcpt,
     Data: SmtpSession._data,
+    Chunk: SmtpSession._chunk,
     ContentEnd: SmtpSession._content_end,
+    LastChunk: SmtpSession._content_end,
     Auth: SmtpSession._auth,
     AuthResponse: SmtpSession._auth_response,
     StartTls: SmtpSession._start_tls,
@@ -288,6 +355,8 @@ _ANSWERS: dict[type, Callable[[SmtpSession, Any], Awaitable[Status | Reply]]] = 
     Vrfy: SmtpSession._vrfy,
     Expn: SmtpSession._expn,
     Help: SmtpSession._help,
+    Etrn: SmtpSession._etrn,
+    XClient: SmtpSession._xclient,
     Quit: SmtpSession._quit,
     Bad: SmtpSession._bad,
 }

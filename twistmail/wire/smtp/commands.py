@@ -54,6 +54,22 @@ class ContentEnd(Ask):
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk(Ask):
+    """The end of a BDAT chunk that is not the last (RFC 3030 §2); its octets came as ContentChunks. `size` octets so far."""
+
+    size: int
+    fault: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastChunk(Ask):
+    """The end of the last BDAT chunk: what ContentEnd is after DATA."""
+
+    size: int
+    fault: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rset(Ask):
     pass
 
@@ -65,12 +81,33 @@ class Noop(Ask):
 
 @dataclass(frozen=True, slots=True)
 class Vrfy(Ask):
+    """`utf8`: the answer may hold what is not ASCII (RFC 6531 §3.7.4.2)."""
+
     text: str
+    utf8: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Expn(Ask):
+    """As Vrfy."""
+
     text: str
+    utf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Etrn(Ask):
+    """ETRN (RFC 1985): `node` as it was given, without its option character; `option` "", "@" (its subdomains too) or "#"."""
+
+    node: str
+    option: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class XClient(Ask):
+    """XCLIENT: what a proxy says of the client behind it. Names in upper case; values decoded, None where it does not know."""
+
+    attributes: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

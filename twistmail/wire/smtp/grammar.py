@@ -1,4 +1,4 @@
-"""The grammar of paths and parameters (RFC 5321 §4.1.2, §4.1.3), on str that is known to be printable ASCII.
+"""The grammar of paths (RFC 5321 §4.1.2, §4.1.3; RFC 6531 §3.3), on str that is known to be printable.
 
 Ordinary addresses take one regular expression; everything else a parser that
 looks at each character once. What it refuses is a `BadSyntax` with the Status
@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection
 
-from twistmail.mail.address import LONGEST_LOCAL_PART, Address, canonical_domain
+from twistmail.mail.address import LONGEST_DOMAIN, LONGEST_LOCAL_PART, Address, canonical_domain
 from twistmail.mail.status import Status
 
-#: More parameters than any extension needs.
-MOST_PARAMETERS = 20
 #: More hops than any source route had: RFC 5321 §4.5.3.1.3 allows a path 256 octets.
 LONGEST_PATH = 1024
 
@@ -23,10 +20,8 @@ POSTMASTER = Address("postmaster")
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _ORDINARY = re.compile(rf" *<([{_ATEXT}.]{{1,64}})@([A-Za-z0-9.\-]{{1,255}})>")
-_DOT_STRING = re.compile(rf"[{_ATEXT}.]+")
-_DOMAIN = re.compile(r"[A-Za-z0-9._\-]+")
-_KEYWORD = re.compile(r"[A-Z0-9][A-Z0-9\-]*")
-_VALUE = re.compile(r"[\x21-\x3c\x3e-\x7e]+")
+_DOT_STRING = re.compile(rf"[{_ATEXT}.\u0080-\U0010ffff]+")
+_DOMAIN = re.compile(r"[A-Za-z0-9._\-\u0080-\U0010ffff]+")
 
 
 class BadSyntax(Exception):
@@ -123,7 +118,7 @@ def _local_part(text: str, at: int) -> tuple[str, int]:
             raise ValueError("a dot stands where none may")
     if not local:
         raise ValueError("nothing stands before the @")
-    if len(local) > LONGEST_LOCAL_PART:
+    if len(local) > LONGEST_LOCAL_PART or (not local.isascii() and len(local.encode()) > LONGEST_LOCAL_PART):
         raise ValueError(f"the part before the @ is longer than {LONGEST_LOCAL_PART} octets")
     return local, at
 
@@ -157,6 +152,8 @@ def _domain_at(text: str, at: int) -> tuple[str, int]:
 def _domain(text: str) -> str:
     if text.endswith("."):
         raise ValueError("the domain ends with a dot")
+    if len(text) > LONGEST_DOMAIN:
+        raise ValueError(f"the domain is longer than {LONGEST_DOMAIN} octets")
     return canonical_domain(text)
 
 
@@ -169,45 +166,6 @@ def address_literal(text: str) -> str:
         return f"[{ipaddress.IPv4Address(inner)}]"
     except ValueError:
         raise ValueError(f"{text} is no address literal") from None
-
-
-def parameters(text: str, known: Collection[str]) -> dict[str, str]:
-    """The ESMTP parameters in *text*, which follows a path; names in upper case, value "" where there is none.
-
-    Refuses what is not in *known* (RFC 5321 §4.1.1.11), what is named twice, and values that do not fit their names.
-    """
-    if not text:
-        return {}
-    if text[0] != " ":
-        raise BadSyntax(501, "5.5.4", "Something stands behind the address without a space")
-    words = text.split()
-    if len(words) > MOST_PARAMETERS:
-        raise BadSyntax(501, "5.5.4", "Too many parameters")
-    result: dict[str, str] = {}
-    for word in words:
-        name, sign, value = word.partition("=")
-        name = name.upper()
-        if not _KEYWORD.fullmatch(name) or (sign and not _VALUE.fullmatch(value)):
-            raise BadSyntax(501, "5.5.4", "A parameter is malformed")
-        if name not in known:
-            raise BadSyntax(555, "5.5.4", f"The parameter {name[:40]} is not known here")
-        if name in result:
-            raise BadSyntax(501, "5.5.4", f"The parameter {name} is given twice")
-        result[name] = _checked(name, value)
-    return result
-
-
-def _checked(name: str, value: str) -> str:
-    """*value* as it may stand for *name*: RFC 1870 §3 (SIZE), RFC 6152 §2 (BODY), RFC 4954 §5 (AUTH)."""
-    if name == "SIZE" and not (value.isdigit() and len(value) <= 20):
-        raise BadSyntax(501, "5.5.4", "SIZE wants a number of octets")
-    if name == "BODY":
-        value = value.upper()
-        if value not in ("7BIT", "8BITMIME"):
-            raise BadSyntax(501, "5.5.4", "BODY wants 7BIT or 8BITMIME")
-    if name == "AUTH" and not value:
-        raise BadSyntax(501, "5.5.4", "AUTH wants an address or <>")
-    return value
 
 
 def hello_name(text: str) -> str:

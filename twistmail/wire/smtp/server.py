@@ -11,55 +11,39 @@ two readers to see two different dialogues.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from twistmail.mail.status import Status
-from twistmail.wire import sasl
 from twistmail.wire.buffer import Buffer, LineTooLong
 from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Wants
-from twistmail.wire.smtp.commands import (
-    Auth,
-    AuthResponse,
-    Bad,
-    ContentChunk,
-    ContentEnd,
-    Data,
-    Expn,
-    Hello,
-    Help,
-    Mail,
-    Noop,
-    Quit,
-    Rcpt,
-    Rset,
-    StartTls,
-    Vrfy,
-)
-from twistmail.wire.smtp.content import ContentReader, Limits
-from twistmail.wire.smtp.grammar import BadSyntax, forward_path, hello_name, parameters, reverse_path
-from twistmail.wire.smtp.replies import Reply, render
+from twistmail.wire.smtp import parsing
+from twistmail.wire.smtp.commands import AuthResponse, Bad, Chunk, ContentChunk, ContentEnd, Data, LastChunk, Mail, Quit, StartTls, XClient
+from twistmail.wire.smtp.content import ChunkReader, ContentReader, Limits
+from twistmail.wire.smtp.grammar import BadSyntax
+from twistmail.wire.smtp.replies import Replies, Reply, Utf8Reply, render
 from twistmail.wire.smtp.states import AFTER_CHALLENGE, AFTER_REFUSAL, ALWAYS, EXPECTED, EXPECTED_OF, TRANSITIONS, State
 
 BLOCK = 64 * 1024
 DEFAULT_LIMITS = Limits()
 
-MAIL_PARAMETERS = frozenset({"SIZE", "BODY", "AUTH"})
-RCPT_PARAMETERS: frozenset[str] = frozenset()
-
-NOT_KNOWN = Status(500, "5.5.1", "That is no command")
-NOT_IMPLEMENTED = Status(502, "5.5.1", "That command is not offered here")
 NOT_ASCII = Status(500, "5.5.2", "Commands are printable ASCII")
-UTF8_ADDRESS = Status(553, "5.6.7", "Addresses that are not ASCII are not accepted here")
+UTF8_ADDRESS = Status(553, "5.6.7", "Addresses that are not ASCII want SMTPUTF8 in MAIL, where it is offered")
+TLS_WANTED = Status(555, "5.5.4", "REQUIRETLS is known under TLS only")
 LINE_TOO_LONG = Status(500, "5.5.2", "The line is too long")
 ENDLESS_LINE = Status(421, "4.7.0", "The line does not end; closing")
 BARE_NEWLINE = Status(500, "5.5.2", "Lines end with <CR><LF>; closing")
-NOT_SMTP = Status(421, "4.7.0", "This is SMTP and nothing else; closing")
-NO_ARGUMENTS = Status(501, "5.5.4", "That command takes no argument")
-NOT_BASE64 = Status(501, "5.5.2", "That is not base64")
 
 SECRET = b"(secret)"  # stands in transcripts for what nobody shall read
 _TOO_LONG = b"too long"  # stands for a line that was thrown away; told by identity
+
+
+class Chunks(Enum):
+    """Whether octets of a BDAT chunk are to come."""
+
+    NONE = "none"
+    WANTED = "wanted"
+    UNWANTED = "to be thrown away"
 
 
 class SmtpServerWire:
@@ -72,6 +56,12 @@ class SmtpServerWire:
         self._buffer = Buffer()
         self._asked: Ask | None = Greeting()  # what waits for its answer
         self._content: ContentReader | None = None
+        self._chunks: ChunkReader | None = None  # of the present transaction
+        self._chunk: Chunks = Chunks.NONE
+        self._is_last = False
+        self._binary = False  # MAIL had BODY=BINARYMIME
+        self._utf8 = False  # MAIL had SMTPUTF8
+        self._tls = False
         self._skipped = 0  # octets thrown away of a line that is too long; 0: none is
         self._said = b""
 
@@ -81,7 +71,7 @@ class SmtpServerWire:
 
     @property
     def in_content(self) -> bool:
-        return self._content is not None
+        return self._content is not None or self._chunk is not Chunks.NONE
 
     def receive_bytes(self, data: bytes) -> None:
         self._buffer.feed(data)
@@ -94,14 +84,17 @@ class SmtpServerWire:
             return NEED_DATA
         if self._asked is not None:
             return PAUSED
-        event = self._next_content() if self._content is not None else self._next_command()
+        if self._content is not None:
+            event = self._next_content()
+        else:
+            event = self._next_command() if self._chunk is Chunks.NONE else self._next_chunk()
         if event is not NEED_DATA and not isinstance(event, ContentChunk):
             self._asked = event
         return event
 
     # ----- what is sent
 
-    def send(self, response: Status | Reply) -> bytes:
+    def send(self, response: Status | Reply | Replies | Utf8Reply) -> bytes:
         """The octets of *response*, which answers what was asked last; 421 may be said at any time (RFC 5321 §3.8)."""
         status = response if isinstance(response, Status) else response.status
         asked, self._asked = self._asked, None
@@ -136,10 +129,17 @@ class SmtpServerWire:
             self.wants = Wants.CLOSE
         elif type(asked) is StartTls and code < 400:
             self.wants = Wants.START_TLS
+        elif type(asked) is XClient and code == 554:  # the greeting that the client would have got
+            self.wants = Wants.CLOSE
+        elif type(asked) is Mail and code < 400:
+            self._utf8 = "SMTPUTF8" in asked.parameters
+            self._binary = asked.parameters.get("BODY") == "BINARYMIME"
+            self._chunks = None
 
     def tls_started(self) -> None:
         self.state = State.GREETED
         self.wants = Wants.NOTHING
+        self._tls = True
         self._buffer.clear()
         self._skipped = 0
         self._said = b""
@@ -165,6 +165,45 @@ class SmtpServerWire:
         self._said = b"."
         return ContentEnd(reader.size, reader.fault)
 
+    def _begin_chunk(self, begin: parsing.BeginChunk) -> Any:
+        """BDAT's octets come in any case; where no chunk may stand they are thrown away, and then it is said."""
+        self._is_last = begin.last
+        if (self.state, LastChunk) in TRANSITIONS:
+            self._chunk = Chunks.WANTED
+            self._chunks = self._chunks or ChunkReader(self._limits, binary=self._binary)
+            self._chunks.begin(begin.octets, last=begin.last)
+        else:
+            self._chunk = Chunks.UNWANTED
+            self._skipped = begin.octets
+        return self._next_chunk()
+
+    def _next_chunk(self) -> Any:
+        if self._chunk is Chunks.UNWANTED:
+            return self._next_unwanted()
+        chunks = self._chunks
+        assert chunks is not None
+        while chunks.left:
+            octets = self._buffer.take(min(BLOCK, chunks.left))
+            if not octets:
+                return NEED_DATA
+            if data := chunks.feed(octets):
+                self._said = b"(%d octets of content)" % len(data)
+                return ContentChunk(data)
+        if data := chunks.feed(b""):
+            return ContentChunk(data)
+        self._chunk = Chunks.NONE
+        self._said = b"(the end of a chunk)"
+        return (LastChunk if self._is_last else Chunk)(chunks.size, chunks.fault)
+
+    def _next_unwanted(self) -> Any:
+        """A chunk where none may stand."""
+        while self._skipped and (octets := self._buffer.take(min(BLOCK, self._skipped))):
+            self._skipped -= len(octets)
+        if self._skipped:
+            return NEED_DATA
+        self._chunk = Chunks.NONE
+        return Bad(Status(503, "5.5.1", EXPECTED_OF.get((self.state, LastChunk)) or EXPECTED[self.state]))
+
     def _next_command(self) -> Any:
         try:
             line = self._buffer.line(self._limits.auth_line) if not self._skipped else self._rest_of_line()
@@ -178,12 +217,14 @@ class SmtpServerWire:
             dropped, self._skipped = self._skipped, 0
             return Bad(LINE_TOO_LONG) if dropped < self._limits.discarded else Bad(ENDLESS_LINE, fatal=True)
         self._said = line if self.state is not State.AUTHENTICATING else SECRET
-        if not line.isascii() or b"\r" in line or b"\n" in line:
-            return _unprintable(line)
+        if b"\r" in line or b"\n" in line:
+            return Bad(BARE_NEWLINE, fatal=True)
+        if not line.isascii() and (fault := self._unreadable(line)):
+            return Bad(fault)
         try:
             if self.state is State.AUTHENTICATING:
-                return AuthResponse(None if line == b"*" else _decoded(line))
-            return self._command(line.decode("ascii"))
+                return AuthResponse(None if line == b"*" else parsing.decoded(line))
+            return self._command(line.decode())
         except BadSyntax as bad:
             return Bad(bad.status)
 
@@ -196,15 +237,31 @@ class SmtpServerWire:
             return Bad(LINE_TOO_LONG)
         if not text.isprintable():
             return Bad(NOT_ASCII)
-        parser = _PARSERS.get(verb)
-        if parser is None:
-            return _stranger(verb)
-        event = parser(rest)
+        event = parsing.command(verb, rest, self._limits)
         kind = type(event)
+        if kind is parsing.BeginChunk:
+            return self._begin_chunk(event)
+        if kind is Mail and event.parameters and (fault := self._unfit(event)):
+            return Bad(fault)
         step = (self.state, kind)
         if step in TRANSITIONS or kind in ALWAYS:
             return event
         return Bad(Status(503, "5.5.1", EXPECTED_OF.get(step) or EXPECTED[self.state]))
+
+    def _unreadable(self, line: bytes) -> Status | None:
+        """What is wrong with a line that is not ASCII (RFC 6531 §3.4, §3.5): who says so may write addresses in UTF-8."""
+        verb, _, rest = line.partition(b" ")
+        verb = verb.upper()
+        if verb not in (b"MAIL", b"RCPT", b"VRFY", b"EXPN") or self.state is State.AUTHENTICATING or not _is_utf8(line):
+            return NOT_ASCII
+        if "SMTPUTF8" not in self._limits.extensions:
+            return UTF8_ADDRESS
+        says_so = self._utf8 if verb == b"RCPT" else b"SMTPUTF8" in rest.upper().split(b" ")
+        return None if says_so else UTF8_ADDRESS
+
+    def _unfit(self, mail: Mail) -> Status | None:
+        """RFC 8689 §4: REQUIRETLS is for those who have TLS, and not known to others."""
+        return TLS_WANTED if "REQUIRETLS" in mail.parameters and not self._tls else None
 
     def _unfinished(self) -> Any:
         """No whole line is there. One that ends with a bare LF never will be, and its sender waits for us."""
@@ -222,14 +279,6 @@ class SmtpServerWire:
         return _TOO_LONG if finished else None
 
 
-def _unprintable(line: bytes) -> Bad:
-    if b"\r" in line or b"\n" in line:
-        return Bad(BARE_NEWLINE, fatal=True)
-    if line[:5].upper() in (b"MAIL ", b"RCPT ") and _is_utf8(line):
-        return Bad(UTF8_ADDRESS)
-    return Bad(NOT_ASCII)
-
-
 class Greeting(Ask):
     """Stands for the question that nobody asked: our greeting answers it."""
 
@@ -240,70 +289,3 @@ def _is_utf8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _decoded(response: bytes) -> bytes:
-    """The octets of an AUTH response (RFC 4954 §4); `=` is the empty one."""
-    if (data := sasl.decode(response)) is None:
-        raise BadSyntax(NOT_BASE64.code, NOT_BASE64.enhanced, NOT_BASE64.text)
-    return data
-
-
-def _mail(rest: str) -> Mail:
-    if rest[:5].upper() != "FROM:":
-        raise BadSyntax(501, "5.5.4", "Write MAIL FROM:<address>")
-    path, rest = reverse_path(rest[5:])
-    return Mail(path, parameters(rest, MAIL_PARAMETERS))
-
-
-def _rcpt(rest: str) -> Rcpt:
-    if rest[:3].upper() != "TO:":
-        raise BadSyntax(501, "5.5.4", "Write RCPT TO:<address>")
-    path, rest = forward_path(rest[3:])
-    return Rcpt(path, parameters(rest, RCPT_PARAMETERS))
-
-
-def _auth(rest: str) -> Auth:
-    mechanism, _, initial = rest.rstrip(" ").partition(" ")
-    if not mechanism or not mechanism.replace("-", "").replace("_", "").isalnum():
-        raise BadSyntax(501, "5.5.4", "Write AUTH and the name of a mechanism")
-    if not initial:
-        return Auth(mechanism.upper())
-    return Auth(mechanism.upper(), _decoded(initial.encode("ascii")))
-
-
-def _bare(event: Callable[[], Any]) -> Callable[[str], Any]:
-    """The parser of a command that takes no argument; blanks at the end are forgiven (RFC 5321 §4.1.1)."""
-
-    def parse(rest: str) -> Any:
-        return Bad(NO_ARGUMENTS) if rest.strip(" ") else event()
-
-    return parse
-
-
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "EHLO": lambda rest: Hello(hello_name(rest), extended=True),
-    "HELO": lambda rest: Hello(hello_name(rest), extended=False),
-    "MAIL": _mail,
-    "RCPT": _rcpt,
-    "DATA": _bare(Data),
-    "RSET": _bare(Rset),
-    "NOOP": lambda rest: Noop(),
-    "QUIT": _bare(Quit),
-    "VRFY": Vrfy,
-    "EXPN": Expn,
-    "HELP": Help,
-    "STARTTLS": _bare(StartTls),
-    "AUTH": _auth,
-}
-VERBS = tuple(_PARSERS)
-
-#: Browsers and their forgers (cross-protocol attacks), and what speaks to a web server.
-_HTTP = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "CONNECT", "TRACE", "PATCH", "HOST:", "USER-AGENT:", "CONTENT-TYPE:"})
-_UNOFFERED = frozenset({"BDAT", "ETRN", "TURN", "ATRN", "SEND", "SOML", "SAML", "BURL", "LHLO"})
-
-
-def _stranger(verb: str) -> Bad:
-    if verb in _HTTP:
-        return Bad(NOT_SMTP, fatal=True)
-    return Bad(NOT_IMPLEMENTED if verb in _UNOFFERED else NOT_KNOWN)

@@ -1,4 +1,4 @@
-"""Which command may follow which: the transition table of the server side (RFC 5321 §4.1.4, RFC 3207, RFC 4954)."""
+"""Which command may follow which: the transition table of the server side (RFC 5321 §4.1.4, RFC 3207, RFC 4954, RFC 3030)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from twistmail.wire.smtp.commands import (
     Auth,
     AuthResponse,
     Bad,
+    Chunk,
     ContentEnd,
     Data,
+    Etrn,
     Expn,
     Hello,
     Help,
+    LastChunk,
     Mail,
     Noop,
     Quit,
@@ -20,6 +23,7 @@ from twistmail.wire.smtp.commands import (
     Rset,
     StartTls,
     Vrfy,
+    XClient,
 )
 
 
@@ -32,6 +36,7 @@ class State(Enum):
     MAIL = "has a sender"
     RCPT = "has a recipient"
     CONTENT = "sending content"
+    CHUNKS = "has sent a chunk"  # and not the last one (RFC 3030)
 
 
 #: (state, command) -> state after a positive reply. A missing pair is 503.
@@ -49,6 +54,17 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (State.RCPT, Data): State.CONTENT,
     (State.CONTENT, ContentEnd): State.HELLO,
 
+    (State.RCPT, Chunk): State.CHUNKS,
+    (State.CHUNKS, Chunk): State.CHUNKS,
+    (State.RCPT, LastChunk): State.HELLO,
+    (State.CHUNKS, LastChunk): State.HELLO,
+    (State.CHUNKS, Hello): State.HELLO,
+    (State.CHUNKS, Rset): State.HELLO,
+
+    (State.GREETED, XClient): State.GREETED,
+    (State.HELLO, XClient): State.GREETED,
+    (State.HELLO, Etrn): State.HELLO,  # RFC 1985 §5.3: not during a mail transaction
+
     (State.GREETED, Rset): State.GREETED,
     (State.HELLO, Rset): State.HELLO,
     (State.MAIL, Rset): State.HELLO,
@@ -62,6 +78,10 @@ TRANSITIONS: dict[tuple[State, type], State] = {
 #: Where a negative reply moves on as well: the content is gone, the exchange is over.
 AFTER_REFUSAL: dict[tuple[State, type], State] = {
     (State.CONTENT, ContentEnd): State.HELLO,
+    (State.RCPT, Chunk): State.HELLO,  # RFC 3030 §2: a chunk that failed ends the transaction
+    (State.CHUNKS, Chunk): State.HELLO,
+    (State.RCPT, LastChunk): State.HELLO,
+    (State.CHUNKS, LastChunk): State.HELLO,
     (State.AUTHENTICATING, AuthResponse): State.HELLO,
     (State.AUTHENTICATING, Bad): State.HELLO,  # an answer that is not base64 ends the exchange
 }
@@ -82,8 +102,14 @@ EXPECTED: dict[State, str] = {
     State.RCPT: "A transaction has begun: RCPT or DATA is expected, RSET ends it",
     State.AUTHENTICATING: "The answer to the challenge is expected",
     State.CONTENT: "Content is expected",
+    State.CHUNKS: "Content is under way: BDAT is expected, RSET ends it",
 }
 EXPECTED_OF: dict[tuple[State, type], str] = {
     (State.MAIL, Data): "DATA needs at least one accepted recipient",
     (State.HELLO, Data): "DATA needs a sender and at least one accepted recipient",
+    (State.MAIL, Chunk): "BDAT needs at least one accepted recipient",
+    (State.MAIL, LastChunk): "BDAT needs at least one accepted recipient",
+    (State.HELLO, Chunk): "BDAT needs a sender and at least one accepted recipient",
+    (State.HELLO, LastChunk): "BDAT needs a sender and at least one accepted recipient",
+    (State.CHUNKS, Data): "The message is under way in chunks: BDAT is expected, RSET ends it",
 }

@@ -1,0 +1,66 @@
+"""What a service offers a peer: the EHLO list, and which of its words the wire knows."""
+
+from __future__ import annotations
+
+import time
+
+from twistmail.mail.envelope import Peer, Role
+from twistmail.networks import covers
+from twistmail.options import Settings
+from twistmail.servers.smtp.service import SmtpService
+from twistmail.wire.dotted import BareNewline
+from twistmail.wire.smtp.content import Limits
+from twistmail.wire.smtp.parsing import ATTRIBUTES
+
+#: RFC 6409 §7: an MSA has no ETRN. What lets a message wait or run ahead is for those who have logged in.
+_USERS_ONLY = frozenset({"FUTURERELEASE", "DELIVERBY", "MT-PRIORITY"})
+
+
+def wire_limits(settings: Settings, role: Role, address: str) -> Limits:
+    """What the wire admits under *settings* from a peer at *address*."""
+    extensions = frozenset(word.upper() for word in settings.extensions)
+    if "CHUNKING" not in extensions:
+        extensions -= {"BINARYMIME"}  # RFC 3030 §3
+    extensions -= {"ETRN"} if role is Role.SUBMISSION else _USERS_ONLY
+    if role is Role.SUBMISSION and not settings.hold_longest:
+        extensions -= {"FUTURERELEASE"}
+    if covers(settings.xclient_from, address):
+        extensions |= {"XCLIENT"}
+    return Limits(
+        message=settings.max_message,
+        bare_newline=BareNewline(settings.bare_newline),
+        extensions=extensions,
+        lmtp=role is Role.LMTP,
+    )
+
+
+def extensions(service: SmtpService, limits: Limits, peer: Peer, mechanisms: tuple[str, ...]) -> tuple[str, ...]:
+    """The EHLO list for *peer*, in the order of the setting. What is not offered now is not in it."""
+    return tuple(
+        line
+        for word in (*map(str.upper, service.settings.extensions), "XCLIENT")
+        if word in limits.extensions and (line := _line(word, service, peer, mechanisms))
+    )
+
+
+def _line(word: str, service: SmtpService, peer: Peer, mechanisms: tuple[str, ...]) -> str:
+    """The line of one extension; "" where it is not offered to *peer* now."""
+    settings = service.settings
+    match word:
+        case "SIZE":
+            return f"SIZE {settings.max_message or 0}"
+        case "STARTTLS":
+            return "STARTTLS" if service.tls_available and peer.tls is None and settings.tls != "off" else ""
+        case "AUTH":
+            return "AUTH " + " ".join(mechanisms) if mechanisms else ""
+        case "REQUIRETLS":
+            return "REQUIRETLS" if peer.tls is not None else ""
+        case "LIMITS":  # RFC 9422 §4
+            return f"LIMITS MAILMAX={settings.max_transactions} RCPTMAX={settings.max_recipients}"
+        case "FUTURERELEASE":  # RFC 4865 §4
+            longest = int(settings.hold_longest)
+            until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(service.epoch() + longest))
+            return f"FUTURERELEASE {longest} {until}" if longest else ""
+        case "XCLIENT":
+            return "XCLIENT " + " ".join(ATTRIBUTES)
+    return word
