@@ -144,7 +144,9 @@ class FakeTransport(StringTransport):
 
 
 class _Handle:
-    """What the TLS library would tell of the handshake."""
+    """What the TLS library would tell of the handshake: no certificate was shown."""
+
+    shown = None
 
     def get_cipher_name(self) -> str:
         return "TLS_AES_256_GCM_SHA384"
@@ -157,9 +159,6 @@ class _Handle:
 
     def get_cipher_bits(self) -> int:
         return 256
-
-    def get_app_data(self) -> None:
-        """No certificate was shown."""
 
 
 class Player:

@@ -16,7 +16,7 @@ from OpenSSL import SSL
 from tests.tls.authority import SERVER, Authority, pem
 from tests.tls.shaking import client, server_of, shake
 from twistmail.tls.certificates import Certificates
-from twistmail.tls.clients import LONGEST_NAME, Authorities, Shown, name_of
+from twistmail.tls.clients import LONGEST_NAME, Authorities, Served, Shown, name_of
 from twistmail.tls.contexts import Contexts
 
 ANN = "ann@blue.example"
@@ -50,9 +50,8 @@ class Door:
         """What we think of a client with *identity* whose handshake has succeeded."""
         server = server_of(self.contexts)
         shake(client(name, identity=identity, most=most), server)
-        found = server.get_app_data()
-        assert isinstance(found, Shown)
-        return found
+        assert isinstance(server, Served)
+        return server.shown
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from twistmail.mail.envelope import TlsState
 def tls_state(transport: Any) -> TlsState:
     """What the handshake on *transport* agreed on; all empty where the transport does not tell (in tests).
 
-    Whose certificate the client has shown stands in the connection's application data (`tls.clients.Shown`).
+    Whose certificate the client has shown, the connection knows (`tls.clients.Served`).
     """
     handle = transport.protocol.getHandle() if getattr(transport, "TLS", False) else None
     if handle is None:
         return TlsState("", "", 0)
-    shown = handle.get_app_data()
+    shown = handle.shown
     return TlsState(
         version=handle.get_protocol_version_name(),
         cipher=handle.get_cipher_name() or "",

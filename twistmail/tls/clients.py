@@ -50,13 +50,18 @@ FAULTS = {
 
 @dataclass(slots=True)
 class Shown:
-    """What one client has shown: `client` is its name once it is believed; `fault` why it is not. Both empty: nothing shown.
-
-    The application data of every connection that `contexts` makes.
-    """
+    """What one client has shown: `client` is its name once it is believed; `fault` why it is not. Both empty: nothing shown."""
 
     client: str = ""
     fault: str = ""
+
+
+class Served(SSL.Connection):
+    """The server's side of a connection. (Its application data are Twisted's.)"""
+
+    def __init__(self, context: SSL.Context) -> None:
+        super().__init__(context, None)
+        self.shown = Shown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,9 @@ def _parse(octets: bytes) -> Trust:
     return trust
 
 
-def _note(connection: SSL.Connection, certificate: Any, error: int, depth: int, fine: int) -> bool:
+def _note(connection: Any, certificate: Any, error: int, depth: int, fine: int) -> bool:
     """OpenSSL has looked at one certificate of the chain, the client's own last. The handshake goes on, whatever it found."""
-    shown: Shown = connection.get_app_data()
+    shown: Shown = connection.shown  # `Served`
     if not fine:  # constraints on names are looked at last, after the client's own certificate was found fine
         shown.client = ""
         shown.fault = shown.fault or FAULTS.get(error, f"OpenSSL does not believe it (X509_V_ERR {error})")

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from twistmail.options import DURATION, SWITCH, TEXT, Option, Reload, Section, choice
 from twistmail.tls.certificates import Certificate, Certificates, use
-from twistmail.tls.clients import Authorities, Shown
+from twistmail.tls.clients import Authorities, Served
 
 log = Logger()
 
@@ -131,6 +131,4 @@ class Creator:
         self._protocol = protocol
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        connection = SSL.Connection(self._contexts.context("", self._protocol), None)
-        connection.set_app_data(Shown())
-        return connection
+        return Served(self._contexts.context("", self._protocol))
