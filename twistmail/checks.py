@@ -12,7 +12,7 @@ from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error
 from twistmail.config.settled import Config
 from twistmail.mail.address import Address, canonical_domain, parse
-from twistmail.policy import access_file, relay_domains
+from twistmail.policy import access_file, relay_domains, sender_map
 from twistmail.watched import WatchedFile
 
 #: What a UNIX socket address holds on Linux, without the final NUL.
@@ -116,6 +116,7 @@ def rules_can_be_read(config: Config) -> Iterator[Problem]:
     for section, key, parse_file in (
         ("access", "file", access_file.parse),
         ("mx", "relay_recipients", relay_domains.parse),
+        ("submission", "sender_map", sender_map.parse),
     ):
         if name := getattr(config[section], key):
             file: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)

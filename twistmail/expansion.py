@@ -101,6 +101,10 @@ class Expansion:
         """Whether *address* is ours to deliver (it may still be unknown)."""
         return not address.domain or address.domain in self.local_domains
 
+    def complete(self, address: Address) -> Address:
+        """*address*, in the default domain where it has none."""
+        return address if address.domain else Address(address.local, self.default_domain)
+
     async def follow(self, address: Address) -> tuple[Target, ...]:
         """All targets of *address*, without duplicates, in written order; empty when it leads nowhere. Raises Unavailable."""
         return (await self.explain(address)).targets

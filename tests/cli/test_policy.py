@@ -92,7 +92,7 @@ def check(capsys):
         pytest.param(
             "192.0.2.1 b@blue.example x@away.example --service submission --login anna@blue.example",
             1,
-            "refused by senders: 550 5.7.1 That address is not yours",
+            "refused by senders (own_addresses_only): 550 5.7.1 That address is not yours",
             id="a-user-as-another",
         ),
     ],

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
 from tests.servers.smtp.house import DOMAINS, SmtpHouse
-from twistmail.interfaces import Edit, IPolicyStage, IPolicyStageFactory, NoSuchDomain, Point
+from twistmail.interfaces import IPolicyStage, IPolicyStageFactory, NoSuchDomain, Point
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Peer, Role, Transaction
@@ -20,8 +20,7 @@ from twistmail.policy.builtin import STAGES
 from twistmail.policy.hello import HelloSyntax
 from twistmail.policy.limits import ConnectionLimits
 from twistmail.policy.loops import Loops
-from twistmail.policy.senders import OwnSenders, SenderDomains
-from twistmail.policy.submission import HeaderFixes
+from twistmail.policy.senders import SenderDomains
 from twistmail.servers.smtp_options import MX, SUBMISSION
 
 FRED = Account("fred@here.example")
@@ -131,23 +130,6 @@ def test_names_of_hosts(name: str, refused: bool) -> None:
 # ----- senders
 
 
-@pytest.mark.parametrize(("sender", "refused"), [
-    pytest.param("fred@here.example", False, id="himself"),
-    pytest.param("Fred@here.example", False, id="himself-in-capitals"),
-    pytest.param("fred+list@here.example", False, id="himself-with-a-suffix"),
-    pytest.param("freddy@here.example", False, id="an-alias-that-leads-to-him"),
-    pytest.param("all@here.example", False, id="a-list-that-leads-to-him-too"),
-    pytest.param("ann@here.example", True, id="a-colleague"),
-    pytest.param("nobody@here.example", True, id="nobody"),
-    pytest.param("fred@away.example", True, id="somebody-elsewhere"),
-    pytest.param(None, False, id="the-null-sender"),
-])
-def test_users_write_as_themselves(sender: str | None, refused: bool) -> None:
-    stage = OwnSenders(SmtpHouse().service(Role.SUBMISSION).expansion)
-    verdict = result_of(stage.judge(mail(sender=parse(sender) if sender else None)))
-    assert (verdict.code if verdict else None) == (550 if refused else None)
-
-
 @pytest.mark.parametrize(("sender", "code"), [
     pytest.param("a@mx.example", None, id="has-MX"),
     pytest.param("a@host.example", None, id="has-an-address"),
@@ -193,48 +175,6 @@ def test_loops(header: bytes, refused: bool) -> None:
 
 
 # ----- submission
-
-
-def fixed(header: bytes, from_check: str = "add_sender", complete: bool = True, sender: str = "fred@here.example") -> Any:
-    stage = HeaderFixes("mx.here.example", SmtpHouse().service(Role.SUBMISSION).expansion, lambda: 0.0,
-                        from_check=from_check, complete=complete)
-    return result_of(stage.judge(mail(header, sender=parse(sender))))
-
-
-DONE = b"Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nMessage-ID: <item-1@mx.here.example>\r\n"
-WHOLE = b"Date: x\r\nMessage-ID: <1@pc>\r\n"
-
-
-@pytest.mark.parametrize(("header", "result"), [
-    pytest.param(b"From: fred@here.example\r\n\r\n", b"From: fred@here.example\r\n" + DONE + b"\r\n", id="date-and-id"),
-    pytest.param(b"\r\n", DONE + b"From: fred@here.example\r\n\r\n", id="everything"),
-    pytest.param(b"just text\r\n", DONE + b"From: fred@here.example\r\n\r\njust text\r\n", id="a-body-without-a-header"),
-    pytest.param(WHOLE + b"From: freddy@here.example\r\nBcc: x@y,\r\n z@y\r\nTo: a@b\r\n\r\n",
-                 WHOLE + b"From: freddy@here.example\r\nTo: a@b\r\n\r\n", id="bcc-goes"),
-    pytest.param(WHOLE + b"From: Ann <ann@here.example>\r\nSender: ann@here.example\r\n\r\n",
-                 WHOLE + b"From: Ann <ann@here.example>\r\nSender: fred@here.example\r\n\r\n", id="somebody-else-gets-a-sender"),
-    pytest.param(WHOLE + b"From: fred@here.example, ann@here.example\r\n\r\n",
-                 WHOLE + b"From: fred@here.example, ann@here.example\r\nSender: fred@here.example\r\n\r\n", id="two-authors-need-a-sender"),
-    pytest.param(WHOLE + b"From: undisclosed\r\n\r\n", WHOLE + b"From: undisclosed\r\nSender: fred@here.example\r\n\r\n", id="no-address"),
-])
-def test_headers_are_completed(header: bytes, result: bytes) -> None:
-    assert fixed(header) == Edit(header=result)
-
-
-def test_a_whole_header_is_left_alone() -> None:
-    assert fixed(WHOLE + b"From: \"Fred\" <Fred@HERE.example>\r\n\r\n") is None
-
-
-def test_a_forged_author_can_be_refused() -> None:
-    assert fixed(WHOLE + b"From: ann@here.example\r\n\r\n", from_check="reject").code == 550
-
-
-def test_two_From_fields_are_refused() -> None:
-    assert fixed(b"From: fred@here.example\r\nFrom: ann@here.example\r\n\r\n", from_check="off").code == 550
-
-
-def test_nothing_is_done_where_nothing_is_wanted() -> None:
-    assert fixed(b"From: ann@here.example\r\nBcc: x@y\r\n\r\n", from_check="off", complete=False) is None
 
 
 def test_mail_from_the_world_is_never_touched() -> None:

@@ -20,7 +20,8 @@ _PLAIN = re.compile(
     rb'[ \t]*+(?:(?:"([^"\\\x00-\x1f\x7f-\xff]*+)"[ \t]*+|([' + _ATOM + rb' \t]*+))<([' + _ATOM + rb']++)@([A-Za-z0-9.\-]++)>'
     rb"|([" + _ATOM + rb"]++)@([A-Za-z0-9.\-]++))[ \t]*+(?:,|\Z)"
 )  # fmt: skip
-_TOKEN = re.compile(
+#: One token of any list; every octet is some token. Comments nest: `behind_comment`.
+TOKEN = re.compile(
     rb'(?P<blank>[ \t\r\n]++)|"(?P<quoted>(?:[^"\\]|\\.)*+)"?|(?P<literal>\[[^\]]*+\]?)|(?P<comment>\()|(?P<special>[<>,;:@])'
     rb'|(?P<atom>(?:[^ \t\r\n"()<>,;:@\[\\]|\\.?|\))++)|(?P<junk>.)', re.DOTALL)  # fmt: skip
 _COMMENT_MARK = re.compile(rb"[()]|\\.", re.DOTALL)
@@ -73,7 +74,7 @@ OPEN, CLOSE, COMMA, COLON, SEMICOLON, AT = (("special", mark) for mark in (b"<",
 def _tokens(value: bytes) -> Iterator[Token]:
     """(kind, text) of every token and a comma behind the last; quoted strings and comments without their marks and escapes."""
     at = 0
-    while match := _TOKEN.match(value, at):
+    while match := TOKEN.match(value, at):
         kind = match.lastgroup or "junk"
         if kind == "comment":
             text, at = _comment(value, match.end())
@@ -94,6 +95,11 @@ def _comment(value: bytes, start: int) -> tuple[bytes, int]:
         if not depth:
             return _ESCAPE.sub(rb"\1", value[start : mark.start()]), mark.end()
     return _ESCAPE.sub(rb"\1", value[start:]), len(value)
+
+
+def behind_comment(value: bytes, start: int) -> int:
+    """The offset behind the comment whose "(" ends at *start*."""
+    return _comment(value, start)[1]
 
 
 def _odd_list(value: bytes, most: int) -> list[ListedAddress]:

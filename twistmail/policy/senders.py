@@ -6,13 +6,11 @@ from typing import Any
 
 from zope.interface import implementer
 
-from twistmail.expansion import Expansion
-from twistmail.interfaces import DnsTrouble, INameLookup, IPolicyStage, IPolicyStageFactory, NoSuchDomain, Point
-from twistmail.mail.account import Account
-from twistmail.mail.address import Address
+from twistmail.interfaces import DnsTrouble, INameLookup, IPolicyStage, IPolicyStageFactory, NoSuchDomain, Point, Verdict
 from twistmail.mail.envelope import Role, Transaction
 from twistmail.mail.status import Status
 from twistmail.options import Settings
+from twistmail.policy.identities import Identities, identities
 from twistmail.policy.pipeline import House
 
 NOT_YOURS = Status(550, "5.7.1", "That address is not yours to send from")
@@ -23,13 +21,6 @@ DNS_SILENT = Status(451, "4.4.3", "The sender's domain cannot be looked up at th
 _NULL_MX = ("", ".")
 
 
-async def belongs_to(address: Address, account: Account, expansion: Expansion) -> bool:
-    """Whether *address* is the account's own name or leads to its mailbox. Raises Unavailable."""
-    if str(address.folded) == account.name:
-        return True
-    return any(target.account == account.name for target in await expansion.follow(address))
-
-
 @implementer(IPolicyStage)
 class OwnSenders:
     """RFC 6409 §6.1. The null sender is everybody's: receipts must have it (RFC 8098 §3)."""
@@ -37,14 +28,15 @@ class OwnSenders:
     name = "senders"
     point = Point.SENDER
 
-    def __init__(self, expansion: Expansion) -> None:
-        self._expansion = expansion
+    def __init__(self, identities: Identities) -> None:
+        self._identities = identities
 
-    async def judge(self, transaction: Transaction) -> Status | None:
+    async def judge(self, transaction: Transaction) -> Verdict | None:
         sender, account = transaction.sender, transaction.account
-        if sender is None or account is None or await belongs_to(sender, account, self._expansion):
+        if sender is None or account is None:
             return None
-        return NOT_YOURS
+        rule = await self._identities.refusal(sender, account)
+        return None if rule is None else Verdict(NOT_YOURS, rule)
 
 
 @implementer(IPolicyStage)
@@ -82,7 +74,7 @@ class SendersFactory:
 
     def build(self, settings: Settings | None, house: House) -> tuple[Any, ...]:
         if house.role is Role.SUBMISSION:
-            return (OwnSenders(house.expansion),) if house.settings.own_addresses_only else ()
+            return (OwnSenders(identities(house)),) if house.settings.own_addresses_only else ()
         if house.settings.reject_unknown_sender_domain and house.lookup is not None:
             return (SenderDomains(house.lookup, house.local_domains),)
         return ()

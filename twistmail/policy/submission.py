@@ -1,8 +1,9 @@
 """What a submission server does to the header of its users' mail (RFC 6409 §8): what is missing, and who really sent it.
 
-Date, Message-ID and From are added where missing, Bcc goes; a From that is
-somebody else's gets the user's name beside it in Sender, or is refused. Mail
-from the world is never touched: this stage is for submission only.
+Names without a domain get one, Date, Message-ID and From are added where
+missing, Bcc goes; a From that is somebody else's gets the user's name beside it
+in Sender, or is refused. Everything else stays to the octet, folding and order
+too. Mail from the world is never touched: this stage is for submission only.
 """
 
 from __future__ import annotations
@@ -14,67 +15,63 @@ from typing import Any
 from zope.interface import implementer
 
 from twistmail.expansion import Expansion
-from twistmail.interfaces import Edit, IPolicyStage, IPolicyStageFactory, Point
+from twistmail.interfaces import Edit, IPolicyStage, IPolicyStageFactory, Point, Verdict
 from twistmail.mail import headers
 from twistmail.mail.account import Account
-from twistmail.mail.address import Address, canonical_domain
 from twistmail.mail.envelope import Role, Transaction
-from twistmail.mail.status import Status
 from twistmail.mail.trace import date
 from twistmail.options import Settings
+from twistmail.policy import qualifying
+from twistmail.policy.authors import SEVERAL_FROMS, Authors
+from twistmail.policy.identities import identities
 from twistmail.policy.pipeline import House
-from twistmail.policy.senders import belongs_to
 
-FORGED = Status(550, "5.7.1", "The address in From is not yours")
-SEVERAL_FROMS = Status(550, "5.6.0", "The message has more than one From field")
-
-#: Addresses in From that are looked up; nobody writes with more authors.
-MOST_AUTHORS = 20
+#: What only the sender's own computer may know.
+BLIND = frozenset({b"bcc", b"resent-bcc"})
 
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_NO_HEADER = b"\r\n"
 
 
 @implementer(IPolicyStage)
 class HeaderFixes:
-    """`from_check`: "add_sender", "reject" or "off"; `complete`: add what is missing, remove Bcc."""
+    """*authors*: compares From with the user, None where nothing is compared; *complete*: add what is missing, remove Bcc."""
 
     name = "submission"
     point = Point.MESSAGE
 
-    def __init__(self, hostname: str, expansion: Expansion, epoch: Callable[[], float], *, from_check: str, complete: bool) -> None:
+    def __init__(self, hostname: str, expansion: Expansion, epoch: Callable[[], float], authors: Authors | None, *, complete: bool) -> None:
         self._hostname = hostname
         self._expansion = expansion
         self._epoch = epoch
-        self._from_check = from_check
+        self._authors = authors
         self._complete = complete
 
-    async def judge(self, transaction: Transaction) -> Status | Edit | None:
-        account, header = transaction.account, transaction.header
+    async def judge(self, transaction: Transaction) -> Verdict | Edit | None:
+        account, original = transaction.account, transaction.header
         if account is None:
             return None
-        if len(headers.values(header, b"from")) > 1:
-            return SEVERAL_FROMS
-        if self._from_check != "off" and not await self._writes_as_himself(account, header):
-            if self._from_check == "reject":
-                return FORGED
-            header = _with(headers.without(header, {b"sender"}), [(b"Sender", account.name.encode())])
-        if self._complete:
-            header = self._completed(header, transaction, account)
-        return None if header is transaction.header else Edit(header=header)
+        is_header = not original or original == _NO_HEADER or _FIELD.match(original) is not None
+        before = original if is_header else _NO_HEADER  # a message that begins with its text
+        after = await self._fixed(before, transaction, account)
+        if isinstance(after, Verdict):
+            return after
+        return None if after is before else Edit(header=after if is_header else after + original)
 
-    async def _writes_as_himself(self, account: Account, header: bytes) -> bool:
-        """Every author is the account. No From at all is nobody else's."""
-        value = headers.first(header, b"from")
-        if value is None:
-            return True
-        authors = [author for author in headers.addresses(value) if author.is_mailbox]
-        if not authors or len(authors) > MOST_AUTHORS:
-            return False
-        for author in authors:
-            address = _address(author.local or b"", author.domain or b"")
-            if address is None or not await belongs_to(address, account, self._expansion):
-                return False
-        return True
+    async def _fixed(self, header: bytes, transaction: Transaction, account: Account) -> Verdict | bytes:
+        if len(headers.values(header, b"from")) > 1:
+            return Verdict(SEVERAL_FROMS, "more than one From")
+        if self._complete:
+            completed = await qualifying.complete(header, self._expansion)
+            if isinstance(completed, Verdict):
+                return completed
+            header = completed
+        if self._authors is not None:
+            judged = await self._authors.judge(header, account)
+            if isinstance(judged, Verdict):
+                return judged
+            header = judged
+        return self._completed(header, transaction, account) if self._complete else header
 
     def _completed(self, header: bytes, transaction: Transaction, account: Account) -> bytes:
         present = {field.name.lower() for field in headers.fields(header)}
@@ -85,23 +82,9 @@ class HeaderFixes:
             missing.append((b"Message-ID", f"<{transaction.id}@{self._hostname}>".encode()))
         if b"from" not in present:
             missing.append((b"From", str(transaction.sender or account.name).encode()))
-        if b"bcc" in present:
-            header = headers.without(header, {b"bcc"})
-        return _with(header, missing) if missing else header
-
-
-def _with(header: bytes, lines: list[tuple[bytes, bytes]]) -> bytes:
-    """*header* with fields behind its last one; before everything where it is no header but a body without one."""
-    if header and header != b"\r\n" and not _FIELD.match(header):
-        return headers.add(b"\r\n", lines) + header
-    return headers.add(header, lines)
-
-
-def _address(local: bytes, domain: bytes) -> Address | None:
-    try:
-        return Address(local.decode(), canonical_domain(domain.decode()))
-    except ValueError:
-        return None
+        if not present.isdisjoint(BLIND):
+            header = headers.without(header, BLIND)
+        return headers.add(header, missing) if missing else header
 
 
 @implementer(IPolicyStageFactory)
@@ -113,4 +96,5 @@ class SubmissionFactory:
         if house.role is not Role.SUBMISSION:
             return ()
         own = house.settings
-        return (HeaderFixes(house.hostname, house.expansion, house.epoch, from_check=own.from_check, complete=own.add_missing_headers),)
+        authors = Authors(identities(house), rejects=own.from_check == "reject") if own.from_check != "off" else None
+        return (HeaderFixes(house.hostname, house.expansion, house.epoch, authors, complete=own.add_missing_headers),)

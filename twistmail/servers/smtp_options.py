@@ -93,9 +93,12 @@ SUBMISSION = Section(
     Option("max_recipients", COUNT, "1000", "Recipients of one message.", Reload.NEW),
     Option("max_connections", COUNT, "500", "Connections of this service at a time."),
     Option("own_addresses_only", SWITCH, "yes", "Users may write as themselves and as aliases that lead to them only.", Reload.NEW),
+    Option("sender_map", TEXT, "", "A file with what else users may write as: an address or @domain a line, and behind it who may; "
+           "read again when it changes.", Reload.NEW, example="/etc/mail/senders"),
     Option("from_check", choice("add_sender", "reject", "off"), "add_sender",
            "When the header's From is somebody else: name the user in Sender, refuse, or nothing.", Reload.NEW),
-    Option("add_missing_headers", SWITCH, "yes", "Add Date, Message-ID and From where they are missing; remove Bcc.", Reload.NEW),
+    Option("add_missing_headers", SWITCH, "yes", "Add Date, Message-ID and From where they are missing, and the domain to names "
+           "without one (who must be here); remove Bcc.", Reload.NEW),
     *_COMMON,
 )
 
