@@ -239,6 +239,7 @@ def _policy(role: Role, config: Config, foundation: Standing, people: People, lo
         epoch=ground.epoch,
         identifiers=ground.identifiers,
         folder=ground.data_dir if ground.data_dir.is_dir() else None,
+        own_addresses=addresses_of_this_machine,
         access=_access(config, foundation, lookup),
         watched=ground.watched,
         path=config.file,

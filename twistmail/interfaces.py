@@ -96,10 +96,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What a MESSAGE stage changes: fields to put in front, and (where not None) a whole new header block. CRLF line ends."""
+    """What a MESSAGE stage changes: fields to put in front, and (where not None) a whole new header block. CRLF line ends.
+
+    `peer_name`: the client's host name, which it has found out (`Peer.name`).
+    """
 
     prepend: bytes = b""
     header: bytes | None = None
+    peer_name: str = ""
 
 
 class IPolicyStage(Interface):

@@ -17,7 +17,6 @@ from twistmail.mail.envelope import Peer, Role, Transaction
 from twistmail.memory.lookup import SilentLookup
 from twistmail.options import Section
 from twistmail.policy.builtin import STAGES
-from twistmail.policy.hello import HelloSyntax
 from twistmail.policy.limits import ConnectionLimits
 from twistmail.policy.loops import Loops
 from twistmail.policy.senders import SenderDomains
@@ -107,24 +106,6 @@ def test_a_connection_that_is_gone_is_counted_no_more_by_the_service() -> None:
     first.leave()
     second.leave()
     assert house.player(service).heard()[0].startswith("220")
-
-
-# ----- hello
-
-
-@pytest.mark.parametrize(("name", "refused"), [
-    pytest.param("mail.away.example", False, id="a-host"),
-    pytest.param("localhost", False, id="one-label"),
-    pytest.param("my_pc.lan", False, id="an-underscore-is-forgiven"),
-    pytest.param("[192.0.2.7]", False, id="a-literal"),
-    pytest.param("[IPv6:2001:db8::1]", False, id="an-IPv6-literal"),
-    pytest.param("a..b", True, id="two-dots"),
-    pytest.param("-a.example", True, id="a-hyphen-first"),
-    pytest.param("a/b", True, id="a-slash"),
-])
-def test_names_of_hosts(name: str, refused: bool) -> None:
-    verdict = result_of(HelloSyntax().judge(peer(hello=name)))
-    assert (verdict is not None) == refused
 
 
 # ----- senders

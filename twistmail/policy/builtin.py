@@ -11,6 +11,7 @@ from twistmail.policy.limits import LimitsFactory
 from twistmail.policy.loops import LoopsFactory
 from twistmail.policy.recipients import RecipientsFactory
 from twistmail.policy.relaying import RelayingFactory
+from twistmail.policy.reverse import ReverseFactory
 from twistmail.policy.room import RoomFactory
 from twistmail.policy.senders import SendersFactory
 from twistmail.policy.submission import SubmissionFactory
@@ -21,6 +22,7 @@ STAGES: dict[str, Any] = {
         LimitsFactory(),
         HelloFactory(),
         RoomFactory(),
+        ReverseFactory(),
         AccessFactory(),
         BlocklistsFactory(),
         SendersFactory(),

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
 from twistmail.mail.address import canonical_domain
+from twistmail.networks import address_of
 from twistmail.options import WORDS, Kind
 
 log = Logger()
@@ -99,9 +100,9 @@ def _matches(answer: str, pattern: Pattern) -> bool:
 
 def reversed_name(address: str) -> str:
     """What stands before the zone for *address*: 7.2.0.192, or the nibbles of an IPv6 address (RFC 5782 §2.1, §2.4). ValueError."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
+    parsed = address_of(address)
+    if parsed is None:
+        raise ValueError(f"{address} is no address")
     return _before_zone(parsed)
 
 

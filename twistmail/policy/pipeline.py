@@ -46,6 +46,7 @@ class House:
     watched: Any = None  # `watched.WatchedFiles`, for files that stages read; `path` is where a name in a setting leads
     path: Callable[[str], Path] = Path
     threads: Any = None
+    own_addresses: Callable[[], frozenset[str]] = frozenset  # of this machine, loopback included
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class Pipeline:
                 prepend = verdict.prepend + prepend
                 if verdict.header is not None:
                     transaction = replace(transaction, header=verdict.header)
+                if verdict.peer_name:
+                    transaction = replace(transaction, peer=replace(transaction.peer, name=verdict.peer_name))
                 continue
             opinion = _opinion(stage.name, verdict)
             transaction = fated(transaction, opinion)

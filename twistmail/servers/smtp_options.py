@@ -6,7 +6,9 @@ from twistmail.endpoints import ENDPOINTS
 from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, choice
 from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
+from twistmail.policy.hello import OPTIONS as HELLO
 from twistmail.policy.relay_domains import DOMAINS
+from twistmail.policy.reverse import OPTIONS as REVERSE
 
 MX_EXTENSIONS = (
     "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH REQUIRETLS LIMITS ETRN"
@@ -17,7 +19,7 @@ SUBMISSION_EXTENSIONS = (
 )
 LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
 
-MX_STAGES = "limits hello room access blocklists senders relaying recipients loops"
+MX_STAGES = "limits hello room reverse access blocklists senders relaying recipients loops"
 SUBMISSION_STAGES = "limits hello room access senders recipients loops submission"
 
 LMTP_STAGES = "limits hello room relaying recipients loops"
@@ -77,6 +79,8 @@ MX = Section(
     Option("relay_recipients", TEXT, "", "A file with who there is in relay_domains, one address or @domain a line; empty: anybody.",
            Reload.NEW, example="/etc/mail/relay_recipients"),
     Option("reject_unknown_sender_domain", SWITCH, "no", "Refuse senders whose domain has neither MX nor address.", Reload.NEW),
+    *HELLO,
+    *REVERSE,
     *BLOCKLISTS,
     *_COMMON,
 )
