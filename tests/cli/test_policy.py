@@ -81,7 +81,7 @@ def check(capsys):
         pytest.param("203.0.113.7 a@b.example anna@blue.example", 0, "thrown away by access ({}/data/access:5)", id="thrown-away"),
         pytest.param("192.168.1.9 a@b.example x@away.example", 0, "accepted; it goes to x@away.example (elsewhere)", id="inside"),
         pytest.param("192.0.2.1 a@b.example x@friend.example", 0, "accepted; it goes to x@friend.example (elsewhere)", id="a-backup"),
-        pytest.param("192.0.2.1 a@b.example anna@blue.example --hello a..b", 1, "refused by hello: 501 5.5.4", id="hello"),
+        pytest.param("192.0.2.1 a@b.example anna@blue.example --hello a..b", 1, "refused by hello (syntax): 501 5.5.4", id="hello"),
         pytest.param("192.0.2.1 anna@blue.example x@away.example --service submission", 1, "refused by login: 530 5.7.0", id="no-login"),
         pytest.param(
             "192.0.2.1 anna@blue.example x@away.example --service submission --login anna@blue.example",

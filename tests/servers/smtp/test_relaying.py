@@ -98,7 +98,7 @@ def test_nobody_is_in_relay_networks_unless_somebody_wrote_it() -> None:
 
 @pytest.mark.parametrize(("hello", "sender"), [
     pytest.param("[192.168.1.77]", "<eve@away.example>", id="hello-with-an-address-inside"),
-    pytest.param("mx.here.example", "<eve@away.example>", id="hello-as-ourselves"),
+    pytest.param("here.example", "<eve@away.example>", id="hello-as-a-domain-of-ours"),
     pytest.param("friend.test", "<eve@away.example>", id="hello-as-a-friend"),
     pytest.param("peer.example", "<fred@here.example>", id="sender-of-ours"),
     pytest.param("peer.example", "<ann@friend.test>", id="sender-of-a-friend"),
