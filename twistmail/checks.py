@@ -13,6 +13,7 @@ from twistmail.config.problem import WARNING, Place, Problem, error
 from twistmail.config.settled import Config
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, relay_domains, sender_map
+from twistmail.tls import clients, files
 from twistmail.watched import WatchedFile
 
 #: What a UNIX socket address holds on Linux, without the final NUL.
@@ -127,7 +128,17 @@ def rules_can_be_read(config: Config) -> Iterator[Problem]:
                     yield config.problem(section, key, f"{file.path}: {text}")
 
 
+def authorities_can_be_read(config: Config) -> Iterator[Problem]:
+    """Those that vouch for clients. A server that runs would go on without a new file, but would let nobody in by a certificate."""
+    if name := config["tls"].client_ca:
+        path = config.file(name)
+        try:
+            clients.parse(files.read(path))
+        except files.UNREADABLE as error:
+            yield config.problem("tls", "client_ca", f"{path}: {files.said(error, path)}", "it holds certificates of authorities, as PEM")
+
+
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked, relayed_is_not_local,
 )  # fmt: skip
-FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read,)
+FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read)

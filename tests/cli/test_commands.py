@@ -17,10 +17,10 @@ from twistmail.cli.exits import ABOUT, Exit
 from twistmail.cli.mailbox import VERBS
 from twistmail.cli.mailbox import group as mailboxes
 from twistmail.cli.main import COMMANDS, main, status
-from twistmail.facts import Accepted, Fact
+from twistmail.facts import Accepted, Fact, TlsFailed, TlsStarted
 from twistmail.journal import Journal
 from twistmail.mail.address import parse
-from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.envelope import Kind, Target, TlsState
 from twistmail.mail.ids import identifiers
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Outcome, Result
@@ -340,6 +340,29 @@ def test_the_story_of_a_message_is_told_in_sentences(run, story):
     assert 'accepted    submission by anna@blue.example: from anna@blue.example to bert@green.example, "Lunch?" 412 bytes' in out
     assert "deferred    bert@green.example: 451 4.3.2 later (by mx.green.example)" in out
     assert "twistmail trace show 6k3fa1-conn" in err
+
+
+@pytest.mark.parametrize(("what", "sentence"), [
+    pytest.param(
+        TlsStarted(TlsState("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256)), "TLS         TLSv1.3, TLS_AES_256_GCM_SHA384, 256 bits", id="tls"
+    ),
+    pytest.param(
+        TlsStarted(TlsState("TLSv1.2", "X", 128, "mx.blue.example", "anna@blue.example")),
+        "TLS         TLSv1.2, X, 128 bits; asked for mx.blue.example; certificate of anna@blue.example",
+        id="by-certificate",
+    ),
+    pytest.param(
+        TlsStarted(TlsState("TLSv1.2", "X", 128, client_fault="it has expired")),
+        "TLS         TLSv1.2, X, 128 bits; its certificate is not believed: it has expired",
+        id="whose-certificate-is-not-believed",
+    ),
+    pytest.param(TlsFailed("no shared cipher"), "TLS         failed: no shared cipher", id="no-tls"),
+])
+def test_what_became_of_a_handshake_is_told_in_sentences(run, house, what, sentence):
+    journal = Journal(house / "data" / "journal", 1e9)
+    journal.note(Fact(time.time(), identifier := next(identifiers(time.time, 5)), what))
+    journal.write()
+    assert run(f"trace show {identifier}")[1].split("\n")[1].partition("  ")[2] == sentence
 
 
 def test_messages_are_found_by_what_is_known_of_them(run, story):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.tls.authority import Authority, pem
 from twistmail.config.load import load
 from twistmail.plugins import discover
 from twistmail.sections import checks, everything
@@ -83,6 +84,26 @@ def test_what_does_not_go_together_is_told_where_it_stands(told, text, problem):
 )
 def test_what_goes_together_is_not_told(told, text):
     assert told(text) == []
+
+
+@pytest.mark.parametrize(("content", "why"), [
+    pytest.param(None, "No such file or directory", id="not-there"),
+    pytest.param(b"Dear reader,\n", "", id="no-pem"),
+    pytest.param(b"-----BEGIN CERTIFICATE-----\nAAAA\n", "it is damaged, or only a part of it is there", id="half"),
+])
+def test_a_file_of_authorities_that_cannot_be_read_is_told(told, tmp_path, content, why):
+    file = tmp_path / "clients.pem"
+    if content is not None:
+        file.write_bytes(content)
+    (line, hint) = told(f"[tls]\nclient_ca = {file}\n")[0].split("\n")
+    assert line.startswith("c.ini:6:1: error: clients.pem: ")
+    assert line.partition("clients.pem: ")[2].startswith(why)
+    assert hint == "    it holds certificates of authorities, as PEM"
+
+
+def test_a_file_of_authorities_in_order_is_not_told(told, tmp_path):
+    (tmp_path / "clients.pem").write_bytes(pem(Authority().certificate))
+    assert told(f"[tls]\nclient_ca = {tmp_path / 'clients.pem'}\n") == []
 
 
 def test_a_control_socket_with_too_long_a_name_is_told(told, tmp_path):

@@ -14,6 +14,7 @@ import pytest
 from twisted.internet.address import IPv4Address
 
 from tests.journeys.house import ADDRESS, CONFIG, Client, Reactor, count_threads, with_lookup
+from tests.tls.authority import Authority
 from twistmail import assembly, sections
 from twistmail.config.load import load
 from twistmail.memory.lookup import MemoryLookup
@@ -111,6 +112,18 @@ def test_new_connections_get_the_new_configuration_and_old_ones_keep_theirs(run)
     assert answer_to(old, "new@blue.test").startswith("550 5.1.1")
     assert answer_to(new, "new@blue.test").startswith("250 2.1.5")
     assert running.ports() == ports
+
+
+def test_a_renewed_certificate_is_used_within_a_minute_without_a_reload(run, tmp_path):
+    """F006. The first one is our own."""
+    running = run(CONFIG)
+    chain, key = Authority("Renewed", time.time()).issue("mx.blue.test")
+    (tmp_path / "data" / "tls" / "mx.pem").write_bytes(key + chain)
+    running.settle()
+    found = [running.service.parts.contexts.certificates.find("mx.blue.test").path.name]
+    running.reactor.pass_time(60, step=1)
+    found.append(running.service.parts.contexts.certificates.find("mx.blue.test").path.name)
+    assert found == ["self-signed.pem", "mx.pem"]
 
 
 @pytest.mark.parametrize("change", [

@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.logger import Logger
 
-from twistmail.tls.files import Stamp, read, said, stamp_of
+from twistmail.tls.files import UNREADABLE, Stamp, read, said, stamp_of
 from twistmail.tls.selfsigned import make_self_signed
 
 log = Logger()
@@ -142,8 +141,8 @@ class Certificates:
         before = known.certificate if known else None
         try:
             return Reading(stamp, self._load(path, files, is_known=before is not None))
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm, SSL.Error) as error:
-            self._tell(path, said(error), in_use=before is not None)
+        except UNREADABLE as error:
+            self._tell(path, said(error, path), in_use=before is not None)
             return Reading(stamp, before)
 
     def _load(self, path: Path, files: tuple[Path, ...], *, is_known: bool) -> Certificate | None:
@@ -172,7 +171,7 @@ class Certificates:
         except FileNotFoundError:
             return []
         except OSError as error:
-            self._tell(folder, said(error))
+            self._tell(folder, said(error, folder))
             return [path for path in self._read if path.parent == folder]
 
     # ----- telling
@@ -197,7 +196,7 @@ class Certificates:
 def parse(path: Path, octets: bytes) -> Certificate:
     """The Certificate in *octets*: PEM blocks of a key and of a chain, the host's own certificate first.
 
-    ValueError, TypeError (a key with a password), UnsupportedAlgorithm, SSL.Error (OpenSSL will not use it).
+    UNREADABLE; also where OpenSSL will not use it.
     """
     key = load_pem_private_key(octets, None)
     chain = tuple(x509.load_pem_x509_certificates(octets))

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from twisted.logger import Logger
 
-from twistmail.tls.files import Stamp, read, said, stamp_of
+from twistmail.tls.files import UNREADABLE, Stamp, read, said, stamp_of
 
 log = Logger()
 
@@ -106,17 +106,17 @@ class Authorities:
             return
         self._stamp = stamp
         try:
-            trust = _parse(read(self._path))
-        except (OSError, ValueError, crypto.Error) as error:
+            trust = parse(read(self._path))
+        except UNREADABLE as error:
             kept = "; what was read before stays in use" if self.version else "; no client is believed"
-            log.error("authorities for clients: {path}: {why}{kept}", path=str(self._path), why=said(error), kept=kept)
+            log.error("authorities for clients: {path}: {why}{kept}", path=str(self._path), why=said(error, self._path), kept=kept)
         else:
             self.trust = trust
             self.version += 1
 
 
-def _parse(octets: bytes) -> Trust:
-    """The PEM blocks in *octets*. ValueError; crypto.Error where OpenSSL will not use one, which no handshake must find out."""
+def parse(octets: bytes) -> Trust:
+    """The PEM blocks in *octets*. UNREADABLE; also where OpenSSL will not use one, which no handshake must find out."""
     trust = Trust(
         tuple(x509.load_pem_x509_certificates(octets)),
         tuple(x509.load_pem_x509_crl(CRL + block) for block in octets.split(CRL)[1:]),

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL import SSL, crypto
 
+#: What trouble with a file may be: that it cannot be read, is damaged, has a password (TypeError), or nothing that OpenSSL takes.
+UNREADABLE = (OSError, ValueError, TypeError, UnsupportedAlgorithm, SSL.Error, crypto.Error)
 #: Of one file.
 MOST_OCTETS = 1024 * 1024
 
@@ -27,10 +30,11 @@ def stamp_of(files: tuple[Path, ...]) -> Stamp:
     return tuple(stamp)
 
 
-def said(error: Exception) -> str:
-    """What is wrong with a file, in words; with its name where the error knows it."""
+def said(error: Exception, path: Path) -> str:
+    """What is wrong with *path*, in words; with the name of the file in it where the error is about that."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{Path(os.fsdecode(error.filename)).name}: {error.strerror}" if error.filename else error.strerror
+        file = Path(os.fsdecode(error.filename or path))
+        return error.strerror if file == path else f"{file.name}: {error.strerror}"
     if isinstance(error, crypto.Error | SSL.Error) and error.args and isinstance(error.args[0], list):
         return "; ".join(str(reason) for *_, reason in error.args[0])
     text = str(error).partition("\n")[0]
