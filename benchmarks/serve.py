@@ -34,6 +34,8 @@ max_message = 100M
 max_rate_per_ip = 10000000
 [submission]
 listen = tcp:0:interface=127.0.0.1
+rate = unlimited
+recipient_rate = unlimited
 tls = offered
 [imap]
 listen = tcp:0:interface=127.0.0.1

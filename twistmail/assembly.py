@@ -244,6 +244,7 @@ def _policy(role: Role, config: Config, foundation: Standing, people: People, lo
         watched=ground.watched,
         path=config.file,
         threads=ground.threads,
+        ledger=ground.ledger,
     )
     stages: list[Any] = []
     for word in settings.stages:

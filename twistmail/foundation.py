@@ -29,6 +29,7 @@ from twistmail.mail.ids import COUNTERS, identifiers
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch
 from twistmail.plugins import Discovery
+from twistmail.policy.ledger import Ledger
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.servers.census import Census
@@ -58,6 +59,7 @@ class Ground:
     discovery: Discovery
     terms: Terms
     watched: WatchedFiles
+    ledger: Ledger
     dial: Any = None
 
 
@@ -131,6 +133,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         discovery=discovery,
         terms=Terms(config["store"]),
         watched=WatchedFiles(threads),
+        ledger=Ledger(),
         dial=dial,
     )
     journals, listeners = _listen(config, data_dir, facts)

@@ -142,6 +142,13 @@ def _read_switch(text: str) -> bool:
     raise ValueError(f"{text} is neither yes nor no\nwrite yes or no")
 
 
+def _read_rate(word: str) -> tuple[int, float]:
+    count, slash, seconds = word.partition("/")
+    if not slash or not count.isdigit() or int(count) == 0:
+        raise ValueError(f"{word} is not a rate\nwrite 10/1m for ten in a minute")
+    return int(count), _read_duration(seconds)
+
+
 TEXT = Kind("text", str)
 DURATION = Kind("a length of time", _read_duration, lambda value: f"{value:g}s")
 SIZE = Kind("a size", _read_size, lambda value: UNLIMITED if value is None else str(value))
@@ -159,6 +166,15 @@ DURATIONS = Kind(
     "lengths of time",
     lambda text: tuple(_read_duration(word) for word in re.split(r"[\s,]+", text.strip())),
     lambda v: " ".join(f"{s:g}s" for s in v),
+)
+
+#: "10/1m 50/1d" -> ((10, 60.0), (50, 86400.0))
+RATES = Kind("rates", lambda text: tuple(map(_read_rate, WORDS.read(text))), lambda rates: " ".join(f"{n}/{s:g}s" for n, s in rates))
+#: None: unlimited.
+RATES_OR_UNLIMITED = Kind(
+    "rates, or unlimited",
+    lambda text: None if text == UNLIMITED else RATES.read(text) or None,
+    lambda rates: UNLIMITED if rates is None else RATES.write(rates),
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from twistmail.accounts import passwords
 from twistmail.accounts.table import Entry, FixedTable, account_name
 from twistmail.mail.account import Account
-from twistmail.options import COUNT, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
+from twistmail.options import COUNT, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
 
 _SOURCE = re.compile(r"sqlite|config|passwd:.+|[a-z][a-z0-9_-]*(?::.+)?")
 
@@ -30,6 +30,9 @@ def _read_secret(text: str) -> str:
 
 SOURCES = Kind("sources of accounts", _read_sources, " ".join)
 FORMAT = choice("maildir", "mbox", "")
+#: Empty: what holds for all.
+RATE = Kind("rates, or unlimited", lambda text: (RATES_OR_UNLIMITED.read(text) or ()) if text else None,
+            lambda rates: "" if rates is None else RATES_OR_UNLIMITED.write(rates or None))  # fmt: skip
 SECRET = Kind("a password or its hash", _read_secret)
 
 OPTIONS = Section(
@@ -49,6 +52,9 @@ USER = Section(
     Option("quota", SIZE, "unlimited", "How much mail may lie in the mailbox."),
     Option("enabled", SWITCH, "yes", "Whether the account may log in."),
     Option("format", FORMAT, "", "How the mail lies: maildir or mbox; what [store] format says where it is empty."),
+    Option("rate", RATE, "", "Messages that may be sent; what [submission] rate says where it is empty.", example="1000/1h"),
+    Option("recipient_rate", RATE, "", "Recipients of these messages; what [submission] recipient_rate says where it is empty.",
+           example="unlimited"),
     pattern=True,
 )
 
@@ -56,5 +62,8 @@ USER = Section(
 def config_table(users: Mapping[str, Settings], default_domain: str) -> FixedTable:
     """The accounts of the [user:NAME] sections: {NAME: its Settings}. ValueError where a NAME is no address."""
     return FixedTable(
-        Entry(Account(account_name(name, default_domain), user.name, user.quota, user.enabled, user.format), user.password)
-        for name, user in users.items())
+        Entry(_account(account_name(name, default_domain), user), user.password) for name, user in users.items())
+
+
+def _account(name: str, user: Settings) -> Account:
+    return Account(name, user.name, user.quota, user.enabled, user.format, user.rate, user.recipient_rate)

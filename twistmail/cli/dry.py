@@ -28,6 +28,7 @@ from twistmail.foundation import Ground, Standing
 from twistmail.mail.address import parse
 from twistmail.mail.ids import identifiers
 from twistmail.plugins import discover
+from twistmail.policy.ledger import Ledger
 from twistmail.terms import Terms
 from twistmail.watched import WatchedFiles
 
@@ -77,6 +78,7 @@ def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standi
         discovery=discover(),
         terms=Terms(config["store"]),
         watched=WatchedFiles(threads),
+        ledger=Ledger(),
     )
     return Standing(ground, database, Verifier(threads, time.monotonic, b""))
 

@@ -15,6 +15,9 @@ class Account:
     quota: int | None = None  # bytes; None is unlimited
     enabled: bool = True
     format: str = ""  # of his mailbox: "maildir", "mbox"; empty: what holds for all
+    #: Messages and recipients that he may send, ((so many, within seconds), ...); empty: any number; None: what holds for all.
+    rate: tuple[tuple[int, float], ...] | None = None
+    recipient_rate: tuple[tuple[int, float], ...] | None = None
 
     @property
     def local(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twistmail.policy.access import AccessFactory
+from twistmail.policy.allowance import AllowanceFactory
 from twistmail.policy.blocklists import BlocklistsFactory
 from twistmail.policy.hello import HelloFactory
 from twistmail.policy.limits import LimitsFactory
@@ -30,5 +31,6 @@ STAGES: dict[str, Any] = {
         RecipientsFactory(),
         LoopsFactory(),
         SubmissionFactory(),
+        AllowanceFactory(),
     )
 }

@@ -46,6 +46,7 @@ class House:
     watched: Any = None  # `watched.WatchedFiles`, for files that stages read; `path` is where a name in a setting leads
     path: Callable[[str], Path] = Path
     threads: Any = None
+    ledger: Any = None  # `policy.ledger.Ledger`: what users have sent; None: counted from now on
     own_addresses: Callable[[], frozenset[str]] = frozenset  # of this machine, loopback included
 
 

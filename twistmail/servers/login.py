@@ -17,7 +17,7 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import TlsState
-from twistmail.options import COUNT, DURATION, WORDS, Kind, Option, Section
+from twistmail.options import COUNT, RATES, WORDS, Option, Section
 from twistmail.servers.throttle import Throttle
 from twistmail.wire import sasl
 
@@ -25,19 +25,6 @@ from twistmail.wire import sasl
 SHORTEST_FAILURE = 0.1
 CHANCE = 0.2
 
-
-def _read_rates(text: str) -> tuple[tuple[int, float], ...]:
-    rates = []
-    for word in WORDS.read(text):
-        count, slash, seconds = word.partition("/")
-        if not slash or not count.isdigit() or int(count) == 0:
-            raise ValueError(f"{word} is not a rate\nwrite 10/1m for ten in a minute")
-        rates.append((int(count), DURATION.read(seconds)))
-    return tuple(rates)
-
-
-#: "10/1m 50/1d" -> ((10, 60.0), (50, 86400.0))
-RATES = Kind("rates", _read_rates, lambda rates: " ".join(f"{count}/{seconds:g}s" for count, seconds in rates))
 
 OPTIONS = Section(
     "auth",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twistmail.endpoints import ENDPOINTS
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, choice
+from twistmail.options import COUNT, DURATION, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, choice
 from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
 from twistmail.policy.hello import OPTIONS as HELLO
 from twistmail.policy.relay_domains import DOMAINS
@@ -20,7 +20,7 @@ SUBMISSION_EXTENSIONS = (
 LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
 
 MX_STAGES = "limits hello room reverse access blocklists senders relaying recipients loops"
-SUBMISSION_STAGES = "limits hello room access senders recipients loops submission"
+SUBMISSION_STAGES = "limits hello room access senders recipients loops submission allowance"
 
 LMTP_STAGES = "limits hello room relaying recipients loops"
 
@@ -99,6 +99,8 @@ SUBMISSION = Section(
     Option("own_addresses_only", SWITCH, "yes", "Users may write as themselves and as aliases that lead to them only.", Reload.NEW),
     Option("sender_map", TEXT, "", "A file with what else users may write as: an address or @domain a line, and behind it who may; "
            "read again when it changes.", Reload.NEW, example="/etc/mail/senders"),
+    Option("rate", RATES_OR_UNLIMITED, "200/1h 1000/1d", "Messages that a user may send; more have to wait.", Reload.NEW),
+    Option("recipient_rate", RATES_OR_UNLIMITED, "1000/1h 5000/1d", "Recipients of these messages, all together.", Reload.NEW),
     Option("from_check", choice("add_sender", "reject", "off"), "add_sender",
            "When the header's From is somebody else: name the user in Sender, refuse, or nothing.", Reload.NEW),
     Option("add_missing_headers", SWITCH, "yes", "Add Date, Message-ID and From where they are missing, and the domain to names "
