@@ -12,7 +12,7 @@ from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error
 from twistmail.config.settled import Config
 from twistmail.mail.address import Address, canonical_domain, parse
-from twistmail.policy import access_file, relay_domains, sender_map
+from twistmail.policy import access_file, checks_file, relay_domains, sender_map
 from twistmail.tls import clients, files
 from twistmail.watched import WatchedFile
 
@@ -116,6 +116,7 @@ def rules_can_be_read(config: Config) -> Iterator[Problem]:
     """The files with rules, line by line. Blocking: they may be large, so a reload, which keeps the old rules, leaves this out."""
     for section, key, parse_file in (
         ("access", "file", access_file.parse),
+        ("checks", "file", checks_file.parse),
         ("mx", "relay_recipients", relay_domains.parse),
         ("submission", "sender_map", sender_map.parse),
     ):

@@ -99,11 +99,14 @@ class Edit:
     """What a MESSAGE stage changes: fields to put in front, and (where not None) a whole new header block. CRLF line ends.
 
     `peer_name`: the client's host name, which it has found out (`Peer.name`).
+    What becomes of the message beside that, and by which rule, is told as in a Verdict.
     """
 
     prepend: bytes = b""
     header: bytes | None = None
     peer_name: str = ""
+    rule: str = ""
+    fate: Fate = Fate.USUAL
 
 
 class IPolicyStage(Interface):

@@ -27,6 +27,7 @@ from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.options import Section
 from twistmail.plugins import Discovery
 from twistmail.policy.access import OPTIONS as ACCESS
+from twistmail.policy.checks import OPTIONS as MESSAGE_CHECKS
 from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.relay.routes import OPTIONS as RELAY
 from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
@@ -43,6 +44,7 @@ BUILT_IN: tuple[Section, ...] = (
     SUBMISSION,
     LMTP,
     ACCESS,
+    MESSAGE_CHECKS,
     IMAP,
     POP3,
     TLS,

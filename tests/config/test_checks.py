@@ -122,8 +122,10 @@ def test_a_domain_is_either_ours_or_relayed_for(told):
 
 def test_files_with_rules_are_read_before_the_start(told, tmp_path):
     (tmp_path / "access").write_text("# ours\nConnect:10.1.2.3/8 REJECT\nTo:x@here.example MAYBE\n")
-    text = f"relay_recipients = {tmp_path}/nowhere\n[access]\nfile = {tmp_path}/access\n"
-    first, second, third = told(text)
+    (tmp_path / "rules").write_text("body /(a/ reject\n")
+    text = f"relay_recipients = {tmp_path}/nowhere\n[access]\nfile = {tmp_path}/access\n[checks]\nfile = {tmp_path}/rules\n"
+    first, fourth, second, third = told(text)
+    assert fourth == "rules:1:1: error: a ( is not closed"
     assert first == "c.ini:5:1: error: nowhere: No such file or directory"
     assert second.startswith("access:2:1: error: 10.1.2.3/8 is an address inside a network\n    write 10.0.0.0/8")
     assert third.startswith("access:3:1: error: MAYBE is no value\n    write OK, RELAY, REJECT")

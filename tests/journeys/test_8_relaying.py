@@ -1,4 +1,4 @@
-"""Mail that goes through us to others: for whom, and on which way (R49, R52, R54)."""
+"""Mail that goes through us to others: for whom, on which way, and what it may hold (R15, R49, R52, R54)."""
 
 from __future__ import annotations
 
@@ -66,3 +66,16 @@ def test_the_access_list_of_the_configuration_holds_for_mail_and_gate(build: Any
     other.say("EHLO pc")
     assert other.say("MAIL FROM:<eve@far.test>") == ["550 5.7.1 Not you"]
     assert house.told(Refused)[-1].rule == f"{tmp_path}/access:2"
+
+
+def test_checks_of_the_configuration_hold_for_mail_from_the_world_from_users_and_through_us(build: Any, tmp_path: Any) -> None:
+    (tmp_path / "checks").write_text("header X-Secret remove\nbody /worm/i reject No worms\nbody /maybe/ hold odd\n")
+    house = build(f"[mx]\nrelay_domains = friend.test\n[checks]\nfile = {tmp_path}/checks\n")
+    assert house.send(b"Subject: x\r\n\r\nA Worm\r\n", "ann@blue.test") == "550 5.7.1 No worms"
+    assert house.submit(b"Subject: x\r\n\r\nA Worm\r\n", "x@friend.test") == "550 5.7.1 No worms"
+    assert house.told(Refused)[-1].rule == f"{tmp_path}/checks:2"
+    identifier(house.send(b"Subject: x\r\nX-Secret: y\r\n\r\nhello\r\n", "x@friend.test"))
+    assert b"Secret" not in b"".join(house.foundation.queue.content(house.waiting[0].id).chunks())
+    held = identifier(house.send(b"Subject: x\r\n\r\nmaybe\r\n", "ann@blue.test"))
+    assert [item.id for item in house.waiting if item.held] == [held]
+    assert house.mail("ann") == []

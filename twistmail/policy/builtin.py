@@ -7,6 +7,7 @@ from typing import Any
 from twistmail.policy.access import AccessFactory
 from twistmail.policy.allowance import AllowanceFactory
 from twistmail.policy.blocklists import BlocklistsFactory
+from twistmail.policy.checks import ChecksFactory
 from twistmail.policy.hello import HelloFactory
 from twistmail.policy.limits import LimitsFactory
 from twistmail.policy.loops import LoopsFactory
@@ -32,5 +33,6 @@ STAGES: dict[str, Any] = {
         LoopsFactory(),
         SubmissionFactory(),
         AllowanceFactory(),
+        ChecksFactory(),
     )
 }

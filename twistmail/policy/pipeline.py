@@ -144,6 +144,8 @@ class Pipeline:
                     transaction = replace(transaction, header=verdict.header)
                 if verdict.peer_name:
                     transaction = replace(transaction, peer=replace(transaction.peer, name=verdict.peer_name))
+                if verdict.fate is not Fate.USUAL:
+                    transaction = fated(transaction, Opinion(stage.name, None, verdict.rule, verdict.fate))
                 continue
             opinion = _opinion(stage.name, verdict)
             transaction = fated(transaction, opinion)

@@ -19,8 +19,8 @@ SUBMISSION_EXTENSIONS = (
 )
 LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
 
-MX_STAGES = "limits hello room reverse access blocklists senders relaying recipients loops"
-SUBMISSION_STAGES = "limits hello room access senders recipients loops submission allowance"
+MX_STAGES = "limits hello room reverse access blocklists senders relaying recipients loops checks"
+SUBMISSION_STAGES = "limits hello room access senders recipients loops submission checks allowance"
 
 LMTP_STAGES = "limits hello room relaying recipients loops"
 
