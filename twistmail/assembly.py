@@ -77,7 +77,7 @@ class Parts:
     dispatch: Dispatch
     relay: RelayCourier
     schedule: Schedule
-    services: dict[str, Callable[[str, str, int], Any]]
+    services: dict[str, Callable[..., Any]]
     contexts: Contexts
 
     def born(self, service: str, listen: Listen) -> Born:
@@ -94,6 +94,7 @@ class Parts:
             implicit=listen.implicit_tls,
             handshake_timeout=self.config["tls"].handshake_timeout,
             most=settings.max_connections,
+            proxy_from=settings.proxy_from,
         )
 
     def hand_over(self) -> None:

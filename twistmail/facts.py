@@ -33,11 +33,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A peer has connected to service `service` ("mx", "imap", ...)."""
+    """A peer has connected to service `service` ("mx", "imap", ...); `via`: through the proxy of that address."""
 
     service: str
     address: str
     port: int
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)

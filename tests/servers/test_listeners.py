@@ -8,19 +8,23 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.servers.test_pump import EchoSession, LineWire
 from twistmail.facts import Facts
 from twistmail.servers.listeners import Born, Listener, Pool
+from twistmail.servers.pump import Pump
+from twistmail.servers.refusal import Refusal
 
 PEER = IPv4Address("TCP", "192.0.2.7", 40_000)
 
 
-def born(most: int | None = None) -> Born:
-    def begin(identifier: str, address: str, port: int) -> Any:
+def born(most: int | None = None, service: str = "mx", **more: Any) -> Born:
+    def begin(identifier: str, address: str, port: int, via: str) -> Any:
         return LineWire(), EchoSession()
 
-    return Born("mx", begin, map(str, count()), lambda: 0.0, Facts(), most=most)
+    return Born(service, begin, map(str, count()), lambda: 0.0, Facts(), most=most, **more)
 
 
 def test_nobody_is_let_in_before_there_is_something_to_be_born_of() -> None:
@@ -33,13 +37,68 @@ def test_a_service_has_its_most_connections_whatever_port_they_come_in_by() -> N
     for listener in listeners:
         listener.adopt(born(most=2))
     assert all(listener.buildProtocol(PEER) for listener in listeners)
-    assert listeners[0].buildProtocol(PEER) is None
+    assert isinstance(listeners[0].buildProtocol(PEER), Refusal)
     pool.pumps.pop()
-    assert listeners[0].buildProtocol(PEER)
+    assert isinstance(listeners[0].buildProtocol(PEER), Pump)
 
 
 @pytest.mark.parametrize("room", [pytest.param(True, id="room"), pytest.param(False, id="none")])
 def test_where_the_process_has_no_room_nobody_is_let_in(room: bool) -> None:
     listener = Listener(Pool(), Clock(), lambda: room)
     listener.adopt(born())
-    assert (listener.buildProtocol(PEER) is not None) == room
+    assert isinstance(listener.buildProtocol(PEER), Pump if room else Refusal)
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        pytest.param("mx", b"421 4.3.2 ", id="mx"),
+        pytest.param("submission", b"421 4.3.2 ", id="submission"),
+        pytest.param("lmtp", b"421 4.3.2 ", id="lmtp"),
+        pytest.param("imap", b"* BYE [UNAVAILABLE] ", id="imap"),
+        pytest.param("pop3", b"-ERR [SYS/TEMP] ", id="pop3"),
+    ],
+)
+def test_who_is_sent_away_is_told_why_and_keeps_nothing(service: str, words: bytes) -> None:
+    clock, pool, transport = Clock(), Pool(), StringTransport()
+    listener = Listener(pool, clock, lambda: False)
+    listener.adopt(born(service=service))
+    listener.buildProtocol(PEER).makeConnection(transport)
+    assert transport.value().startswith(words)
+    assert transport.value().endswith(b"\r\n")
+    assert transport.disconnecting
+    assert not pool.pumps
+
+
+def test_where_tls_would_have_to_come_first_nothing_is_said() -> None:
+    transport = StringTransport()
+    listener = Listener(Pool(), Clock(), lambda: False)
+    listener.adopt(born(implicit=True))
+    listener.buildProtocol(PEER).makeConnection(transport)
+    assert transport.value() == b""
+    assert transport.disconnecting
+
+
+def test_the_log_hears_of_those_sent_away_once_a_minute_with_their_number() -> None:
+    clock, said = Clock(), []
+    listener = Listener(Pool(), clock, lambda: False)
+    listener.adopt(born())
+
+    def hear(event: Any) -> None:
+        if event["log_namespace"] == "twistmail.servers.refusal":
+            said.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(hear)
+    try:
+        for _ in range(1000):
+            listener.buildProtocol(PEER)
+        assert len(said) == 1
+        clock.advance(60)
+        assert len(said) == 2
+        assert "999 times" in said[1]
+        clock.advance(60)
+        assert len(said) == 2
+        listener.buildProtocol(PEER)
+        assert len(said) == 3
+    finally:
+        globalLogPublisher.removeObserver(hear)

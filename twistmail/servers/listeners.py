@@ -1,39 +1,57 @@
 """Listeners: where connections begin. One `Listener` is one port of one service.
 
 It makes an id, a wire and a session for each connection and joins them with a
-pump; it counts the connections of its service and takes no more when there are
-too many. What a connection is made of is in `Born`, which a reload replaces:
-connections in progress keep what they were born with.
+pump; it counts the connections of its service and sends away who comes when
+there are too many. Proxies that are trusted introduce their clients first
+(`introduction`). What a connection is made of is in `Born`, which a reload
+replaces: connections in progress keep what they were born with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
-from twisted.logger import Logger
+from twisted.internet.protocol import Factory, Protocol
 
 from twistmail.facts import Connected, Fact, Facts
+from twistmail.networks import Network, covers
+from twistmail.servers.introduction import Introduction
 from twistmail.servers.pump import Pump
+from twistmail.servers.refusal import FULL, Complaints, Refusal
 from twistmail.servers.session import Session
+from twistmail.servers.stress import Stress
 from twistmail.wire.contract import Wire
+from twistmail.wire.proxy import Client
 
-log = Logger()
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a connection comes from: the client's address ("unix" for a socket of this machine) and port.
+
+    `via` is the address of the proxy that has told us of them, else empty.
+    """
+
+    address: str
+    port: int
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Born:
     """What connections of one listener are made of, from now on.
 
-    `begin(identifier, address, port)` makes the wire and the session. `tls` makes a context for startTLS (None: no TLS
-    here); `implicit`: TLS starts before the greeting. `most`: connections of the whole service. Times in seconds.
+    `begin(identifier, address, port, via)` makes the wire and the session, for what an Origin tells. `tls` makes a context for
+    startTLS (None: no TLS here); `implicit`: TLS starts before the greeting. `most`: connections of the whole service, which is
+    under `stress` before that. Who comes from `proxy_from` has to introduce a client. `look_first`: octets that came before we
+    said anything are read before we do. Times in seconds.
     """
 
     service: str
-    begin: Callable[[str, str, int], tuple[Wire, Session]]
+    begin: Callable[[str, str, int, str], tuple[Wire, Session]]
     identifiers: Iterator[str]
     epoch: Callable[[], float]
     facts: Facts
@@ -41,13 +59,32 @@ class Born:
     implicit: bool = False
     handshake_timeout: float = 30.0
     most: int | None = None
+    stress: Stress | None = None
+    proxy_from: tuple[Network, ...] = ()
+    look_first: bool = False
 
 
 @dataclass(slots=True)
 class Pool:
-    """The connections of one service, whatever port they came in by."""
+    """The connections of one service, whatever port they came in by: those that have a descriptor."""
 
-    pumps: set[Pump] = field(default_factory=set)
+    pumps: set[Pump | Introduction] = field(default_factory=set)
+    most: int | None = None
+    stress: Stress | None = None
+
+    def enter(self, pump: Pump | Introduction) -> None:
+        self.pumps.add(pump)
+        if self.stress is not None:
+            self.stress.look(len(self.pumps), self.most)
+
+    def leave(self, pump: Pump | Introduction) -> None:
+        self.pumps.discard(pump)
+        if self.stress is not None:
+            self.stress.look(len(self.pumps), self.most)
+
+    @property
+    def is_full(self) -> bool:
+        return self.most is not None and len(self.pumps) >= self.most
 
 
 class Listener(Factory):
@@ -60,24 +97,33 @@ class Listener(Factory):
         self._clock = clock
         self._has_room = has_room
         self._born: Born | None = None
+        self._complaints = Complaints(clock)
 
     def adopt(self, born: Born) -> None:
         """Make connections of *born* from now on."""
         self._born = born
+        self.pool.most, self.pool.stress = born.most, born.stress
 
-    def buildProtocol(self, addr: IAddress | None) -> Pump | None:
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         born = self._born
         if born is None:
             return None
-        if born.most is not None and len(self.pool.pumps) >= born.most:
-            log.warn("{service}: {most} connections, no more are taken", service=born.service, most=born.most)
-            return None
+        if self.pool.is_full:
+            return self._refuse(born, f"{born.service}: {born.most} connections, no more are taken")
         if not self._has_room():
-            log.warn("{service}: no more connections are taken, for the other descriptors are for files", service=born.service)
-            return None
+            return self._refuse(born, f"{born.service}: no more connections are taken, for the other descriptors are for files")
+        origin = Origin(getattr(addr, "host", "unix"), getattr(addr, "port", 0))
+        if covers(born.proxy_from, origin.address):
+            return self._introduction(born, origin)
+        return self._pump(born, origin)
+
+    def _refuse(self, born: Born, why: str) -> Refusal:
+        self._complaints.say(why)
+        return Refusal(b"" if born.implicit else FULL.get(born.service, b""))
+
+    def _pump(self, born: Born, origin: Origin) -> Pump:
         identifier = next(born.identifiers)
-        host, port = getattr(addr, "host", "unix"), getattr(addr, "port", 0)
-        wire, session = born.begin(identifier, host, port)
+        wire, session = born.begin(identifier, origin.address, origin.port, origin.via)
         pump = Pump(
             identifier,
             wire,
@@ -88,9 +134,40 @@ class Listener(Factory):
             implicit=born.implicit,
             handshake_timeout=born.handshake_timeout,
             epoch=born.epoch,
-            on_closed=self.pool.pumps.discard,
+            on_closed=self.pool.leave,
+            look_first=born.look_first and not born.implicit,
         )
-        self.pool.pumps.add(pump)
+        self.pool.enter(pump)
         if born.facts.listened:
-            born.facts.tell(Fact(born.epoch(), identifier, Connected(born.service, host, port)))
+            connected = Connected(born.service, origin.address, origin.port, origin.via)
+            born.facts.tell(Fact(born.epoch(), identifier, connected))
         return pump
+
+    # ----- behind a proxy
+
+    def _introduction(self, born: Born, proxy: Origin) -> Introduction:
+        """The proxy's connection, until it has said for whom it speaks."""
+        waiting = Introduction(
+            self._clock,
+            admit=partial(self._admit, born, proxy),
+            spurn=partial(self._spurn, born, proxy),
+            on_closed=self.pool.leave,
+        )
+        self.pool.enter(waiting)
+        return waiting
+
+    def _admit(self, born: Born, proxy: Origin, waiting: Introduction, client: Client, rest: bytes) -> None:
+        """Put a pump in the place of *waiting*. What came behind the header is the client's: plain octets, or those of TLS."""
+        transport = waiting.transport
+        pump = self._pump(born, Origin(client.address, client.port, proxy.address) if client.address else proxy)
+        self.pool.leave(waiting)
+        transport.protocol = pump
+        if rest and not born.implicit:
+            pump.dataReceived(rest)  # before the greeting, for that is when it was said
+        pump.makeConnection(transport)
+        if rest and born.implicit:
+            transport.protocol.dataReceived(rest)  # by now TLS stands there
+
+    def _spurn(self, born: Born, proxy: Origin, why: str) -> None:
+        known = f"{proxy.address} is in [{born.service}] proxy_from"
+        self._complaints.say(f"{born.service}: {known} and does not say for whom it speaks: {why}")

@@ -20,6 +20,7 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
 from twistmail.mail.mailbox import StoreError
+from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login
@@ -43,6 +44,8 @@ OPTIONS = Section(
     Option("max_bad_commands", COUNT, "20", "Senseless commands after which a connection is closed.", Reload.NEW),
     Option("max_connections", COUNT, "500", "Connections of this service at a time."),
     Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address that have not logged in.", Reload.NEW),
+    Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
+           example="192.0.2.1 10.0.0.0/8"),
 )
 
 #: Chunks (64 KiB each) of a large message that are read in one go.
@@ -91,8 +94,8 @@ class Pop3Service:
     census: Census
 
 
-def open_connection(service: Pop3Service, identifier: str, address: str, port: int) -> tuple[PopServerWire, PopSession]:
-    """Wire and session of a new connection from *address*."""
+def open_connection(service: Pop3Service, identifier: str, address: str, port: int, via: str = "") -> tuple[PopServerWire, PopSession]:
+    """Wire and session of a new connection from *address*, whatever proxy it came *via*."""
     return PopServerWire(), PopSession(service, identifier, address)
 
 

@@ -57,7 +57,7 @@ _PEER = _ForThePeer()
 class Pump(Protocol):
     """One connection. `tls`() makes what startTLS takes, or None where there is no certificate (`tls` None: TLS is not offered).
 
-    `implicit` starts TLS before the greeting (RFC 8314 §3).
+    `implicit` starts TLS before the greeting (RFC 8314 §3). `look_first`: what the peer has said already is read before we greet.
     """
 
     transport: Any  # ITCPTransport and ITLSTransport
@@ -75,6 +75,7 @@ class Pump(Protocol):
         handshake_timeout: float = 30.0,
         epoch: Callable[[], float],
         on_closed: Callable[[Pump], None] = lambda pump: None,
+        look_first: bool = False,
     ) -> None:
         self.identifier = identifier
         self.wire = wire
@@ -88,6 +89,7 @@ class Pump(Protocol):
         self._implicit = implicit
         self._handshake_timeout = handshake_timeout
         self._on_closed = on_closed
+        self._look_first = look_first
         self._out: list[bytes] = []
         self._out_size = 0
         self._gone = False
@@ -110,6 +112,8 @@ class Pump(Protocol):
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
+        if self._look_first:
+            self.transport.doRead()  # the end of the connection, where it tells of one, is told again by the reactor
         self._conversation = self._converse()
         self._drive(None)
 

@@ -59,6 +59,8 @@ _COMMON = (
     _asking("expn", "who is on a list (EXPN)"),
     Option("xclient_from", NETWORKS, "", "Proxies that may say for whom they speak (XCLIENT): addresses and networks.", Reload.NEW,
            example="192.0.2.7"),
+    Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
+           example="192.0.2.1 10.0.0.0/8"),
     Option("max_hops", COUNT, "50", "Received fields from which on a message is taken to run in circles.", Reload.NEW),
 )
 

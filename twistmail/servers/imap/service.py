@@ -8,6 +8,7 @@ from typing import Any
 
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
+from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, SIZE, Option, Reload, Section, Settings, choice
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login
@@ -25,6 +26,8 @@ OPTIONS = Section(
     Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address that have not logged in.", Reload.NEW),
     Option("max_connections_per_user", COUNT, "50", "Sessions of one user at a time.", Reload.NEW),
     Option("max_connections_per_user_ip", COUNT, "20", "Sessions of one user at a time from one address.", Reload.NEW),
+    Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
+           example="192.0.2.1 10.0.0.0/8"),
     Option("max_message", SIZE, "36700160", "The biggest message that a client may append, in octets.", Reload.NEW),
     Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
 )  # fmt: skip

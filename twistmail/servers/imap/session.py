@@ -86,8 +86,8 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
 }
 
 
-def open_connection(service: ImapService, identifier: str, address: str, port: int) -> tuple[ImapWire, ImapSession]:
-    """Wire and session of a new connection from *address*."""
+def open_connection(service: ImapService, identifier: str, address: str, port: int, via: str = "") -> tuple[ImapWire, ImapSession]:
+    """Wire and session of a new connection from *address*, whatever proxy it came *via*."""
     return ImapWire(wire_limits(service.settings)), ImapSession(service, identifier, address)
 
 

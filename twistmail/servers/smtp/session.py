@@ -56,9 +56,11 @@ from twistmail.wire.smtp.replies import Replies, Reply, Utf8Reply
 from twistmail.wire.smtp.server import SmtpServerWire
 
 
-def open_connection(service: SmtpService, identifier: str, address: str, port: int) -> tuple[SmtpServerWire, SmtpSession]:
-    """Wire and session of a new connection from *address*."""
-    peer = Peer(identifier, address, port, service.role)
+def open_connection(
+    service: SmtpService, identifier: str, address: str, port: int, via: str = ""
+) -> tuple[SmtpServerWire, SmtpSession]:
+    """Wire and session of a new connection from *address*, of which the proxy *via* has told us where that is not empty."""
+    peer = Peer(identifier, address, port, service.role, via=via)
     limits = wire_limits(service.settings, service.role, address)
     return SmtpServerWire(limits), SmtpSession(peer, service, limits)
 
