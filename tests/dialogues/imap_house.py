@@ -64,7 +64,7 @@ class ImapHouse:
 
     def service(self) -> ImapService:
         login = Login(self.people, Throttle(), self.clock, self.facts, lambda: NOW, jitter=lambda: 0.5,
-                      plaintext_allowed=self.plaintext_allowed)  # fmt: skip
+                      plaintext_allowed=self.plaintext_allowed, accounts=self.people, default_domain="here.example")  # fmt: skip
         return ImapService("imap.here.example", OPTIONS.defaults(**self.settings), self.store, login, self.facts, self.threads, self.drafts,
                            self.clock, lambda: NOW, self.tls_available, self.census)  # fmt: skip
 

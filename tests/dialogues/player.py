@@ -14,6 +14,7 @@ A dialogue is a text file in `tests/dialogues/<protocol>/`. Each line says who s
     C: (gone)          the client is gone without a word
     T: seconds         the clock moves
     TLS                the handshake that was asked for succeeds
+    TLS name           and the client has shown a certificate with this name, which is believed
     ---                what follows cannot be sent before what went before was answered
 
 Each file is played in three feedings: every turn of the client whole, octet by octet, and with the next request
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,6 +66,7 @@ class Turn:
     expected: tuple[tuple[str, str], ...] = ()
     action: str = ""  # "advance", "tls", "gone" or "barrier": done before the octets are sent
     seconds: float = 0.0
+    certificate: str = ""  # the name in it
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,11 @@ def read(text: str, name: str) -> Script:
         if mark == "with:":
             settings.update(pair.split("=", 1) for pair in words.split())  # type: ignore[misc]
         elif mark in ("S:", "S="):
-            turns[-1] = Turn(last.number, last.octets, (*last.expected, (mark, words)), last.action, last.seconds)
+            turns[-1] = replace(last, expected=(*last.expected, (mark, words)))
         elif (turn := _turn(number, mark, words)).action or last.expected or not last.octets:
             turns.append(turn)
         else:
-            turns[-1] = Turn(last.number, last.octets + turn.octets, (), last.action, last.seconds)
+            turns[-1] = replace(last, octets=last.octets + turn.octets)
     return Script(name, settings, tuple(turns))
 
 
@@ -114,7 +116,7 @@ def _turn(number: int, mark: str, words: str) -> Turn:
         case "T:", _:
             return Turn(number, action="advance", seconds=float(words))
         case "TLS", _:
-            return Turn(number, action="tls")
+            return Turn(number, action="tls", certificate=words)
         case "---", _:
             return Turn(number, action="barrier")
     raise AssertionError(f"line {number} of the dialogue: {mark} {words}")
@@ -128,7 +130,8 @@ class FakeTransport(StringTransport):
         self.TLS = False
         self.closed = False
         self.contexts: list[Any] = []
-        self.protocol = SimpleNamespace(getHandle=_Handle)
+        self.certificate = ""  # the name in what the client has shown
+        self.protocol = SimpleNamespace(getHandle=lambda: _Handle(self.certificate))
 
     def startTLS(self, context: Any, normal: bool = True) -> None:
         self.contexts.append(context)
@@ -144,9 +147,10 @@ class FakeTransport(StringTransport):
 
 
 class _Handle:
-    """What the TLS library would tell of the handshake: no certificate was shown."""
+    """What the TLS library would tell of the handshake."""
 
-    shown = None
+    def __init__(self, certificate: str) -> None:
+        self.shown = SimpleNamespace(client=certificate, fault="")
 
     def get_cipher_name(self) -> str:
         return "TLS_AES_256_GCM_SHA384"
@@ -194,8 +198,9 @@ class Player:
         self.clock.advance(seconds)
         self.settle()
 
-    def finish_tls(self) -> None:
+    def finish_tls(self, certificate: str = "") -> None:
         assert self.transport.contexts, "nobody has asked for TLS"
+        self.transport.certificate = certificate
         self.pump.handshakeCompleted()
         self.settle()
 
@@ -250,7 +255,7 @@ def _act(player: Player, turn: Turn) -> None:
         case "advance":
             player.advance(turn.seconds)
         case "tls":
-            player.finish_tls()
+            player.finish_tls(turn.certificate)
         case "gone":
             player.leave()
 

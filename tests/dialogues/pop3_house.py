@@ -109,7 +109,7 @@ class PopHouse:
 
     def service(self) -> Pop3Service:
         login = Login(self.people, Throttle(), self.clock, self.facts, lambda: 0.0, jitter=lambda: 0.5,
-                      plaintext_allowed=self.plaintext_allowed)
+                      plaintext_allowed=self.plaintext_allowed, accounts=self.people, default_domain="here.example")
         return Pop3Service("pop.here.example", self.store, login, self.facts, OPTIONS.defaults(**self.settings), Inline(), self.clock,
                            lambda: 0.0, self.tls_available, self.locks, self.census)
 

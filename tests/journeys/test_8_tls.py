@@ -70,11 +70,16 @@ def test_the_first_words_may_come_with_the_last_of_the_handshake(house: House) -
     assert any("250-PIPELINING" in line for line in caller.start_tls(client(), b"EHLO pc.test\r\n"))
 
 
-def test_what_was_said_in_clear_behind_starttls_closes_the_connection(house: House) -> None:
+@pytest.mark.parametrize(("service", "words"), [
+    pytest.param("mx", b"EHLO pc.test\r\nSTARTTLS\r\nMAIL FROM:<eve@far.test>\r\n", id="smtp"),
+    pytest.param("submission", b"EHLO pc.test\r\nSTARTTLS\r\nE", id="an-octet"),
+    pytest.param("imap", b"a STARTTLS\r\nb LOGIN ann {13}\r\n", id="imap"),
+    pytest.param("pop3", b"STLS\r\nUSER ann\r\n", id="pop3"),
+])
+def test_what_was_said_in_clear_behind_starttls_closes_the_connection(house: House, service: str, words: bytes) -> None:
     """CVE-2011-0411: else the server would obey a command after the handshake that somebody has put in before."""
-    caller = Caller(house, "mx")
-    caller.say("EHLO pc.test")
-    caller.say("STARTTLS\r\nMAIL FROM:<eve@far.test>")
+    caller = Caller(house, service)
+    caller.deliver(words)
     assert caller.transport.closed
     assert [closed.why for closed in house.told(Closed)] == ["data behind STARTTLS"]
     assert house.told(TlsStarted, TlsFailed) == []

@@ -158,6 +158,17 @@ def test_a_client_is_not_asked_for_a_certificate_unless_somebody_vouches_for_cli
     assert server.get_peer_certificate() is None
 
 
+def test_a_handshake_reads_no_file(folder: Path) -> None:
+    """A slow disk must not hold up everybody else."""
+    contexts = Contexts(Certificates(folder, "mail.blue.example", lambda: NOW))
+    for file in folder.iterdir():
+        file.unlink()
+    for name in ("mail.green.example", "mail.blue.example"):
+        peer = client(name)
+        shake(peer, server_of(contexts))
+        assert names(peer) == name
+
+
 def test_a_context_is_made_once(folder: Path) -> None:
     contexts = Contexts(Certificates(folder, "mail.blue.example", lambda: NOW))
     assert contexts.context("", "imap") is contexts.context("mail.blue.example", "imap")

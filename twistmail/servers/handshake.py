@@ -24,8 +24,8 @@ def tls_state(transport: Any) -> TlsState:
         cipher=handle.get_cipher_name() or "",
         bits=handle.get_cipher_bits() or 0,
         server_name=(handle.get_servername() or b"").decode("ascii", "replace"),
-        client=shown.client if shown else "",
-        client_fault=shown.fault if shown else "",
+        client=shown.client,
+        client_fault=shown.fault,
     )
 
 

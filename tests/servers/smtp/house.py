@@ -102,7 +102,8 @@ class SmtpHouse:
         built = [stage for word in own.stages for stage in STAGES[word].build(None, house)]
         policy = Pipeline([*self.stages, *built], self.clock)
         dispatch = Dispatch({Kind.MAILBOX: self.boxes, Kind.REMOTE: MemoryCourier()})
-        login = Login(self.people, Throttle(), self.clock, self.facts, self.clock.seconds, jitter=lambda: 0.0, plaintext_allowed=plaintext)
+        login = Login(self.people, Throttle(), self.clock, self.facts, self.clock.seconds, jitter=lambda: 0.0, plaintext_allowed=plaintext,
+                      accounts=self.people, default_domain="here.example")
         return SmtpService(
             hostname=HOSTNAME, role=role, settings=own, policy=policy, expansion=expansion,
             reception=Reception(HOSTNAME, policy, expansion, dispatch, self._submit, self.clock.seconds, self.facts),
