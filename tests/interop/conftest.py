@@ -10,7 +10,9 @@ import shutil
 import pytest
 
 from tests.interop.house import House, Person, folder, run, running
+from tests.interop.mtas import PLACES
 
+SEARCHED = ":".join([os.environ.get("PATH", ""), *PLACES])
 PEOPLE = [Person(f"guest{number}") for number in range(120)]
 CROWD = [Person("crowd"), *(Person(f"{number}crowd") for number in range(2, 21))]  # the names that smtp-source makes up
 ALICE, BOB = Person("alice"), Person("bob")
@@ -19,7 +21,7 @@ ALICE, BOB = Person("alice"), Person("bob")
 def pytest_runtest_setup(item):
     """`pytest.mark.client("swaks")`: the program must be there; with REQUIRE_CLIENTS=1 its absence is a failure."""
     for mark in item.iter_markers("client"):
-        missing = [name for name in mark.args if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None]
+        missing = [name for name in mark.args if shutil.which(name, path=SEARCHED) is None]
         if missing and os.environ.get("REQUIRE_CLIENTS") == "1":
             pytest.fail(f"{' '.join(missing)}: not installed, and REQUIRE_CLIENTS=1", pytrace=False)
         if missing:
