@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import quopri
 from dataclasses import replace
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from twistmail.mail import bounce
 from twistmail.mail.address import Address
-from twistmail.mail.bounce import Letterhead, delay_warning, double_bounce, failure_report, header_of
-from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.bounce import Letterhead, delay_warning, double_bounce, failure_report, header_of, success_report
+from twistmail.mail.envelope import Kind, Target, Wishes
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.mail.status import Status
@@ -24,9 +25,9 @@ LETTER = Letterhead("mx.here.example", AT, "r1-0001", "r1-0001.12345678901234567
 HEADER = b"Received: from x\r\nSubject: hello\r\nMessage-ID: <1@here.example>\r\n\r\nsecret body\r\n"
 
 
-def errand(address=BOB, original=None, status=None, host="mx.far.test [192.0.2.1]"):
-    return Errand(Target(Kind.REMOTE, address, original or address), Result.FAILED,
-                  status or Status(550, "5.1.1", "No such user"), host, 1)
+def errand(address=BOB, original=None, status=None, host="mx.far.test [192.0.2.1]", result=Result.FAILED, kind=Kind.REMOTE, orcpt=""):
+    return Errand(Target(kind, address, original or address), result,
+                  status or Status(550, "5.1.1", "No such user"), host, 1, orcpt=orcpt)
 
 
 ITEM = Item("i1", ANN, (errand(),), AT - 60, 100)
@@ -38,7 +39,9 @@ def parsed(report: bytes):
     assert all(len(line) <= 998 for line in report.split(b"\r\n"))
     message = email.message_from_bytes(report, policy=email.policy.default)
     assert not message.defects
-    assert [part.get_content_type() for part in message.iter_parts()][:2] == ["text/plain", "message/delivery-status"]
+    kinds = [part.get_content_type() for part in message.iter_parts()]
+    assert kinds[0] == "text/plain"
+    assert kinds[1] in ("message/delivery-status", "message/global-delivery-status")
     assert len(list(message.iter_parts())) == 3
     return message
 
@@ -82,7 +85,13 @@ def test_it_quotes_the_header_and_not_the_body():
 
 
 @pytest.mark.parametrize(("errand", "fields"), [
-    pytest.param(errand(original=Address("list", "here.example")), {"Original-Recipient": "rfc822; list@here.example"}, id="an-alias"),
+    pytest.param(errand(original=Address("list", "here.example")), {"Original-Recipient": None}, id="an-alias-without-ORCPT"),
+    pytest.param(errand(orcpt="rfc822;bob+2Bx@far.test"), {"Original-Recipient": "rfc822; bob+x@far.test"}, id="ORCPT"),
+    pytest.param(errand(orcpt="utf-8;j\\x{F6}rg@far.test"), {"Original-Recipient": "utf-8; j\\x{F6}rg@far.test"}, id="ORCPT-not-ASCII"),
+    pytest.param(errand(orcpt="rfc822;a+0D+0AAction: delivered"), {"Action": "failed"}, id="an-ORCPT-with-line-ends"),
+    pytest.param(errand(orcpt="utf-8;a\\x{0D}\\x{0A}Action: delivered"), {"Action": "failed"}, id="a-unitext-ORCPT-with-line-ends"),
+    pytest.param(errand(orcpt="rfc822;j+C3+B6rg@x"), {"Original-Recipient": "rfc822; j+C3+B6rg@x"}, id="an-ORCPT-that-should-be-utf-8"),
+    pytest.param(errand(orcpt="nonsense"), {"Original-Recipient": "nonsense; -"}, id="an-ORCPT-without-an-address"),
     pytest.param(errand(original=Address("BOB", "far.test")), {"Original-Recipient": None}, id="only-written-differently"),
     pytest.param(errand(host=""), {"Remote-MTA": None, "Diagnostic-Code": "x-twistmail; 550 5.1.1 No such user"}, id="nobody-was-asked"),
     pytest.param(errand(status=Status(550, "", "No")), {"Status": "5.0.0"}, id="no-enhanced-code"),
@@ -103,7 +112,7 @@ def test_every_failed_recipient_has_a_block_and_nobody_else():
 
 
 def test_a_warning_says_that_nothing_need_be_done():
-    message = parsed(delay_warning(ITEM, ITEM.errands, HEADER, LETTER, AT + 86400))
+    message = parsed(delay_warning(ITEM, [errand(result=Result.DEFERRED)], HEADER, LETTER, AT + 86400))
     assert "You need not send it again" in next(message.iter_parts()).get_content()
     block = blocks(message)[1]
     assert block["Action"] == "delayed"
@@ -160,3 +169,103 @@ def test_a_long_header_is_cut_at_a_line_end():
     assert cut.endswith(b"\r\n")
     assert header_of(b"x" * 60_000) == b"x" * bounce.LONGEST_QUOTE
     assert header_of(HEADER).endswith(b"<1@here.example>\r\n")
+
+
+# ----- what the sender asked for (RFC 3461)
+
+OK = Status(250, "2.0.0", "Ok")
+JOERG = Address("jörg", "far.test")
+
+
+def third(report: bytes):
+    return list(parsed(report).iter_parts())[2]
+
+
+def quotation(report: bytes) -> bytes:
+    """The octets of the third part, decoded; Python's parser takes message/... apart where it should not."""
+    part = report.split(b"\r\n--" + LETTER.boundary.encode())[3].removeprefix(b"\r\n")
+    head, _, body = part.partition(b"\r\n\r\n")
+    return quopri.decodestring(body) if b"quoted-printable" in head else body
+
+
+@pytest.mark.parametrize(("done", "subject", "said"), [
+    pytest.param(errand(status=OK, result=Result.DELIVERED, kind=Kind.MAILBOX), "was delivered", "in the mailbox", id="delivered"),
+    pytest.param(errand(status=OK, result=Result.RELAYED), "passed on", "next mail system", id="relayed"),
+    pytest.param(errand(status=OK, result=Result.EXPANDED, kind=Kind.MAILBOX), "passed on", "several recipients", id="expanded"),
+])
+def test_a_success_report_says_what_has_become_of_it(done, subject, said):
+    message = parsed(success_report(ITEM, [done], HEADER, LETTER))
+    assert subject in message["Subject"]
+    assert said in next(message.iter_parts()).get_content()
+    block = blocks(message)[1]
+    assert (block["Action"], block["Status"]) == (done.result.value, "2.0.0")
+    assert list(message.iter_parts())[2].get_content_type() == "text/rfc822-headers"
+
+
+def test_one_report_tells_of_several():
+    done = [errand(status=OK, result=Result.RELAYED), errand(Address("eve", "here.example"), status=OK, result=Result.DELIVERED)]
+    assert [block["Action"] for block in blocks(parsed(success_report(ITEM, done, HEADER, LETTER)))[1:]] == ["relayed", "delivered"]
+
+
+@pytest.mark.parametrize(("envid", "field"), [
+    pytest.param("", None, id="none"),
+    pytest.param("QQ314159", "QQ314159", id="plain"),
+    pytest.param("a+2Bb+3Dc", "a+b=c", id="xtext"),
+    pytest.param("x+0D+0AAction:+20delivered", "x Action: delivered", id="line-ends"),
+    pytest.param("+C3+B6", "?", id="not-ASCII"),
+])
+def test_the_envelope_id_comes_back_as_it_was_meant(envid, field):
+    about = blocks(parsed(failure_report(replace(ITEM, wishes=Wishes(envid=envid)), ITEM.errands, HEADER, LETTER)))[0]
+    assert about["Original-Envelope-Id"] == field
+
+
+EIGHT = HEADER + "Grüße\r\n".encode()
+NAMED = "Subject: Grüße\r\n\r\nGrüße\r\n".encode()
+
+
+@pytest.mark.parametrize(("wishes", "original", "kind"), [
+    pytest.param(Wishes(), HEADER, "text/rfc822-headers", id="not-asked"),
+    pytest.param(Wishes(ret="HDRS"), HEADER, "text/rfc822-headers", id="HDRS"),
+    pytest.param(Wishes(ret="FULL"), HEADER, "message/rfc822", id="FULL"),
+    pytest.param(Wishes(ret="FULL"), EIGHT, "message/rfc822", id="FULL-8-bit"),
+    pytest.param(Wishes(ret="FULL"), HEADER + b"x\r\n" * 20_000, "text/rfc822-headers", id="FULL-and-too-long"),
+    pytest.param(Wishes(ret="FULL"), HEADER + b"\0", "text/rfc822-headers", id="FULL-and-binary"),
+    pytest.param(Wishes(ret="FULL"), HEADER + b"x" * 1000, "text/rfc822-headers", id="FULL-and-a-line-too-long"),
+    pytest.param(Wishes(ret="FULL"), HEADER + b"a\nb", "text/rfc822-headers", id="FULL-and-a-bare-line-feed"),
+    pytest.param(Wishes(ret="FULL", require_tls=True), HEADER, "text/rfc822-headers", id="what-must-be-encrypted-is-never-sent-back"),
+    pytest.param(Wishes(ret="FULL", utf8=True), NAMED, "message/global", id="FULL-internationalized"),
+    pytest.param(Wishes(utf8=True), NAMED, "message/global-headers", id="internationalized"),
+    pytest.param(Wishes(utf8=True), HEADER, "text/rfc822-headers", id="internationalized-for-nothing"),
+    pytest.param(Wishes(), NAMED, "text/rfc822-headers", id="eight-bits-that-nobody-announced"),
+])
+def test_what_comes_back_of_the_original(wishes, original, kind):
+    report = failure_report(replace(ITEM, wishes=wishes), ITEM.errands, original, LETTER)
+    assert third(report).get_content_type() == kind
+    is_whole = kind in ("message/rfc822", "message/global")
+    assert quotation(report) == (original if is_whole else original[: original.find(b"\r\n\r\n") + 2])
+    assert (b"Content-Transfer-Encoding: 8bit" in report) == (not report.isascii())
+
+
+def test_the_house_may_send_back_whole_messages_unless_the_sender_wants_headers():
+    letter = replace(LETTER, returns_full=True)
+    assert third(failure_report(ITEM, ITEM.errands, HEADER, letter)).get_content_type() == "message/rfc822"
+    item = replace(ITEM, wishes=Wishes(ret="HDRS"))
+    assert third(failure_report(item, ITEM.errands, HEADER, letter)).get_content_type() == "text/rfc822-headers"
+
+
+def test_delays_and_successes_quote_the_header_only():
+    item = replace(ITEM, wishes=Wishes(ret="FULL"))
+    for report in (delay_warning(item, item.errands, HEADER, LETTER, AT), success_report(item, item.errands, HEADER, LETTER)):
+        assert third(report).get_content_type() == "text/rfc822-headers"
+
+
+def test_an_internationalized_message_is_told_of_in_its_own_letters():
+    """RFC 6533 §4.1; without SMTPUTF8 in seven bits."""
+    item = replace(ITEM, wishes=Wishes(utf8=True))
+    one = errand(JOERG, orcpt="utf-8;j\\x{F6}rg@far.test")
+    status = list(parsed(failure_report(item, [one], NAMED, LETTER)).iter_parts())[1]
+    assert status.get_content_type() == "message/global-delivery-status"
+    text = quopri.decodestring(status.as_bytes().partition(b"\n\n")[2]).decode()
+    assert "Original-Recipient: utf-8; jörg@far.test" in text
+    assert "Final-Recipient: utf-8; jörg@far.test" in text
+    assert failure_report(item, [one], NAMED, LETTER).isascii()

@@ -1,29 +1,33 @@
-"""Delivery reports: what we write to a sender whose message failed or is late (RFC 3464, RFC 3834, RFC 6522).
+"""Delivery reports: what we write to a sender about his message (RFC 3464, RFC 3461 §6, RFC 6533, RFC 3834, RFC 6522).
 
-A report is a whole message as bytes with CRLF line ends, ASCII throughout except
-where an address itself is not. It has three parts: for people, for programs,
-and the header of the original. Pure: identifiers, times and boundaries are
-arguments; putting a report on its way is the business of `queue.reports`.
+It failed, it is late, or (where he asked to be told) it went well. A report is
+a whole message as bytes with CRLF line ends; ASCII throughout, except where an
+address in its header is not, or where it quotes an original of eight bits whole.
+It has three parts: for people, for programs (`deliverystatus`), and the
+original or its header. Pure: identifiers, times and boundaries are arguments;
+who is told what, and putting it on its way, is the business of `queue.reports`.
 """
 
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import wrap
 
 from twistmail.mail.address import Address
+from twistmail.mail.deliverystatus import enhanced, one_line, status_lines, status_of
 from twistmail.mail.envelope import Kind
+from twistmail.mail.headers import split
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.status import Status
+from twistmail.mail.outcome import Result
 from twistmail.mail.trace import date
 
 #: How much of the original a report quotes, in octets (spec: dsn.max_original).
 LONGEST_QUOTE = 50_000
-
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+#: RFC 5321 §4.5.3.1.6, without the CRLF.
+LONGEST_LINE = 998
+_EIGHT_BIT = b"Content-Transfer-Encoding: 8bit\r\n"
 
 #: What somebody can do about it, by the subject digit of the enhanced code (RFC 3463 §3).
 _ADVICE = {
@@ -39,34 +43,55 @@ _GENERAL_ADVICE = "The answer above is all that we know. Please show it to your 
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """Who writes a report, when, and under which identifier. `boundary` must be unguessable: it parts the report."""
+    """Who writes a report, when, and under which identifier. `boundary` must be unguessable: it parts the report.
+
+    `longest_quote`: octets of an original that is quoted; `returns_full`: whole originals are what a sender gets who has
+    not said (RET) what he wants back.
+    """
 
     host: str
     at: float  # POSIX seconds
     identifier: str
     boundary: str
+    longest_quote: int = LONGEST_QUOTE
+    returns_full: bool = False
 
 
 def failure_report(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead) -> bytes:
-    """Tell the sender of *item* that *errands* have failed for good. *original*: its header block, or more."""
+    """Tell the sender of *item* that *errands* have failed for good. *original*: as much of it as `longest_quote`, and one octet."""
     errands = tuple(errands)
     text = [f"This is the mail system at {letterhead.host}.", "",
             "Your message could not be delivered to the recipients below. We will not try again.", ""]
     for errand in errands:
         text += [*_in_words(errand), f"   {_advice(errand)}", ""]
-    return _report(_heading(letterhead, item.sender, "Your message could not be delivered"), text,
-                   _delivery_status(item, errands, letterhead, "failed"), _header_part(original), letterhead)
+    status = _status_part(item, errands, letterhead)
+    whole = _wants_all(item, letterhead)
+    return _report(_heading(letterhead, item.sender, "Your message could not be delivered"), text, status,
+                   _quotation(item, original, letterhead, whole=whole), letterhead)
 
 
 def delay_warning(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead, give_up_at: float) -> bytes:
-    """Tell the sender of *item* that *errands* still wait, and until when we try (POSIX seconds). Sent once."""
+    """Tell the sender of *item* that *errands* still wait, and until when we try (POSIX seconds)."""
     errands = tuple(errands)
     text = [f"This is the mail system at {letterhead.host}.", "",
             "Your message is late. You need not send it again: we go on trying", f"until {date(give_up_at)}.", ""]
     for errand in errands:
         text += [*_in_words(errand), ""]
-    status = _delivery_status(item, errands, letterhead, "delayed", [f"Will-Retry-Until: {date(give_up_at)}"])
-    return _report(_heading(letterhead, item.sender, "Your message is late"), text, status, _header_part(original), letterhead)
+    status = _status_part(item, errands, letterhead, [f"Will-Retry-Until: {date(give_up_at)}"])
+    return _report(_heading(letterhead, item.sender, "Your message is late"), text, status,
+                   _quotation(item, original, letterhead, whole=False), letterhead)
+
+
+def success_report(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead) -> bytes:
+    """Tell the sender of *item*, who asked for it, that *errands* have gone well. The header is all it quotes (RFC 3461 §6.2)."""
+    errands = tuple(errands)
+    text = [f"This is the mail system at {letterhead.host}.", "", "You asked to be told what becomes of your message.", ""]
+    for errand in errands:
+        text += [_who(errand), *_indented(_GOOD_NEWS[errand.result]), ""]
+    arrived = all(errand.result is Result.DELIVERED for errand in errands)
+    subject = "Your message was delivered" if arrived else "Your message was passed on"
+    return _report(_heading(letterhead, item.sender, subject), text, _status_part(item, errands, letterhead),
+                   _quotation(item, original, letterhead, whole=False), letterhead)
 
 
 def double_bounce(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead, postmaster: Address) -> bytes:
@@ -79,19 +104,48 @@ def double_bounce(item: Item, errands: Iterable[Errand], original: bytes, letter
             "A message without a sender, such as a delivery report, could not be", "delivered either. Nobody else is told.", ""]
     for errand in errands:
         text += [*_in_words(errand), ""]
-    third = _message_part(original) if len(original) <= LONGEST_QUOTE and original.isascii() else _header_part(original)
     return _report(_heading(letterhead, postmaster, "Double bounce: a delivery report could not be delivered"), text,
-                   _delivery_status(item, errands, letterhead, "failed"), third, letterhead)
+                   _status_part(item, errands, letterhead), _quotation(item, original, letterhead, whole=original.isascii()), letterhead)
 
 
-def header_of(message: bytes) -> bytes:
-    """The header block of *message*, cut at a line end where it is longer than LONGEST_QUOTE."""
+def header_of(message: bytes, longest: int = LONGEST_QUOTE) -> bytes:
+    """The header block of *message*, cut at a line end where it is longer than *longest*."""
     end = message.find(b"\r\n\r\n")
     header = message[: end + 2] if end >= 0 else message
-    if len(header) <= LONGEST_QUOTE:
+    if len(header) <= longest:
         return header
-    end = header.rfind(b"\r\n", 0, LONGEST_QUOTE)
-    return header[: end + 2] if end >= 0 else header[:LONGEST_QUOTE]
+    end = header.rfind(b"\r\n", 0, longest)
+    return header[: end + 2] if end >= 0 else header[:longest]
+
+
+# ----- what the original looks like in it ----------------------------------------
+
+
+def _wants_all(item: Item, letterhead: Letterhead) -> bool:
+    """RFC 3461 §4.3; a message that must travel encrypted is never sent back whole (RFC 8689 §5)."""
+    return (item.wishes.ret == "FULL" or (letterhead.returns_full and not item.wishes.ret)) and not item.wishes.require_tls
+
+
+def _quotation(item: Item, original: bytes, letterhead: Letterhead, *, whole: bool) -> bytes:
+    """The third part: the *whole* original where it is small enough and has lines as mail has, otherwise its header."""
+    if not whole or len(original) > letterhead.longest_quote or not _has_lines(original):
+        return _header_part(header_of(original, letterhead.longest_quote), utf8=item.wishes.utf8)
+    if item.wishes.utf8 and not split(original)[0].isascii():
+        return b"Content-Type: message/global\r\n" + _encoded(original)  # RFC 6532 §3.7: may be encoded, unlike message/rfc822
+    encoding = b"" if original.isascii() else _EIGHT_BIT
+    return b"Content-Type: message/rfc822\r\n" + encoding + b"\r\n" + original
+
+
+def _has_lines(original: bytes) -> bool:
+    """Whether it can be quoted without being encoded: no NUL, no line end but CRLF, no line too long."""
+    lines = original.split(b"\r\n")
+    return b"\0" not in original and all(len(line) <= LONGEST_LINE and b"\r" not in line and b"\n" not in line for line in lines)
+
+
+def _header_part(header: bytes, *, utf8: bool) -> bytes:
+    """RFC 6522 §4, RFC 6533 §4.3; quoted-printable is what their encoding considerations give for headers that are not 7-bit."""
+    kind = b"message/global-headers" if utf8 and not header.isascii() else b"text/rfc822-headers"
+    return b"Content-Type: " + kind + b"\r\n" + _encoded(header)
 
 
 # ----- the message and its parts ----------------------------------------------
@@ -102,7 +156,7 @@ def _heading(letterhead: Letterhead, to: Address | None, subject: str) -> list[s
     return [
         f"Date: {date(letterhead.at)}",
         f'From: "Mail Delivery System" <MAILER-DAEMON@{host}>',
-        f"To: <{_line(str(to or ''))}>",
+        f"To: <{one_line(str(to or ''))}>",
         f"Subject: {subject}",
         f"Message-ID: <{letterhead.identifier}@{host}>",
         "Auto-Submitted: auto-replied",
@@ -111,15 +165,12 @@ def _heading(letterhead: Letterhead, to: Address | None, subject: str) -> list[s
     ]
 
 
-def _report(heading: list[str], text: list[str], status: list[str], third: bytes, letterhead: Letterhead) -> bytes:
+def _report(heading: list[str], text: list[str], status: bytes, third: bytes, letterhead: Letterhead) -> bytes:
     mark = b"--" + letterhead.boundary.encode()
-    return b"\r\n".join([
-        *(line.encode() for line in heading), b"",
-        mark, _text_part(text),
-        mark, b"Content-Type: message/delivery-status", b"", *(line.encode("ascii", "replace") for line in status), b"",
-        mark, third,
-        mark + b"--", b"",
-    ])
+    first = [line.encode() for line in heading]
+    if not third.isascii():
+        first.append(_EIGHT_BIT.rstrip(b"\r\n"))
+    return b"\r\n".join([*first, b"", mark, _text_part(text), mark, status, mark, third, mark + b"--", b""])
 
 
 def _text_part(lines: list[str]) -> bytes:
@@ -127,13 +178,12 @@ def _text_part(lines: list[str]) -> bytes:
     return b"Content-Type: text/plain; charset=utf-8\r\n" + _encoded(body)
 
 
-def _header_part(original: bytes) -> bytes:
-    """RFC 6522 §4; quoted-printable is what its encoding considerations give for headers that are not 7-bit."""
-    return b"Content-Type: text/rfc822-headers\r\n" + _encoded(header_of(original))
-
-
-def _message_part(original: bytes) -> bytes:
-    return b"Content-Type: message/rfc822\r\n\r\n" + original
+def _status_part(item: Item, errands: Iterable[Errand], letterhead: Letterhead, more: Iterable[str] = ()) -> bytes:
+    """RFC 3464 §2; RFC 6533 §4.1 where the message was an internationalized one and an address shows it."""
+    lines = [line.encode() for line in status_lines(item, errands, letterhead.host, more, utf8=item.wishes.utf8)]
+    body = b"\r\n".join([*lines, b""])
+    kind = b"message/delivery-status" if body.isascii() else b"message/global-delivery-status"
+    return b"Content-Type: " + kind + b"\r\n" + _encoded(body)
 
 
 def _encoded(body: bytes) -> bytes:
@@ -144,70 +194,34 @@ def _encoded(body: bytes) -> bytes:
     return b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + quoted.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def _delivery_status(item: Item, errands: Iterable[Errand], letterhead: Letterhead, action: str, more: Iterable[str] = ()) -> list[str]:
-    """RFC 3464 §2: fields about the message, and a block of fields for each recipient."""
-    lines = [f"Reporting-MTA: dns; {_line(letterhead.host)}", f"X-Queue-ID: {_line(item.id)}", f"Arrival-Date: {date(item.arrived)}"]
-    for errand in errands:
-        lines += ["", *_about(errand, action), *more]
-    return lines
-
-
-def _about(errand: Errand, action: str) -> list[str]:
-    target, status = errand.target, errand.status or _UNKNOWN
-    lines = []
-    if target.original.folded != target.address.folded:
-        lines.append(f"Original-Recipient: {_typed(target.original)}")
-    lines += [f"Final-Recipient: {_typed(target.address)}", f"Action: {action}", f"Status: {_enhanced(status)}"]
-    remote = target.kind is Kind.REMOTE and errand.host
-    if remote:
-        lines.append(f"Remote-MTA: dns; {_line(errand.host).split()[0]}")
-    lines += _folded(f"Diagnostic-Code: {'smtp' if remote else 'x-twistmail'}; {_line(str(status))}")
-    return lines
-
-
-def _typed(address: Address) -> str:
-    """An address with its type: RFC 3464 §2.1.2, and RFC 6533 §3 (in its 7-bit form) where it is not ASCII."""
-    text = _line(str(address))
-    if text.isascii():
-        return f"rfc822; {text}"
-    return "utf-8; " + "".join(c if c.isascii() and c != "\\" else f"\\x{{{ord(c):X}}}" for c in text)
-
-
 # ----- words ------------------------------------------------------------------
 
-_UNKNOWN = Status(550, "5.0.0", "No reason was given")
+_GOOD_NEWS: dict[Result | None, str] = {
+    Result.DELIVERED: "It is in the mailbox.",
+    Result.RELAYED: "It was passed on to the next mail system, which may or may not tell you when it has arrived.",
+    Result.EXPANDED: "That name stands for several recipients, and the message was sent on to all of them.",
+}
+
+
+def _who(errand: Errand) -> str:
+    target = errand.target
+    who = f"<{one_line(str(target.address))}>"
+    if target.original.folded != target.address.folded:
+        who += f" (on behalf of <{one_line(str(target.original))}>)"
+    return who
 
 
 def _in_words(errand: Errand) -> list[str]:
     """Who, and why, for people."""
-    target, status = errand.target, errand.status or _UNKNOWN
-    who = f"<{_line(str(target.address))}>"
-    if target.original.folded != target.address.folded:
-        who += f" (on behalf of <{_line(str(target.original))}>)"
-    why = _line(str(status))
-    if target.kind is Kind.REMOTE and errand.host:
-        why = f"{_line(errand.host)} answered: {why}"
-    return [who, *_indented(why)]
+    why = one_line(str(status_of(errand)))
+    if errand.target.kind is Kind.REMOTE and errand.host:
+        why = f"{one_line(errand.host)} answered: {why}"
+    return [_who(errand), *_indented(why)]
 
 
 def _advice(errand: Errand) -> str:
-    return _ADVICE.get(_enhanced(errand.status or _UNKNOWN).split(".")[1], _GENERAL_ADVICE)
-
-
-def _enhanced(status: Status) -> str:
-    return status.enhanced or f"{str(status.code)[0]}.0.0"
-
-
-def _line(text: str) -> str:
-    """One line, whatever it was before: what others said must not start fields of its own."""
-    return _CONTROLS.sub(" ", text).strip() or "-"
+    return _ADVICE.get(enhanced(status_of(errand)).split(".")[1], _GENERAL_ADVICE)
 
 
 def _indented(text: str) -> list[str]:
     return wrap(text[:2000], 76, initial_indent="   ", subsequent_indent="   ")
-
-
-def _folded(field: str) -> list[str]:
-    return wrap(field[:4000], 76, subsequent_indent=" ", break_on_hyphens=False)
-
-
