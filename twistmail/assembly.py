@@ -367,4 +367,5 @@ def _report_house(parts: Parts) -> ReportHouse:
         parts.people.expansion.follow,
         ground.identifiers,
         ground.threads,
+        parts.config["dsn"],
     )

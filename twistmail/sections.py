@@ -28,6 +28,7 @@ from twistmail.options import Section
 from twistmail.plugins import Discovery
 from twistmail.policy.access import OPTIONS as ACCESS
 from twistmail.policy.checks import OPTIONS as MESSAGE_CHECKS
+from twistmail.queue.reports import OPTIONS as DSN
 from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.relay.routes import OPTIONS as RELAY
 from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
@@ -58,6 +59,7 @@ BUILT_IN: tuple[Section, ...] = (
     QUEUE,
     RELAY,
     ROUTE,
+    DSN,
     DNS,
     AUTH,
     LOG,

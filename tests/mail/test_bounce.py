@@ -255,7 +255,8 @@ def test_the_house_may_send_back_whole_messages_unless_the_sender_wants_headers(
 
 def test_delays_and_successes_quote_the_header_only():
     item = replace(ITEM, wishes=Wishes(ret="FULL"))
-    for report in (delay_warning(item, item.errands, HEADER, LETTER, AT), success_report(item, item.errands, HEADER, LETTER)):
+    for report in (delay_warning(item, item.errands, HEADER, LETTER, AT),
+                   success_report(item, [errand(result=Result.RELAYED)], HEADER, LETTER)):
         assert third(report).get_content_type() == "text/rfc822-headers"
 
 

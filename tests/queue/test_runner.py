@@ -18,7 +18,7 @@ from twistmail.facts import Facts, Queued, Removed
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
-from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.envelope import Deadline, Kind, Notify, Target, Wishes
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
 from twistmail.mail.schedule import DAY, HOUR, MINUTE, Schedule
@@ -26,8 +26,8 @@ from twistmail.mail.status import Status
 from twistmail.mailflow import Dispatch
 from twistmail.memory.courier import TAKEN, MemoryCourier
 from twistmail.memory.queue import MemoryQueue
-from twistmail.queue.reports import House
-from twistmail.queue.runner import Circumstances, Runner
+from twistmail.queue.reports import OPTIONS, House
+from twistmail.queue.runner import KEPT, Circumstances, Runner
 from twistmail.queue.spool import Spool
 
 T0 = 1_800_000_000.0
@@ -488,3 +488,222 @@ def test_a_new_schedule_counts_from_the_next_attempt_on():
     assert [round(at / MINUTE) for at in world.attempts] == [0, 5, 7, 9, 11, 13, 15]
     assert any(isinstance(event, GaveUp) for event in world.events("i1"))
     assert not any(isinstance(event, Postponed) and event.until > T0 + 16 * MINUTE for event in world.events("i1"))
+
+
+# ----- what the sender asked for (RFC 3461, RFC 2852, RFC 4865)
+
+CAT = Address("cat", "here.example")
+
+
+def wanting(item: Item, *notify: Notify, **wishes) -> Item:
+    """*item* with NOTIFY for everybody, and other wishes."""
+    errands = tuple(replace(errand, notify=frozenset(notify)) for errand in item.errands)
+    return replace(item, errands=errands, wishes=Wishes(**wishes))
+
+
+def actions(world, to="ann@here.example"):
+    """Every report's actions, in the order of the reports."""
+    return [[block["Action"] for block in message.get_payload()[1].get_payload()[1:]] for who, message in world.mailboxes if who == to]
+
+
+@pytest.mark.parametrize(("notify", "answer", "told"), [
+    pytest.param((), TAKEN, [], id="as-usual-success"),
+    pytest.param((), NEVER, [["failed"]], id="as-usual-failure"),
+    pytest.param((), LATER, [["delayed"], ["failed"]], id="as-usual-delay"),
+    pytest.param((Notify.NEVER,), TAKEN, [], id="never-success"),
+    pytest.param((Notify.NEVER,), NEVER, [], id="never-failure"),
+    pytest.param((Notify.NEVER,), LATER, [], id="never-delay"),
+    pytest.param((Notify.SUCCESS,), TAKEN, [["relayed"]], id="success-success"),
+    pytest.param((Notify.SUCCESS,), NEVER, [], id="success-failure"),
+    pytest.param((Notify.SUCCESS,), LATER, [], id="success-delay"),
+    pytest.param((Notify.FAILURE,), LATER, [["failed"]], id="failure-delay"),
+    pytest.param((Notify.DELAY,), LATER, [["delayed"]], id="delay-delay"),
+    pytest.param((Notify.SUCCESS, Notify.FAILURE, Notify.DELAY), LATER, [["delayed"], ["failed"]], id="all-delay"),
+])
+def test_the_sender_is_told_what_he_asked_for(notify, answer, told):
+    world = World({BOB: answer}).submit(wanting(make_item(), *notify))
+    world.advance(6 * DAY, step=HOUR)
+    assert actions(world) == told
+    assert world.queue.items() == ()
+
+
+def test_those_that_went_well_are_in_one_report_and_those_that_did_not_in_another():
+    world = World({BOB: NEVER}).submit(wanting(make_item(EVE, BOB, CAT), Notify.SUCCESS, Notify.FAILURE))
+    assert sorted(actions(world)) == [["failed"], ["relayed", "delivered"]]
+    assert sorted(message["Subject"] for _, message in world.mailboxes if "report" in message.get_content_type()) == [
+        "Your message could not be delivered", "Your message was passed on"]
+
+
+def test_where_the_next_server_reports_itself_we_do_not():
+    world = World()
+
+    class PassingOn:
+        async def attempt(self, item, content, record):
+            return await record(Outcome(item.errands[0].target, Result.RELAYED, TAKEN, "mx", passed_on=True))
+
+    world.runner.dispatch = PassingOn()
+    world.submit(wanting(make_item(), Notify.SUCCESS))
+    assert world.mailboxes == []
+    assert world.queue.items() == ()
+
+
+def test_nobody_is_told_of_success_where_there_is_no_sender():
+    world = World().submit(wanting(make_item(sender=None), Notify.SUCCESS))
+    assert world.mailboxes == []
+    assert world.queue.items() == ()
+
+
+def test_a_success_that_nobody_can_be_told_of_is_no_matter_for_the_postmaster():
+    world = World()
+    world.unknown.add(ANN)
+    world.submit(wanting(make_item(), Notify.SUCCESS))
+    assert world.mailboxes == []
+    assert world.queue.items() == ()
+
+
+def test_what_was_delivered_before_it_was_queued_is_reported_from_there():
+    item = wanting(make_item(CAT), Notify.SUCCESS)
+    done = item.after(Outcome(item.errands[0].target, Result.DELIVERED, TAKEN))
+    world = World().submit(done)
+    assert actions(world) == [["delivered"]]
+    assert world.queue.items() == ()
+
+
+@pytest.mark.parametrize("calls", range(10))
+def test_a_success_is_told_of_at_most_twice_whatever_dies(tmp_path, calls, monkeypatch):
+    monkeypatch.setattr(tasks.log, "failure", lambda *a, **k: None)
+    first = World({}, Mortal(Spool(tmp_path / "queue", InlineCommitter(), tasks.Inline()), calls))
+    first.queue.on_death = lambda: setattr(first.runner, "_stopping", True)
+    try:
+        first.submit(wanting(make_item(EVE, BOB), Notify.SUCCESS))
+    except Died:
+        promised = False
+    else:
+        promised = True
+    second = World({}, Spool(tmp_path / "queue", InlineCommitter(), tasks.Inline()), first.clock, first_report=100)
+    assert second.queue.items() == ()
+    assert bool(promised) <= len(first.mailboxes + second.mailboxes) <= 2 * promised
+
+
+def test_a_report_is_as_protected_and_as_urgent_as_its_message():
+    world = World({BOB: NEVER, ANN: LATER}).submit(wanting(make_item(), require_tls=True, priority=5, ret="FULL", envid="x"))
+    (report,) = world.queue.items()
+    assert report.wishes == Wishes(require_tls=True, priority=5)
+    assert "how are you" not in b"".join(world.queue.content(report.id).chunks()).decode()
+
+
+def test_a_whole_original_comes_back_where_it_is_wanted_and_small_enough():
+    for longest, whole in ((50_000, True), (20, False)):
+        world = World({BOB: NEVER})
+        settings = OPTIONS.defaults(max_original=longest)
+        world.runner.reports._house = replace(world.runner.reports._house, settings=settings)
+        world.submit(wanting(make_item(), ret="FULL"))
+        assert ("how are you" in world.mailboxes[0][1].as_string()) == whole
+
+
+def test_what_the_sender_wants_held_is_not_tried_before():
+    world = World().submit(wanting(make_item(), hold_until=T0 + DAY))
+    assert world.runner.flush() == 0
+    world.advance(DAY - MINUTE)
+    assert world.attempts == []
+    world.advance(2 * MINUTE)
+    assert world.attempts == [DAY]
+
+
+def test_a_hold_of_the_sender_outlives_that_of_the_operator():
+    world = World().submit(wanting(make_item(), hold_until=T0 + DAY))
+    result_of(world.runner.hold("i1"))
+    world.advance(HOUR)
+    result_of(world.runner.release("i1"))
+    assert world.attempts == []
+    world.advance(DAY)
+    assert world.attempts == [DAY]
+
+
+def test_a_message_with_a_deadline_is_tried_before_it_and_returned_at_it():
+    world = World({BOB: LATER}).submit(wanting(make_item(), deadline=Deadline(T0 + HOUR, returns=True)))
+    world.advance(2 * HOUR)
+    assert [round(at / MINUTE) for at in world.attempts] == [0, 5, 20, 50, 59, 60]
+    ((_, message),) = world.mailboxes
+    block = message.get_payload()[1].get_payload()[1]
+    assert (block["Action"], block["Status"]) == ("failed", "5.4.7")
+    assert "451 4.4.1 Not now" in block["Diagnostic-Code"].replace("\n", "")
+    assert len(world.couriers[Kind.REMOTE].carried) == 5
+    assert world.queue.items() == ()
+
+
+def test_a_deadline_that_returns_nothing_is_told_of_once():
+    world = World({BOB: LATER}).submit(wanting(make_item(), deadline=Deadline(T0 + HOUR, returns=False)))
+    world.advance(2 * HOUR)
+    assert actions(world) == [["delayed"]]
+    world.advance(6 * DAY, step=HOUR)
+    assert actions(world) == [["delayed"], ["delayed"], ["failed"]]
+    assert [e.overdue for e in world.events("i1") if isinstance(e, SenderWarned)] == [True, False]
+
+
+def test_the_urgent_ones_go_first_when_many_wait(slow):
+    slow.runner._given.concurrency = 1
+    slow.submit(make_item(identifier="first"))
+    for number, priority in enumerate((0, -5, 9, 0)):
+        slow.submit(wanting(make_item(identifier=f"i{number}"), priority=priority))
+    while slow.queue.items():
+        running = list(slow.runner.dispatch.running)[-1]
+        slow.runner.dispatch.running[running].callback(TAKEN)
+    assert list(slow.runner.dispatch.running) == ["first", "i2", "i0", "i3", "i1"]
+
+
+# ----- mail that is called for (RFC 1985)
+
+
+@pytest.fixture
+def keeping():
+    world = World()
+    world.runner.keeps = lambda domain: domain in ("far.test", "sub.far.test")
+    return world
+
+
+def test_kept_mail_is_not_tried_until_it_is_called_for(keeping):
+    keeping.submit()
+    keeping.advance(DAY)
+    assert keeping.couriers[Kind.REMOTE].carried == []
+    (item,) = keeping.queue.items()
+    assert (item.errands[0].status, item.due) == (KEPT, T0 + 5 * DAY)
+    assert keeping.runner.flush() == 1
+    assert keeping.couriers[Kind.REMOTE].carried == []
+    assert keeping.runner.collect("far.test") == 1
+    assert keeping.queue.items() == ()
+
+
+def test_what_could_not_be_handed_over_is_kept_again(keeping):
+    keeping.couriers[Kind.REMOTE].answers[BOB] = [LATER, TAKEN]
+    keeping.submit()
+    assert keeping.runner.collect("far.test") == 1
+    keeping.advance(DAY)
+    assert len(keeping.couriers[Kind.REMOTE].carried) == 1
+    assert keeping.runner.collect("far.test") == 1
+    assert keeping.queue.items() == ()
+
+
+def test_only_the_mail_of_who_calls_is_handed_over(keeping):
+    other = Address("dan", "other.test")
+    below = Address("dan", "sub.far.test")
+    keeping.submit(make_item(BOB, below, other))
+    assert [target.address for _, to, _ in keeping.couriers[Kind.REMOTE].carried for target in to] == [other]
+    assert keeping.runner.collect("far.test") == 1
+    assert keeping.runner.collect("elsewhere.test") == 0
+    assert [errand.target.address for item in keeping.queue.items() for errand in item.pending] == [below]
+    assert keeping.runner.collect("far.test", below=True) == 1
+    assert keeping.queue.items() == ()
+
+
+def test_kept_mail_is_returned_when_nobody_calls(keeping):
+    keeping.submit()
+    keeping.advance(6 * DAY, step=HOUR)
+    assert actions(keeping) == [["delayed"], ["failed"]]
+    assert keeping.queue.items() == ()
+
+
+def test_an_operator_may_send_kept_mail(keeping):
+    keeping.submit()
+    assert keeping.runner.flush(["i1"], kept=True) == 1
+    assert keeping.queue.items() == ()

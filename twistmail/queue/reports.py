@@ -1,6 +1,7 @@
-"""Reports on their way: who is told of a failure or a delay, and the items that tell him (RFC 5321 §6.1, spec D4).
+"""Reports on their way: who is told of a failure, a delay or a success, and the items that tell him (RFC 5321 §6.1, RFC 3461 §5.2).
 
-How a report reads is `mail/bounce.py`; this module reads the original, finds the
+Which recipients a report is due for is the item's own knowledge (`mail/item.py`),
+how a report reads is `mail/bounce.py`; this module reads the original, finds the
 recipient's targets and puts the report into the same queue. Called by
 `queue.runner` alone. The order is crash-safe: a report is durable before the
 original is marked as reported, so the worst that a crash does is a second report.
@@ -9,7 +10,7 @@ original is marked as reported, so the worst that a crash does is a second repor
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twisted.logger import Logger
@@ -18,11 +19,22 @@ from twistmail.interfaces import IQueue
 from twistmail.mail import bounce
 from twistmail.mail.address import Address
 from twistmail.mail.content import Content, Memory
-from twistmail.mail.envelope import Target
+from twistmail.mail.envelope import Notify, Target, Wishes
+from twistmail.mail.headers import split
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import Reported, SenderWarned
+from twistmail.mail.outcome import Reported
+from twistmail.options import SIZE, Option, Section, Settings, choice
 
 log = Logger()
+
+OPTIONS = Section(
+    "dsn", "Reports about what became of a message, to its sender.",
+    Option("max_original", SIZE, "50000", "Longer messages, and longer headers, are not quoted whole."),
+    Option("original", choice("headers", "full"), "headers", "What comes back of a message that failed, where its sender has not said."),
+)  # fmt: skip
+
+#: "unlimited", as a number of octets.
+_ALL = 1 << 62
 
 Follow = Callable[[Address], Awaitable[tuple[Target, ...]]]
 
@@ -32,7 +44,7 @@ class House:
     """Who we are when we write: `host` names us, `postmaster` hears of double bounces.
 
     `follow` finds the targets of an address (`Expansion.follow`; may raise Unavailable), `identifiers` makes ids,
-    `threads` reads files.
+    `threads` reads files. `settings`: Settings of OPTIONS.
     """
 
     host: str
@@ -40,6 +52,7 @@ class House:
     follow: Follow
     identifiers: Iterator[str]
     threads: Any
+    settings: Settings = field(default_factory=OPTIONS.defaults)
 
 
 class Reports:
@@ -57,22 +70,27 @@ class Reports:
         No report (None) where nobody is left who could be told. Raises OSError and Unavailable: try again later.
         """
         failed = item.unreported
-        addresses = tuple(errand.target.address for errand in failed)
         report = None
         if item.sender is not None:
             report = await self._send(item.sender, lambda letter, original: bounce.failure_report(item, failed, original, letter), item)
         if report is None:
             report = await self._tell_postmaster(item, failed)
-        return Reported(report.id if report else "", addresses), report
+        return Reported(report.id if report else "", _addresses(failed)), report
 
-    async def warning(self, item: Item, give_up_at: float) -> tuple[SenderWarned, Item | None]:
-        """The same for a message that is late. Never for one without a sender."""
-        report = None
+    async def successes(self, item: Item) -> tuple[Reported, Item | None]:
+        """The same about what has ended well, for a sender who asked for it; nobody else is told where he cannot be."""
+        done, report = item.unconfirmed, None
         if item.sender is not None:
-            waiting = item.pending
-            report = await self._send(
-                item.sender, lambda letter, original: bounce.delay_warning(item, waiting, original, letter, give_up_at), item)
-        return SenderWarned(), report
+            report = await self._send(item.sender, lambda letter, original: bounce.success_report(item, done, original, letter), item)
+        return Reported(report.id if report else "", _addresses(done), success=True), report
+
+    async def warning(self, item: Item, give_up_at: float) -> Item | None:
+        """The report's item about what still waits and whose delay the sender wants to hear of. Never without a sender."""
+        waiting = tuple(errand for errand in item.pending if errand.wants(Notify.DELAY))
+        if item.sender is None or not waiting:
+            return None
+        return await self._send(
+            item.sender, lambda letter, original: bounce.delay_warning(item, waiting, original, letter, give_up_at), item)
 
     async def _tell_postmaster(self, item: Item, failed: tuple[Errand, ...]) -> Item | None:
         """A message that cannot even be returned (R40). What cannot reach the postmaster ends here, in the log."""
@@ -91,16 +109,31 @@ class Reports:
         targets = await self._house.follow(to)
         if not targets:
             return None
-        original = await self._house.threads.run(_beginning, item, self._queue.content(item.id))
+        longest = self._house.settings.max_original
+        original = await self._house.threads.run(_beginning, item, self._queue.content(item.id), longest)
         identifier = next(self._house.identifiers)
         now = self._clock.seconds()
         boundary = f"{identifier}.{self._random() * 1e17:017.0f}"
-        content = Memory(write(bounce.Letterhead(self._house.host, now, identifier, boundary), original))
-        report = Item(identifier, None, tuple(Errand(target) for target in targets), now, content.size)
-        await self._queue.add(report, content)
+        letter = bounce.Letterhead(
+            self._house.host, now, identifier, boundary, _ALL if longest is None else longest, self._house.settings.original == "full")
+        text = write(letter, original)
+        report = replace(
+            Item(identifier, None, tuple(Errand(target) for target in targets), now, len(text)),
+            body="" if text.isascii() else "8BITMIME", wishes=_wishes(item, text))
+        await self._queue.add(report, Memory(text))
         return report
 
 
-def _beginning(item: Item, content: Content) -> bytes:
+def _wishes(item: Item, report: bytes) -> Wishes:
+    """A report travels as its message did: as protected (RFC 8689 §5), as urgent (RFC 6710 §4.6)."""
+    return Wishes(
+        utf8=not split(report)[0].isascii(), require_tls=item.wishes.require_tls, priority=item.wishes.priority)
+
+
+def _addresses(errands: tuple[Errand, ...]) -> tuple[Address, ...]:
+    return tuple(errand.target.address for errand in errands)
+
+
+def _beginning(item: Item, content: Content, longest: int | None) -> bytes:
     """Enough of the original to quote: one octet more than the limit tells that it is longer."""
-    return item.prefix + content.beginning(bounce.LONGEST_QUOTE + 1)
+    return item.prefix + content.beginning(content.size if longest is None else longest + 1)

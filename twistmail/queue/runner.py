@@ -1,6 +1,6 @@
 """The queue's clock: starts each attempt when it is due, and settles what comes of it.
 
-    due -> dispatch.attempt -> settle: again later | give up -> report -> remove
+    due -> dispatch.attempt -> settle: again later | give up -> report (failures, successes) -> remove
 
 An attempt is the business of `mailflow.Dispatch`, durability of the queue, the
 wording of reports of `queue.reports`. Every step is recorded before the next one
@@ -12,7 +12,7 @@ message tried again later, and the others never notice.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from twisted.logger import Logger
@@ -21,19 +21,26 @@ from twistmail import tasks
 from twistmail.facts import Fact, Facts, Queued, Removed
 from twistmail.interfaces import IQueue
 from twistmail.mail.content import Content
-from twistmail.mail.item import Item
-from twistmail.mail.outcome import Event, GaveUp, Postponed
-from twistmail.mail.schedule import Schedule, next_attempt, warning_due
+from twistmail.mail.envelope import Kind
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Result, SenderWarned
+from twistmail.mail.schedule import Schedule
 from twistmail.mail.status import Status
+from twistmail.queue import timing
 from twistmail.queue.due import Due
 from twistmail.queue.reports import House, Reports
 
 log = Logger()
 
 EXPIRED = Status(451, "4.4.7", "The message could not be delivered in the time that we keep trying")
+#: RFC 2852 §4: the sender wanted it back by now.
+TOO_LATE = Status(554, "5.4.7", "The time that the sender has set for the delivery has passed")
+KEPT = Status(450, "4.4.0", "Kept until the server of that domain asks for it")
 #: The part of a wait by which it may grow, so that what failed together does not come back together.
 JITTER = 0.1
 DONE, DELETED = "done", "deleted by an operator"
+#: Stands for all domains in `Runner._called_for`.
+ANY = "*"
 
 
 class Attempts(Protocol):
@@ -57,7 +64,9 @@ class Circumstances:
 
 
 class Runner:
-    """Keeps the queue moving. `dispatch` and `schedule` may be replaced at any time (reload): attempts that run keep theirs."""
+    """Keeps the queue moving. `dispatch`, `schedule`, `reports` and `keeps` may be replaced at any time (reload): attempts
+    that run keep theirs. `keeps`: whether mail for a domain waits until it is called for (`collect`); None: none does.
+    """
 
     def __init__(self, queue: IQueue, dispatch: Attempts, schedule: Schedule, house: House, circumstances: Circumstances) -> None:
         self.queue = queue
@@ -73,6 +82,8 @@ class Runner:
         self._again: set[str] = set()  # flushed while they ran
         self._doomed: set[str] = set()  # deleted while they ran
         self._doubtful: set[str] = set()  # the disk failed them: write first, then try
+        self.keeps: Callable[[str], bool] | None = None
+        self._called_for: dict[str, set[str]] = {}  # of items, domains whose mail is not kept at the next attempt
         self._timer: Any = None
         self._stopping = True
         self._idle: tasks.Deferred[None] | None = None
@@ -106,18 +117,36 @@ class Runner:
 
     # ----- the operator
 
-    def flush(self, identifiers: Iterable[str] | None = None) -> int:
-        """Make these items (None: all) due now, but for those on hold; how many there are."""
-        wanted = list(self._items) if identifiers is None else [i for i in identifiers if i in self._items]
-        wanted = [identifier for identifier in wanted if not self._items[identifier].held]
+    def flush(self, identifiers: Iterable[str] | None = None, *, kept: bool = False) -> int:
+        """Make these items (None: all) due now, but for those on hold, ours or the sender's; how many there are.
+
+        *kept*: also what waits to be called for.
+        """
         now = self._clock.seconds()
-        for identifier in wanted:
-            if identifier in self._running:
-                self._again.add(identifier)
+        chosen = map(self._items.get, list(self._items) if identifiers is None else identifiers)
+        wanted = [item for item in chosen if item is not None and not item.held and (item.wishes.hold_until or 0.0) <= now]
+        for item in wanted:
+            if kept:
+                self._called_for.setdefault(item.id, set()).add(ANY)
+            if item.id in self._running:
+                self._again.add(item.id)
             else:
-                self._attempts.set(identifier, now)
+                self._attempts.set(item.id, now, item.wishes.priority)
         self._turn()
         return len(wanted)
+
+    def collect(self, domain: str, *, below: bool = False) -> int:
+        """The server of *domain* (A-labels, lower case) calls for its mail (RFC 1985): try it now; how many items there are.
+
+        *below*: and that of all domains below it.
+        """
+        found = []
+        for item in self._items.values():
+            theirs = {e.target.address.domain for e in item.pending if _is_of(e, domain, below=below)}
+            if theirs and not item.held:
+                self._called_for.setdefault(item.id, set()).update(theirs)
+                found.append(item.id)
+        return self.flush(found)
 
     async def hold(self, identifier: str) -> Item:
         """No more attempts until `release`. KeyError where there is no such item."""
@@ -133,7 +162,7 @@ class Runner:
         if identifier not in self._running:
             self._schedule(item)
             if not held:
-                self._attempts.set(identifier, self._clock.seconds())
+                self._attempts.set(identifier, max(self._clock.seconds(), item.wishes.hold_until or 0.0), item.wishes.priority)
             self._turn()
         return item
 
@@ -159,10 +188,10 @@ class Runner:
             self._attempts.drop(item.id)
             self._warnings.drop(item.id)
             return
-        self._attempts.set(item.id, item.due)
-        warn_at = warning_due(item.arrived, self.schedule)
-        if warn_at is not None and item.sender is not None and item.pending and not item.warned:
-            self._warnings.set(item.id, max(warn_at, self._clock.seconds()))
+        self._attempts.set(item.id, item.next_try, item.wishes.priority)
+        warnings = [at for at in (timing.warn_at(item, self.schedule), timing.overdue_at(item)) if at is not None]
+        if warnings:
+            self._warnings.set(item.id, max(min(warnings), self._clock.seconds()), item.wishes.priority)
 
     def _turn(self) -> None:
         """Start all that is due and has room; set the timer for the rest."""
@@ -243,12 +272,31 @@ class Runner:
             # Delivering what cannot be marked as delivered sends it again and again: first see that the disk takes records.
             item = await self._record(item.id, Postponed(item.due))
             self._doubtful.discard(item.id)
-        if item.pending:
+        if item.pending and timing.has_run_out(item, self._clock.seconds()):
+            await self._return(item)
+        elif item.pending:
             await self._dispatch(item)
         await self._settle(self._items[item.id], tried=bool(item.pending))
 
+    async def _return(self, item: Item) -> None:
+        """Its deadline has passed. What was said last is told along, because it may be what the sender wants to know."""
+        for errand in item.pending:
+            said = f"; the last answer was: {errand.status}" if errand.status else ""
+            status = replace(TOO_LATE, text=TOO_LATE.text + said)
+            await self._record(item.id, Outcome(errand.target, Result.FAILED, status))
+
     async def _dispatch(self, item: Item) -> None:
         """One attempt. A bug in it counts as a failed one, so that it is tried again as planned, and ends as planned."""
+        kept = self._kept(item)
+        self._called_for.pop(item.id, None)
+        for errand in kept:
+            if errand.result is None:
+                item = await self._record(item.id, Outcome(errand.target, Result.DEFERRED, KEPT))
+        if kept:
+            targets = {errand.target for errand in kept}
+            item = replace(item, errands=tuple(errand for errand in item.errands if errand.target not in targets))
+            if not item.pending:
+                return
         try:
             await self.dispatch.attempt(item, self.queue.content(item.id), lambda event: self._record(item.id, event))
         except OSError:
@@ -256,16 +304,27 @@ class Runner:
         except Exception:
             log.failure("queue: attempting {id} failed", id=item.id)
 
+    def _kept(self, item: Item) -> tuple[Errand, ...]:
+        """What of *item* waits until it is called for."""
+        keeps, called_for = self.keeps, self._called_for.get(item.id, ())
+        if keeps is None or ANY in called_for:
+            return ()
+        return tuple(
+            errand for errand in item.pending
+            if errand.target.kind is Kind.REMOTE and keeps(domain := errand.target.address.domain) and domain not in called_for
+        )
+
     async def _settle(self, item: Item, *, tried: bool) -> None:
         """Again later, or give up; tell the sender what failed; forget what is done."""
         if item.id in self._doomed:
             return
         if item.pending and tried:
             item = await self._postpone(item)
-        if item.unreported:
-            event, report = await self.reports.failures(item)
-            self._took(report)
-            item = await self._record(item.id, event)
+        for owed, report_on in ((item.unreported, self.reports.failures), (item.unconfirmed, self.reports.successes)):
+            if owed:
+                event, report = await report_on(item)
+                self._took(report)
+                item = await self._record(item.id, event)
         if item.is_settled:
             await self._remove(item.id, DONE)
         else:
@@ -273,18 +332,22 @@ class Runner:
 
     async def _postpone(self, item: Item) -> Item:
         now = self._clock.seconds()
-        due = next_attempt(item.arrived, item.attempts + 1, now, self.schedule)
-        if due is None:
-            return await self._record(item.id, GaveUp(EXPIRED))
-        last = item.arrived + self.schedule.give_up_after  # chance makes no attempt later than the sender was promised
-        return await self._record(item.id, Postponed(min(due + (due - now) * JITTER * self._given.random(), last)))
+        if len(self._kept(item)) == len(item.pending):
+            last = timing.give_up_at(item, self.schedule)
+            due = last if now < last else None
+        else:
+            due = timing.next_due(item, now, self.schedule, 1.0 + JITTER * self._given.random())
+        return await self._record(item.id, GaveUp(EXPIRED) if due is None else Postponed(due))
 
     async def _warn(self, item: Item) -> None:
         """Once, whatever happens: a warning that cannot be made is no reason to bother anybody again."""
-        if item.pending and not item.warned:
-            event, report = await self.reports.warning(item, item.arrived + self.schedule.give_up_after)
-            self._took(report)
-            self._schedule(await self._record(item.id, event))
+        now, overdue, late = self._clock.seconds(), timing.overdue_at(item), timing.warn_at(item, self.schedule)
+        due = [is_overdue for at, is_overdue in ((overdue, True), (late, False)) if at is not None and at <= now]
+        if due:
+            self._took(await self.reports.warning(item, timing.give_up_at(item, self.schedule)))
+            for is_overdue in due:
+                item = await self._record(item.id, SenderWarned(is_overdue))
+            self._schedule(item)
 
     def _took(self, report: Item | None) -> None:
         """A report has entered the queue, as any message does."""
@@ -307,11 +370,17 @@ class Runner:
         self._attempts.drop(identifier)
         self._warnings.drop(identifier)
         self._doubtful.discard(identifier)
+        self._called_for.pop(identifier, None)
         self._tell(identifier, Removed(why))
 
     def _tell(self, about: str, what: Any) -> None:
         if self._given.facts.listened:
             self._given.facts.tell(Fact(self._clock.seconds(), about, what))
+
+
+def _is_of(errand: Errand, domain: str, *, below: bool) -> bool:
+    theirs = errand.target.address.domain
+    return errand.target.kind is Kind.REMOTE and (theirs == domain or (below and theirs.endswith("." + domain)))
 
 
 async def _wait(deferred: tasks.Deferred[None]) -> None:
