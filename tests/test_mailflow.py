@@ -18,7 +18,7 @@ from twistmail.interfaces import Edit, ICourier, IPolicyStage, Keep, Point, Redi
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Content, Memory
-from twistmail.mail.envelope import Fate, Kind, Peer, Recipient, Role, Target, Transaction
+from twistmail.mail.envelope import Fate, Kind, Notify, Peer, Recipient, Role, Target, Transaction
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, Result, outcome_of
 from twistmail.mail.status import NO_ROOM, Status
@@ -99,9 +99,12 @@ class Scene:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.queue.append((item, b"".join(content.chunks())))
 
-    def receive(self, *recipients: str, message: bytes = MESSAGE, sender: Address | None = parse("eve@far.test")) -> Status:
+    def receive(
+        self, *recipients: str, message: bytes = MESSAGE, sender: Address | None = parse("eve@far.test"), notify: str = ""
+    ) -> Status:
         addresses = [parse(address) for address in recipients]
-        accepted = tuple(Recipient(address, result_of(self.expansion.follow(address))) for address in addresses)
+        asked = frozenset(map(Notify, notify.split()))
+        accepted = tuple(Recipient(address, result_of(self.expansion.follow(address)), asked) for address in addresses)
         peer = Peer("conn-1", "192.0.2.7", 4711, Role.MX, "mail.far.test", True)
         return result_of(self.reception.accept(Transaction(peer, "item-1", 0.0, sender, {}, accepted, Memory(message))))
 
@@ -142,12 +145,65 @@ def test_what_leads_elsewhere_is_queued_with_only_the_rest_pending() -> None:
     assert scene.relay.carried == [], "relaying waits for the queue"
 
 
+def test_a_success_that_is_to_be_reported_is_in_the_queue_before_the_answer() -> None:
+    scene = Scene()
+    assert scene.receive("ann@here.test", notify="SUCCESS").code == 250
+    assert scene.delivered == ["ann@here.test"]
+    ((item, _),) = scene.queue
+    assert [errand.target.account for errand in item.unconfirmed] == ["ann@here.test"]
+
+
+def test_where_it_cannot_be_queued_the_peer_is_told_to_come_again_and_nobody_gets_it_twice() -> None:
+    scene = Scene()
+    scene.full = True
+    assert scene.receive("ann@here.test", notify="SUCCESS").code == 452
+    scene.full = False
+    assert scene.receive("ann@here.test", notify="SUCCESS").code == 250
+    assert scene.delivered == ["ann@here.test"]
+    assert len(scene.queue[0][0].unconfirmed) == 1
+
+
+@pytest.mark.parametrize(("notify", "onward", "expanded"), [
+    pytest.param("SUCCESS FAILURE", "FAILURE", True, id="success-is-told-of-the-name-only"),
+    pytest.param("SUCCESS", "NEVER", True, id="nothing-else-was-wanted"),
+    pytest.param("FAILURE DELAY", "FAILURE DELAY", False, id="success-was-not-wanted"),
+    pytest.param("NEVER", "NEVER", False, id="never"),
+    pytest.param("", "", False, id="nothing-asked"),
+])  # fmt: skip
+def test_a_name_of_several_is_reported_as_expanded(notify: str, onward: str, expanded: bool) -> None:
+    """RFC 3461 §5.2.7.3 (c)."""
+    scene = Scene()
+    scene.receive("team@here.test", notify=notify)
+    ((item, _),) = scene.queue
+    assert {errand.notify for errand in item.errands if errand.result is not Result.EXPANDED} == {frozenset(map(Notify, onward.split()))}
+    told = [(str(errand.target.address), errand.result) for errand in item.unconfirmed]
+    assert told == ([("team@here.test", Result.EXPANDED)] if expanded else [])
+
+
+def test_a_name_of_one_hands_all_on_that_was_asked() -> None:
+    """RFC 3461 §5.2.7.2."""
+    scene = Scene()
+    scene.receive("ann.alias@here.test", notify="SUCCESS")
+    ((item, _),) = scene.queue
+    assert [(errand.result, errand.notify) for errand in item.errands] == [(Result.DELIVERED, frozenset({Notify.SUCCESS}))]
+
+
+def test_a_name_of_several_none_of_whom_can_be_reached_is_refused_as_without_a_report() -> None:
+    scene = Scene(boxes={"ann@here.test": BUSY})
+    assert scene.receive("ann.alias@here.test", notify="SUCCESS") == BUSY
+    scene.expansion.aliases.add("both@here.test", ["ann", "bob"])
+    scene.mailboxes.answers["bob@here.test"] = BUSY
+    assert scene.receive("both@here.test", notify="SUCCESS") == BUSY
+    assert scene.queue == []
+
+
 def test_a_message_that_an_operator_must_see_is_queued_whole_and_held() -> None:
     scene = Scene(Says(Verdict(None, "worm", Fate.HOLD)))
     assert scene.receive("team@here.test").code == 250
     assert scene.delivered == []
     (item, content) = scene.queue[0]
     assert item.held
+    assert item.held_for.endswith("worm")
     assert len(item.pending) == 3
     assert content == MESSAGE
     assert scene.facts_of(Fated) == [Fated("HOLD", "says: worm")]

@@ -116,6 +116,16 @@ def test_messages_are_held_released_and_deleted(ask, service):
     assert ask("status")["queue"]["oldest_s"] is None
 
 
+def test_mail_that_is_kept_for_somebody_goes_where_it_is_named(ask, service):
+    runner = service.foundation.runner
+    runner.keeps = lambda domain: domain == "green.example"
+    runner._stopping = True  # nothing starts: only what would be tried is asked
+    assert ask("queue.flush", all=True) == {"count": 2}
+    assert len(runner._kept(runner._items["6k3fa2-aaaa"])) == 1
+    assert ask("queue.flush", domain="green.example") == {"count": 1}
+    assert runner._kept(runner._items["6k3fa2-aaaa"]) == ()
+
+
 def test_connections_come_and_go_with_the_facts(ask, service):
     facts = service.foundation.facts
     facts.tell(Fact(NOW - 60, "c1", Connected("imap", "192.0.2.7", 4711)))

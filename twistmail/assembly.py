@@ -40,6 +40,7 @@ from twistmail.relay.connect import Dialer, TlsClients
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
 from twistmail.relay.ours import addresses_of_this_machine
+from twistmail.relay.pickups import Pickups
 from twistmail.relay.routes import SMTP_PORT, Identity, Routes
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.session import open_connection as open_imap
@@ -102,6 +103,8 @@ class Parts:
         runner, ground = self.foundation.runner, self.foundation.ground
         runner.dispatch, runner.schedule = self.dispatch, self.schedule
         runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
+        pickups = _pickups(self.config, self.foundation)
+        runner.keeps = pickups.keeps if pickups.any else None
 
 
 _ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3"}
@@ -266,6 +269,7 @@ def _smtp(
     ground, settings = foundation.ground, config[role.value]
     hostname = config["server"].hostname
     policy = _policy(role, config, foundation, people, lookup, ground.facts)
+    pickups = _pickups(config, foundation)
     service = SmtpService(
         hostname=hostname,
         role=role,
@@ -281,6 +285,7 @@ def _smtp(
         epoch=ground.epoch,
         identifiers=ground.identifiers,
         tls_available=contexts.available and settings.tls != "off",
+        release=pickups.call if pickups.any else None,
     )
     return partial(open_smtp, service)
 
@@ -350,6 +355,11 @@ def _relay(config: Config, foundation: Foundation, lookup: Any) -> RelayCourier:
     dial = ground.dial or Dialer(ground.reactor, source_address=settings.source_address)
     capacity = Capacity(settings.concurrency, settings.concurrency_per_domain)
     return RelayCourier(routes, dial, Manners(hostname, TlsClients()), capacity, ground.reactor, ground.threads)
+
+
+def _pickups(config: Config, foundation: Foundation) -> Pickups:
+    """Whose mail waits to be called for."""
+    return Pickups(config.named("route"), foundation.runner.collect)
 
 
 def _own_addresses(config: Config) -> frozenset[str]:

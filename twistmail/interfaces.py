@@ -196,6 +196,18 @@ class INameLookup(Interface):
         """Tuple of host names that *address* points back to; empty where there are none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pickup:
+    """What comes of a server that calls for its mail (ETRN, RFC 1985): `count` messages are tried now; or why none is.
+
+    Not `served`: no mail is kept for that name (458). Not `allowed`: not for this client (459).
+    """
+
+    count: int = 0
+    served: bool = True
+    allowed: bool = True
+
+
 class DnsTrouble(Exception):
     """No answer can be had now: time-out, SERVFAIL, REFUSED. The text says what was asked of whom."""
 

@@ -19,9 +19,9 @@ from twistmail.facts import Accepted, Expanded, Fact, Facts, Fated, Refused
 from twistmail.interfaces import ICourier, IFilter, Keep, Unavailable
 from twistmail.mail.content import Content
 from twistmail.mail.edited import Edited
-from twistmail.mail.envelope import Fate, Kind, Recipient, Target, Transaction
+from twistmail.mail.envelope import Fate, Kind, Notify, Recipient, Target, Transaction
 from twistmail.mail.headers import first, longest, split
-from twistmail.mail.item import Errand, Item
+from twistmail.mail.item import Errand, Item, several, without_success
 from twistmail.mail.outcome import Event, Outcome, Result
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.mail.trace import received
@@ -122,7 +122,10 @@ class Reception:
         item = await self._deliver_now(item, content)
         answers = [_answer_for(recipient, item) for recipient in judged.recipients]
         ours = {_place(target) for r, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive for target in r.targets}
-        item = replace(item, errands=tuple(errand for errand in item.errands if _place(errand.target) in ours))
+        taken = {recipient.address for recipient, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive}
+        item = replace(item, errands=tuple(
+            e for e in item.errands if (e.target.address in taken if e.result is Result.EXPANDED else _place(e.target) in ours)
+        ))  # fmt: skip
         try:
             if not item.is_settled:
                 await self.submit(item, content)
@@ -159,7 +162,7 @@ class Reception:
         self._tell(item.id, Fated(transaction.fate.name, transaction.fate_reason))
         if transaction.fate is Fate.HOLD:
             try:
-                await self.submit(replace(item, held=True), content)
+                await self.submit(replace(item, held=True, held_for=transaction.fate_reason), content)
             except OSError as error:
                 return status_of(error)
         return Status(250, "2.0.0", f"Accepted as {item.id}")
@@ -300,9 +303,12 @@ def _errands(targets: Sequence[Target], recipients: Sequence[Recipient]) -> tupl
     asked = {recipient.address: recipient for recipient in recipients if recipient.notify or recipient.orcpt}
     if not asked:
         return tuple(Errand(target) for target in targets)
-    return tuple(
-        Errand(target, notify=by.notify, orcpt=by.orcpt) if (by := asked.get(target.original)) else Errand(target) for target in targets
-    )
+    behind = {recipient.address: without_success(recipient.notify) for recipient in asked.values() if len(recipient.targets) > 1}
+    errands = [
+        Errand(target, notify=behind.get(by.address, by.notify), orcpt=by.orcpt) if (by := asked.get(target.original)) else Errand(target)
+        for target in targets
+    ]
+    return (*errands, *(several(asked[name]) for name in behind if Notify.SUCCESS in asked[name].notify))
 
 
 def _body(transaction: Transaction) -> str:
@@ -328,8 +334,9 @@ def _answer_instead(item: Item) -> Status | None:
 
     A full disk, a full mailbox: better said to the peer than kept in a queue on the same disk, or bounced.
     """
-    statuses = [errand.status for errand in item.errands if errand.status is not None]
-    if len(statuses) < len(item.errands) or any(status.is_positive for status in statuses):
+    errands = [errand for errand in item.errands if errand.result is not Result.EXPANDED]
+    statuses = [errand.status for errand in errands if errand.status is not None]
+    if len(statuses) < len(errands) or any(status.is_positive for status in statuses):
         return None
     temporary = [status for status in statuses if status.is_temporary]
     return temporary[0] if temporary else statuses[0]

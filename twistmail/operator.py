@@ -116,7 +116,8 @@ class Operator:
         return [item.id for item in self._runner.queue.items() if chosen.fits(item, now)]
 
     async def _flush(self, arguments: Mapping[str, Any]) -> Any:
-        return {"count": self._runner.flush(self._chosen(arguments))}
+        """What is kept for somebody who calls goes only where it is named."""
+        return {"count": self._runner.flush(self._chosen(arguments), kept=not _filter(arguments).is_empty)}
 
     async def _hold(self, arguments: Mapping[str, Any]) -> Any:
         return await _each(self._chosen(arguments), self._runner.hold)

@@ -195,6 +195,31 @@ def test_the_queue_is_a_table_with_hints_beside_it(server, capsys):
     assert asked[0]["args"]["domain"] == "green.example"
 
 
+def test_a_message_that_is_held_says_why_and_one_that_waits_as_its_sender_wants_says_so(server, capsys):
+    (row,) = ROWS["rows"]
+    held = row | {"held": True, "held_for": "body worm:3"}
+    later = row | {"hold_until": "2026-11-22T09:00:00Z", "priority": 4}
+    path, _ = server(answer({"rows": [held, later], "count": 2, "size": 10}))
+    assert status(["--socket", str(path), "queue", "list"]) == Exit.OK
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert "held: body worm:3" in first
+    assert "in 3m, as asked" in second
+
+
+def test_a_message_that_waits_as_its_sender_wants_is_shown_with_what_he_wants(server, capsys):
+    later = ROWS["rows"][0] | {"hold_until": "2026-11-22T09:00:00Z", "priority": 4}
+    path, _ = server(answer({"rows": [later], "count": 1, "size": 10}))
+    assert status(["--socket", str(path), "queue", "show", later["id"]]) == Exit.OK
+    shown = capsys.readouterr().out
+    assert "2026-11-22T09:00:00Z" in shown
+    assert "priority" in shown
+
+
+@pytest.mark.parametrize("words", ["a.example b.example", "a.example --domain b.example"])
+def test_one_domain_is_flushed_at_a_time(capsys, words):
+    assert status(["queue", "flush", *words.split()]) == Exit.USAGE
+
+
 def test_quiet_means_no_hints(server, capsys):
     path, _ = server(answer(ROWS))
     assert status(["--socket", str(path), "queue", "list", "--quiet"]) == Exit.OK
@@ -206,6 +231,10 @@ def test_quiet_means_no_hints(server, capsys):
     [
         pytest.param("queue flush 6k3", ("queue.flush", {"ids": ["6k3"], "all": False}), {"count": 1}, 0, "1 message", id="flush-some"),
         pytest.param("queue flush", ("queue.flush", {"ids": [], "all": True}), {"count": 0}, 1, "0 messages", id="flush-all"),
+        pytest.param(
+            "queue flush part.example", ("queue.flush", {"ids": [], "domain": "part.example", "all": False}), {"count": 2}, 0,
+            "2 messages will be tried now", id="flush-a-domain",
+        ),
         pytest.param("queue hold --all", ("queue.hold", {"all": True}), {"count": 3}, 0, "3 messages held", id="hold-all"),
         pytest.param("queue release x", ("queue.release", {"ids": ["x"]}), {"count": 1}, 0, "1 message released", id="release"),
         pytest.param("session", ("session.list", {}), [SESSION], 0, SEEN, id="sessions"),

@@ -64,7 +64,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _next(row: dict[str, Any]) -> str:
-    return "held" if row["held"] else f"in {span(row['next_s'])}" if row["next_s"] else "now"
+    if row["held"]:
+        return "held"
+    return f"in {span(row['next_s'])}" + (", as asked" if row.get("hold_until") else "") if row["next_s"] else "now"
 
 
 def _to(row: dict[str, Any]) -> str:
@@ -73,6 +75,8 @@ def _to(row: dict[str, Any]) -> str:
 
 
 def _last_answer(row: dict[str, Any]) -> str:
+    if row.get("held_for"):
+        return f"held: {row['held_for']}"
     answered = next((to for to in row["to"] if to["state"] == "deferred"), None) or next((to for to in row["to"] if to["code"]), None)
     return _answer(answered) if answered else ""
 
@@ -103,11 +107,17 @@ def show(terminal: Terminal, id: str) -> int:
         return Exit.OK
     arrived = f"{row['arrived']} ({span(row['age_s'])} ago)"
     terminal.show({"id": row["id"], "from": row["from"], "submitted_by": row["account"] or "a stranger", "arrived": arrived,
-                   "size": amount(row["size"]), "tries": row["attempts"], "next": _next(row)})
+                   "size": amount(row["size"]), "tries": row["attempts"], "next": _next(row)} | _asked(row))
     for to in row["to"]:
         through = f" (for {to['original']})" if to["original"] != to["address"] else ""
         terminal.say(f"  {to['address']}{through}: {to['state']}  {_answer(to)}".rstrip())
     return Exit.OK
+
+
+def _asked(row: dict[str, Any]) -> dict[str, Any]:
+    """What is special about it, as far as it is."""
+    special = {"held_for": "held_for", "hold_until": "not_before", "deadline": "deadline", "priority": "priority"}
+    return {name: row[key] for key, name in special.items() if row.get(key)}
 
 
 def _only(listing: dict[str, Any], id: str) -> dict[str, Any]:
@@ -132,8 +142,21 @@ def _change(terminal: Terminal, verb: str, done: str, chosen: Filter) -> int:
 @_filter_options
 @click.pass_obj
 def flush(terminal: Terminal, **chosen: Any) -> int:
-    """Try again now: everything, or what fits. What is held stays held."""
-    return _change(terminal, "queue.flush", "will be tried now", Filter(**chosen))
+    """Try again now: everything, or what fits. What is held stays held.
+
+    A DOMAIN in place of an ID means all mail for it, also that which is kept until it is called for.
+    """
+    return _change(terminal, "queue.flush", "will be tried now", _with_domain(chosen))
+
+
+def _with_domain(chosen: dict[str, Any]) -> Filter:
+    """The filter of `flush part.example`; ids have no dots."""
+    domains = [word for word in chosen["ids"] if "." in word]
+    if len(domains) > 1 or (domains and chosen["domain"]):
+        raise click.UsageError("one domain at a time")
+    if domains:
+        chosen = chosen | {"ids": tuple(word for word in chosen["ids"] if word != domains[0]), "domain": domains[0]}
+    return Filter(**chosen)
 
 
 def _chosen(chosen: dict[str, Any], everything: bool, verb: str) -> Filter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from twistmail.mail.address import Address
-from twistmail.mail.envelope import NO_WISHES, Notify, Target, Wishes
+from twistmail.mail.envelope import NO_WISHES, Kind, Notify, Recipient, Target, Wishes
 from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
 from twistmail.mail.status import Status
 
@@ -33,6 +33,23 @@ class Errand:
     def wants(self, report: Notify) -> bool:
         """Whether the sender is told of a *report*; FAILURE and DELAY where he has not said what he wants (RFC 3461 §4.1)."""
         return report in self.notify if self.notify else report in _USUAL
+
+
+EXPANDED = Status(250, "2.0.0", "That name stands for several, and the message goes to all of them")
+
+
+def several(recipient: Recipient) -> Errand:
+    """What is known of a *recipient* who stands for several: nothing is to be done, but the sender may want to hear of it.
+
+    RFC 3461 §5.2.7.3 (c). Those behind the name have `without_success(recipient.notify)`.
+    """
+    name = Target(Kind.MAILBOX, recipient.address, recipient.address)
+    return Errand(name, Result.EXPANDED, EXPANDED, notify=recipient.notify, orcpt=recipient.orcpt)
+
+
+def without_success(notify: frozenset[Notify]) -> frozenset[Notify]:
+    """*notify* without SUCCESS, which asks for nothing more than NEVER where it was all."""
+    return (notify - {Notify.SUCCESS} or frozenset({Notify.NEVER})) if Notify.SUCCESS in notify else notify
 
 
 @dataclass(frozen=True, slots=True)

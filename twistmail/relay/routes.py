@@ -12,12 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
 from twistmail.mail.status import Status
-from twistmail.options import COUNT, DURATION, DURATIONS, TEXT, Option, Reload, Section, Settings, choice
+from twistmail.networks import NETWORKS
+from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, Option, Reload, Section, Settings, choice
+
+T = TypeVar("T")
 
 TLS_WORDS = choice("off", "opportunistic", "required", "verified")
 OPTIONS = Section(
@@ -38,6 +41,9 @@ ROUTE_OPTIONS = Section(
     "route", "Where the mail for one domain goes: [route:partner.example], or [route:.partner.example] for all below it.",
     Option("via", TEXT, "", "A server, written as for smarthost; empty: by its MX records.", example="smtp://mx.internal.example:25"),
     Option("tls", TLS_WORDS, "opportunistic", "As in [relay]."),
+    Option("hold", SWITCH, "no", "Keep the mail until the server of that domain calls for it (ETRN), or an operator sends it "
+           "(twistmail queue flush DOMAIN). After [relay] expire it goes back."),
+    Option("etrn_from", NETWORKS, "", "The addresses and networks from which it may be called for.", example="192.0.2.0/24 2001:db8::7"),
     pattern=True,
 )
 
@@ -124,6 +130,16 @@ class Identity:
     addresses: frozenset[str] = frozenset()
 
 
+def nearest(table: Mapping[str, T], domain: str) -> T | None:
+    """The entry of *table* for *domain* itself, or the nearest above it whose name begins with a dot."""
+    entry = table.get(domain)
+    above = domain
+    while entry is None and "." in above:
+        above = above.partition(".")[2]
+        entry = table.get("." + above)
+    return entry
+
+
 class Routes:
     """`relay`: Settings of OPTIONS. `routes`: Settings of ROUTE_OPTIONS by domain. `random` has `shuffle` (random.Random)."""
 
@@ -141,11 +157,7 @@ class Routes:
     def of(self, domain: str) -> Route:
         """How mail for *domain* (A-labels, lower case, or an address literal) goes: its own section, the nearest above it
         that begins with a dot, the smart host, or by MX."""
-        entry = self._table.get(domain)
-        above = domain
-        while entry is None and "." in above:
-            above = above.partition(".")[2]
-            entry = self._table.get("." + above)
+        entry = nearest(self._table, domain)
         if isinstance(entry, Route):
             return entry
         if entry is None and self._smarthost:

@@ -294,7 +294,10 @@ def test_what_is_asked_of_the_delivery_goes_with_the_message(house: SmtpHouse) -
     assert player.say(".")[0].startswith("250 2.0.0")
     (item, _) = house.queued[0]
     assert item.wishes == Wishes(ret="HDRS", envid="a+2Bb", utf8=True), "a stranger's AUTH= means nothing"
-    assert {(errand.notify, errand.orcpt) for errand in item.errands} == {(frozenset({Notify.SUCCESS, Notify.FAILURE}), "rfc822;team@x")}
+    assert {(errand.target.original == errand.target.address, errand.notify, errand.orcpt) for errand in item.errands} == {
+        (False, frozenset({Notify.FAILURE}), "rfc822;team@x"),
+        (True, frozenset({Notify.SUCCESS, Notify.FAILURE}), "rfc822;team@x"),
+    }, "a success is told of the name for several"
     assert b"with UTF8SMTP" in house.contents[0]
 
 

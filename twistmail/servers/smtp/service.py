@@ -9,7 +9,8 @@ from typing import Any
 from twistmail.drafts import Drafts
 from twistmail.expansion import Expansion
 from twistmail.facts import Facts
-from twistmail.mail.envelope import Peer, Role
+from twistmail.interfaces import Pickup
+from twistmail.mail.envelope import Role
 from twistmail.mail.status import Status
 from twistmail.mailflow import Reception
 from twistmail.options import Settings
@@ -40,7 +41,7 @@ class SmtpService:
     epoch: Callable[[], float]
     identifiers: Iterator[str]
     tls_available: bool = False
-    release: Callable[[str, Peer], int | None] | None = None
+    release: Callable[[str, str], Pickup] | None = None
 
 
 SENDER_OK = Status(250, "2.1.0", "Sender ok")
@@ -55,7 +56,7 @@ HELD_TOO_LONG = Status(501, "5.5.4", "Mail is not held for so long")
 UNWANTED_UTF8 = Status(553, "5.6.7", "Addresses that are not ASCII want SMTPUTF8 in MAIL")
 NOTHING_WAITS = Status(251, "2.0.0", "No messages wait for that domain")
 NOT_RELEASED = Status(459, "4.7.1", "You may not ask for that domain")
-NOTHING_KEPT = Status(458, "4.3.0", "Nothing is kept back here for anybody")
+NOTHING_KEPT = Status(458, "4.3.0", "Nothing is kept back here for that domain")
 NOT_A_PROXY = Status(550, "5.7.1", "You are not one of our proxies")
 BAD_ATTRIBUTE = Status(501, "5.5.4", "An attribute has no meaning here")
 

@@ -279,14 +279,15 @@ class SmtpSession:
         return self._conduct.junk() or help_text(event, verbs(self._limits))
 
     async def _etrn(self, event: Etrn) -> Status:
-        """RFC 1985 §5.3. Options that ask for more than one domain are not served."""
+        """RFC 1985 §5."""
         release = self._service.release
-        if release is None:
+        pickup = release(event.option + event.node, self.peer.address) if release is not None else None
+        if pickup is None or not pickup.served:
             return say.NOTHING_KEPT
-        count = release(event.node.lower(), self.peer) if not event.option else None
-        if count is None:
+        if not pickup.allowed:
             return self._refused("etrn", say.NOT_RELEASED, None)
-        return Status(250, "2.0.0", f"Sending {count} messages that wait for {event.node}") if count else say.NOTHING_WAITS
+        waits = f"Sending {pickup.count} messages that wait for {event.node}"
+        return Status(250, "2.0.0", waits) if pickup.count else say.NOTHING_WAITS
 
     async def _xclient(self, event: XClient) -> Status:
         """The proxy says for whom it speaks: everything begins anew, with that client (as Postfix has it)."""
