@@ -110,8 +110,11 @@ def test_every_stage_is_told_also_behind_a_refusal(check, house):
     assert rows == [
         ("connect", "limits", "-", "", False),
         ("hello", "hello", "-", "", False),
+        ("sender", "rates", "-", "", False),
         ("sender", "room", "-", "", False),
         ("sender", "access", "550 5.7.1", f"{house}/data/access:2", True),
+        ("recipient", "tarpit", "-", "", False),
+        ("recipient", "rates", "-", "", False),
         ("recipient", "access", "550 5.7.1", f"{house}/data/access:4", False),
         ("recipient", "relaying", "-", "", False),
         ("recipient", "recipients", "550 5.1.1", "", False),

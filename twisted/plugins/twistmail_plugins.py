@@ -14,6 +14,8 @@ resolver = parts.RESOLVER
 silent = parts.SILENT
 
 limits = parts.stage("limits")
+tarpit = parts.stage("tarpit")
+rates = parts.stage("rates")
 hello = parts.stage("hello")
 blocklists = parts.stage("blocklists")
 room = parts.stage("room")

@@ -11,17 +11,21 @@ from twistmail.policy.checks import ChecksFactory
 from twistmail.policy.hello import HelloFactory
 from twistmail.policy.limits import LimitsFactory
 from twistmail.policy.loops import LoopsFactory
+from twistmail.policy.rates import RatesFactory
 from twistmail.policy.recipients import RecipientsFactory
 from twistmail.policy.relaying import RelayingFactory
 from twistmail.policy.reverse import ReverseFactory
 from twistmail.policy.room import RoomFactory
 from twistmail.policy.senders import SendersFactory
 from twistmail.policy.submission import SubmissionFactory
+from twistmail.policy.tarpit import TarpitFactory
 
 STAGES: dict[str, Any] = {
     factory.name: factory
     for factory in (
         LimitsFactory(),
+        TarpitFactory(),
+        RatesFactory(),
         HelloFactory(),
         RoomFactory(),
         ReverseFactory(),

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.facts import Facts
 from twistmail.interfaces import Edit, IPolicyStage, Point, Unavailable, Verdict
+from twistmail.mail.address import Address
 from twistmail.mail.envelope import Fate, Peer, Role, Transaction
 from twistmail.mail.status import BUG, UNAVAILABLE, Status
 from twistmail.options import Settings
@@ -71,6 +72,7 @@ class Pipeline:
         self._stages = {point: tuple(s for s in stages if s.point is point) for point in Point}
         self._gates = frozenset(id(s) for s in stages if getattr(s, "is_gate", False))
         self._counting: tuple[Any, ...] = tuple(s for s in stages if hasattr(s, "left"))
+        self._watching: tuple[Any, ...] = tuple(s for s in stages if hasattr(s, "refused"))
         self._clock = clock
         self._timeout = timeout
 
@@ -100,10 +102,17 @@ class Pipeline:
             if opinion.status is None:
                 gravest = _graver(gravest, opinion)
             elif not opinion.status.is_positive:
+                if point is Point.RECIPIENT:
+                    self._tell(opinion.status, *about)
                 return opinion
             elif accepted is None:
                 accepted = opinion
         return accepted or gravest
+
+    def _tell(self, status: Status, transaction: Transaction, recipient: Address) -> None:
+        """A recipient is refused: told to the stages that have a `refused` of their own."""
+        for stage in self._watching:
+            stage.refused(transaction, recipient, status)
 
     async def consult(self, point: Point, *about: Any) -> tuple[tuple[tuple[str, Opinion | None], ...], Opinion | None]:
         """What every stage says, (name, opinion) in order, also those that `ask` would not ask any more; and what `ask` would answer."""

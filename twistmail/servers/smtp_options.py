@@ -7,8 +7,10 @@ from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, choice
 from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
 from twistmail.policy.hello import OPTIONS as HELLO
+from twistmail.policy.rates import OPTIONS as RATES
 from twistmail.policy.relay_domains import DOMAINS
 from twistmail.policy.reverse import OPTIONS as REVERSE
+from twistmail.policy.tarpit import OPTIONS as TARPIT
 
 MX_EXTENSIONS = (
     "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH REQUIRETLS LIMITS ETRN"
@@ -19,7 +21,7 @@ SUBMISSION_EXTENSIONS = (
 )
 LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
 
-MX_STAGES = "limits hello room reverse access blocklists senders relaying recipients loops checks"
+MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients loops checks"
 SUBMISSION_STAGES = "limits hello room access senders recipients loops submission checks allowance"
 
 LMTP_STAGES = "limits hello room relaying recipients loops"
@@ -81,6 +83,8 @@ MX = Section(
     Option("relay_recipients", TEXT, "", "A file with who there is in relay_domains, one address or @domain a line; empty: anybody.",
            Reload.NEW, example="/etc/mail/relay_recipients"),
     Option("reject_unknown_sender_domain", SWITCH, "no", "Refuse senders whose domain has neither MX nor address.", Reload.NEW),
+    *TARPIT,
+    *RATES,
     *HELLO,
     *REVERSE,
     *BLOCKLISTS,
