@@ -101,6 +101,7 @@ class Parts:
     def hand_over(self) -> None:
         """Give the queue what it works with from now on; attempts under way keep what they have."""
         runner, ground = self.foundation.runner, self.foundation.ground
+        self.foundation.popauth.keep_for(self.config["mx"].pop_before_smtp)
         runner.dispatch, runner.schedule = self.dispatch, self.schedule
         runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
         pickups = _pickups(self.config, self.foundation)
@@ -245,6 +246,7 @@ def _policy(role: Role, config: Config, foundation: Standing, people: People, lo
         folder=ground.data_dir if ground.data_dir.is_dir() else None,
         own_addresses=addresses_of_this_machine,
         access=_access(config, foundation, lookup),
+        popauth=foundation.popauth,
         watched=ground.watched,
         path=config.file,
         threads=ground.threads,
@@ -277,7 +279,7 @@ def _smtp(
         policy=policy,
         expansion=people.expansion,
         reception=Reception(hostname, policy, people.expansion, dispatch, foundation.runner.submit, ground.epoch, ground.facts),
-        login=_login(config, foundation, people, plaintext=settings.tls != "required") if role is Role.SUBMISSION else None,
+        login=_login(role.value, config, foundation, people, plaintext=settings.tls != "required") if role is Role.SUBMISSION else None,
         facts=ground.facts,
         threads=ground.threads,
         drafts=foundation.drafts,
@@ -296,7 +298,7 @@ def _imap(config: Config, foundation: Foundation, people: People, contexts: Cont
         hostname=config["server"].hostname,
         settings=settings,
         store=foundation.store,
-        login=_login(config, foundation, people, plaintext=settings.tls != "required"),
+        login=_login("imap", config, foundation, people, plaintext=settings.tls != "required"),
         facts=ground.facts,
         threads=ground.threads,
         drafts=foundation.drafts,
@@ -313,7 +315,7 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
     service = Pop3Service(
         hostname=config["server"].hostname,
         store=foundation.store,
-        login=_login(config, foundation, people, plaintext=settings.tls != "required"),
+        login=_login("pop3", config, foundation, people, plaintext=settings.tls != "required"),
         facts=ground.facts,
         settings=settings,
         threads=ground.threads,
@@ -326,7 +328,7 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
     return partial(open_pop3, service)
 
 
-def _login(config: Config, foundation: Foundation, people: People, *, plaintext: bool) -> Login:
+def _login(service: str, config: Config, foundation: Foundation, people: People, *, plaintext: bool) -> Login:
     """One throttle for all services: whoever guesses at IMAP is not heard at POP3 either."""
     ground, settings = foundation.ground, config["auth"]
     return Login(
@@ -341,6 +343,7 @@ def _login(config: Config, foundation: Foundation, people: People, *, plaintext:
         max_failures=settings.max_failures,
         accounts=people.accounts,
         default_domain=people.default_domain,
+        service=service,
     )
 
 

@@ -25,6 +25,7 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     policy.check    service, client, sender, recipient, hello, login
                                           {"rows": [{"point", "stage", "verdict", "rule", "decides"}], "result", "stage", "rule",
                                           "reply", "targets": [...]}
+    popauth.list    -                     [{"address", "account", "service", "left_s"}]
 """
 
 from __future__ import annotations

@@ -55,8 +55,12 @@ class TlsFailed:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
+    """`service` is that of the connection, `address` the client's; both may be unknown."""
+
     account: str
     mechanism: str
+    service: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,16 @@ class Refused:
     sender: Address | None = None
     recipient: Address | None = None
     rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A stranger sends to `recipient` through us, because `account` has just read mail by `service` from the same `address`."""
+
+    account: str
+    service: str
+    address: str
+    recipient: Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch
 from twistmail.plugins import Discovery
 from twistmail.policy.ledger import Ledger
+from twistmail.policy.popauth import PopAuth
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.servers.census import Census
@@ -65,11 +66,12 @@ class Ground:
 
 @dataclass(slots=True)
 class Standing:
-    """As much of a foundation as it takes to know who lives here and what the policy is: the ground, and the accounts' database."""
+    """As much of a foundation as the policy needs: the ground, the accounts, and who has read mail lately."""
 
     ground: Ground
     database: AccountDatabase
     verifier: Verifier
+    popauth: PopAuth
 
 
 @dataclass(slots=True)
@@ -148,6 +150,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         drafts=Drafts(data_dir / "drafts"),
         database=AccountDatabase(config.file(config["users"].database)),
         verifier=Verifier(hashing, time.monotonic, secrets.token_bytes(32)),
+        popauth=PopAuth(facts, reactor.seconds),
         throttle=Throttle(config["auth"].failures),
         pop3_locks=Locks(),
         census=Census(),

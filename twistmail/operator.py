@@ -21,6 +21,7 @@ from twistmail.control import Refusal, Verb
 from twistmail.dry_run import DryRun, read
 from twistmail.facts import Closed, Connected, Fact, LoggedIn, TlsStarted
 from twistmail.mail.address import Address, parse
+from twistmail.policy import popauth
 from twistmail.rows import Filter, from_arguments, listing, told
 
 USAGE, NO_USER, TEMPORARY = 64, 67, 75  # sysexits
@@ -85,6 +86,7 @@ class Operator:
             "alias.resolve": self._resolve,
             "alias.check": self._check_aliases,
             "policy.check": self._check_policy,
+            "popauth.list": self._readers,
             "trace.story": self._story,
             "trace.find": self._find,
             "status": self._status,
@@ -234,6 +236,9 @@ class Operator:
             raise Refusal(f"there is no account {question.login}", NO_USER, "twistmail user   lists them")
         policy = assembly.trial(question.role, service.config, service.foundation, people)
         return await DryRun(policy, people.expansion, question, account).run()
+
+    async def _readers(self, arguments: Mapping[str, Any]) -> Any:
+        return popauth.as_json(self._service.foundation.popauth)
 
     # ----- the process
 

@@ -1,5 +1,6 @@
 """The command and a real server, with a package from elsewhere in it: everything over sockets, nothing beyond loopback."""
 
+import imaplib
 import json
 import os
 import smtplib
@@ -22,6 +23,7 @@ local = blue.example
 use = none
 [mx]
 listen = tcp:0:interface=127.0.0.1
+pop_before_smtp = 20m
 stages = limits unwelcome hello senders relaying recipients loops
 [aliases]
 source = config staff
@@ -31,13 +33,14 @@ members = anna bert
 senders = spam@away.example
 [imap]
 listen = tcp:0:interface=127.0.0.1
+tls = offered
 """
 SERVE = """
 import sys
 from pathlib import Path
 from twistmail.foreground import run
 users = {"anna@blue.example": "long-password", "bert@blue.example": "long-password"}
-sys.exit(run(Path("config.ini"), users=users, ready=lambda ports: print(ports["mx"][0], flush=True)))
+sys.exit(run(Path("config.ini"), users=users, ready=lambda ports: print(ports["mx"][0], ports["imap"][0], flush=True)))
 """
 
 
@@ -56,9 +59,10 @@ def house(tmp_path_factory):
         return subprocess.run(words, cwd=folder, env=environ, text=True, capture_output=True, timeout=60, check=False)
 
     try:
-        port = server.stdout.readline().strip()
-        assert port.isdigit(), "the server did not start"
-        yield folder, int(port), command
+        ports = server.stdout.readline().split()
+        assert len(ports) == 2, "the server did not start"
+        (folder / "imap.port").write_text(ports[1])
+        yield folder, int(ports[0]), command
         command("stop --yes")
         assert server.wait(30) == 0
     finally:
@@ -178,3 +182,21 @@ def test_the_running_server_is_asked_what_its_stages_would_say(house):
     assert ended.stdout.splitlines()[-1] == "accepted; it goes to anna@blue.example, bert@blue.example"
     assert "does not run" not in ended.stderr
     assert "is no IP address" in command("policy check x <> anna@blue.example").stderr
+
+
+def test_who_has_just_read_his_mail_is_listed(house):
+    folder, port, command = house
+    nobody = command("popauth")
+    assert (nobody.stdout, "no address is open" in nobody.stderr) == ("", True)
+    with imaplib.IMAP4("127.0.0.1", int((folder / "imap.port").read_text())) as client:
+        client.login("anna", "long-password")
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        client.ehlo()
+        client.mail("anna@blue.example")
+        assert client.rcpt("far@away.example")[0] == 250
+    (one,) = [json.loads(line) for line in command("popauth --json").stdout.splitlines()]
+    assert (one["address"], one["account"], one["service"]) == ("127.0.0.1", "anna@blue.example", "imap")
+    assert 1100 < one["left_s"] <= 1200
+    answer = json.loads(command("policy check 127.0.0.1 anna@blue.example far@away.example --json").stdout)
+    assert [row["rule"] for row in answer["rows"] if row["stage"] == "relaying"] == ["pop_before_smtp (anna@blue.example)"]
+    assert "127.0.0.1  anna@blue.example  imap" in command("popauth").stdout

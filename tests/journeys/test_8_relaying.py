@@ -1,12 +1,13 @@
-"""Mail that goes through us to others: for whom, on which way, and what it may hold (R15, R49, R52, R54)."""
+"""Mail that goes through us to others: for whom, on which way, and what it may hold (R15, R49, R50, R52, R54)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.journeys.house import House, identifier
+from tests.journeys.house import ADDRESS, SECRET, House, identifier
 from tests.relay.peers import Peer
-from twistmail.facts import Refused
+from twistmail import assembly
+from twistmail.facts import Refused, Vouched
 from twistmail.mail.outcome import Result
 
 MESSAGE = b"From: eve@far.test\r\nSubject: x\r\n\r\nhello\r\n"
@@ -79,3 +80,57 @@ def test_checks_of_the_configuration_hold_for_mail_from_the_world_from_users_and
     held = identifier(house.send(b"Subject: x\r\n\r\nmaybe\r\n", "ann@blue.test"))
     assert [item.id for item in house.waiting if item.held] == [held]
     assert house.mail("ann") == []
+
+
+# ----- POP before SMTP (R50)
+
+
+def code(house: House, host: str, recipient: str = "x@far.test", service: str = "mx") -> str:
+    """What a client at *host* hears who writes to *recipient*, or to whom MAIL is refused."""
+    client = house.client(service, host)
+    client.say("EHLO old.program.test")
+    if not client.say("MAIL FROM:<ann@blue.test>")[-1].startswith("250"):
+        return client.said[-1][:9]
+    return client.say(f"RCPT TO:<{recipient}>")[-1][:9]
+
+
+def read_mail(house: House, host: str, password: str = SECRET) -> str:
+    """What a POP3 client at *host* hears who logs in; a wrong password is answered late."""
+    client = house.client("pop3", host)
+    client.say("USER ann")
+    said = client.say(f"PASS {password}")
+    if not said:
+        house.pass_time(5, 1)
+        said = client.heard()
+    return said[0][:4].strip()
+
+
+def test_who_has_just_read_his_mail_may_send_for_a_while_from_there_and_from_nowhere_else(build: Any) -> None:
+    house = build("[mx]\npop_before_smtp = 20m\n")
+    assert code(house, "127.0.0.9") == "550 5.7.1"
+    assert read_mail(house, "127.0.0.9", "wrong") == "-ERR"
+    assert code(house, "127.0.0.9") == "550 5.7.1", "a failed login gives nothing"
+    began = house.reactor.seconds()
+    assert read_mail(house, "127.0.0.9") == "+OK"
+    assert code(house, "127.0.0.9") == "250 2.1.5"
+    assert code(house, "127.0.0.8") == "550 5.7.1"
+    assert code(house, "127.0.0.9", service="submission").startswith("530")
+    (used,) = house.told(Vouched)
+    assert (used.account, used.service, used.address, str(used.recipient)) == ("ann@blue.test", "pop3", "127.0.0.9", "x@far.test")
+    house.reactor.advance(began + 20 * 60 - 1 - house.reactor.seconds())
+    assert code(house, "127.0.0.9") == "250 2.1.5"
+    house.reactor.advance(2)
+    assert code(house, "127.0.0.9") == "550 5.7.1"
+
+
+def test_reading_opens_nothing_by_default_and_a_reload_keeps_what_is_open(build: Any) -> None:
+    house = build()
+    house.login("pop3")
+    assert code(house, ADDRESS) == "550 5.7.1"
+    house = build("[mx]\npop_before_smtp = 20m\n")
+    house.login("imap")
+    assert code(house, ADDRESS) == "250 2.1.5"
+    parts = assembly.build(house.config, house.foundation)
+    parts.hand_over()
+    house.listeners["mx"].adopt(parts.born("mx", house.config["mx"].listen[0]))
+    assert code(house, ADDRESS) == "250 2.1.5"

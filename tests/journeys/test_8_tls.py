@@ -11,7 +11,7 @@ import pytest
 from OpenSSL import SSL
 
 from tests.journeys.encrypted import Caller
-from tests.journeys.house import House, plain
+from tests.journeys.house import ADDRESS, House, plain
 from tests.tls.authority import Authority, pem
 from tests.tls.shaking import client
 from twistmail.facts import Accepted, Closed, LoggedIn, LoginFailed, TlsFailed, TlsStarted
@@ -159,7 +159,7 @@ def test_a_certificate_lets_its_owner_write_without_a_password(trusting: House) 
     caller = called(trusting, "submission", person(ANN))
     assert any(line[4:] == "AUTH PLAIN LOGIN EXTERNAL" for line in caller.say("EHLO pc.test"))
     assert caller.say("AUTH EXTERNAL =")[-1].startswith("235 2.7.0")
-    assert trusting.told(LoggedIn) == [LoggedIn(ANN, "EXTERNAL")]
+    assert trusting.told(LoggedIn) == [LoggedIn(ANN, "EXTERNAL", "submission", ADDRESS)]
     assert trusting.told(TlsStarted)[0].tls.client == ANN
     for line in (f"MAIL FROM:<{ANN}>", "RCPT TO:<bob@blue.test>", "DATA"):
         assert caller.say(line)[-1][0] in "23"
@@ -193,7 +193,7 @@ def test_whom_a_certificate_lets_in(trusting: House, identity: Any, authzid: str
     caller.say("AUTH EXTERNAL " + spelled(authzid))
     trusting.pass_time(30, step=1)
     caller.heard()
-    assert trusting.told(LoggedIn) == ([LoggedIn(ANN, "EXTERNAL")] if answer == "235" else [])
+    assert trusting.told(LoggedIn) == ([LoggedIn(ANN, "EXTERNAL", "submission", ADDRESS)] if answer == "235" else [])
     assert [failed.mechanism for failed in trusting.told(LoginFailed)] == (["EXTERNAL"] if answer.startswith("535") else [])
     assert any(line.startswith(answer) for line in caller.transcript)
 

@@ -116,7 +116,7 @@ def test_facts_tell_who_came_in_and_never_a_password() -> None:
     door = Door()
     door.elapsed(WRONG)
     door.elapsed(ANN)
-    assert [fact.what for fact in door.told] == [LoginFailed("ann@here.example", "PLAIN"), LoggedIn("ann@here.example", "PLAIN")]
+    assert [fact.what for fact in door.told] == [LoginFailed("ann@here.example", "PLAIN"), LoggedIn("ann@here.example", "PLAIN", "", PEER)]
     assert all(fact.about == "c1" and fact.at == 100.0 for fact in door.told)
 
 
@@ -203,7 +203,7 @@ def test_wrong_passwords_of_others_behind_his_address_do_not_hinder_whoever_has_
     door.elapsed(WRONG)
     assert door.elapsed(ANN)[0] is None
     assert door.elapsed(Proven("ann@here.example")) == (Account("ann@here.example"), 0)
-    assert door.told[-1].what == LoggedIn("ann@here.example", "PLAIN")
+    assert door.told[-1].what == LoggedIn("ann@here.example", "PLAIN", "", PEER)
 
 
 @pytest.mark.parametrize(("address", "network"), [

@@ -29,6 +29,7 @@ from twistmail.mail.address import parse
 from twistmail.mail.ids import identifiers
 from twistmail.plugins import discover
 from twistmail.policy.ledger import Ledger
+from twistmail.policy.popauth import PopAuth
 from twistmail.terms import Terms
 from twistmail.watched import WatchedFiles
 
@@ -80,7 +81,7 @@ def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standi
         watched=WatchedFiles(threads),
         ledger=Ledger(),
     )
-    return Standing(ground, database, Verifier(threads, time.monotonic, b""))
+    return Standing(ground, database, Verifier(threads, time.monotonic, b""), PopAuth(ground.facts, reactor.seconds))
 
 
 def _run(reactor: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -30,6 +30,7 @@ COMMANDS = {
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),
     "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),
     "policy": ("twistmail.cli.policy:group", "Who may send what to whom, and which rule says so."),
+    "popauth": ("twistmail.cli.policy:popauth", "List the addresses that may relay because mail was just read there (pop_before_smtp)."),
     "queue": ("twistmail.cli.queue:group", "Mail that waits."),
     "reload": ("twistmail.cli.server:reload", "Apply the configuration as it is now."),
     "send": ("twistmail.cli.send:send", "Send a test message and show every line of the dialogue."),

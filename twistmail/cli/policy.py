@@ -8,8 +8,9 @@ import click
 
 from twistmail.cli.control import ServerDown
 from twistmail.cli.exits import Exit, Failure
-from twistmail.cli.grammar import Noun
+from twistmail.cli.grammar import Noun, Verb
 from twistmail.cli.terminal import Terminal
+from twistmail.cli.words import span
 
 
 @click.group("policy", cls=Noun)
@@ -64,3 +65,16 @@ def _sentence(answer: dict[str, Any]) -> str:
         return f"refused{by}{rule}: {answer['reply']}"
     targets = f"; it goes to {', '.join(answer['targets'])}" if answer["result"] == "accepted" else ""
     return f"{answer['result']}{by}{rule}{targets}"
+
+
+@click.command("popauth", cls=Verb)
+@click.pass_obj
+def popauth(terminal: Terminal) -> int:
+    """List the addresses that may relay because mail was just read there (pop_before_smtp)."""
+    found = terminal.server().ask("popauth.list")
+    rows = [(one["address"], one["account"], one["service"], span(one["left_s"])) for one in found]
+    if rows or terminal.as_json:
+        terminal.table(("ADDRESS", "ACCOUNT", "BY", "LEFT"), rows, found)
+    else:
+        terminal.hint("no address is open; see [mx] pop_before_smtp")
+    return Exit.OK

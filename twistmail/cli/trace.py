@@ -169,6 +169,7 @@ _SENTENCES = {
     "TlsStarted": _tls,
     "TlsFailed": lambda e: f"TLS         failed: {e['why']}",
     "LoggedIn": lambda e: f"logged in   {e['account']} ({e['mechanism']})",
+    "Vouched": lambda e: f"let through {e['recipient']}, because {e['account']} has read mail by {e['service']} from {e['address']}",
     "LoginFailed": lambda e: f"login       failed for {e['login']} ({e['mechanism']})",
     "Closed": lambda e: f"closed      {e['why']}; {amount(e['received'])} received, {amount(e['sent'])} sent",
     "Read": lambda e: f"read        {e['account']} by {e['service']}: {e['mailbox']}, UID {e['uid']}",

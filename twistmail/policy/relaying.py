@@ -27,6 +27,7 @@ from twistmail.networks import covers
 from twistmail.options import Settings
 from twistmail.policy.access import Access
 from twistmail.policy.pipeline import House
+from twistmail.policy.popauth import AfterLogin
 from twistmail.policy.relay_domains import RelayDomains
 from twistmail.policy.relay_domains import parse as parse_recipients
 
@@ -125,6 +126,8 @@ class RelayingFactory:
         if house.access is not None:
             doors.append(ByAccessList(house.access))
             domains.append(ListedDomains(house.access))
+        if own.pop_before_smtp and house.popauth is not None:
+            doors.append(AfterLogin(house.popauth, house.facts, house.epoch))
         if own.relay_domains:
             listed = house.watched.file(house.path(own.relay_recipients), parse_recipients) if own.relay_recipients else None
             domains.insert(0, RelayDomains(own.relay_domains, listed))

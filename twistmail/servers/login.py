@@ -39,11 +39,12 @@ class Login:
     """Offers mechanisms and checks credentials. *jitter*() gives chance: a float from 0 to 1. *epoch*() gives POSIX seconds.
 
     *accounts* (IAccounts; None: no EXTERNAL) has those to whom certificates lead; a name without a domain is one in *default_domain*.
+    *service* is the word for facts.
     """
 
     def __init__(self, authenticator: Any, throttle: Throttle, clock: Any, facts: Facts, epoch: Callable[[], float], *,
                  jitter: Callable[[], float], plaintext_allowed: bool = False, mechanisms: Sequence[str] = ("PLAIN", "LOGIN", "EXTERNAL"),
-                 max_failures: int = 3, accounts: Any = None, default_domain: str = "") -> None:
+                 max_failures: int = 3, accounts: Any = None, default_domain: str = "", service: str = "") -> None:
         self.plaintext_allowed = plaintext_allowed
         #: Failures after which a session closes its connection.
         self.max_failures = max_failures
@@ -55,6 +56,7 @@ class Login:
         self._jitter = jitter
         self._accounts = accounts
         self._default_domain = default_domain
+        self._service = service
         self._mechanisms = tuple(name for name in mechanisms if name in sasl.EXCHANGES)
         self._external = sasl.EXTERNAL in mechanisms and accounts is not None
 
@@ -96,7 +98,7 @@ class Login:
             account = await self._authenticator.authenticate(credentials.login, credentials.password)
         if account is not None and account.enabled and _acts_for_himself(credentials, account):
             self._throttle.succeeded(credentials.login)
-            self._tell(connection, LoggedIn(account.name, mechanism))
+            self._tell(connection, LoggedIn(account.name, mechanism, self._service, peer_address))
             return account
         self._tell(connection, LoginFailed(credentials.login, mechanism))
         await self._let_wait(began, self._throttle.failed(peer_address, credentials.login, self._clock.seconds()))

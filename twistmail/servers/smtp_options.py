@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from twistmail.endpoints import ENDPOINTS
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, choice
+from twistmail.options import (
+    COUNT,
+    DURATION,
+    RATES_OR_UNLIMITED,
+    SIZE,
+    SWITCH,
+    TEXT,
+    WORDS,
+    Kind,
+    Option,
+    Reload,
+    Section,
+    choice,
+    duration_or,
+)
 from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
 from twistmail.policy.hello import OPTIONS as HELLO
 from twistmail.policy.rates import OPTIONS as RATES
@@ -78,6 +92,8 @@ MX = Section(
     Option("max_connections", COUNT, "1000", "Connections of this service at a time."),
     Option("relay_networks", NETWORKS, "", "Clients that may send through us without logging in, by address; empty: none.", Reload.NEW,
            example="192.168.1.0/24"),
+    Option("pop_before_smtp", duration_or("off"), "off", "How long after a login to POP3 or IMAP its address may send through us; weak, "
+           "for old programs only: 20m.", Reload.NEW),
     Option("relay_domains", DOMAINS, "", "Domains of others whose mail we take and pass on to their servers (backup MX); "
            ".friend.example: all below it.", Reload.NEW, example="friend.example"),
     Option("relay_recipients", TEXT, "", "A file with who there is in relay_domains, one address or @domain a line; empty: anybody.",
