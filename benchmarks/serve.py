@@ -34,6 +34,11 @@ max_message = 100M
 max_rate_per_ip = 10000000
 [submission]
 listen = tcp:0:interface=127.0.0.1
+         tls:port=0:interface=127.0.0.1
+max_connections = 4000
+max_connections_per_ip = 100000
+max_transactions = 1000000
+max_rate_per_ip = 10000000
 rate = unlimited
 recipient_rate = unlimited
 tls = offered
@@ -78,6 +83,7 @@ def serve(folder: Path, told: Path, accounts: int = 0) -> int:
             "name": "twistmail",
             "smtp": ports["mx"][0],
             "submission": ports["submission"][0],
+            "submissions": ports["submission"][1],
             "lmtp": None,
             "imap": ports["imap"][0],
             "imaps": ports["imap"][1],
