@@ -73,7 +73,7 @@ class LoginFailed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`why`: "quit", "peer gone", "TLS failed", "timed out", "too many errors", "bug", "shutdown"."""
+    """`why`: "quit", "peer gone", "TLS failed", "refused", "timed out", "too many errors", "bug", "shutdown"."""
 
     why: str
     received: int  # octets

@@ -201,7 +201,12 @@ class MailService(Service):
 
     async def _look_at_certificates(self) -> None:
         """The next handshake uses what is new; connections in progress keep what they have."""
-        await self.foundation.threads.run(self.parts.contexts.look)
+        contexts = self.parts.contexts
+        were_there = contexts.available
+        await self.foundation.threads.run(contexts.look)
+        if contexts.available and not were_there and contexts is self.parts.contexts:
+            log.info("there is a certificate now: TLS is offered")
+            self._adopt(assembly.build(self.config, self.foundation))
 
     def reload(self) -> tuple[Problem, ...]:
         """Read the configuration again; on mistakes keep the old one. The problems found."""

@@ -24,9 +24,9 @@ class Transport(FakeTransport):
         self.tls: Any = None
 
     def startTLS(self, context: Any, normal: bool = True) -> None:
+        super().startTLS(context)
         factory = TLSMemoryBIOFactory(context, False, None, self.clock)
         self.tls = self.protocol = factory.protocol(factory, self.pump, False)
-        self.TLS = True
         self.tls.makeConnection(_Below(self))
 
     def receive(self, octets: bytes) -> None:

@@ -126,6 +126,19 @@ def test_a_renewed_certificate_is_used_within_a_minute_without_a_reload(run, tmp
     assert found == ["self-signed.pem", "mx.pem"]
 
 
+def test_without_a_certificate_there_is_no_tls_until_somebody_puts_one_there(run, tmp_path):
+    running = run(CONFIG + "[submission]\nlisten = tls:port=0:interface=127.0.0.1\n[tls]\nself_signed = no\n")
+    assert not any("STARTTLS" in line for line in running.connect().say("EHLO peer.far.test"))
+    private = running.connect("submission")
+    assert (private.said, private.transport.closed) == ([], True)
+    chain, key = Authority("First", time.time()).issue("mx.blue.test")
+    (tmp_path / "data" / "tls").mkdir()
+    (tmp_path / "data" / "tls" / "mx.pem").write_bytes(key + chain)
+    running.reactor.pass_time(60, step=1)
+    assert any("STARTTLS" in line for line in running.connect().say("EHLO peer.far.test"))
+    assert not running.connect("submission").transport.closed
+
+
 @pytest.mark.parametrize("change", [
     pytest.param(("[imap]\n", "[imap]\nidle_timeot = 5m\n"), id="an-unknown-key"),
     pytest.param(("[imap]\n", "[imap\n"), id="no-section"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from OpenSSL import SSL
+from twisted.internet.defer import Deferred
 
 from tests.journeys.encrypted import Caller
 from tests.journeys.house import ADDRESS, House, plain
@@ -143,6 +144,38 @@ def test_a_handshake_that_does_not_end_is_ended(build, octets: int) -> None:
     assert caller.transport.closed
     caller.leave()
     assert [closed.why for closed in house.told(Closed)] == ["timed out"]
+
+
+@pytest.mark.parametrize("service", ["submission", "imap", "pop3"])
+def test_who_has_too_many_connections_costs_no_handshake(build, service: str) -> None:
+    """Each handshake is a millisecond of ours, and an address can ask for thousands a second."""
+    house = build(f"[{service}]\nlisten = tls:port=0:interface=127.0.0.1\nmax_connections_per_ip = 2\n")
+    callers = [Caller(house, service) for _ in range(4)]
+    assert [(len(caller.transport.contexts), caller.transport.closed) for caller in callers] == [(1, False)] * 2 + [(0, True)] * 2
+    assert all(not caller.transport.value() for caller in callers)
+    for caller in callers:
+        caller.leave()
+    assert [closed.why for closed in house.told(Closed)] == ["refused"] * 2 + ["peer gone"] * 2
+    greeting = Caller(house, service).start_tls(client())
+    assert greeting[0].startswith(("220 ", "* OK", "+OK"))
+
+
+def test_a_hello_that_comes_while_the_door_is_still_asked_about_is_kept(build, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = build(IMPLICIT)
+    asked: Deferred[bool] = Deferred()
+
+    async def slowly(session: Any) -> bool:
+        return await asked
+
+    monkeypatch.setattr("twistmail.servers.smtp.session.SmtpSession.admit", slowly)
+    caller = Caller(house, "submission")
+    early = client()
+    with pytest.raises(SSL.WantReadError):
+        early.do_handshake()
+    caller.deliver(early.bio_read(65536))
+    assert caller.transport.producerState == "paused"
+    asked.callback(True)
+    assert caller.start_tls(early)[0].startswith("220 ")
 
 
 def test_a_peer_that_leaves_in_the_midst_of_it_has_not_failed(build) -> None:

@@ -86,6 +86,9 @@ class EchoSession:
     def attach(self, poke: Any) -> None:
         self.poke = poke
 
+    async def admit(self) -> bool:
+        return True
+
     async def greet(self) -> Any:
         yield b"hello"
 

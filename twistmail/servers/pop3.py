@@ -131,12 +131,16 @@ class PopSession:
     def attach(self, poke: Callable[[], None]) -> None:
         """POP3 says nothing unasked."""
 
-    async def greet(self) -> AsyncIterator[Any]:
+    async def admit(self) -> bool:
         key = ("pop3", network_of(self._address))
-        if not self._service.census.enter((key, self._service.settings.max_connections_per_ip)):
+        if self._counted is None and self._service.census.enter((key, self._service.settings.max_connections_per_ip)):
+            self._counted = key
+        return self._counted is not None
+
+    async def greet(self) -> AsyncIterator[Any]:
+        if not await self.admit():
             yield pop.Farewell("There are too many connections from where you are", good=False, code="SYS/TEMP")
             return
-        self._counted = key
         yield pop.Good(f"{self._service.hostname} POP3 server ready")
 
     async def answer(self, event: Any) -> AsyncIterator[Any]:

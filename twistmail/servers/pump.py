@@ -99,6 +99,7 @@ class Pump(Protocol):
         self._full = False  # the transport takes no more for now
         self._drained: Deferred[None] | None = None
         self._shaken: Deferred[None] | None = None
+        self._held: list[bytes] | None = None  # octets for TLS, which does not stand there yet
         self._reading = True
         self._deadline = NEVER
         self._timer: Any = None
@@ -120,6 +121,9 @@ class Pump(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.received += len(data)
         if self.ended:
+            return
+        if self._held is not None:
+            self._held.append(data)
             return
         self.wire.receive_bytes(data)
         if self._idle:
@@ -221,9 +225,10 @@ class Pump(Protocol):
     async def _converse(self) -> None:
         try:
             if self._implicit:
-                await self._start_tls()
-            await self._say(self.session.greet())
-            await self._obey()  # a greeting may be a refusal
+                await self._begin_in_private()
+            if not self._closing:
+                await self._say(self.session.greet())
+                await self._obey()  # a greeting may be a refusal
             while not (self._gone or self._closing):
                 event = self.wire.next_event()
                 if event is NEED_DATA:
@@ -307,6 +312,16 @@ class Pump(Protocol):
         elif self.wire.wants is Wants.START_TLS:
             await self._start_tls()
 
+    async def _begin_in_private(self) -> None:
+        """TLS before the greeting; but whoever would only be sent away is, before a handshake has cost anything."""
+        self._held = []
+        self.transport.pauseProducing()
+        if not await self.session.admit():
+            self._closing = self._closing or "refused"
+        if not self._closing:
+            self.transport.resumeProducing()
+            await self._start_tls()
+
     async def _start_tls(self) -> None:
         if self.wire.buffered:  # RFC 3207 §6: whatever was sent behind STARTTLS came in clear and is not to be believed
             self._closing = "data behind STARTTLS"
@@ -321,6 +336,9 @@ class Pump(Protocol):
         self.transport.unregisterProducer()
         self.transport.startTLS(context)
         self.transport.registerProducer(self, True)
+        held, self._held = self._held, None
+        if held:
+            self.transport.protocol.dataReceived(b"".join(held))
         if self._shaken is not None:
             await self._shaken
         if self._gone:

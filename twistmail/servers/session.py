@@ -24,6 +24,9 @@ class Session(Protocol):
     def attach(self, poke: Callable[[], None]) -> None:
         """*poke*() asks the pump to say `pending_updates()` as soon as nothing else is being said."""
 
+    async def admit(self) -> bool:
+        """Where TLS comes first: may the handshake begin? Else we close without a word, before it has cost anything."""
+
     def greet(self) -> AsyncIterator[Any]:
         """The responses before the peer has said anything. None at all: close at once."""
 

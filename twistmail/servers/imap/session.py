@@ -114,12 +114,16 @@ class ImapSession:
     def attach(self, poke: Callable[[], None]) -> None:
         self.client.poke = poke
 
-    async def greet(self) -> AsyncIterator[Response]:
+    async def admit(self) -> bool:
         key = ("address", self.client.address)
-        if not self._service.census.enter((key, self._service.settings.max_connections_per_ip)):
+        if not self.client.counted and self._service.census.enter((key, self._service.settings.max_connections_per_ip)):
+            self.client.counted = [key]
+        return bool(self.client.counted)
+
+    async def greet(self) -> AsyncIterator[Response]:
+        if not await self.admit():
             yield self._bye("There are too many connections from where you are", b"UNAVAILABLE")
             return
-        self.client.counted = [key]
         hostname = self._service.hostname.encode("ascii", "replace")
         yield Untagged(b"OK [CAPABILITY %b] %b is ready" % (await self.client.capabilities(), hostname))
 

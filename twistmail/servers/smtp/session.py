@@ -80,6 +80,7 @@ class SmtpSession:
         self._limits = limits
         self._conduct = Conduct(service.settings)
         self._authentication = Authentication(service.login)
+        self._admitted = False  # asked and answered before the greeting
         self._transaction: Transaction | None = None
         self._gathering: Gathering | None = None
 
@@ -91,8 +92,12 @@ class SmtpSession:
     async def greet(self) -> AsyncIterator[Status]:
         yield await self._greeting()
 
+    async def admit(self) -> bool:
+        self._admitted = await self._ask(Point.CONNECT, self.peer) is None
+        return self._admitted
+
     async def _greeting(self) -> Status:
-        refusal = await self._ask(Point.CONNECT, self.peer)
+        refusal = None if self._admitted else await self._ask(Point.CONNECT, self.peer)
         if refusal is not None:
             # RFC 5321 §3.1: 554 instead of the greeting; 421 where it is for now only
             return replace(refusal, code=421 if refusal.is_temporary else 554)
