@@ -7,7 +7,7 @@ A block is as many messages as are written at once without waste: 1,024. It is k
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 
 from twistmail.store.snapshot import Snapshot
@@ -60,6 +60,19 @@ class Blocks:
         for place in range(max(first, end - count), end, MOST):
             self.starts.append(snapshot.uids[place])
             self.rebuilt.add(snapshot.uids[place])
+
+    def rebuild(self, snapshot: Snapshot) -> None:
+        """All must be written again, and *snapshot* may have other messages than before.
+
+        Borders between blocks stay: where the writing ends halfway, no message is in two of them.
+        """
+        uids = snapshot.uids
+        if uids and (not self.starts or uids[0] < self.starts[0]):
+            self.starts.insert(0, uids[0])
+        for start in self.starts[:]:
+            for place in self.places(start, snapshot)[MOST::MOST]:
+                insort(self.starts, uids[place])
+        self.rebuilt = set(self.starts)
 
     def dropped(self, start: int) -> None:
         """A block has no messages any more."""

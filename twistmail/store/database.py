@@ -16,12 +16,12 @@ from pathlib import Path
 
 FILE = "twistmail-index.sqlite"
 #: A database with another number is thrown away and built anew. The arrays lie in it as this machine has them in memory.
-SCHEMA_VERSION = 4 + (sys.byteorder == "big")
+SCHEMA_VERSION = 6 + (sys.byteorder == "big")
 
 _SCHEMA = """
 CREATE TABLE mailbox (id INTEGER PRIMARY KEY, directory TEXT NOT NULL UNIQUE, uidvalidity INTEGER NOT NULL,
     uidnext INTEGER NOT NULL, modseq INTEGER NOT NULL, forgotten INTEGER NOT NULL, clean TEXT NOT NULL,
-    new_changed INTEGER NOT NULL, cur_changed INTEGER NOT NULL);
+    messages INTEGER NOT NULL, new_changed INTEGER NOT NULL, cur_changed INTEGER NOT NULL);
 CREATE TABLE block (id INTEGER PRIMARY KEY, uids BLOB NOT NULL, sizes BLOB NOT NULL, dates BLOB NOT NULL, entries BLOB NOT NULL);
 CREATE TABLE flags (id INTEGER PRIMARY KEY, bits BLOB NOT NULL, named BLOB NOT NULL, modseqs BLOB NOT NULL);
 CREATE TABLE expunged (id INTEGER PRIMARY KEY, modseq INTEGER NOT NULL);
@@ -34,6 +34,9 @@ CREATE TABLE summary (id INTEGER PRIMARY KEY, sent REAL, subject TEXT NOT NULL, 
 """
 #: Those whose rows are messages, or blocks of them.
 TABLES = ("block", "flags", "expunged", "rendered", "summary")
+#: What says nothing against a database: it is in use, or the disk is in trouble.
+_WEATHER = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT,
+            sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}  # fmt: skip
 
 
 class Database:
@@ -89,7 +92,7 @@ class Database:
         """As `number`, in a transaction; the mailbox gets one where it has none."""
         number = self._numbers.get(directory)
         if number is None:
-            database.execute("INSERT OR IGNORE INTO mailbox VALUES (NULL, ?, 0, 1, 1, 0, '', 0, 0)", (directory,))
+            database.execute("INSERT OR IGNORE INTO mailbox VALUES (NULL, ?, 0, 1, 1, 0, '', 0, 0, 0)", (directory,))
             number = database.execute("SELECT id FROM mailbox WHERE directory = ?", (directory,)).fetchone()[0]
             self._numbers[directory] = number
         return number
@@ -114,11 +117,18 @@ class Database:
         if self._writer is None:
             try:
                 self._writer = prepared(self.path, _SCHEMA, SCHEMA_VERSION)
-            except sqlite3.DatabaseError:
+            except sqlite3.DatabaseError as error:
+                if is_weather(error):
+                    raise
                 self.age += 1
                 delete(self.path)
                 self._writer = prepared(self.path, _SCHEMA, SCHEMA_VERSION)
         return self._writer
+
+
+def is_weather(error: Exception) -> bool:
+    """Whether *error* may pass, so that nothing is wrong with what the database says."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _WEATHER
 
 
 def span(number: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ filled at first use and never change.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twistmail.mail.mailbox import SortKey
@@ -51,6 +51,11 @@ class Descriptions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def age(self) -> int:
+        """Another number once everything that was kept has been thrown away."""
+        return self._database.age
+
     def known(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> Values:
         """The *columns* of those of *uids* (ascending, not empty) that have been described. On the reactor thread."""
         try:
@@ -63,8 +68,11 @@ class Descriptions:
 
     # ----- in threads
 
-    def save(self, directory: str, described: Iterable[tuple[int, Description]]) -> None:
+    def save(self, directory: str, described: Iterable[tuple[int, Description]], is_gone: Callable[[], bool]) -> None:
+        """Keep what was *described*, unless the mailbox *is_gone*: there may be another one in its directory by now."""
         with self._database.transaction() as database:
+            if is_gone():
+                return
             base = self._database.numbered(database, directory) << 32
             rendered, summaries = [], []
             for uid, description in described:

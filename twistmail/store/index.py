@@ -28,7 +28,7 @@ class Known:
     """What the index believes of a mailbox. Times are nanoseconds.
 
     `forgotten`: the modification sequence up to which `expunged` may lack messages; `clean`: the boot of the machine
-    in which everything was saved at the end, or empty; then the times that new/ and cur/ keep
+    in which everything was saved at the end, or empty; then how many messages there are, and the times that new/ and cur/ keep
     until somebody changes them, 0 where that is not certain.
     """
 
@@ -37,6 +37,7 @@ class Known:
     modseq: int
     forgotten: int = 0
     clean: str = ""
+    messages: int = 0
     new_changed: int = 0
     cur_changed: int = 0
 
@@ -66,6 +67,23 @@ class StoredBlock(NamedTuple):
     names: Names | None
 
 
+class News(NamedTuple):
+    """What is to be saved of a mailbox: `blocks`, the starts of those `dropped`, messages `expunged` (uid, modseq), and what is `known`.
+
+    `begun`: the index has all other blocks already. Else what it has is not to be trusted.
+    """
+
+    known: Known
+    blocks: Sequence[StoredBlock]
+    dropped: Sequence[int]
+    expunged: Sequence[tuple[int, int]]
+    begun: bool
+
+
+class Forgotten(Exception):
+    """The index has lost what it is believed to know of a mailbox."""
+
+
 class Index(Database):
     """See the module note. Methods that write may be called in any thread."""
 
@@ -76,15 +94,15 @@ class Index(Database):
         number = self.number(directory)
         try:
             row = self.reader.execute("SELECT uids, entries FROM block WHERE id = ?", (number << 32 | start,)).fetchone()
-        except sqlite3.Error as error:
+            return unpacked(*row) if row else _no_block(start)
+        except (sqlite3.Error, ValueError) as error:
             raise LookupError(str(error)) from error
-        if row is None:
-            raise LookupError(f"no block {start}")
-        return unpacked(*row)
 
     def vanished(self, directory: str, modseq: int) -> list[int]:
-        """UIDs in the log of expunged messages, above *modseq*. Raises sqlite3.DatabaseError."""
+        """UIDs in the log of expunged messages, above *modseq*. LookupError where there is no log; sqlite3.Error."""
         number = self.number(directory)
+        if not self.reader.execute("SELECT uidvalidity FROM mailbox WHERE id = ?", (number,)).fetchone()[0]:
+            raise LookupError(f"nothing is known of {directory!r}")
         found = self.reader.execute("SELECT id & 0xffffffff FROM expunged WHERE id BETWEEN ? AND ? AND modseq > ?", (*span(number), modseq))
         return [uid for (uid,) in found]
 
@@ -99,10 +117,11 @@ class Index(Database):
         with self.transaction() as database:
             number = self.numbered(database, directory)
             row = database.execute(
-                "SELECT uidvalidity, uidnext, modseq, forgotten, clean, new_changed, cur_changed FROM mailbox WHERE id = ?",
+                "SELECT uidvalidity, uidnext, modseq, forgotten, clean, messages, new_changed, cur_changed FROM mailbox WHERE id = ?",
                 (number,),
             ).fetchone()
             if not row[0]:
+                _clear(database, number, TABLES)  # said of one that was deleted, by somebody who was late
                 return None
             database.execute("UPDATE mailbox SET clean = '' WHERE id = ?", (number,))
             octets = database.execute("SELECT total(length(uids)) FROM block WHERE id BETWEEN ? AND ?", span(number)).fetchone()[0]
@@ -116,7 +135,7 @@ class Index(Database):
         return Known(*row)
 
     def all_entries(self, directory: str) -> dict[int, bytes]:
-        """The whole name book of a mailbox. Raises sqlite3.DatabaseError."""
+        """The whole name book of a mailbox. Raises sqlite3.Error; ValueError where it is damaged."""
         found: dict[int, bytes] = {}
         with self.transaction() as database:
             number = self.numbered(database, directory)
@@ -124,13 +143,17 @@ class Index(Database):
                 found |= unpacked(*row)
         return found
 
-    def save(
-        self, directory: str, known: Known, blocks: Sequence[StoredBlock], dropped: Sequence[int], expunged: Sequence[tuple[int, int]]
-    ) -> None:
-        """Write *blocks*, forget the *dropped* ones, log messages (uid, modseq) as *expunged*, and remember *known*: one transaction."""
+    def save(self, directory: str, news: News) -> None:
+        """Write down *news*, in one transaction. Raises Forgotten, sqlite3.Error."""
+        known, blocks, dropped, expunged, begun = news
         with self.transaction() as database:
             number = self.numbered(database, directory)
             base = number << 32
+            [uidvalidity] = database.execute("SELECT uidvalidity FROM mailbox WHERE id = ?", (number,)).fetchone()
+            if begun and uidvalidity != known.uidvalidity:
+                raise Forgotten(directory)
+            if not begun:
+                _clear(database, number, ("block", "flags") if uidvalidity in (0, known.uidvalidity) else TABLES)
             whole = [(base | start, *names) for start, _, names in blocks if names]
             database.executemany("INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?, ?)", whole)
             database.executemany("INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?)", [(base | start, *flags) for start, flags, _ in blocks])
@@ -140,8 +163,8 @@ class Index(Database):
                 database.executemany("INSERT OR REPLACE INTO expunged VALUES (?, ?)", [(base | uid, modseq) for uid, modseq in expunged])
                 for table in ("rendered", "summary"):
                     database.executemany(f"DELETE FROM {table} WHERE id = ?", [(base | uid,) for uid, _ in expunged])
-            database.execute("UPDATE mailbox SET (uidvalidity, uidnext, modseq, forgotten, clean, new_changed, cur_changed)"
-                             " = (?, ?, ?, ?, ?, ?, ?) WHERE id = ?", (*astuple(known), number))  # fmt: skip
+            database.execute("UPDATE mailbox SET (uidvalidity, uidnext, modseq, forgotten, clean, messages, new_changed,"
+                             " cur_changed) = (?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?", (*astuple(known), number))  # fmt: skip
 
     def prune(self, directory: str) -> int:
         """Keep the log of expunged messages in bounds: the modification sequence up to which it lacks some now, or 0."""
@@ -161,8 +184,7 @@ class Index(Database):
         """Nothing that is known of the mailbox in *directory* is true any more."""
         with self.transaction() as database:
             number = self.numbered(database, directory)
-            for table in TABLES:
-                database.execute(f"DELETE FROM {table} WHERE id BETWEEN ? AND ?", span(number))
+            _clear(database, number, TABLES)
             database.execute("DELETE FROM mailbox WHERE id = ?", (number,))
             self._numbers.pop(directory, None)
 
@@ -173,3 +195,12 @@ class Index(Database):
             with self.transaction() as database:
                 database.execute("UPDATE mailbox SET directory = ? WHERE directory = ?", (new, old))
                 self._numbers.pop(old, None)
+
+
+def _no_block(start: int) -> dict[int, bytes]:
+    raise LookupError(f"no block {start}")
+
+
+def _clear(database: sqlite3.Connection, number: int, tables: Iterable[str]) -> None:
+    for table in tables:
+        database.execute(f"DELETE FROM {table} WHERE id BETWEEN ? AND ?", span(number))

@@ -48,7 +48,7 @@ def read_index(root: Path) -> Iterator[Indexed]:
         if database.execute("PRAGMA user_version").fetchone()[0] != SCHEMA_VERSION:
             return  # of another version: it is thrown away when the account is opened
         rows = database.execute(
-            "SELECT id, directory, uidvalidity, uidnext, modseq, forgotten, clean, new_changed, cur_changed FROM mailbox"
+            "SELECT id, directory, uidvalidity, uidnext, modseq, forgotten, clean, messages, new_changed, cur_changed FROM mailbox"
         ).fetchall()
         for number, directory, *known in rows:
             if known[0]:
@@ -77,7 +77,7 @@ def differences(root: Path, indexed: Indexed) -> list[str]:
     """What the index says otherwise than the disk although it believes that nothing has changed: a line each."""
     folder = root / indexed.directory
     before = _times(folder)
-    if before is None or not is_true(indexed.known, before, indexed.known.uidnext):
+    if before is None or not is_true(indexed.known, before, indexed.known.uidnext, len(indexed.paths)):
         return []
     listing = read_list(folder / uidlist.FILE)
     uidnext = max(listing.nextuid, max(listing.uids, default=0) + 1)

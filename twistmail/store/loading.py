@@ -7,13 +7,15 @@ nothing has changed since the index was written, however big the mailbox is.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from twisted.logger import Logger
 
 from twistmail.store import keywords, namebook, names
 from twistmail.store.blocks import MOST, Blocks, divided
-from twistmail.store.index import Index, Known
+from twistmail.store.database import is_weather
+from twistmail.store.index import Flags, Index, Known, Names, News, StoredBlock
 from twistmail.store.jobs import details_of
 from twistmail.store.maildir import Maildir, Stamp, is_past
 from twistmail.store.scan import present_in, still_there
@@ -24,7 +26,10 @@ log = Logger()
 
 @dataclass(slots=True)
 class Loaded:
-    """All that is known of a mailbox. `fresh` and `expunged` (uid, modseq) are what the index does not know yet."""
+    """All that is known of a mailbox. `fresh` and `expunged` (uid, modseq) are what the index does not know yet.
+
+    `begun`: what the index has of it is true, except for the `blocks` that are to be written; `crashed`: it may lack the last changes.
+    """
 
     uidvalidity: int
     uidnext: int
@@ -34,9 +39,10 @@ class Loaded:
     snapshot: Snapshot = field(default_factory=Snapshot)
     blocks: Blocks = field(default_factory=Blocks)
     fresh: dict[int, bytes] = field(default_factory=dict)
-    dropped: list[int] = field(default_factory=list)
     expunged: list[tuple[int, int]] = field(default_factory=list)
     strangers: list[bytes] = field(default_factory=list)
+    begun: bool = False
+    crashed: bool = False
 
 
 def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) -> Loaded:
@@ -49,13 +55,12 @@ def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) 
             _forgotten(index, directory)
             known, snapshot, blocks = None, Snapshot(), Blocks()
         loaded = _begun(maildir, known, now, boot)
-        loaded.snapshot, loaded.blocks = snapshot, blocks
-        if len(blocks.starts) > 8 + 4 * len(snapshot.uids) // MOST:  # mostly holes
-            loaded.blocks = divided(snapshot.uids)
-            loaded.dropped = [start for start in blocks.starts if start not in loaded.blocks.rebuilt]
-        certain = known is not None and is_true(known, stamp, maildir.uids.nextuid)
+        loaded.snapshot, loaded.blocks, loaded.begun = snapshot, blocks, known is not None
+        certain = known is not None and is_true(known, stamp, maildir.uids.nextuid, len(snapshot.uids))
         if not certain:
             _compare(loaded, maildir, all_entries(index, directory) if blocks.starts else {})
+            if known and any(uid < known.uidnext and snapshot.place(uid) < 0 for uid in loaded.snapshot.uids):
+                loaded.forgotten = loaded.modseq  # what was expunged is there again, because something went wrong: the log is not true
         maildir.seen(stamp, sure=certain or is_past(max(stamp.new, stamp.cur), int(now * 1e9)))
     return loaded
 
@@ -74,7 +79,7 @@ def _begun(maildir: Maildir, known: Known | None, now: float, boot: str) -> Load
     if boot and known.clean == boot:
         return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, known.modseq, words, known.forgotten)
     modseq = max(modseq, known.modseq + 1)
-    return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, modseq, words, modseq)
+    return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, modseq, words, modseq, crashed=True)
 
 
 def _indexed(index: Index, directory: str) -> tuple[Known | None, Snapshot, Blocks]:
@@ -84,48 +89,83 @@ def _indexed(index: Index, directory: str) -> tuple[Known | None, Snapshot, Bloc
     def take(start: int, uids: bytes, *columns: bytes) -> None:
         nonlocal place
         blocks.starts.append(start)
-        place = snapshot.fill(place, uids, *columns)
+        before, place = place, snapshot.fill(place, uids, *columns)
+        if before == place or snapshot.uids[before] < start or (before and snapshot.uids[before - 1] >= start):
+            raise ValueError(f"block {start} of {directory!r} does not follow the one before")
 
     try:
         known = index.load(directory, snapshot.make_room, take)
+        if place != len(snapshot.uids):
+            raise ValueError(f"blocks of {directory!r} are missing")
         if known and (border := index.prune(directory)):
             known = replace(known, forgotten=border)
         snapshot.count()
+        if known and len(blocks.starts) > 8 + 4 * len(snapshot.uids) // MOST:  # mostly holes
+            blocks = _divided_anew(index, directory, known, snapshot, blocks.starts)
         return known, snapshot, blocks
-    except (sqlite3.DatabaseError, ValueError) as error:
-        log.warn("{path} is damaged and is built anew: {error}", path=index.path, error=error)
-        index.start_again()
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        if is_weather(error):
+            log.warn("{path} cannot be read: {error}", path=index.path, error=error)
+        else:
+            log.warn("{path} is damaged and is built anew: {error}", path=index.path, error=error)
+            index.start_again()
         return None, Snapshot(), Blocks()
+
+
+def _divided_anew(index: Index, directory: str, known: Known, snapshot: Snapshot, starts: Sequence[int]) -> Blocks:
+    """Put what is in few messages' blocks together. In one transaction: blocks of two divisions must not lie side by side."""
+    blocks, entries = divided(snapshot.uids), index.all_entries(directory)
+    stored = []
+    for start in sorted(blocks.rebuilt):
+        places = blocks.places(start, snapshot)
+        names_of_it = [entries.get(uid, b"?") for uid in snapshot.uids[places.start : places.stop]]
+        stored.append(StoredBlock(start, flags_of(snapshot, places), names_in(snapshot, places, names_of_it)))
+    dropped = [start for start in starts if start not in blocks.rebuilt]
+    index.save(directory, News(replace(known, clean=""), stored, dropped, (), True))
+    blocks.rebuilt.clear()
+    return blocks
+
+
+def flags_of(snapshot: Snapshot, places: range) -> Flags:
+    """The flags of a block, as the index keeps them."""
+    part = slice(places.start, places.stop)
+    return Flags(snapshot.bits[part].tobytes(), snapshot.named[part].tobytes(), snapshot.modseqs[part].tobytes())
+
+
+def names_in(snapshot: Snapshot, places: range, entries: Sequence[bytes]) -> Names:
+    """The rest of it; *entries* are the name book's."""
+    part = slice(places.start, places.stop)
+    return Names(snapshot.uids[part].tobytes(), snapshot.sizes[part].tobytes(), snapshot.dates[part].tobytes(), b"\n".join(entries))
 
 
 def _forgotten(index: Index, directory: str) -> None:
     try:
         index.forget(directory)
-    except sqlite3.DatabaseError:
-        index.start_again()
+    except sqlite3.Error as error:
+        if not is_weather(error):
+            index.start_again()
 
 
 def all_entries(index: Index, directory: str) -> dict[int, bytes]:
     """The name book of a mailbox, as far as the index can be read."""
     try:
         return index.all_entries(directory)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:
         log.warn("{path} cannot be read: {error}", path=index.path, error=error)
         return {}
 
 
-def recovered_entries(maildir: Maildir, keywords: int) -> dict[int, bytes]:
-    """The same, by list and directories."""
+def listed_paths(maildir: Maildir) -> dict[int, bytes]:
+    """{UID: path} by list and directories."""
     with maildir.uids.locked():
         uids, bases = maildir.uids.read()
         present = present_in(maildir)
-    found = zip(uids, bases, strict=True)
-    return {uid: namebook.classified(present[base], keywords)[0] for uid, base in found if base in present}
+    return {uid: present[base] for uid, base in zip(uids, bases, strict=True) if base in present}
 
 
-def is_true(known: Known, stamp: Stamp, uidnext: int) -> bool:
-    """Whether nothing has changed since the index was written."""
-    return (known.new_changed, known.cur_changed, known.uidnext) == (stamp.new, stamp.cur, uidnext)
+def is_true(known: Known, stamp: Stamp, uidnext: int, messages: int) -> bool:
+    """Whether nothing has changed since the index was written, and it still has so many *messages*."""
+    return (known.new_changed, known.cur_changed, known.uidnext, known.messages) == (stamp.new, stamp.cur, uidnext, messages)
 
 
 def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> None:
@@ -155,9 +195,7 @@ def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> Non
     if not loaded.expunged and loaded.modseq not in loaded.snapshot.modseqs:
         loaded.modseq = before
     loaded.strangers = list(present.values())
-    loaded.dropped = list({*loaded.blocks.starts, *loaded.dropped})
-    loaded.blocks = divided(loaded.snapshot.uids)
-    loaded.dropped = [start for start in loaded.dropped if start not in loaded.blocks.rebuilt]
+    loaded.blocks.rebuild(loaded.snapshot)
     if len(uids) > 1000 + 2 * len(there):
         _compact(maildir)
 
@@ -171,12 +209,11 @@ def _message(loaded: Loaded, maildir: Maildir, path: bytes, uid: int, known: Mes
     fresh, named, bits = namebook.classified(path, len(loaded.keywords))
     loaded.fresh[uid] = fresh
     if known is not None and _base(entry, known.named) == names.base_of(path):
-        if namebook.path_of(entry, known.named) == path or is_unsettled(known, entry, len(loaded.keywords)):
-            return known._replace(named=named)
-        if bits == known.bits:
-            return known._replace(named=named)
-        loaded.modseq += 1
-        return known._replace(named=named, bits=bits, modseq=loaded.modseq)
+        settled = namebook.path_of(entry, known.named) != path and not is_unsettled(known, entry, len(loaded.keywords))
+        now = bits if settled else known.bits
+        # after a crash: flags that are as they were may have been told otherwise in between
+        modseq = loaded.modseq if loaded.crashed or now != known.bits else known.modseq
+        return known._replace(named=named, bits=now, modseq=modseq)
     details = details_of(maildir, path)
     if details is None:
         del loaded.fresh[uid]

@@ -76,7 +76,7 @@ class Mailbox(Reading):
             return self._missing()
         unsaved = [uid for uid, expunged in self._expunged if expunged > modseq]
         try:
-            logged = self._index.vanished(self._directory, modseq)
+            logged = self._index.vanished(self._directory, modseq) if self._begun else []
         except (LookupError, sqlite3.Error) as error:
             log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
             return self._missing()
@@ -175,10 +175,12 @@ class Mailbox(Reading):
 
     async def _copy(self, uids: Sequence[int], other: Mailbox, *, moving: bool) -> Copied:
         snapshot = self._snapshot
-        words = {bits: flag_words.words(bits, self.keywords) for bits in {snapshot.bits[place] for place in snapshot.places(uids)}}
-        await other.learn([word for some in words.values() for word in some])
-        letters = {bits: flag_words.letters(some, other.keywords) for bits, some in words.items()}
-        places = [place for place in snapshot.places(uids) if snapshot.bits[place] in letters]
+        letters: dict[int, bytes] = {}
+        while unknown := {snapshot.bits[place] for place in snapshot.places(uids)} - letters.keys():  # they may change while we learn
+            words = {bits: flag_words.words(bits, self.keywords) for bits in unknown}
+            await other.learn([word for some in words.values() for word in some])
+            letters |= {bits: flag_words.letters(some, other.keywords) for bits, some in words.items()}
+        places = snapshot.places(uids)
         source = tuple(snapshot.chosen(places))
         originals = [Original(self._paths(p), letters[snapshot.bits[p]], snapshot.sizes[p], snapshot.dates[p]) for p in places]
         if not originals:

@@ -102,13 +102,22 @@ class Mailboxes:
             if mailbox := self._mailboxes.get(name):
                 # modification sequences go with the mailbox; flags that a crash between directory and index must not lose
                 await mailbox.make_known()
-        moves = await self._workshop.threads.run(self._rename, old, new)
+        try:
+            moves = await self._workshop.threads.run(self._rename, old, new)
+        except BaseException:
+            await self._go_on()
+            raise
         await self.texts.ask(self.texts.index.rename, _directories(moves))
         for source, target in moves:
             self._vanished(source)
             self._vanished(target)
         async with self._annotating:
             await self._workshop.threads.run(self._annotations.renamed, moves)
+
+    async def _go_on(self) -> None:
+        """Mailboxes that were about to be let go of are used still: the index must not believe that nothing follows."""
+        for mailbox in self.in_memory:
+            await mailbox.save()
 
     def _rename(self, old: str, new: str) -> list[tuple[str, str]]:
         moves = self.tree.rename(old, new)
@@ -243,6 +252,8 @@ class Mailboxes:
             self._discard(mailbox)
             if not self.jobs:
                 mailbox.maildir.close()
+        else:
+            await mailbox.save()
 
     def cool(self) -> bool:
         """Close all files, unless they are in use; the next use opens them again."""

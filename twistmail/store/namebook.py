@@ -111,12 +111,16 @@ class NameBook:
             try:
                 block = self._load(start)
             except LookupError:
-                self.fresh = self._recover() | self.fresh
-                return self.fresh.get(uid, b"?")
+                return self._recovered(uid)
             self._keep(start, block)
         else:
             self._blocks.move_to_end(start)
-        return block.get(uid, b"?")
+        found = block.get(uid)
+        return found if found is not None else self._recovered(uid)
+
+    def _recovered(self, uid: int) -> bytes:
+        self.fresh = self._recover() | self.fresh
+        return self.fresh.setdefault(uid, b"?")
 
     def _keep(self, start: int, entries: dict[int, bytes]) -> None:
         self._blocks[start] = entries

@@ -38,7 +38,8 @@ class Reading(Writing):
         self._texts = TextSearch(self, self._directory, texts, self._workshop)
         self._descriptions: Descriptions = descriptions
         self._in_pieces: OrderedDict[int, StoredContent] = OrderedDict()
-        self._described_up_to = 0  # all messages up to this UID are described
+        self._described_up_to = 0  # all messages up to this UID are described, since the index was as old as:
+        self._described_in = 0
 
     # ----- columns
 
@@ -86,17 +87,27 @@ class Reading(Writing):
         return known
 
     async def _describe(self, uids: Sequence[int]) -> list[tuple[int, Description]]:
-        work = self._workshop
-        return await work.threads.run(_describe, self._descriptions, self._directory, await self.read(uids), work.describe)
+        try:
+            return await self._kept(uids)
+        except NotKept as error:
+            log.warn("index of {path} cannot be written: {error}", path=self.maildir.path, error=error)
+            return error.described
+
+    async def _kept(self, uids: Sequence[int]) -> list[tuple[int, Description]]:
+        """Describe *uids*, without those that have gone, and keep it. Raises NotKept."""
+        work, messages = self._workshop, await self.read(uids)
+        return await work.threads.run(_describe, self._descriptions, self._directory, messages, work.describe, lambda: self.gone)
 
     async def _describe_all(self, uids: Sequence[int]) -> None:
-        """Make sure that all of *uids* are described."""
+        """Make sure that what all of *uids* say is in the index. Raises NotKept, and other sqlite3.Errors."""
+        if self._descriptions.age != self._described_in:
+            self._described_in, self._described_up_to = self._descriptions.age, 0
         above = [uid for uid in uids if uid > self._described_up_to]
         if not above:
             return
         missing = await self._workshop.threads.run(self._descriptions.missing, self._directory, above)
         for together in self._portions(missing):
-            await self._describe(together)
+            await self._kept(together)
         if len(above) == len([uid for uid in self.uids if uid > self._described_up_to]):
             self._described_up_to = above[-1]
 
@@ -214,10 +225,21 @@ _AT_HAND: dict[Column, Callable[[Any, Sequence[int]], Sequence[Any]]] = {
 }
 
 
+class NotKept(sqlite3.Error):
+    """What was `described` could not be written down."""
+
+    def __init__(self, error: sqlite3.Error, described: list[tuple[int, Description]]) -> None:
+        super().__init__(*error.args)
+        self.described = described
+
+
 def _describe(
-    descriptions: Descriptions, directory: str, messages: Sequence[tuple[int, StoredContent]], describe: Callable[[bytes], Description]
+    descriptions: Descriptions,
+    directory: str,
+    messages: Sequence[tuple[int, StoredContent]],
+    describe: Callable[[bytes], Description],
+    is_gone: Callable[[], bool],
 ) -> list[tuple[int, Description]]:
-    """Describe *messages* and keep it; those that have gone are left out."""
     described: list[tuple[int, Description]] = []
     for uid, content in messages:
         try:
@@ -225,9 +247,9 @@ def _describe(
         except FileNotFoundError:
             continue
     try:
-        descriptions.save(directory, described)
+        descriptions.save(directory, described, is_gone)
     except sqlite3.Error as error:
-        log.warn("index of {directory!r} cannot be written: {error}", directory=directory, error=error)
+        raise NotKept(error, described) from error
     return described
 
 

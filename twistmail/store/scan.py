@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from twistmail.store import keywords, names
 from twistmail.store.maildir import Maildir, is_past
-from twistmail.store.namebook import NEW, path_of
+from twistmail.store.namebook import NEW, ODD, path_of
 
 #: How often a file must be missing beyond the first time, before its message is told to be expunged.
 LOOKS = 3
@@ -61,7 +61,8 @@ def scan(maildir: Maildir, before: Before, looked: int) -> Findings:
 
 
 def _scan_all(maildir: Maildir, before: Before, findings: Findings) -> None:
-    present, entries = present_in(maildir), before.entries()
+    present = present_in(maildir)
+    entries = _entries(maildir, before, present)
     for uid, named in zip(before.uids, before.named, strict=True):
         entry = entries.get(uid)
         if entry is None:
@@ -78,13 +79,25 @@ def _scan_all(maildir: Maildir, before: Before, findings: Findings) -> None:
 
 def _scan_new(maildir: Maildir, before: Before, findings: Findings) -> None:
     """Nobody has touched cur/, which may hold a million files: only what lies in new/ may have come or gone."""
-    present, entries = {names.base_of(path): path for path in maildir.listing(("new",))}, before.entries()
+    present = {names.base_of(path): path for path in maildir.listing(("new",))}
+    entries = _entries(maildir, before, present)
     for uid, named in zip(before.uids, before.named, strict=True):
-        path = path_of(entries.get(uid, b""), named) if named >= NEW else b""
+        path = path_of(entries[uid], named) if named >= NEW and uid in entries else b""
         if path.startswith(b"new/") and present.pop(names.base_of(path), None) is None:
             findings.vanished.append((uid, path))
     _look_again(maildir, findings)
     findings.strangers = list(present.values())
+
+
+def _entries(maildir: Maildir, before: Before, present: dict[bytes, bytes]) -> dict[int, bytes]:
+    """The name book; where the index has lost some of it, by the UID list. Hold the lock of that."""
+    entries = before.entries()
+    missing = {uid: named for uid, named in zip(before.uids, before.named, strict=True) if uid not in entries}
+    if missing:
+        for uid, base in zip(*maildir.uids.read(), strict=True):
+            if uid in missing:
+                entries[uid] = present.get(base, base) if missing[uid] == ODD else base
+    return entries
 
 
 def present_in(maildir: Maildir) -> dict[bytes, bytes]:

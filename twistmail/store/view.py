@@ -65,6 +65,7 @@ class View:
         self._recent: set[int] = set()
         self._claimed: set[int] = set()  # not recent any more, and still in new/
         self._expunged: list[tuple[int, int]] = []  # (uid, modseq) of which the index does not know yet
+        self._begun = False  # whether the index has all blocks, except for those that are to be written
         self._dropped: list[int] = []  # blocks that the index still has
         self._forgotten = 0  # up to this modification sequence the log of expunged messages may lack some
         self._vanished: set[int] = set()  # told to be expunged because others had removed the file
@@ -94,7 +95,7 @@ class View:
         self.highest_modseq = max(loaded.modseq, 1)
         self._snapshot, self._blocks = loaded.snapshot, loaded.blocks
         self._book.fresh = loaded.fresh
-        self._expunged, self._dropped, self._forgotten = loaded.expunged, loaded.dropped, loaded.forgotten
+        self._expunged, self._forgotten, self._begun = loaded.expunged, loaded.forgotten, loaded.begun
         self._recent = self._in_new()
         early, self._early = self._early or [], None
         self.arrived(early)
@@ -354,4 +355,11 @@ class View:
 
     def _recovered_entries(self) -> dict[int, bytes]:
         """The name book by the disk, where the index cannot be read. Slow, and rare."""
-        return loading.recovered_entries(self.maildir, len(self.keywords))
+        return self._recovered(loading.listed_paths(self.maildir))
+
+    def _recovered(self, paths: dict[int, bytes]) -> dict[int, bytes]:
+        """The name book of files that lie at *paths*; the index is to have all of it again."""
+        self._blocks.rebuilt.update(self._blocks.starts)
+        snapshot = self._snapshot
+        named = dict(zip(snapshot.uids, snapshot.named, strict=True))
+        return {uid: path if named[uid] == ODD else names.base_of(path) for uid, path in paths.items() if uid in named}

@@ -14,7 +14,8 @@ from typing import Any
 from twisted.logger import Logger
 
 from twistmail import tasks
-from twistmail.store.index import Flags, Known, Names, StoredBlock
+from twistmail.store import loading
+from twistmail.store.index import Forgotten, Known, News, StoredBlock
 from twistmail.store.namebook import NEW
 from twistmail.store.settling import BLOCK, Move, settle
 from twistmail.store.view import View
@@ -37,8 +38,8 @@ class Writing(View):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._saving = tasks.Limit(1)
+        self._left = False  # the index believes that nothing will follow
         self._settling = False
-        self._age = self._index.age
         self._to_settle: set[int] = set()  # blocks with files whose names may not show their flags
 
     @property
@@ -48,7 +49,6 @@ class Writing(View):
     # ----- flags into names
 
     def _awoken(self) -> None:
-        self._age = self._index.age
         snapshot = self._snapshot
         for start in self._blocks.starts:
             places = self._blocks.places(start, snapshot)
@@ -99,7 +99,7 @@ class Writing(View):
         await self._settle_all()
         async with self._hands:  # the last of it may be under way
             pass
-        await self.save()
+        await self.save(leaving=True)
 
     def _unsettled_in(self, start: int) -> list[int]:
         """The UIDs in a block whose files are to get other names."""
@@ -145,15 +145,17 @@ class Writing(View):
         settled. *leaving*: nothing will follow.
         """
         async with self._saving:
-            while not self.gone and (self._is_unsaved or leaving):
+            while not self.gone and (self._is_unsaved or leaving != self._left):
                 news = self._news(leaving)
                 try:
-                    await self._workshop.threads.run(self._index.save, self._directory, *news)
+                    await self._workshop.threads.run(self._index.save, self._directory, news)
+                except Forgotten:
+                    await self._begin_again()
+                    continue
                 except sqlite3.Error as error:
                     self._not_saved(news, error)
                     return False
                 self._saved(news)
-                leaving = leaving and self._is_unsaved
         return True
 
     def save_now(self) -> None:
@@ -161,7 +163,9 @@ class Writing(View):
         while not self.gone:
             news = self._news(leaving=True)
             try:
-                self._index.save(self._directory, *news)
+                self._index.save(self._directory, news)
+            except Forgotten:
+                return  # it is read from the disk next time
             except sqlite3.Error as error:
                 self._not_saved(news, error)
                 return
@@ -173,25 +177,25 @@ class Writing(View):
     def _is_unsaved(self) -> bool:
         return bool(self._blocks or self._expunged or self._dropped)
 
-    def _news(self, leaving: bool) -> tuple[Known, list[StoredBlock], list[int], list[tuple[int, int]]]:
-        if self._age != self._index.age:
-            self._begin_again()
+    async def _begin_again(self) -> None:
+        """The index knows nothing of us any more."""
+        paths = await self._workshop.threads.run(loading.listed_paths, self.maildir)
+        self._begun = self._left = False
+        self._book.fresh = self._recovered(paths) | self._book.fresh
+        self._forgotten = self.highest_modseq
+        self._dropped.clear()
+        self._expunged.clear()
+
+    def _news(self, leaving: bool) -> News:
         taken = self._blocks.take(TOGETHER)
         blocks = [block for start, whole in taken if (block := self._stored(start, whole))]
         dropped, self._dropped = self._dropped, []
-        boot = self._workshop.boot if leaving and not self._blocks else ""
+        self._left = leaving and not self._blocks
         stamp = self.maildir.known if self.maildir.sure and not self._blocks else None  # with the last of several transactions only
-        known = Known(
-            self.uidvalidity, self.uidnext, self.highest_modseq, self._forgotten, boot, *((stamp.new, stamp.cur) if stamp else (0, 0))
-        )
-        return known, blocks, dropped, self._expunged[:]
-
-    def _begin_again(self) -> None:
-        """Another mailbox has found the index damaged, and what it knew of us went with it."""
-        self._age = self._index.age
-        self._book.fresh = self._recovered_entries() | self._book.fresh
-        self._blocks.rebuilt.update(self._blocks.starts)
-        self._forgotten = self.highest_modseq
+        times = (stamp.new, stamp.cur) if stamp else (0, 0)
+        boot = self._workshop.boot if self._left else ""
+        known = Known(self.uidvalidity, self.uidnext, self.highest_modseq, self._forgotten, boot, len(self.uids), *times)
+        return News(known, blocks, dropped, self._expunged[:], self._begun)
 
     def _stored(self, start: int, whole: bool) -> StoredBlock | None:
         """A block as the index keeps it; one that has no messages any more is dropped."""
@@ -200,26 +204,24 @@ class Writing(View):
             self._blocks.dropped(start)
             self._dropped.append(start)
             return None
-        part = slice(places.start, places.stop)
-        flags = Flags(snapshot.bits[part].tobytes(), snapshot.named[part].tobytes(), snapshot.modseqs[part].tobytes())
+        flags = loading.flags_of(snapshot, places)
         if not whole:
             return StoredBlock(start, flags, None)
-        uids = snapshot.uids[part]
-        entries = b"\n".join(self._book.entries(uids))
-        return StoredBlock(start, flags, Names(uids.tobytes(), snapshot.sizes[part].tobytes(), snapshot.dates[part].tobytes(), entries))
+        entries = self._book.entries(snapshot.uids[places.start : places.stop])
+        return StoredBlock(start, flags, loading.names_in(snapshot, places, entries))
 
-    def _saved(self, news: tuple[Known, list[StoredBlock], list[int], list[tuple[int, int]]]) -> None:
-        _, blocks, _, expunged = news
-        for block in blocks:
+    def _saved(self, news: News) -> None:
+        self._begun = True
+        for block in news.blocks:
             if block.names:
                 self._book.saved(block.start, block.names.uids, block.names.entries)
-        del self._expunged[: len(expunged)]
+        del self._expunged[: len(news.expunged)]
 
-    def _not_saved(self, news: tuple[Known, list[StoredBlock], list[int], list[tuple[int, int]]], error: sqlite3.Error) -> None:
+    def _not_saved(self, news: News, error: sqlite3.Error) -> None:
         log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
-        _, blocks, dropped, _ = news
-        self._blocks.give_back([(block.start, block.names is not None) for block in blocks])
-        self._dropped += dropped
+        self._left = False
+        self._blocks.give_back([(block.start, block.names is not None) for block in news.blocks])
+        self._dropped += news.dropped
 
     def _claim(self, uids: Iterable[int]) -> None:
         """*uids* are not recent any more: they leave new/."""
