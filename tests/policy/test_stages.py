@@ -10,16 +10,14 @@ from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
 from tests.servers.smtp.house import DOMAINS, SmtpHouse
-from twistmail.interfaces import IPolicyStage, IPolicyStageFactory, NoSuchDomain, Point
+from twistmail.interfaces import IPolicyStage, IPolicyStageFactory, Point
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Peer, Role, Transaction
-from twistmail.memory.lookup import SilentLookup
 from twistmail.options import Section
 from twistmail.policy.builtin import STAGES
 from twistmail.policy.limits import ConnectionLimits
 from twistmail.policy.loops import Loops
-from twistmail.policy.senders import SenderDomains
 from twistmail.servers.smtp_options import MX, SUBMISSION
 
 FRED = Account("fred@here.example")
@@ -106,37 +104,6 @@ def test_a_connection_that_is_gone_is_counted_no_more_by_the_service() -> None:
     first.leave()
     second.leave()
     assert house.player(service).heard()[0].startswith("220")
-
-
-# ----- senders
-
-
-@pytest.mark.parametrize(("sender", "code"), [
-    pytest.param("a@mx.example", None, id="has-MX"),
-    pytest.param("a@host.example", None, id="has-an-address"),
-    pytest.param("a@here.example", None, id="is-ours"),
-    pytest.param("a@[192.0.2.7]", None, id="literal"),
-    pytest.param("a@none.example", 553, id="does-not-exist"),
-    pytest.param("a@null.example", 550, id="null-MX"),
-])
-def test_senders_domains_are_looked_up(sender: str, code: int | None) -> None:
-    class Lookup:
-        async def mx(self, domain: str) -> Any:
-            if domain == "none.example":
-                raise NoSuchDomain(domain)
-            return {"mx.example": ((10, "mail.mx.example"),), "null.example": ((0, ""),)}.get(domain, ())
-
-        async def addresses(self, host: str) -> Any:
-            return ("192.0.2.1",) if host == "host.example" else ()
-
-    verdict = result_of(SenderDomains(Lookup(), DOMAINS).judge(mail(sender=parse(sender))))
-    assert (verdict.code if verdict else None) == code
-
-
-def test_a_silent_DNS_is_weather() -> None:
-    verdict = result_of(SenderDomains(SilentLookup(), DOMAINS).judge(mail(sender=parse("a@away.example"))))
-    assert verdict is not None
-    assert verdict.code == 451
 
 
 # ----- loops

@@ -11,6 +11,7 @@ from twistmail.mail.envelope import Role, Transaction
 from twistmail.mail.status import Status
 from twistmail.options import Settings
 from twistmail.policy.identities import Identities, identities
+from twistmail.policy.neighbours import Neighbours
 from twistmail.policy.pipeline import House
 
 NOT_YOURS = Status(550, "5.7.1", "That address is not yours to send from")
@@ -41,30 +42,39 @@ class OwnSenders:
 
 @implementer(IPolicyStage)
 class SenderDomains:
-    """A sender whom no answer can reach is no sender. Null MX: RFC 7505 §4.2."""
+    """A sender whom no answer can reach is no sender. Null MX: RFC 7505 §4.2. Neighbours may have names that only they know."""
 
     name = "senders"
     point = Point.SENDER
 
-    def __init__(self, lookup: INameLookup, local_domains: frozenset[str]) -> None:
+    def __init__(self, lookup: INameLookup, local_domains: frozenset[str], neighbours: Neighbours) -> None:
         self._lookup = lookup
         self._local_domains = local_domains
+        self._neighbours = neighbours
 
-    async def judge(self, transaction: Transaction) -> Status | None:
+    async def judge(self, transaction: Transaction) -> Verdict | None:
         sender = transaction.sender
-        if sender is None or sender.domain.startswith("[") or sender.domain in self._local_domains:
+        if sender is None or not sender.domain or sender.domain.startswith("[") or sender.domain in self._local_domains:
             return None
+        if self._neighbours.trusted(transaction.peer.address):
+            return None
+        return await self._fault(sender.domain)
+
+    async def _fault(self, domain: str) -> Verdict | None:
+        top = domain.rpartition(".")[2]
+        if top.isdigit() or top == "localhost":  # an address without brackets; everybody's own machine (RFC 6761 §6.3)
+            return Verdict(NO_SUCH_DOMAIN, f"{domain} is no domain of the DNS")
         try:
-            exchangers = await self._lookup.mx(sender.domain)
+            exchangers = await self._lookup.mx(domain)
             if exchangers and all(host in _NULL_MX for _, host in exchangers):
-                return TAKES_NO_MAIL
-            if exchangers or await self._lookup.addresses(sender.domain):
+                return Verdict(TAKES_NO_MAIL, f"{domain} has a null MX")
+            if exchangers or await self._lookup.addresses(domain):
                 return None
         except NoSuchDomain:
-            return NO_SUCH_DOMAIN
-        except DnsTrouble:
-            return DNS_SILENT
-        return NO_SUCH_DOMAIN
+            return Verdict(NO_SUCH_DOMAIN, f"{domain} does not exist")
+        except DnsTrouble as trouble:
+            return Verdict(DNS_SILENT, str(trouble))
+        return Verdict(NO_SUCH_DOMAIN, f"{domain} has no MX and no address")
 
 
 @implementer(IPolicyStageFactory)
@@ -75,6 +85,6 @@ class SendersFactory:
     def build(self, settings: Settings | None, house: House) -> tuple[Any, ...]:
         if house.role is Role.SUBMISSION:
             return (OwnSenders(identities(house)),) if house.settings.own_addresses_only else ()
-        if house.settings.reject_unknown_sender_domain and house.lookup is not None:
-            return (SenderDomains(house.lookup, house.local_domains),)
+        if house.role is Role.MX and house.settings.reject_unknown_sender_domain and house.lookup is not None:
+            return (SenderDomains(house.lookup, house.local_domains, Neighbours(house)),)
         return ()
