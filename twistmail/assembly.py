@@ -262,7 +262,7 @@ def _policy(role: Role, config: Config, foundation: Standing, people: People, lo
 def _access(config: Config, foundation: Standing, lookup: Any) -> Access | None:
     """The house's access list; None where it has none."""
     name = config["access"].file
-    return Access(foundation.ground.watched.file(config.file(name), parse_access), lookup) if name else None
+    return Access(foundation.ground.watched.file(config.file(name), parse_access), lookup, foundation.ground.reactor) if name else None
 
 
 def _smtp(

@@ -76,13 +76,13 @@ class DryRun:
         await self._consult(Point.CONNECT, peer)
         peer = replace(peer, hello=question.hello, extended=True)
         await self._consult(Point.HELLO, peer)
-        self._policy.left(peer)
         if question.role is Role.SUBMISSION and self._account is None:
             self._hear("session", "login", Opinion("login", LOGIN_FIRST))
         transaction = Transaction(replace(peer, account=self._account), "dry-run", 0.0, question.sender)
         await self._consult(Point.SENDER, transaction)
         await self._consult(Point.RECIPIENT, transaction, question.recipient)
         targets = await self._leads()
+        self._policy.left(peer)
         for name in self._policy.names(Point.MESSAGE):
             self._row(Point.MESSAGE.value, name, NEEDS_MESSAGE)
         return self._answer(targets)

@@ -11,14 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers import takes_linear_time
+from tests.helpers import result_of, takes_linear_time
 from tests.servers.smtp.house import SmtpHouse
+from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, Point
 from twistmail.mail.address import parse as address
-from twistmail.mail.envelope import Role
+from twistmail.mail.envelope import Peer, Role
+from twistmail.policy.access import Access, AccessOfSenders
 from twistmail.policy.access_file import parse
 from twistmail.policy.access_table import AccessTable, Rule
-from twistmail.watched import Broken
+from twistmail.policy.dnslists import LISTS
+from twistmail.policy.relaying import ByAccessList, Relaying
+from twistmail.watched import Broken, WatchedFiles
 
 
 def said(rule: Rule | None) -> str:
@@ -353,6 +357,50 @@ def test_while_the_dns_is_silent_a_name_neither_refuses_nor_relays() -> None:
     house.lookup.pointer = silent  # type: ignore[method-assign]
     said = answers(house, MAIL, "RCPT TO:<x@far.example>", RCPT)
     assert [line[:9] for line in said] == ["250 2.1.0", "451 4.4.3", "250 2.1.5"]
+
+
+@pytest.mark.parametrize(("rules", "code"), [
+    pytest.param("Connect:192.0.2.66 OK", "250", id="welcome"),
+    pytest.param("To:fred@here.example OK", "250", id="a-recipient-who-takes-everything"),
+    pytest.param("Connect:192.0.2.67 OK", "550", id="another"),
+])
+def test_a_welcome_counts_for_more_than_a_list_in_the_dns(rules: str, code: str) -> None:
+    house = SmtpHouse(access=rules)
+    house.lookup.names |= {f"{name}.zen.example": {"A": ["127.0.0.2"]} for name in ("2.0.0.127", "66.2.0.192")}
+    assert answers(house, MAIL, RCPT, host="192.0.2.66", dnsbl=LISTS.read("zen.example"))[-1][:3] == code
+
+
+NAMES = "Connect:bad.test REJECT\nConnect:good.test RELAY"
+
+
+def test_a_name_is_asked_for_once_a_connection_and_forgotten_with_it(tmp_path: Path) -> None:
+    house = SmtpHouse(access=NAMES)
+    house.lookup.names |= {"192.0.2.7": {"PTR": ["mail.good.test"]}, "mail.good.test": {"A": ["192.0.2.7"]}}
+    house.player().say("EHLO peer.example", MAIL, *["RCPT TO:<x@far.example>"] * 5)
+    assert house.lookup.asked.count(("192.0.2.7", "PTR")) == 1
+    (tmp_path / "access").write_text(NAMES)
+    access = Access(WatchedFiles(tasks.Inline()).file(tmp_path / "access", parse), house.lookup, house.clock)
+    stage, gate = AccessOfSenders(access, lambda one: (one,), may_accept=True), Relaying(frozenset(), (ByAccessList(access),))
+    for end in (stage, gate):
+        result_of(access.client(Peer("c1", "192.0.2.7", 1)))
+        assert len(access._names) == 1
+        end.left(Peer("c1", "192.0.2.7", 1))
+        assert len(access._names) == 0
+
+
+def test_a_dns_that_does_not_answer_is_waited_for_once() -> None:
+    house = SmtpHouse(access=NAMES)
+
+    async def never(address: str) -> Any:
+        await tasks.sleep(house.clock, 1e6)
+
+    house.lookup.pointer = never  # type: ignore[method-assign]
+    player = house.player()
+    player.say("EHLO peer.example")
+    assert player.say(MAIL) == []
+    house.clock.advance(10)
+    assert player.heard()[-1].startswith("250 2.1.0")
+    assert player.say("RCPT TO:<x@far.example>") == ["451 4.4.3 Your address cannot be looked up at the moment, please try again later"]
 
 
 def test_the_stage_costs_nothing_without_a_file() -> None:

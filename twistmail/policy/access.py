@@ -17,12 +17,14 @@ from typing import Any
 
 from zope.interface import implementer
 
+from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, Fate, IPolicyStage, IPolicyStageFactory, Point, Verdict
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Role, Transaction
 from twistmail.mail.status import Status
 from twistmail.options import TEXT, Option, Section, Settings
 from twistmail.policy.access_table import AccessTable, Action, Rule
+from twistmail.policy.inquiries import Inquiries
 from twistmail.policy.naming import name_of
 from twistmail.policy.pipeline import House
 from twistmail.watched import WatchedFile
@@ -34,6 +36,7 @@ OPTIONS = Section(
            example="/etc/mail/access"),
 )  # fmt: skip
 
+TIMEOUT = 10.0  # seconds, for all questions about the name of one client
 WELCOME = Status(250, "2.1.0", "Welcome by the access list")
 
 #: Of two rules about one command, the graver one holds.
@@ -42,11 +45,16 @@ _FATES = {Action.DISCARD: Fate.DISCARD, Action.QUARANTINE: Fate.HOLD}
 
 
 class Access:
-    """The access file of the house. *lookup* (INameLookup) is asked only where there are rules with names of hosts."""
+    """The access file of the house. *lookup* (INameLookup) is asked only where there are rules with names of hosts.
 
-    def __init__(self, file: WatchedFile[AccessTable], lookup: Any) -> None:
+    The name of a client is found out once a connection; `forget` it when the connection has ended.
+    """
+
+    def __init__(self, file: WatchedFile[AccessTable], lookup: Any, clock: Any) -> None:
         self._file = file
         self._lookup = lookup
+        self._clock = clock
+        self._names: Inquiries[str | None] = Inquiries(self._find, "the look-up of a client's name")
 
     async def table(self) -> AccessTable:
         """The rules as they are now. Raises Unavailable where the file was never in order."""
@@ -56,11 +64,8 @@ class Access:
     async def client(self, peer: Peer) -> Rule | None:
         """The rule about *peer*. While the DNS does not answer it has no name. Raises Unavailable."""
         table = await self.table()
-        try:
-            name = await name_of(peer, self._lookup) if table.asks_names else ""
-        except DnsTrouble:
-            name = ""
-        return table.client(peer.address, name)
+        name = await self._name(peer) if table.asks_names else ""
+        return table.client(peer.address, name or "")
 
     async def welcomes(self, peer: Peer) -> bool:
         """Whether *peer* has an OK or RELAY, so that nobody else need look at it. Raises Unavailable."""
@@ -74,13 +79,32 @@ class Access:
             return None
         if rule := table.relays_address(peer.address):
             return rule
-        return table.relays_name(await name_of(peer, self._lookup), peer.address) if table.asks_names else None
+        if not table.asks_names:
+            return None
+        name = await self._name(peer)
+        if name is None:
+            raise DnsTrouble(f"name of {peer.address}")
+        return table.relays_name(name, peer.address)
 
     async def relays_recipient(self, recipient: Address) -> Rule | None:
         """The rule by which mail for *recipient*, who is not ours, is taken for relaying. Raises Unavailable."""
         table = await self.table()
         rule = table.recipient((recipient.folded,), is_local=False) if table.relays_recipients else None
         return rule if rule is not None and rule.action is Action.RELAY else None
+
+    async def _name(self, peer: Peer) -> str | None:
+        """The host name of *peer*, "" where it has none, None while nobody can say."""
+        return peer.name or await self._names.about(peer.connection, peer.address).result()
+
+    async def _find(self, address: str) -> str | None:
+        try:
+            return await tasks.with_timeout(self._clock, TIMEOUT, name_of(Peer("", address, 0), self._lookup), "the name of a client")
+        except (DnsTrouble, tasks.TimedOut):
+            return None
+
+    def forget(self, peer: Peer) -> None:
+        """The connection of *peer* has ended."""
+        self._names.forget(peer.connection)
 
     def told(self, rule: Rule) -> str:
         """Where *rule* stands, for facts and people."""
@@ -118,6 +142,9 @@ class AccessOfSenders:
         spellings = self._spellings(transaction.sender.folded) if transaction.sender else ()
         sender = (await self._access.table()).sender(spellings)
         return self._access.verdict((client, sender), may_accept=self._may_accept)
+
+    def left(self, peer: Peer) -> None:
+        self._access.forget(peer)
 
 
 @implementer(IPolicyStage)

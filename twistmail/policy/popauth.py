@@ -17,7 +17,7 @@ from typing import Any
 
 from twistmail.facts import Fact, Facts, LoggedIn, Vouched
 from twistmail.mail.address import Address
-from twistmail.mail.envelope import Transaction
+from twistmail.mail.envelope import Peer, Transaction
 from twistmail.networks import address_of
 
 #: Where a login is reading mail.
@@ -103,6 +103,9 @@ class AfterLogin:
         if self._facts.listened:
             self._facts.tell(Fact(self._epoch(), transaction.id, Vouched(reader.account, reader.service, address, recipient)))
         return f"pop_before_smtp ({reader.account})"
+
+    def left(self, peer: Peer) -> None:
+        """Nothing is known of single connections."""
 
 
 def as_json(popauth: PopAuth) -> list[dict[str, Any]]:

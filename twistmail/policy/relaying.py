@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from twistmail.interfaces import DnsTrouble, IPolicyStage, IPolicyStageFactory, Point, Verdict
 from twistmail.mail.address import Address
-from twistmail.mail.envelope import Role, Transaction
+from twistmail.mail.envelope import Peer, Role, Transaction
 from twistmail.mail.status import Status
 from twistmail.networks import covers
 from twistmail.options import Settings
@@ -71,8 +71,13 @@ class Relaying:
                 return Verdict(NO_ROUTING if is_routed else await domains.objection(recipient), rule)
         return trouble or RELAYING_DENIED
 
+    def left(self, peer: Peer) -> None:
+        """The connection of *peer* has ended."""
+        for door in self._doors:
+            door.left(peer)
 
-# ----- doors: `lets_through` says by which rule, or ""
+
+# ----- doors: `lets_through` says by which rule, or ""; `left` hears of the end of connections
 
 
 class ByNetwork:
@@ -84,6 +89,9 @@ class ByNetwork:
     async def lets_through(self, transaction: Transaction, recipient: Address) -> str:
         return "relay_networks" if covers(self._networks, transaction.peer.address) else ""
 
+    def left(self, peer: Peer) -> None:
+        """Nothing is known of single connections."""
+
 
 class ByAccessList:
     """Clients that the access list lets relay (Connect: ... RELAY)."""
@@ -94,6 +102,9 @@ class ByAccessList:
     async def lets_through(self, transaction: Transaction, recipient: Address) -> str:
         rule = await self._access.relays_client(transaction.peer)
         return self._access.told(rule) if rule else ""
+
+    def left(self, peer: Peer) -> None:
+        self._access.forget(peer)
 
 
 class ListedDomains:

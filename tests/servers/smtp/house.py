@@ -86,7 +86,7 @@ class SmtpHouse:
             return None
         folder = self.folder or Path(tempfile.mkdtemp(prefix="access-"))
         (folder / "access").write_text(self.access)
-        return Access(self.watched.file(folder / "access", parse_access), self.lookup)
+        return Access(self.watched.file(folder / "access", parse_access), self.lookup, self.clock)
 
     def house(self, role: Role = Role.MX, **settings: Any) -> House:
         """What its policy stages know."""
