@@ -8,7 +8,7 @@ parts to the listeners and the queue.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -119,9 +119,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
     dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: relay})
     contexts = _contexts(config, foundation)
     services = {
-        "mx": _smtp(Role.MX, config, foundation, people, dispatch, lookup, contexts),
-        "submission": _smtp(Role.SUBMISSION, config, foundation, people, dispatch, lookup, contexts),
-        "lmtp": _smtp(Role.LMTP, config, foundation, people, dispatch, lookup, contexts),
+        **_mail_services(config, foundation, people, dispatch, lookup, contexts),
         "imap": _imap(config, foundation, people, contexts),
         "pop3": _pop3(config, foundation, people, contexts),
     }
@@ -265,14 +263,25 @@ def _access(config: Config, foundation: Standing, lookup: Any) -> Access | None:
     return Access(foundation.ground.watched.file(config.file(name), parse_access), lookup, foundation.ground.reactor) if name else None
 
 
+def _mail_services(
+    config: Config, foundation: Foundation, people: People, dispatch: Dispatch, lookup: Any, contexts: Contexts
+) -> dict[str, Callable[..., Any]]:
+    """MX, submission and LMTP. Where the MX takes submissions too, whoever logs in there goes on as a user."""
+    made = {role.value: _smtp(role, config, foundation, people, dispatch, lookup, contexts) for role in Role}
+    if config["mx"].also_submission:
+        login = _login("mx", config, foundation, people, plaintext=False)
+        made["mx"] = replace(made["mx"], login=login, for_users=made["submission"])
+    return {name: partial(open_smtp, service) for name, service in made.items()}
+
+
 def _smtp(
     role: Role, config: Config, foundation: Foundation, people: People, dispatch: Dispatch, lookup: Any, contexts: Contexts
-) -> Callable[..., Any]:
+) -> SmtpService:
     ground, settings = foundation.ground, config[role.value]
     hostname = config["server"].hostname
     policy = _policy(role, config, foundation, people, lookup, ground.facts)
     pickups = _pickups(config, foundation)
-    service = SmtpService(
+    return SmtpService(
         hostname=hostname,
         role=role,
         settings=settings,
@@ -289,7 +298,6 @@ def _smtp(
         tls_available=contexts.available and settings.tls != "off",
         release=pickups.call if pickups.any else None,
     )
-    return partial(open_smtp, service)
 
 
 def _imap(config: Config, foundation: Foundation, people: People, contexts: Contexts) -> Callable[..., Any]:

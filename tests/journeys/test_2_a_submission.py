@@ -7,6 +7,7 @@ import email.utils
 import pytest
 
 from tests.journeys.house import FAR, NOW, identifier, plain
+from twistmail import assembly
 from twistmail.facts import Accepted, LoggedIn, LoginFailed, Refused
 
 BARE = b"Subject: hello\r\nBcc: bob@blue.test\r\n\r\nhow are you\r\n"
@@ -115,3 +116,99 @@ def test_a_submission_reaches_the_neighbour_at_once_and_the_other_town_in_the_sa
     (content,) = far.contents
     assert content.endswith(WHOLE)
     assert b"MAIL FROM:<ann@blue.test>" in far.said[1]
+
+
+# ----- R03: the port of the world as a submission port
+
+
+@pytest.fixture
+def double(build):
+    """A house whose MX takes submissions too."""
+    return build("[mx]\nlisten = tcp:0:interface=127.0.0.1\nalso_submission = yes\n")
+
+
+def test_port_25_knows_no_login_unless_it_is_told_to(house):
+    client = house.client("mx")
+    client.say("EHLO ann.home.test")
+    client.start_tls()
+    assert not any("AUTH" in line for line in client.say("EHLO ann.home.test"))
+    assert client.say(f"AUTH PLAIN {plain('ann')}")[0].startswith("502 5.5.1")
+
+
+def test_on_port_25_strangers_still_write_to_us_and_not_through_us(double):
+    double.send(BARE, "bob@blue.test")
+    (message,) = double.mail("bob")
+    assert (message["From"], message["Bcc"]) == (None, "bob@blue.test"), "nothing is completed for the world"
+    answers = double.smtp("MAIL FROM:<ann@blue.test>", "RCPT TO:<harry@far.test>")
+    assert answers[-1].startswith("550 5.7.1")
+
+
+def test_on_port_25_a_password_needs_tls(double):
+    client = double.client("mx")
+    assert not any("AUTH" in line for line in client.say("EHLO ann.home.test"))
+    assert client.say(f"AUTH PLAIN {plain('ann')}")[0].startswith("538 5.7.11")
+
+
+def test_on_port_25_who_has_logged_in_is_a_user_in_every_respect(double):
+    client = double.login("mx")
+    assert client.say("MAIL FROM:<bob@blue.test>")[0].startswith("550 5.7.1")
+    assert client.say("MAIL FROM:<ann@blue.test>")[0].startswith("250 2.1.0")
+    assert client.say("RCPT TO:<harry@far.test>")[0].startswith("250 2.1.5")
+    assert client.say("RCPT TO:<bob@blue.test>")[0].startswith("250 2.1.5")
+    assert client.content(BARE).startswith("250 2.0.0")
+    (message,) = double.mail("bob")
+    assert (message["From"], message["Bcc"]) == ("ann@blue.test", None)
+    (accepted,) = double.told(Accepted)
+    assert (accepted.service, accepted.account) == ("submission", "ann@blue.test")
+
+
+def test_a_connection_that_became_a_users_is_counted_where_it_came_in(build):
+    double = build("[mx]\nlisten = tcp:0:interface=127.0.0.1\nalso_submission = yes\nmax_connections_per_ip = 1\n")
+    for _ in range(3):
+        double.login("mx").leave()
+
+
+# ----- R14: names without a domain in the envelope
+
+
+def test_a_recipient_without_a_domain_is_completed_where_he_is_here(house):
+    client = house.login("submission")
+    assert client.say("MAIL FROM:<ann>")[0].startswith("250 2.1.0")
+    assert client.say("RCPT TO:<nobody>")[0].startswith("550 5.1.1")
+    assert client.say("RCPT TO:<all@>")[0].startswith("501 5.1.3")
+    assert client.say("RCPT TO:<Bob>")[0].startswith("250 2.1.5")
+    assert client.content(WHOLE).startswith("250 2.0.0")
+    (accepted,) = house.told(Accepted)
+    assert [str(accepted.sender), *map(str, accepted.recipients)] == ["ann@blue.test", "Bob@blue.test"]
+    assert len(house.files("bob")) == 1
+
+
+def test_a_sender_without_a_domain_is_himself_or_nobody(house):
+    client = house.login("submission")
+    assert client.say("MAIL FROM:<bob>")[0].startswith("550 5.7.1")
+
+
+def test_the_world_writes_addresses_in_full(house):
+    assert house.smtp("MAIL FROM:<eve>")[-1].startswith("501 5.1.7")
+    assert house.smtp("MAIL FROM:<eve@far.test>", "RCPT TO:<bob>")[-1].startswith("501 5.1.3")
+    assert house.smtp("MAIL FROM:<eve@far.test>", "RCPT TO:<postmaster>")[-1].startswith("250 2.1.5")
+
+
+def test_a_name_in_the_header_is_completed_or_refused(house):
+    answer = house.submit(WHOLE.replace(b"To: bob@blue.test", b"To: Bob <bob>, flintstone"), "bob@blue.test")
+    assert answer.startswith("250")
+    assert house.mail("bob")[0]["To"] == "Bob <bob@blue.test>, flintstone@blue.test"
+    answer = house.submit(WHOLE.replace(b"To: bob@blue.test", b"To: bobby"), "bob@blue.test")
+    assert answer.startswith("554 5.6.0 To: bobby has no domain")
+    assert [(refused.stage, refused.rule) for refused in house.told(Refused)] == [("submission", "unqualified address")]
+
+
+def test_what_a_user_has_sent_is_remembered_over_a_reload(build):
+    """F012: one message an hour, whatever the connection."""
+    house = build("[submission]\nlisten = tcp:0:interface=127.0.0.1\nrate = 1/1h\n")
+    house.submit(WHOLE, "bob@blue.test")
+    house.parts = assembly.build(house.config, house.foundation)
+    house.listeners["submission"].adopt(house.parts.born("submission", house.config["submission"].listen[0]))
+    client = house.login("submission")
+    assert client.say("MAIL FROM:<ann@blue.test>")[0].startswith("451 4.7.1 You may send 1 messages within 1h")
+    assert [refused.rule for refused in house.told(Refused)] == ["1 messages in 1h"]

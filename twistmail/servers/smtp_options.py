@@ -87,6 +87,7 @@ MX = Section(
            starter="tcp:2525:interface=127.0.0.1"),
     Option("tls", choice("offered", "required", "off"), "offered", "Whether peers may, must or cannot use STARTTLS.", Reload.NEW),
     Option("extensions", EXTENSIONS, MX_EXTENSIONS, "What EHLO offers, in this order; what is not here is refused.", Reload.NEW),
+    Option("also_submission", SWITCH, "no", "Whether users may log in here too, under TLS, and send as [submission] says.", Reload.NEW),
     Option("stages", WORDS, MX_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
     Option("max_recipients", COUNT, "200", "Recipients of one message.", Reload.NEW),
     Option("max_connections", COUNT, "1000", "Connections of this service at a time."),

@@ -31,6 +31,7 @@ def wire_limits(settings: Settings, role: Role, address: str) -> Limits:
         bare_newline=BareNewline(settings.bare_newline),
         extensions=extensions,
         lmtp=role is Role.LMTP,
+        bare_names=role is Role.SUBMISSION,
     )
 
 

@@ -25,6 +25,7 @@ class SmtpService:
     `threads` is a `tasks.Threads`, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a
     certificate, so STARTTLS can be offered. `release` is what ETRN asks for: it starts delivery of what waits for a domain
     and says how many messages that are, None where the peer may not ask for that domain; None: nothing is ever kept back.
+    `for_users`: what holds for a peer of this service once it has logged in; None: nothing changes.
     """
 
     hostname: str
@@ -42,6 +43,7 @@ class SmtpService:
     identifiers: Iterator[str]
     tls_available: bool = False
     release: Callable[[str, str], Pickup] | None = None
+    for_users: SmtpService | None = None
 
 
 SENDER_OK = Status(250, "2.1.0", "Sender ok")

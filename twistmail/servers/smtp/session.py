@@ -76,7 +76,8 @@ class SmtpSession:
         self.peer = peer
         self._began: float = service.clock.seconds()
         self.minimum_rate: int = service.settings.min_data_rate
-        self._service = service
+        self._entrance = service  # by which the peer came in
+        self._service = service  # which serves it now: who has logged in may go on as a user
         self._limits = limits
         self._conduct = Conduct(service.settings)
         self._authentication = Authentication(service.login)
@@ -129,13 +130,11 @@ class SmtpSession:
         return (say.LAST_WORDS[why],) if why in say.LAST_WORDS else ()
 
     def tls_started(self, tls: TlsState) -> None:
-        self._authentication.forget()
-        self._forget()
-        self.peer = replace(self.peer, tls=tls, hello="", extended=False, account=None)
+        self._begin_anew(replace(self.peer, tls=tls, hello="", extended=False, account=None))
 
     def closed(self, why: str) -> None:
         self._forget()
-        self._service.policy.left(self.peer)
+        self._entrance.policy.left(self.peer)
 
     # ----- the dialogue
 
@@ -160,7 +159,8 @@ class SmtpSession:
             return say.HELD_TOO_LONG
         if wished.auth and self.peer.account is None:
             wished = replace(wished, auth="")  # RFC 4954 §5: from somebody we do not know it means nothing
-        transaction = Transaction(self.peer, next(service.identifiers), now, event.path, event.parameters, wishes=wished)
+        sender = service.expansion.complete(event.path) if event.path else None
+        transaction = Transaction(self.peer, next(service.identifiers), now, sender, event.parameters, wishes=wished)
         opinion = await self._opinion(Point.SENDER, transaction)
         if refusal := self._refusal(opinion, transaction):
             return refusal
@@ -184,18 +184,19 @@ class SmtpSession:
         assert transaction is not None
         if len(transaction.recipients) >= self._service.settings.max_recipients:
             return say.TOO_MANY_RECIPIENTS
-        opinion = await self._opinion(Point.RECIPIENT, transaction, event.path)
-        if refusal := self._refusal(opinion, transaction, event.path):
+        path = self._service.expansion.complete(event.path) if self._limits.bare_names else event.path
+        opinion = await self._opinion(Point.RECIPIENT, transaction, path)
+        if refusal := self._refusal(opinion, transaction, path):
             return refusal
         if opinion is not None:
             transaction = fated(transaction, opinion)
         try:
-            followed = await self._service.expansion.explain(event.path)
+            followed = await self._service.expansion.explain(path)
         except Unavailable:
-            return self._refused("recipients", UNAVAILABLE, transaction, event.path)
+            return self._refused("recipients", UNAVAILABLE, transaction, path)
         if followed.fault is not None:
-            return self._refused("recipients", followed.fault, transaction, event.path)
-        recipient = Recipient(event.path, followed.targets, notify(event.parameters), event.parameters.get("ORCPT", ""))
+            return self._refused("recipients", followed.fault, transaction, path)
+        recipient = Recipient(path, followed.targets, notify(event.parameters), event.parameters.get("ORCPT", ""))
         self._transaction = replace(transaction, recipients=(*transaction.recipients, recipient))
         return say.RECIPIENT_OK
 
@@ -255,7 +256,8 @@ class SmtpSession:
 
     def _noted(self, status: Status) -> Status:
         if account := self._authentication.account:
-            self.peer = replace(self.peer, account=account)
+            self._service = self._service.for_users or self._service
+            self.peer = replace(self.peer, account=account, role=self._service.role)
         return status
 
     async def _start_tls(self, event: StartTls) -> Status:
@@ -302,10 +304,8 @@ class SmtpSession:
             peer = behind(self.peer, event)
         except ValueError:
             return say.BAD_ATTRIBUTE
-        self._service.policy.left(self.peer)
-        self._authentication.forget()
-        self._forget()
-        self.peer = peer
+        self._entrance.policy.left(self.peer)
+        self._begin_anew(peer)
         return await self._greeting()
 
     async def _quit(self, event: Quit) -> Status:
@@ -338,6 +338,13 @@ class SmtpSession:
             refused = Refused(stage, status, connection, transaction.sender if transaction else None, recipient, rule)
             service.facts.tell(Fact(service.epoch(), transaction.id if transaction else connection, refused))
         return status
+
+    def _begin_anew(self, peer: Peer) -> None:
+        """Nothing is known any more but who *peer* is."""
+        self._authentication.forget()
+        self._forget()
+        self._service = self._entrance
+        self.peer = replace(peer, role=self._entrance.role)
 
     def _forget(self) -> None:
         """No transaction any more."""

@@ -27,7 +27,7 @@ class Mail(Ask):
 
 @dataclass(frozen=True, slots=True)
 class Rcpt(Ask):
-    """RCPT TO. Only `postmaster` comes without a domain (RFC 5321 §4.1.1.3)."""
+    """RCPT TO. Only `postmaster` comes without a domain (RFC 5321 §4.1.1.3), unless the limits allow bare names."""
 
     path: Address
     parameters: dict[str, str] = field(default_factory=dict)

@@ -21,6 +21,7 @@ class Limits:
     """What a server wire admits. Sizes in octets; `message` None: unlimited (spec limits.md).
 
     `extensions`: EHLO keywords; commands and parameters of others are not known. `lmtp`: LHLO, and an answer per recipient (RFC 2033).
+    `bare_names`: addresses may come without a domain (RFC 6409 §4.2 leaves it to us to complete them).
     """
 
     command_line: int = 2048
@@ -32,6 +33,7 @@ class Limits:
     bare_newline: BareNewline = BareNewline.REJECT
     extensions: frozenset[str] = BASIC
     lmtp: bool = False
+    bare_names: bool = False
 
 
 class Meter:

@@ -32,24 +32,24 @@ class BadSyntax(Exception):
         self.status = Status(code, enhanced, text)
 
 
-def reverse_path(text: str) -> tuple[Address | None, str]:
-    """The sender at the start of *text* (None for `<>`), and what follows it."""
+def reverse_path(text: str, *, bare_names: bool = False) -> tuple[Address | None, str]:
+    """The sender at the start of *text* (None for `<>`), and what follows it. *bare_names*: it may have no domain."""
     if ordinary := _ordinary(text):
         return ordinary
     stripped = text.lstrip(" ")
     if stripped.startswith("<>"):
         return None, stripped[2:]
-    return _path(stripped, "5.1.7")
+    return _path(stripped, "5.1.7", bare_names)
 
 
-def forward_path(text: str) -> tuple[Address, str]:
-    """The recipient at the start of *text*, and what follows it; `<postmaster>` is `POSTMASTER`."""
+def forward_path(text: str, *, bare_names: bool = False) -> tuple[Address, str]:
+    """The recipient at the start of *text*, and what follows it; `<postmaster>` is `POSTMASTER`. As `reverse_path`."""
     if ordinary := _ordinary(text):
         return ordinary
     stripped = text.lstrip(" ")
     if stripped[:12].lower() == "<postmaster>":
         return POSTMASTER, stripped[12:]
-    return _path(stripped, "5.1.3")
+    return _path(stripped, "5.1.3", bare_names)
 
 
 def _ordinary(text: str) -> tuple[Address, str] | None:
@@ -65,7 +65,7 @@ def _ordinary(text: str) -> tuple[Address, str] | None:
         return None
 
 
-def _path(text: str, enhanced: str) -> tuple[Address, str]:
+def _path(text: str, enhanced: str, bare_names: bool) -> tuple[Address, str]:
     """A path in any of its forms: source routes (read and ignored), quoted local parts, address literals."""
     if not text.startswith("<"):
         raise BadSyntax(501, "5.5.4", "The address must stand between < and >")
@@ -74,6 +74,8 @@ def _path(text: str, enhanced: str) -> tuple[Address, str]:
         local, at = _local_part(text, at)
         if at >= len(text) or text[at] != "@":
             _refuse_route(local)
+            if bare_names and text[at : at + 1] == ">":
+                return Address(local), text[at + 1 :]
             raise ValueError("the address has no domain" if text[at : at + 1] == ">" else "no address can be read there")
         domain, at = _domain_at(text, at + 1)
         if text[at : at + 1] == "@":

@@ -82,14 +82,14 @@ def _hello(verb: str, extended: bool) -> Callable[[str, Limits], Any]:
 def _mail(rest: str, limits: Limits) -> Mail:
     if rest[:5].upper() != "FROM:":
         raise BadSyntax(501, "5.5.4", "Write MAIL FROM:<address>")
-    path, rest = reverse_path(rest[5:])
+    path, rest = reverse_path(rest[5:], bare_names=limits.bare_names)
     return Mail(path, parameters.read(rest, parameters.MAIL, limits.extensions) if rest else {})
 
 
 def _rcpt(rest: str, limits: Limits) -> Rcpt:
     if rest[:3].upper() != "TO:":
         raise BadSyntax(501, "5.5.4", "Write RCPT TO:<address>")
-    path, rest = forward_path(rest[3:])
+    path, rest = forward_path(rest[3:], bare_names=limits.bare_names)
     return Rcpt(path, parameters.read(rest, parameters.RCPT, limits.extensions) if rest else {})
 
 
