@@ -22,7 +22,8 @@ def addresses_of_this_machine(routes: Path = ROUTES_V4, addresses: Path = ADDRES
 
 
 def _text(path: Path) -> str:
+    """Decoded by `bytes.decode`, which needs no module: a server that has given up root may not be able to read Python's any more."""
     try:
-        return path.read_text(encoding="ascii", errors="replace")
+        return path.read_bytes().decode("ascii", "replace")
     except OSError:
         return ""
