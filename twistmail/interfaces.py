@@ -347,7 +347,7 @@ class IMailbox(Interface):
         """
 
     async def read(uids):  # type: ignore[no-untyped-def]
-        """For each of *uids* that exists, in order: (uid, Content) with CRLF line ends; its chunks may block (use threads)."""
+        """For each of *uids* that exists, in order: (uid, Stored) with CRLF line ends, whose methods may block (use threads)."""
 
     async def load(uids):  # type: ignore[no-untyped-def]
         """As `read`, but the whole bytes, read in one thread: (uid, bytes). For small messages; callers bound the sum."""

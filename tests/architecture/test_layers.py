@@ -11,7 +11,7 @@ from tests.architecture.source import imports, modules, own_imports
 LAYERS = (
     "mail",
     "wire",
-    "interfaces options tasks facts disk drafts endpoints watched spooled anomalies networks",
+    "interfaces options tasks facts disk drafts endpoints watched anomalies networks",
     "mailflow expansion policy formats",
     "aliases accounts store mbox queue relay tls lookup memory journal",
     "servers",

@@ -78,3 +78,20 @@ def test_changes_keep_what_they_do_not_mean(pieces: list[bytes]) -> None:
     removed = headers.without(header, {b"a"})
     assert headers.values(removed, b"a") == [] or b"\r\n" not in header
     assert all(field.start < field.end for field in headers.fields(header))
+
+
+@pytest.mark.parametrize(("message", "body"), [
+    pytest.param(b"A: b\r\nC: defgh\r\nI: j\r\n", 6, id="ends-with-the-last-line-that-fits"),
+    pytest.param(b"A: b\r\nC: d\r\n", 12, id="fits"),
+    pytest.param(b"A: b\r\nC: d\r\n\r\ne", 14, id="is-closed-just-in-time"),
+    pytest.param(b"A: bbb\r\nC: d\r\n\r\ne", 14, id="is-closed-too-late"),
+    pytest.param(b"A: " + b"b" * 50, 14, id="one-line"),
+])  # fmt: skip
+def test_a_header_is_no_longer_than_allowed(monkeypatch: pytest.MonkeyPatch, message: bytes, body: int) -> None:
+    monkeypatch.setattr(headers, "MOST", 14)
+    assert headers.split(message) == (message[:body], body)
+
+
+@given(st.lists(st.sampled_from([b"A: b", b"\r\n", b"\r\n", b" c", b"\r", b"\n", b"\r\n\r\n"]), max_size=30).map(b"".join))
+def test_long_headers_are_taken_apart_as_short_ones(header: bytes) -> None:
+    assert list(headers._one_by_one(header)) == list(headers.lines(header))

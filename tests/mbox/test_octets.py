@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.helpers import result_of
 from tests.mbox.house import House
 from twistmail.mail.content import Memory
-from twistmail.mail.mailbox import Column, Flag, FlagChange, NewMessage
+from twistmail.mail.mailbox import Column, Flag, FlagChange, NewMessage, SortKey
 
 LINES = st.sampled_from(
     [b"", b"From ", b">From me", b">>From a@b Thu Nov 24 18:22:48 1986", b"From a@b.test Thu Nov 24 18:22:48 1986", b"from", b"text", b" x",
@@ -90,3 +90,17 @@ def test_small_and_big_messages_are_read_in_the_same_way(house, size):
     result_of(inbox.expunge([1]))
     assert b"".join(read.chunks()) == content  # it stays what it was
     assert (read.size, read.beginning(20)) == (len(content), content[:20])
+
+
+def test_a_huge_message_is_searched_and_described_without_being_in_memory(house, monkeypatch):
+    monkeypatch.setattr("twistmail.mbox.mailbox.MOST_OCTETS_AT_ONCE", 20_000)
+    monkeypatch.setattr("twistmail.mail.paged.BIG", 20_000)
+    house.deliver(b"Subject: small\r\n\r\nthe needle\r\n", b"Subject: huge\r\n\r\n" + b"hay\r\n" * 100_000 + b"the needle\r\n")
+    inbox = house.open()
+    taken, loaded = [], inbox.file.loaded
+    monkeypatch.setattr(inbox.file, "loaded", lambda held, uids: taken.extend(uids) or loaded(held, uids))
+    assert result_of(inbox.text_search([1, 2], "the needle", headers=False)) == {1, 2}
+    assert result_of(inbox.text_search([1, 2], "two needles", headers=True)) == set()
+    assert result_of(inbox.header_search([1, 2], "subject", "huge")) == {2}
+    assert result_of(inbox.sort([1, 2], [(SortKey.SUBJECT, False)])) == [2, 1]
+    assert set(taken) == {1}

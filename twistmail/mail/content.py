@@ -1,7 +1,7 @@
 """The bytes of a message between the wire and the disk: always with CRLF line ends.
 
-`Content` is what couriers, stores and queues take; `Memory` holds small
-messages. Content that lives in a file is `disk.FileContent`.
+`Content` is what couriers, stores and queues take, `Stored` is what mailboxes
+give; `Memory` holds small messages. Content that lives in a file is `disk.FileContent`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ class Content(Protocol):
         """The first *limit* octets (fewer where there are no more). Blocking where they lie in a file."""
 
 
+class Stored(Content, Protocol):
+    """A message in a mailbox, which can be read from anywhere."""
+
+    def span(self, start: int, length: int) -> bytes:
+        """The octets from *start* on: *length*, or as many as there are. Blocking where they lie in a file."""
+
+
 class Memory:
     """Content that is small enough to be kept in memory."""
 
@@ -43,3 +50,6 @@ class Memory:
 
     def beginning(self, limit: int) -> bytes:
         return self.data[:limit]
+
+    def span(self, start: int, length: int) -> bytes:
+        return self.data[start : start + length]

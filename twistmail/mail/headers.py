@@ -3,7 +3,7 @@
 A header block is everything up to and including the empty line, with CRLF line
 ends. Values keep their folding until somebody calls `unfold`. Nothing here
 raises for what a peer wrote: a line that is no field is skipped. Everything is
-linear in the block; limits on its size are the business of those who receive it.
+linear in the block, which has at most MOST octets.
 
 Encoded words live in `words`, address lists in `addresses`, dates in `dates`.
 """
@@ -18,6 +18,10 @@ from twistmail.mail.addresses import ListedAddress, addresses
 from twistmail.mail.dates import sent_date
 from twistmail.mail.words import decode_words
 
+#: The octets of a header block. Where no empty line comes until then, what follows the last line that fits is body.
+MOST = 1024 * 1024
+#: A block with more is not taken apart as a whole: it may be half a million lines.
+_AT_ONCE = 64 * 1024
 #: The line end of a field: not followed by the blank of a continuation line (RFC 5322 §2.2.3).
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}>")
@@ -35,19 +39,39 @@ class Field(NamedTuple):
 
 
 def split(message: bytes) -> tuple[bytes, int]:
-    """The header block of *message* with its empty line, and the offset of the body. Without an empty line all is header."""
+    """The header block of *message* with its empty line, and the offset of the body. Without an empty line all is header, up to MOST."""
     if message.startswith(b"\r\n"):
         return b"\r\n", 2
-    end = message.find(b"\r\n\r\n")
-    if end < 0:
-        return message, len(message)
-    return message[: end + 4], end + 4
+    blank = message.find(b"\r\n\r\n", 0, MOST + 4)
+    body = within(message, 0, len(message) if blank < 0 else blank + 4)
+    return message[:body], body
+
+
+def within(message: bytes, start: int, body: int) -> int:
+    """Where the header that begins at *start* in *message* ends, if it shall go to *body* and have no more than MOST octets."""
+    if body - start <= MOST:
+        return body
+    last = message.rfind(b"\r\n", start, start + MOST)
+    return start + MOST if last < 0 else last + 2
+
+
+def lines(header: bytes) -> Iterable[bytes]:
+    """The fields of *header* as they are written, without their last line ends, and whatever else is there."""
+    return _FIELD_END.split(header) if len(header) <= _AT_ONCE else _one_by_one(header)
+
+
+def _one_by_one(header: bytes) -> Iterator[bytes]:
+    start = 0
+    for line_end in _FIELD_END.finditer(header):
+        yield header[start : line_end.start()]
+        start = line_end.end()
+    yield header[start:]
 
 
 def fields(header: bytes) -> Iterator[Field]:
     """The fields of *header* in order; lines without a name and a colon are left out."""
     start = 0
-    for line in _FIELD_END.split(header):
+    for line in lines(header):
         end = start + len(line) + 2
         name, colon, value = line.partition(b":")
         name = name.rstrip(b" \t")

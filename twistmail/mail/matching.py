@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from twistmail.mail import headers as header_fields
-from twistmail.mail import mime, words
+from twistmail.mail import texts, words
 from twistmail.mail.mailbox import Column, SortKey
 from twistmail.mail.mime import Description
 
@@ -52,8 +53,20 @@ def has_field(message: bytes, field: str, wanted: str) -> bool:
 
 def holds(message: bytes, wanted: str, *, headers: bool) -> bool:
     """Whether *message* (CRLF line ends) holds *wanted* (case folded), as MIME decodes it; *headers*: or its header does."""
-    if headers:
-        header = message.partition(b"\r\n\r\n")[0]
-        if wanted in words.decode_words(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")).casefold():
-            return True
-    return any(wanted in text.casefold() for text in mime.text_of(message))
+    if headers and wanted in texts.header_of(message).casefold():
+        return True
+    return any(_stands_in(text, wanted) for text in texts.texts_of(message))
+
+
+def _stands_in(text: Iterable[str], wanted: str) -> bool:
+    """Whether the pieces of *text*, joined and case folded, hold *wanted*."""
+    return any(wanted in window for window in _windows(text, len(wanted) - 1))
+
+
+def _windows(text: Iterable[str], overlap: int) -> Iterator[str]:
+    """The pieces, case folded, each after the last *overlap* characters of what came before."""
+    before = ""
+    for piece in text:
+        window = before + piece.casefold()
+        yield window
+        before = window[-overlap:] if overlap > 0 else ""

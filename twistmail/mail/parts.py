@@ -3,8 +3,8 @@
 `scan` never copies a body and never recurses: it walks from one delimiter line
 to the next with a stack of open multiparts, and each octet is looked at a fixed
 number of times however deep or broken the nesting is. Limits: `MOST_DEPTH`
-levels, `MOST_PARTS` parts, `MOST_PARAMETERS` parameters a field; what goes
-beyond is the content of the last part that fits.
+levels, `MOST_PARTS` parts, `MOST_PARAMETERS` parameters a field, `headers.MOST`
+octets a header; what goes beyond is the content of the last part that fits.
 
 Broken messages are read as Dovecot reads them: a multipart that is not closed
 ends where its parent does, a delimiter inside a header ends that header, and
@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from twistmail.mail import headers
 from twistmail.mail.headers import unfold
 
 MOST_DEPTH = 100
@@ -24,7 +25,6 @@ MOST_PARAMETERS = 100
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
-_FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _TYPE = re.compile(rb"[ \t]*+([^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]++)[ \t]*+/[ \t]*+([^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]++)[ \t]*+(?:;|\Z)")
 _WORD = re.compile(rb"[ \t]*+([^\x00-\x20\x7f()<>@,;:\\\"/\[\]?=]++)[ \t]*+(?:;|\Z)")
 _PARAMETER = re.compile(rb'[ \t;]*+([^\x00-\x20\x7f();="]++)[ \t]*+=[ \t]*+(?:"((?:[^"\\]|\\.)*+)"?|([^ \t;]*+))[^;]*+', re.DOTALL)
@@ -166,7 +166,7 @@ class _Scanner:
 
     def _made(self, start: int, body: int, parent: Part | None) -> Part:
         fields: dict[bytes, list[bytes]] = {}
-        for line in _FIELD_END.split(self.message[start:body]):
+        for line in headers.lines(self.message[start:body]):
             name, _, value = line.partition(b":")
             name = name.rstrip(b" \t").lower()
             if name in WANTED:
@@ -180,7 +180,7 @@ class _Scanner:
         return Part(start, body, self.size, parent.depth + 1 if parent else 0, fields, *kind)
 
     def _header_end(self, start: int) -> int:
-        """Where the body of the part at *start* begins: behind its empty line, or at a delimiter that comes earlier."""
+        """Where the body of the part at *start* begins: behind its empty line, or at a delimiter or a limit that comes earlier."""
         message = self.message
         if message.startswith(b"\r\n", start):
             return start + 2
@@ -189,10 +189,10 @@ class _Scanner:
             self._blank = self.size if found < 0 else found
         end = min(self._blank + 4, self.size)
         if self.open:
-            at, level, _ = self._delimiter(max(start - 2, 0), end)
+            at, level, _ = self._delimiter(max(start - 2, 0), min(end, start + headers.MOST))
             if level >= 0:
                 return max(start, at)
-        return end
+        return headers.within(message, start, end)
 
     def _delimiter(self, at: int, before: int | None = None) -> tuple[int, int, bool]:
         """The next delimiter line from *at* on: where its leading CRLF is, its level in `open`, whether it closes. Level -1: none."""

@@ -21,7 +21,7 @@ from twistmail.mail.subjects import base_subject
 
 #: Messages that one refers to: the oldest, which is the root of the thread, and so many of the latest.
 MOST_REFERENCES = 200
-#: Octets that are digested at a time: a message may be too big for memory (`spooled`).
+#: Octets that are digested at a time: a message may be too big for memory (`paged`).
 PIECE = 1024 * 1024
 
 Fields = dict[bytes, list[bytes]]

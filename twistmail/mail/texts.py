@@ -22,8 +22,8 @@ MOST_HEADER = 4 * words.MOST_OCTETS
 
 def header_of(message: bytes) -> str:
     """The outermost header of *message* (CRLF line ends), unfolded and decoded (RFC 2047)."""
-    end = message.find(b"\r\n\r\n")
-    header = message[: min(len(message) if end < 0 else end + 2, MOST_HEADER)]
+    end = message.find(b"\r\n\r\n", 0, MOST_HEADER)
+    header = message[: MOST_HEADER if end < 0 else end + 2]
     return words.decode_words(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" "))
 
 

@@ -24,7 +24,7 @@ from twistmail.formats import postmark, scanning
 from twistmail.formats.locks import Held
 from twistmail.formats.mbox import MBOX, append
 from twistmail.formats.scanning import ReadAt
-from twistmail.mail.content import Content
+from twistmail.mail.content import Stored
 from twistmail.mail.mailbox import NewMessage, StoreError
 from twistmail.mbox import messages
 from twistmail.mbox.ledger import Ledger
@@ -109,8 +109,8 @@ class BoxFile:
         rows = [listing.row(place) for place in listing.places(uids)]
         return [(row.uid, messages.whole(read_at, row.start, row.end)) for row in rows]
 
-    def contents(self, held: Held, uids: Sequence[int], folder: Path) -> list[tuple[int, Content]]:
-        """(UID, Content); big ones are copied into *folder*, without a name."""
+    def contents(self, held: Held, uids: Sequence[int], folder: Path) -> list[tuple[int, Stored]]:
+        """(UID, Stored); big ones are copied into *folder*, without a name."""
         listing, read_at = self.look(held), reader(held.descriptor)
         rows = [listing.row(place) for place in listing.places(uids)]
         contents = messages.contents(read_at, [(row.start, row.end, row.size) for row in rows], folder)

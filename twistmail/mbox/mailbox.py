@@ -12,8 +12,9 @@ from zope.interface import implementer
 from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime
-from twistmail.mail.content import Content
+from twistmail.mail.content import Stored
 from twistmail.mail.mailbox import Change, Column, Copied, Flag, FlagChange, MailboxStatus, NewMessage, SortKey, StoreError
+from twistmail.mail.paged import looked_at
 from twistmail.mbox.boxfile import BoxFile, Unit
 from twistmail.mbox.messages import Copy, Deposit
 from twistmail.mbox.view import View, Workshop
@@ -84,7 +85,7 @@ class Mailbox(View):
             told |= {column: {uid: described[uid][number] for uid in known} for number, column in enumerate(rest)}
         return [(uid, *(told[column][uid] for column in columns)) for uid in known]
 
-    async def read(self, uids: Sequence[int]) -> list[tuple[int, Content]]:
+    async def read(self, uids: Sequence[int]) -> list[tuple[int, Stored]]:
         return await self._work(lambda held: self.file.contents(held, uids, self._home.root))
 
     async def load(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
@@ -99,9 +100,9 @@ class Mailbox(View):
                 return None
             content = found[0][1]
             if not isinstance(content, Copy):
-                return content.beginning(start + length)[start:]
+                return content.span(start, length)
             self._big = uid, content
-        return await self._workshop.threads.run(self._big[1].part, start, length)
+        return await self._workshop.threads.run(self._big[1].span, start, length)
 
     async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
         wanted = needle.casefold()
@@ -130,9 +131,15 @@ class Mailbox(View):
         """(UID, *ask*(UID, octets)) of those of *uids* that exist, ascending: in pieces, so that nobody waits long for the lock."""
         found: list[tuple[int, T]] = []
         for batch in self._batches([uid for uid in uids if among is None or uid in among]):
-            loaded = await self.load(batch)
+            loaded = await self._in_memory(batch)
             found += await self._workshop.threads.run(lambda loaded=loaded: [(uid, ask(uid, message)) for uid, message in loaded])
         return found
+
+    async def _in_memory(self, batch: Sequence[int]) -> list[tuple[int, Any]]:
+        """(UID, octets); of a message that is too big a Paged instead, which answers as they would."""
+        if sum(self._listing.sizes[place] for place in self._listing.places(batch)) <= MOST_OCTETS_AT_ONCE:
+            return await self.load(batch)
+        return [(uid, looked_at(content)) for uid, content in await self.read(batch)]
 
     def _batches(self, uids: Sequence[int]) -> list[list[int]]:
         batches: list[list[int]] = [[]]

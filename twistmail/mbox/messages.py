@@ -24,7 +24,7 @@ from twistmail.formats import postmark, scanning, status
 from twistmail.formats.mbox import MBOX
 from twistmail.formats.scanning import ReadAt
 from twistmail.mail import lines
-from twistmail.mail.content import CHUNK, Content, Memory
+from twistmail.mail.content import CHUNK, Content, Memory, Stored
 from twistmail.mail.mailbox import StoreError
 
 #: The header of a message ends within so many octets.
@@ -191,7 +191,7 @@ class Deposit:
 
 
 class Copy:
-    """A message as it was when it was read, in a file without a name. See `mail.content.Content`."""
+    """A message as it was when it was read, in a file without a name. See `mail.content.Stored`."""
 
     __slots__ = ("_file", "_start", "size")
 
@@ -200,12 +200,12 @@ class Copy:
 
     def chunks(self) -> Iterator[bytes]:
         for at in range(0, self.size, CHUNK):
-            yield self.part(at, CHUNK)
+            yield self.span(at, CHUNK)
 
     def beginning(self, limit: int) -> bytes:
-        return self.part(0, limit)
+        return self.span(0, limit)
 
-    def part(self, start: int, length: int) -> bytes:
+    def span(self, start: int, length: int) -> bytes:
         """At most *length* octets from *start* on."""
         return os.pread(self._file.fileno(), max(0, min(length, self.size - start)), self._start + start)
 
@@ -215,7 +215,7 @@ def whole(read_at: ReadAt, start: int, end: int) -> bytes:
     return b"".join(_served(read_at, start, end))
 
 
-def contents(read_at: ReadAt, places: Iterable[tuple[int, int, int]], folder: Path) -> Iterator[Content]:
+def contents(read_at: ReadAt, places: Iterable[tuple[int, int, int]], folder: Path) -> Iterator[Stored]:
     """The messages at *places* (start, end, size); they stay what they are, whatever happens to the file. *folder*: room for copies."""
     file: IO[bytes] | None = None
     together = 0

@@ -6,10 +6,11 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK
+from twistmail.mail.paged import BIG, Paged
 from twistmail.store import names
 from twistmail.store.maildir import Maildir
 
@@ -41,7 +42,7 @@ STEP = 128 * 1024
 
 
 class StoredContent:
-    """A message in a maildir, with CRLF line ends. See `mail.content.Content`."""
+    """A message in a maildir, with CRLF line ends. See `mail.content.Stored`."""
 
     __slots__ = ("_marks", "_where", "size")
 
@@ -49,11 +50,6 @@ class StoredContent:
         self._where = where
         self.size = size
         self._marks = [(0, 0)]  # (offset with CRLF, offset in the file), ascending
-
-    @property
-    def folder(self) -> Path:
-        """Where something may be written beside it for a while."""
-        return self._where.maildir.path / "tmp"
 
     def at(self, where: Whereabouts) -> StoredContent:
         """The same content, whose file may have another name now."""
@@ -74,7 +70,7 @@ class StoredContent:
             left -= CHUNK
 
     def span(self, start: int, length: int) -> bytes:
-        """At most *length* octets from *start* on. What lies before is passed over from the nearest place that is remembered."""
+        """What lies before is passed over from the nearest place that is remembered. As with `chunks`, *size* is kept."""
         end = min(start + length, self.size)
         pieces: list[bytes] = []
         descriptor = self._where.open()
@@ -94,7 +90,7 @@ class StoredContent:
                 offset += len(raw)
         finally:
             os.close(descriptor)
-        return b"".join(pieces)
+        return b"".join(pieces).ljust(end - start, b" ")
 
     def beginning(self, limit: int) -> bytes:
         start = b""
@@ -105,12 +101,16 @@ class StoredContent:
         return start[:limit]
 
     def whole(self) -> bytes:
-        """All of it at once, for small messages."""
+        """All of it at once, for small messages. FileNotFoundError where it has gone."""
         descriptor = self._where.open()
         try:
             return b"".join(lines.stream_to_crlf(_pieces(descriptor)))  # the octets of a big one are joined beside other threads
         finally:
             os.close(descriptor)
+
+    def looked_at(self) -> Any:
+        """What is taken apart or looked through: `whole`, or a Paged that answers as it would. FileNotFoundError where it has gone."""
+        return self.whole() if self.size <= BIG else Paged(self)
 
 
 def load_all(messages: Sequence[tuple[int, StoredContent]]) -> list[tuple[int, bytes]]:

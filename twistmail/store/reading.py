@@ -14,7 +14,6 @@ from typing import Any
 
 from twistmail.mail.mailbox import Column, SortKey
 from twistmail.mail.mime import Description
-from twistmail.spooled import BIG, spooled
 from twistmail.store import names, searching
 from twistmail.store.contents import StoredContent, load_all
 from twistmail.store.descriptions import FIELDS, SORTED, Descriptions, Values, values
@@ -243,7 +242,7 @@ def _describe(
     described: list[tuple[int, Description]] = []
     for uid, content in messages:
         try:
-            described.append((uid, _one(content, describe)))
+            described.append((uid, describe(content.looked_at())))
         except FileNotFoundError:
             continue
     try:
@@ -251,13 +250,6 @@ def _describe(
     except sqlite3.Error as error:
         raise NotKept(error, described) from error
     return described
-
-
-def _one(content: StoredContent, describe: Callable[[bytes], Description]) -> Description:
-    if content.size <= BIG:
-        return describe(content.whole())
-    with spooled(content.chunks(), content.folder) as message:
-        return describe(message)
 
 
 def _sorted(

@@ -8,12 +8,13 @@ works in pieces, so that no step keeps the interpreter from others for long.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from twistmail.mail import headers as header_fields
 from twistmail.mail import texts
+from twistmail.mail.matching import holds
 from twistmail.store.contents import StoredContent
 
 #: Characters of one message that the index keeps; what is longer is read again where they do not hold what is looked for.
@@ -63,7 +64,7 @@ def matching(messages: Iterable[tuple[int, StoredContent]], what: Sought) -> set
     found = set()
     for uid, content in messages:
         with suppress(FileNotFoundError):
-            if holds(content.whole(), what.needle, headers=what.headers):
+            if holds(content.looked_at(), what.needle, headers=what.headers):
                 found.add(uid)
     return found
 
@@ -72,28 +73,19 @@ def matching_and_texts(messages: Iterable[tuple[int, StoredContent]], what: Soug
     """As `matching`, and the Texts of each message."""
     found, kept = set(), []
     for uid, content in messages:
-        try:
-            message = content.whole()
-        except FileNotFoundError:
-            kept.append((uid, UNREAD))
-            continue
-        its = texts_of(message)
+        its = UNREAD
+        with suppress(FileNotFoundError):
+            message = content.looked_at()
+            its = texts_of(message)
+            if _shows(its, what) if its.whole and what.exact else holds(message, what.needle, headers=what.headers):
+                found.add(uid)
         kept.append((uid, its))
-        if _shows(its, what) if its.whole and what.exact else holds(message, what.needle, headers=what.headers):
-            found.add(uid)
     return found, kept
 
 
 def all_texts(messages: Iterable[tuple[int, StoredContent]]) -> list[tuple[int, Texts]]:
     """The Texts of each of *messages*; UNREAD where that cannot be had."""
     return [(uid, _read(content)) for uid, content in messages]
-
-
-def holds(message: bytes, wanted: str, *, headers: bool) -> bool:
-    """Whether *message* (CRLF line ends) holds *wanted* (case folded)."""
-    if headers and wanted in texts.header_of(message).casefold():
-        return True
-    return any(_stands_in(text, wanted) for text in texts.texts_of(message))
 
 
 def texts_of(message: bytes) -> Texts:
@@ -132,22 +124,8 @@ def _shows(its: Texts, what: Sought) -> bool:
     return (what.headers and what.plain in its.header) or (its.body is not None and what.plain in its.body)
 
 
-def _stands_in(text: Iterable[str], wanted: str) -> bool:
-    """Whether the pieces of *text*, joined and case folded, hold *wanted*."""
-    return any(wanted in window for window in _windows(text, len(wanted) - 1))
-
-
-def _windows(text: Iterable[str], overlap: int) -> Iterator[str]:
-    """The pieces, case folded, each after the last *overlap* characters of what came before."""
-    before = ""
-    for piece in text:
-        window = before + piece.casefold()
-        yield window
-        before = window[-overlap:] if overlap > 0 else ""
-
-
 def _read(content: StoredContent) -> Texts:
     try:
-        return texts_of(content.whole())
+        return texts_of(content.looked_at())
     except OSError:
         return UNREAD

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from twistmail.facts import Fact, Read
 from twistmail.mail import headers, mime
 from twistmail.mail.mailbox import Column
+from twistmail.mail.paged import looked_at
 from twistmail.mail.parts import Part, scan
 from twistmail.servers.imap.client import Client
-from twistmail.spooled import BIG, spooled
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.responses import Raw
 
@@ -171,15 +171,12 @@ async def _tree(client: Client, uid: int, content: Any) -> Part:
     """The parts of a big message, from memory where it is the one asked for last."""
     view = client.selected
     if view.last_tree is None or view.last_tree[0] != uid:
-        view.last_tree = uid, await client.service.threads.run(_scan_content, content, client.service.drafts)
+        view.last_tree = uid, await client.service.threads.run(_scan_content, content)
     return view.last_tree[1]
 
 
-def _scan_content(content: Any, drafts: Any) -> Part:
-    if content.size <= BIG:
-        return scan(b"".join(content.chunks()))
-    with spooled(content.chunks(), drafts.folder) as message:
-        return scan(message)
+def _scan_content(content: Any) -> Part:
+    return scan(looked_at(content))
 
 
 async def _place(client: Client, root: Part | None, content: Any, item: BodyItem) -> tuple[int, int] | None:
