@@ -12,8 +12,8 @@ LISTS = "[mx]\ndnsbl = zen.test=127.0.0.2-11\nrhsbl = dbl.test\n"
 MESSAGE = b"From: eve@far.test\r\nSubject: x\r\n\r\nhello\r\n"
 
 
-def with_lists(build: Any) -> House:
-    house: House = build(LISTS)
+def with_lists(build: Any, more: str = "") -> House:
+    house: House = build(LISTS + more)
     house.zone.names |= {
         "2.0.0.127.zen.test": {"A": ["127.0.0.2"]},
         "test.dbl.test": {"A": ["127.0.1.2"]},
@@ -35,6 +35,16 @@ def test_users_are_heard_from_wherever_they_are(build: Any) -> None:
     house = with_lists(build)
     assert house.submit(MESSAGE.replace(b"eve@far", b"ann@blue"), "bob@blue.test").startswith("250")
     assert "7.2.0.192.zen.test" not in [name for name, _ in house.zone.asked]
+
+
+def test_whoever_has_just_read_his_mail_is_no_stranger(build: Any) -> None:
+    """Pools of dial-up addresses are listed as a whole, and POP before SMTP (R50) is for those who dial up."""
+    house = with_lists(build, "pop_before_smtp = 20m\n")
+    house.login("pop3")
+    answers = house.smtp("MAIL FROM:<ann@blue.test>", "RCPT TO:<bob@blue.test>")
+    assert answers[-1] == "250 2.1.5 Recipient ok"
+    house.pass_time(20 * 60)
+    assert house.smtp("MAIL FROM:<ann@blue.test>", "RCPT TO:<bob@blue.test>")[-1].startswith("550 5.7.1")
 
 
 def test_lists_that_are_out_of_reach_hold_up_no_start_and_no_mail(build: Any) -> None:

@@ -22,6 +22,7 @@ from twistmail.options import DURATION, Option, Reload, Settings
 from twistmail.policy.dnslists import ADDRESSES, DOMAINS, LISTS, DnsList, Listing, lists, reversed_name
 from twistmail.policy.inquiries import Inquiries
 from twistmail.policy.neighbours import Neighbours, is_postmaster
+from twistmail.policy.own_listing import OwnListing
 from twistmail.policy.pipeline import House
 
 #: In [mx].
@@ -54,10 +55,6 @@ class Lists:
         """The first list that has *domain*."""
         return _first(await tasks.gather(*(one.find(domain) for one in self.domains)))
 
-    def begin_tests(self) -> None:
-        for one in (*self.allowing, *self.blocking, *self.domains):
-            one.begin_test()
-
 
 def _first(found: list[Listing | None]) -> Listing | None:
     return next((listing for listing in found if listing), None)
@@ -66,8 +63,9 @@ def _first(found: list[Listing | None]) -> Listing | None:
 class Blocklists:
     """What the stages at the four points have in common: the inquiries of all connections."""
 
-    def __init__(self, lists: Lists, neighbours: Neighbours, local_domains: frozenset[str]) -> None:
+    def __init__(self, lists: Lists, neighbours: Neighbours, local_domains: frozenset[str], own: OwnListing) -> None:
         self._lists = lists
+        self._own = own
         self._neighbours = neighbours
         self._local_domains = local_domains
         self._addresses = Inquiries(lists.about_address, "the lists' answers about an address")
@@ -75,7 +73,8 @@ class Blocklists:
         self._senders = Inquiries(lists.about_domain, "the lists' answers about a sender")
 
     def ask_address(self, peer: Peer) -> None:
-        """Begin to ask about the address of *peer*."""
+        """Begin to ask about the address of *peer*, and once a day about our own."""
+        self._own.look()
         if not self._neighbours.unlisted(peer.address) and (self._lists.allowing or self._lists.blocking):
             self._addresses.about(peer.connection, peer.address)
 
@@ -101,6 +100,12 @@ class Blocklists:
             if blocked:
                 return _refusal(peer.address, blocked)
         return await self._judge_domains(transaction)
+
+    def begin(self) -> None:
+        """At start: test the lists, and look for ourselves. Nobody waits for it."""
+        for one in (*self._lists.allowing, *self._lists.blocking, *self._lists.domains):
+            one.begin_test()
+        self._own.look()
 
     def forget(self, peer: Peer) -> None:
         for inquiries in (self._addresses, self._names, self._senders):
@@ -195,8 +200,8 @@ class BlocklistsFactory:
             lists(names, touchstones, house.lookup, house.clock, timeout=own.dns_list_timeout)
             for names, touchstones in ((own.dnswl, ADDRESSES), (own.dnsbl, ADDRESSES), (own.rhsbl, DOMAINS))
         )
-        asked = Lists(allowing, blocking, domains)
-        house.clock.callLater(0, asked.begin_tests)  # at start; nobody waits for it
-        common = Blocklists(asked, Neighbours(house), house.local_domains)
+        own_listing = OwnListing(blocking, house.own_addresses, house.clock)
+        common = Blocklists(Lists(allowing, blocking, domains), Neighbours(house), house.local_domains, own_listing)
+        house.clock.callLater(0, common.begin)
         stages = (AtConnect(common), AtRecipient(common))
         return (*stages, AtHello(common), AtSender(common)) if domains else stages

@@ -13,19 +13,27 @@ NO_ADDRESS = "unix"
 
 
 class Neighbours:
-    """Those who may relay through *house* by their address (`relay_networks`), and whoever is nearer than that."""
+    """Whom *house* (that of [mx]) lets relay by the address, and whoever is nearer than that."""
 
     def __init__(self, house: House) -> None:
         self._trusted = (*LOOPBACK, *house.settings.relay_networks)
-        self._unknown = (*self._trusted, *PRIVATE)
+        self._popauth = house.popauth if house.settings.pop_before_smtp else None
 
-    def trusted(self, address: str) -> bool:
-        """*address* is this machine, a UNIX socket, or in `relay_networks`."""
+    def near(self, address: str) -> bool:
+        """*address* is this machine, a UNIX socket, or in `relay_networks`: always so, or never."""
         return address == NO_ADDRESS or covers(self._trusted, address)
 
+    def vouched_for(self, address: str) -> bool:
+        """Somebody has just read his mail from *address* (`pop_before_smtp`)."""
+        return self._popauth is not None and self._popauth.reader(address) is not None
+
+    def trusted(self, address: str) -> bool:
+        """*address* is near or vouched for: whoever is there needs no look at what he calls himself, or how often he errs."""
+        return self.near(address) or self.vouched_for(address)
+
     def unlisted(self, address: str) -> bool:
-        """*address* is trusted, or private: nobody outside can say anything about it."""
-        return address == NO_ADDRESS or covers(self._unknown, address)
+        """*address* is trusted, or private, so that nobody outside can say anything about it."""
+        return self.trusted(address) or covers(PRIVATE, address)
 
 
 def is_postmaster(recipient: Address, local_domains: frozenset[str]) -> bool:

@@ -77,12 +77,15 @@ class Groups:
 
     def __init__(self, neighbours: Neighbours) -> None:
         self._neighbours = neighbours
-        self.of = lru_cache(maxsize=1024)(self._of)
+        self._remembered = lru_cache(maxsize=1024)(self._of)
+
+    def of(self, address: str) -> tuple[str, str] | None:
+        """The address (IPv6: its /64) and the network around it (/24, /48); None where nothing is counted."""
+        return None if self._neighbours.vouched_for(address) else self._remembered(address)
 
     def _of(self, address: str) -> tuple[str, str] | None:
-        """The address (IPv6: its /64) and the network around it (/24, /48); None where nothing is counted."""
         parsed = address_of(address)
-        if parsed is None or self._neighbours.trusted(address):
+        if parsed is None or self._neighbours.near(address):
             return None
         near, far = (32, 24) if parsed.version == 4 else (64, 48)
         return str(ip_network((parsed, near), strict=False)).removesuffix("/32"), str(ip_network((parsed, far), strict=False))
