@@ -86,9 +86,6 @@ def test_what_is_rejected(tmp_path: Path, rule: str, message: bytes, answer: str
     pytest.param("header X-Secret /2/ remove", b"x-secret: 2\r\n", b"", id="remove-one"),
     pytest.param("header Subject /money/ replace [poor]", b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?= and\r\n money\r\n", b"Subject: [poor]\r\n",
                  id="replace"),
-    pytest.param("header Subject /money/ add X-Spam-Flag: YES", b"To: b\r\n", b"To: b\r\nX-Spam-Flag: YES\r\n", id="add"),
-    pytest.param("header * /secret/i add X-Seen: 2", b"To: b\r\n", b"To: b\r\nX-Seen: 2\r\n", id="add-once-for-two-fields"),
-    pytest.param("body /pills/ add X-Pills: yes", b"To: b\r\n", b"To: b\r\nX-Pills: yes\r\n", id="add-for-the-body"),
     pytest.param("header * /./ remove", HEADER, b"Received: from a\r\n\r\n", id="the-trace-stays"),
     pytest.param("header X-Secret remove\nheader X-Secret reject", b"X-Secret: 1\r\nx-secret: 2\r\n", b"", id="a-rule-sees-what-is-left"),
 ])  # fmt: skip
@@ -97,6 +94,22 @@ def test_what_is_changed(tmp_path: Path, rule: str, before: bytes, after: bytes)
     edit = judged(checks(tmp_path, rule))
     assert isinstance(edit, Edit)
     assert edit.header == HEADER.replace(before, after)
+
+
+@pytest.mark.parametrize(("rules", "fields"), [
+    pytest.param("header Subject /money/ add X-Spam-Flag: YES", b"X-Spam-Flag: YES\r\n", id="for-a-field"),
+    pytest.param("header * /secret/i add X-Seen: 2", b"X-Seen: 2\r\n", id="once-for-two-fields"),
+    pytest.param("body /pills/ add X-Pills: yes", b"X-Pills: yes\r\n", id="for-the-body"),
+    pytest.param("body /pills/ add X-B: 1\nheader To add X-A: 1", b"X-A: 1\r\nX-B: 1\r\n", id="two"),
+])
+def test_what_is_added_stands_in_front(tmp_path: Path, rules: str, fields: bytes) -> None:
+    assert judged(checks(tmp_path, rules)) == Edit(fields)
+
+
+def test_a_message_that_is_no_header_gets_one_in_front(tmp_path: Path) -> None:
+    house = SmtpHouse(stages=(checks(tmp_path, "body /./ add X-A: 1\nheader * /./ add X-B: 1"),))
+    assert sent(house, b"no field here", stages=("relaying", "recipients")).startswith("250")
+    assert house.contents[0].endswith(b"no field here\r\n")
 
 
 def test_nothing_fits_and_nothing_is_said(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ come again, as he is when the rules cannot be read: nothing passes unlooked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.logger import Logger
@@ -81,12 +82,13 @@ class MessageChecks:
             status = await self._threads.run(look.at, checks, transaction.content, self._most)
         except _Slow:
             return Verdict(TOO_SLOW, f"{self._file.path}: longer than {self._timeout:g} s")
-        rule = f"{self._file.path}:{look.rule}" + (f" ({look.reason})" if look.reason else "")
+        rule = look.told(self._file.path)
         if status is not None:
             return Verdict(status, rule)
-        if look.fate is Fate.USUAL and look.header is transaction.header:
+        header = None if look.header is transaction.header else look.header
+        if look.fate is Fate.USUAL and header is None and not look.added:
             return None
-        return Edit(header=None if look.header is transaction.header else look.header, rule=rule, fate=look.fate)
+        return Edit(look.added, header, rule=rule, fate=look.fate)
 
 
 class _Look:
@@ -94,6 +96,7 @@ class _Look:
 
     def __init__(self, header: bytes, now: Callable[[], float], until: float) -> None:
         self.header = header
+        self.added = b""  # fields to put in front: whatever follows, even no header at all, they are fields there
         self.fate = Fate.USUAL
         self.rule = 0
         self.reason = ""
@@ -125,6 +128,10 @@ class _Look:
                 if len(line) > LONG:
                     self._in_time()
         return fitting
+
+    def told(self, path: Path) -> str:
+        """The rule that decided, for facts and people."""
+        return f"{path}:{self.rule}" + (f" ({self.reason})" if self.reason else "") if self.rule else ""
 
     def _in_time(self) -> None:
         if self._now() > self._until:
@@ -167,7 +174,7 @@ class _Look:
 
     def _does(self, check: Check) -> Status | None:
         if check.act is Act.ADD:
-            self.header = headers.add(self.header, [check.added])
+            self.added += b"%b: %b\r\n" % check.added
         elif check.act is Act.REJECT:
             self.rule, self.reason = check.line, ""
             return check.status

@@ -17,7 +17,7 @@ means that case does not matter; their syntax is in `patterns`. What can be done
     reject [CODE [D.S.N]] [TEXT]    550 5.7.1 unless it says otherwise
     hold [REASON]                   into the queue, for the postmaster to look at
     discard                         answered as accepted, and thrown away
-    add NAME: VALUE                 put a field into the header, once
+    add NAME: VALUE                 put a field in front of the header, once
     remove                          take the fields that fit out of the header
     replace VALUE                   give the fields that fit this value
 """
