@@ -30,6 +30,7 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Kind, Role
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
+from twistmail.options import Settings
 from twistmail.plugins import POLICY_STAGE
 from twistmail.policy.access import Access
 from twistmail.policy.access_file import parse as parse_access
@@ -50,6 +51,7 @@ from twistmail.servers.pop3 import Pop3Service
 from twistmail.servers.pop3 import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection as open_smtp
+from twistmail.servers.stress import Stress
 from twistmail.store.courier import MailboxCourier
 from twistmail.tls.certificates import Certificates
 from twistmail.tls.clients import Authorities
@@ -96,7 +98,14 @@ class Parts:
             handshake_timeout=self.config["tls"].handshake_timeout,
             most=settings.max_connections,
             proxy_from=settings.proxy_from,
+            stress=self._stress(settings) if service == "mx" else None,
+            look_first=service == "mx" and settings.early_talker != "off",
         )
+
+    def _stress(self, settings: Settings) -> Stress:
+        stress = self.foundation.stress
+        stress.adopt(settings.stress_at)
+        return stress
 
     def hand_over(self) -> None:
         """Give the queue what it works with from now on; attempts under way keep what they have."""
@@ -297,6 +306,7 @@ def _smtp(
         identifiers=ground.identifiers,
         tls_available=contexts.available and settings.tls != "off",
         release=pickups.call if pickups.any else None,
+        stress=foundation.stress if role is Role.MX else Stress(),
     )
 
 

@@ -35,6 +35,7 @@ from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.servers.census import Census
 from twistmail.servers.pop3 import Locks
+from twistmail.servers.stress import Stress
 from twistmail.servers.throttle import Throttle
 from twistmail.terms import Terms
 from twistmail.transcripts import Transcripts
@@ -86,6 +87,7 @@ class Foundation(Standing):
     throttle: Throttle
     pop3_locks: Locks
     census: Census
+    stress: Stress
     hashing: tasks.Threads
     listeners: tuple[Callable[[], None], ...]
 
@@ -154,6 +156,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         throttle=Throttle(config["auth"].failures),
         pop3_locks=Locks(),
         census=Census(),
+        stress=Stress("mx"),
         hashing=hashing,
         listeners=listeners,
     )

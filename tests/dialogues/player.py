@@ -137,6 +137,9 @@ class FakeTransport(StringTransport):
         self.contexts.append(context)
         self.TLS = True
 
+    def doRead(self) -> None:
+        """Nothing has come before the test says so."""
+
     def loseConnection(self) -> None:
         super().loseConnection()
         self.closed = True

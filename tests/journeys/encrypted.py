@@ -101,8 +101,9 @@ class Caller:
                 self._carry()
         return self.heard()
 
-    def say(self, line: str) -> list[str]:
-        return self.feed(line.encode() + b"\r\n")
+    def say(self, lines: str) -> list[str]:
+        """What we hear after *lines*, each of which is said when the one before it was answered."""
+        return [heard for line in lines.split("\r\n") for heard in self.feed(line.encode() + b"\r\n")]
 
     def feed(self, octets: bytes) -> list[str]:
         """What we hear after *octets*, as lines."""

@@ -102,6 +102,8 @@ class Pump(Protocol):
         self._held: list[bytes] | None = None  # octets for TLS, which does not stand there yet
         self._reading = True
         self._deadline = NEVER
+        self._patience_ends = NEVER  # of the present wait for the peer, however many octets come meanwhile
+        self._moved = True  # something was answered since we began to wait
         self._timer: Any = None
         self._window: tuple[float, int] | None = None  # when the present content was last measured, and `received` then
         self._drive_began = 0.0
@@ -173,6 +175,8 @@ class Pump(Protocol):
         if self._drained is not None:
             drained, self._drained = self._drained, None
             drained.callback(None)
+        elif self._poked and self._idle:
+            self._drive(None)
 
     def stopProducing(self) -> None:
         self.resumeProducing()
@@ -220,7 +224,12 @@ class Pump(Protocol):
         elif self._too_slow():
             self._time_out()
             return
-        self._set_deadline(self._drive_began + self.session.patience)
+        deadline = self._drive_began + self.session.patience
+        if not (self._moved or self.wire.in_content):  # half a command: the octets that trickle buy no time
+            deadline = min(deadline, self._patience_ends)
+        self._patience_ends = deadline
+        self._moved = False
+        self._set_deadline(deadline)
 
     async def _converse(self) -> None:
         try:
@@ -243,6 +252,11 @@ class Pump(Protocol):
                     continue
                 if event is PAUSED:
                     raise LocalProtocolError("the session has not answered the last event")
+                if self._full:  # whoever takes no answers gets no more of them
+                    await self._drain()
+                    if self._gone:
+                        break
+                self._moved = True
                 if self.facts.lines_wanted:
                     self._transcribe("C", self.wire.said())
                 await self._say(self.session.answer(event))
@@ -266,8 +280,9 @@ class Pump(Protocol):
                     return
 
     def _say_updates(self) -> None:
-        if self._poked:
+        if self._poked and not self._full:
             self._poked = False
+            self._moved = True
             self._say_now(self.session.pending_updates())
 
     def _say_now(self, responses: Iterable[Any]) -> None:

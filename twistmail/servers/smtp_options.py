@@ -68,6 +68,8 @@ _COMMON = (
     Option("soft_errors", COUNT, "10", "Refused commands after which each further one is answered a second later.", Reload.NEW),
     Option("hard_errors", COUNT, "20", "Refused commands after which the connection is closed.", Reload.NEW),
     Option("max_junk_commands", COUNT, "100", "NOOP, RSET and the like without a message before the connection is closed.", Reload.NEW),
+    Option("unauth_pipelining", choice("reject", "off"), "reject",
+           "Whoever does not wait for an answer where he has to (RFC 2920) is sent away.", Reload.NEW),
     Option("bare_newline", choice("reject", "normalize"), "reject",
            "Content with a bare CR or LF: refused, or each one made a line end.", Reload.NEW),
     Option("disk_reserve", SIZE, "256M", "Room on the disk that is kept: with less (or 2 % of the disk) new mail is told to come later."),
@@ -91,6 +93,9 @@ MX = Section(
     Option("stages", WORDS, MX_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
     Option("max_recipients", COUNT, "200", "Recipients of one message.", Reload.NEW),
     Option("max_connections", COUNT, "1000", "Connections of this service at a time."),
+    Option("stress_at", COUNT, "80", "Percent of max_connections from which on strangers get 10 s for a command, and one error."),
+    Option("early_talker", choice("reject", "log", "off"), "reject", "What becomes of a peer that talks before it is greeted.", Reload.NEW),
+    Option("greeting_delay", DURATION, "0s", "How long we wait before we greet, for peers that cannot wait; 0s: not at all.", Reload.NEW),
     Option("relay_networks", NETWORKS, "", "Clients that may send through us without logging in, by address; empty: none.", Reload.NEW,
            example="192.168.1.0/24"),
     Option("pop_before_smtp", duration_or("off"), "off", "How long after a login to POP3 or IMAP its address may send through us; weak, "

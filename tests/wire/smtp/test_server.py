@@ -30,11 +30,11 @@ def spoken(data: bytes, *, limits: Limits | None = None, piece: int = 0) -> tupl
         while (event := wire.next_event()) is not NEED_DATA:
             events.append(event)
             if isinstance(event, Ask):
-                wire.send(_kind_answer(event))
+                wire.send(kind_answer(event))
     return wire, events
 
 
-def _kind_answer(event: Ask) -> Status:
+def kind_answer(event: Ask) -> Status:
     match event:
         case Bad(status):
             return status

@@ -32,6 +32,7 @@ def wire_limits(settings: Settings, role: Role, address: str) -> Limits:
         extensions=extensions,
         lmtp=role is Role.LMTP,
         bare_names=role is Role.SUBMISSION,
+        in_step=settings.unauth_pipelining == "reject",
     )
 
 

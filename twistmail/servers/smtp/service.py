@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twistmail.drafts import Drafts
@@ -16,6 +16,7 @@ from twistmail.mailflow import Reception
 from twistmail.options import Settings
 from twistmail.policy.pipeline import Pipeline
 from twistmail.servers.login import Login
+from twistmail.servers.stress import Stress
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class SmtpService:
     certificate, so STARTTLS can be offered. `release` is what ETRN asks for: it starts delivery of what waits for a domain
     and says how many messages that are, None where the peer may not ask for that domain; None: nothing is ever kept back.
     `for_users`: what holds for a peer of this service once it has logged in; None: nothing changes.
+    `stress` tells when strangers have to hurry; it outlives a reload.
     """
 
     hostname: str
@@ -44,6 +46,7 @@ class SmtpService:
     tls_available: bool = False
     release: Callable[[str, str], Pickup] | None = None
     for_users: SmtpService | None = None
+    stress: Stress = field(default_factory=Stress)
 
 
 SENDER_OK = Status(250, "2.1.0", "Sender ok")
@@ -61,6 +64,8 @@ NOT_RELEASED = Status(459, "4.7.1", "You may not ask for that domain")
 NOTHING_KEPT = Status(458, "4.3.0", "Nothing is kept back here for that domain")
 NOT_A_PROXY = Status(550, "5.7.1", "You are not one of our proxies")
 BAD_ATTRIBUTE = Status(501, "5.5.4", "An attribute has no meaning here")
+
+TALKED_EARLY = Status(554, "5.5.1", "You talked before you were greeted; closing")
 
 START_TLS = Status(220, "2.0.0", "Go ahead with TLS")
 TLS_IS_ON = Status(503, "5.5.1", "TLS is on already")

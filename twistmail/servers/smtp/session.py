@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from twisted.logger import Logger
+
 from twistmail import tasks
 from twistmail.facts import Fact, Refused
 from twistmail.interfaces import Point, Unavailable
@@ -19,6 +21,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Recipient, Role, TlsState, Transaction
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.policy.pipeline import Opinion, fated
+from twistmail.servers import stress
 from twistmail.servers.smtp import service as say
 from twistmail.servers.smtp.authentication import Authentication
 from twistmail.servers.smtp.conduct import Conduct
@@ -55,6 +58,8 @@ from twistmail.wire.smtp.parsing import verbs
 from twistmail.wire.smtp.replies import Replies, Reply, Utf8Reply
 from twistmail.wire.smtp.server import SmtpServerWire
 
+log = Logger()
+
 
 def open_connection(
     service: SmtpService, identifier: str, address: str, port: int, via: str = ""
@@ -62,7 +67,8 @@ def open_connection(
     """Wire and session of a new connection from *address*, of which the proxy *via* has told us where that is not empty."""
     peer = Peer(identifier, address, port, service.role, via=via)
     limits = wire_limits(service.settings, service.role, address)
-    return SmtpServerWire(limits), SmtpSession(peer, service, limits)
+    wire = SmtpServerWire(limits)
+    return wire, SmtpSession(peer, service, limits, lambda: wire.buffered)
 
 
 #: Seconds that somebody who has not logged in may stay (spec/limits: smtp.timeout.session_unauth).
@@ -70,16 +76,17 @@ LONGEST_VISIT = 3600.0
 
 
 class SmtpSession:
-    """See `servers.session.Session`."""
+    """See `servers.session.Session`. *waiting*() tells how many octets have come and are not understood yet."""
 
-    def __init__(self, peer: Peer, service: SmtpService, limits: Limits) -> None:
+    def __init__(self, peer: Peer, service: SmtpService, limits: Limits, waiting: Callable[[], int] = lambda: 0) -> None:
         self.peer = peer
         self._began: float = service.clock.seconds()
         self.minimum_rate: int = service.settings.min_data_rate
         self._entrance = service  # by which the peer came in
         self._service = service  # which serves it now: who has logged in may go on as a user
         self._limits = limits
-        self._conduct = Conduct(service.settings)
+        self._waiting = waiting
+        self._conduct = Conduct(service.settings, self._is_pressed)
         self._authentication = Authentication(service.login)
         self._admitted = False  # asked and answered before the greeting
         self._transaction: Transaction | None = None
@@ -91,7 +98,26 @@ class SmtpSession:
         """SMTP says nothing unasked."""
 
     async def greet(self) -> AsyncIterator[Status]:
-        yield await self._greeting()
+        greeting = await self._greeting()
+        if self.peer.role is Role.MX and greeting.code == 220 and await self._talks_early():
+            greeting = self._refused("early_talker", say.TALKED_EARLY, None)
+        yield greeting
+
+    async def _talks_early(self) -> bool:
+        """Whether the peer is to be sent away because it has talked before it was greeted (RFC 5321 §4.3.1: it has to wait).
+
+        What has come by now counts, without a delay of our own too. Under TLS from the first byte nobody can tell.
+        """
+        settings = self._service.settings
+        if settings.early_talker == "off" or self.peer.tls is not None:
+            return False
+        if settings.greeting_delay:
+            await tasks.sleep(self._service.clock, settings.greeting_delay)
+        if not self._waiting():
+            return False
+        if settings.early_talker == "log":
+            log.info("{id}: {address} talked before it was greeted", id=self.peer.connection, address=self.peer.address)
+        return settings.early_talker == "reject"
 
     async def admit(self) -> bool:
         self._admitted = await self._ask(Point.CONNECT, self.peer) is None
@@ -124,7 +150,13 @@ class SmtpSession:
         timeout: float = self._service.settings.timeout
         if self.peer.account is not None:
             return timeout
+        if self._is_pressed():
+            timeout = min(timeout, stress.TIMEOUT)
         return max(0.0, min(timeout, self._began + LONGEST_VISIT - self._service.clock.seconds()))
+
+    def _is_pressed(self) -> bool:
+        """Whether the stress values hold for this peer: strangers have to make room first."""
+        return self._entrance.stress.on and self.peer.account is None
 
     def last_words(self, why: str) -> Iterable[Status]:
         return (say.LAST_WORDS[why],) if why in say.LAST_WORDS else ()
@@ -306,6 +338,7 @@ class SmtpSession:
             return say.BAD_ATTRIBUTE
         self._entrance.policy.left(self.peer)
         self._begin_anew(peer)
+        self._admitted = False  # that was the proxy
         return await self._greeting()
 
     async def _quit(self, event: Quit) -> Status:
@@ -313,7 +346,7 @@ class SmtpSession:
 
     async def _bad(self, event: Bad) -> Status:
         self._authentication.abandon()
-        return event.status
+        return self._refused("protocol", event.status, self._transaction) if event.fatal else event.status
 
     # ----- common to several
 

@@ -22,6 +22,7 @@ class Limits:
 
     `extensions`: EHLO keywords; commands and parameters of others are not known. `lmtp`: LHLO, and an answer per recipient (RFC 2033).
     `bare_names`: addresses may come without a domain (RFC 6409 §4.2 leaves it to us to complete them).
+    `in_step`: who does not wait for an answer where RFC 2920 §3.1 demands it is sent away.
     """
 
     command_line: int = 2048
@@ -34,6 +35,7 @@ class Limits:
     extensions: frozenset[str] = BASIC
     lmtp: bool = False
     bare_names: bool = False
+    in_step: bool = False
 
 
 class Meter:

@@ -18,11 +18,24 @@ from twistmail.mail.status import Status
 from twistmail.wire.buffer import Buffer, LineTooLong
 from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Wants
 from twistmail.wire.smtp import parsing
-from twistmail.wire.smtp.commands import AuthResponse, Bad, Chunk, ContentChunk, ContentEnd, Data, LastChunk, Mail, Quit, StartTls, XClient
+from twistmail.wire.smtp.commands import (
+    AuthResponse,
+    Bad,
+    Chunk,
+    ContentChunk,
+    ContentEnd,
+    Data,
+    Hello,
+    LastChunk,
+    Mail,
+    Quit,
+    StartTls,
+    XClient,
+)
 from twistmail.wire.smtp.content import ChunkReader, ContentReader, Limits
 from twistmail.wire.smtp.grammar import BadSyntax
 from twistmail.wire.smtp.replies import Replies, Reply, Utf8Reply, render
-from twistmail.wire.smtp.states import AFTER_CHALLENGE, AFTER_REFUSAL, ALWAYS, EXPECTED, EXPECTED_OF, TRANSITIONS, State
+from twistmail.wire.smtp.states import AFTER_CHALLENGE, AFTER_REFUSAL, ALWAYS, ENDS_GROUP, EXPECTED, EXPECTED_OF, TRANSITIONS, State
 
 BLOCK = 64 * 1024
 DEFAULT_LIMITS = Limits()
@@ -33,6 +46,7 @@ TLS_WANTED = Status(555, "5.5.4", "REQUIRETLS is known under TLS only")
 LINE_TOO_LONG = Status(500, "5.5.2", "The line is too long")
 ENDLESS_LINE = Status(421, "4.7.0", "The line does not end; closing")
 BARE_NEWLINE = Status(500, "5.5.2", "Lines end with <CR><LF>; closing")
+OUT_OF_STEP = Status(503, "5.5.0", "You have not waited for an answer where you have to; closing")
 
 SECRET = b"(secret)"  # stands in transcripts for what nobody shall read
 _TOO_LONG = b"too long"  # stands for a line that was thrown away; told by identity
@@ -62,6 +76,7 @@ class SmtpServerWire:
         self._binary = False  # MAIL had BODY=BINARYMIME
         self._utf8 = False  # MAIL had SMTPUTF8
         self._tls = False
+        self._pipelines = False  # has said EHLO, and was offered PIPELINING
         self._skipped = 0  # octets thrown away of a line that is too long; 0: none is
         self._said = b""
 
@@ -88,6 +103,8 @@ class SmtpServerWire:
             event = self._next_content()
         else:
             event = self._next_command() if self._chunk is Chunks.NONE else self._next_chunk()
+            if self._limits.in_step and event is not NEED_DATA and len(self._buffer) and not self._may_go_on(event):
+                event = Bad(OUT_OF_STEP, fatal=True)
         if event is not NEED_DATA and not isinstance(event, ContentChunk):
             self._asked = event
         return event
@@ -135,11 +152,16 @@ class SmtpServerWire:
             self._utf8 = "SMTPUTF8" in asked.parameters
             self._binary = asked.parameters.get("BODY") == "BINARYMIME"
             self._chunks = None
+        elif type(asked) is Hello and code < 400:
+            self._pipelines = asked.extended and "PIPELINING" in self._limits.extensions
+        elif type(asked) is XClient:
+            self._pipelines = False
 
     def tls_started(self) -> None:
         self.state = State.GREETED
         self.wants = Wants.NOTHING
         self._tls = True
+        self._pipelines = False
         self._buffer.clear()
         self._skipped = 0
         self._said = b""
@@ -148,6 +170,16 @@ class SmtpServerWire:
         return self._said
 
     # ----- what has come
+
+    def _may_go_on(self, event: Any) -> bool:
+        """Octets have come behind *event*, before its answer was said: whether the peer may do that.
+
+        A group of commands is for those who were offered PIPELINING (RFC 2920 §3.1), and some end it. What belongs to BDAT goes on.
+        """
+        if type(event) in (ContentChunk, Chunk, LastChunk) or (type(event) is Bad and event.fatal):
+            return True
+        ends = self.state is State.AUTHENTICATING or self._said.partition(b" ")[0].upper() in ENDS_GROUP
+        return self._pipelines and not ends
 
     def _next_content(self) -> Any:
         reader = self._content

@@ -92,6 +92,9 @@ AFTER_CHALLENGE: dict[tuple[State, type], State] = {
     (State.AUTHENTICATING, AuthResponse): State.AUTHENTICATING,
 }
 
+#: What stands last in a group of commands (RFC 2920 §3.1, RFC 3207 §4, RFC 4954 §4): behind it the client waits for the answer.
+ENDS_GROUP = frozenset({b"EHLO", b"HELO", b"LHLO", b"DATA", b"VRFY", b"EXPN", b"NOOP", b"STARTTLS", b"AUTH", b"XCLIENT"})
+
 ALWAYS = frozenset({Noop, Help, Vrfy, Expn, Quit, Bad})
 
 #: What a 503 says was expected, by state; (state, command) where a better sentence is known.
