@@ -114,7 +114,8 @@ class IPolicyStage(Interface):
 
     name = Attribute("the word that stands for it in `stages`")
     point = Attribute("the Point at which it is asked")
-    # `is_gate`, True where a stage has it: asked even where an earlier one has accepted; `left(peer)`: the connection has ended
+    # `is_gate`, True where a stage has it: asked even where an earlier one has accepted; `left(peer)`: the connection has ended;
+    # `refused(transaction, address, status)`: a recipient was refused, by whatever stage
 
     async def judge(*about):  # type: ignore[no-untyped-def]
         """None (no opinion), a Status (ends the question; a positive one accepts at once), a Verdict, or at MESSAGE an Edit.

@@ -222,7 +222,6 @@ def test_no_more_than_so_many_questions_wait_for_one_list() -> None:
         pytest.param({"2.0.0.127.bl.test": {"A": ["198.51.100.1"]}}, ADDRESSES, "does not list 127.0.0.2", id="a-parked-domain"),
         pytest.param({"1.0.0.127.bl.test": {"A": ["127.0.0.2"]}}, ADDRESSES, "it lists 127.0.0.1", id="lists-everybody"),
         pytest.param({"2.0.0.127.bl.test": {"A": ["127.255.255.254"]}}, ADDRESSES, "does not list 127.0.0.2", id="takes-no-questions"),
-        pytest.param({}, DOMAINS, "does not list test", id="a-list-of-domains-without-its-entry"),
         pytest.param(
             {"test.bl.test": {"A": ["127.0.0.2"]}, "invalid.bl.test": {"A": ["127.0.0.2"]}},
             DOMAINS,
@@ -256,6 +255,12 @@ def test_a_list_in_order_is_believed(names: dict[str, Any], touchstones: Any, to
     house = House("bl.test=127.0.0.3", names={f"{ENTRY}.bl.test": {"A": ["127.0.0.3"]}} | names, touchstones=touchstones)
     assert house.find() == Listing("bl.test", "127.0.0.3")
     assert told == []
+
+
+def test_a_list_of_domains_without_its_entry_is_believed_with_a_word_of_warning(told: list[str]) -> None:
+    house = House(names={"bad.example.bl.test": {"A": ["127.0.1.2"]}}, touchstones=DOMAINS)
+    assert house.find("bad.example") == Listing("bl.test", "127.0.1.2")
+    assert told == ["the DNS list bl.test: it does not list the domain test, as it should (RFC 5782 §5); is it a list of domains?"]
 
 
 def test_a_list_is_tested_again_every_hour(told: list[str]) -> None:

@@ -25,6 +25,9 @@ from twistmail.policy.neighbours import Neighbours, is_postmaster
 from twistmail.policy.own_listing import OwnListing
 from twistmail.policy.pipeline import House
 
+#: Seconds. A stage that takes 30 is too slow for the pipeline, and the reason of a listing comes on top.
+LONGEST_TIMEOUT = 20.0
+
 #: In [mx].
 OPTIONS = (
     Option("dnsbl", LISTS, "", "Lists in the DNS of addresses from which no mail is taken; zen.example=127.0.0.2-11: only these answers "
@@ -33,7 +36,7 @@ OPTIONS = (
            example="list.example=127.0.*.1-3"),
     Option("rhsbl", LISTS, "", "Lists in the DNS of domains; nobody who calls himself so, and no sender from there, is heard.", Reload.NEW,
            example="dbl.example=127.0.1.2-99"),
-    Option("dns_list_timeout", DURATION, "5s", "How long a list may take to answer; after that it is not heard.", Reload.NEW),
+    Option("dns_list_timeout", DURATION, "5s", "How long a list may take to answer; after that it is not heard. At most 20s.", Reload.NEW),
 )  # fmt: skip
 
 
@@ -197,7 +200,7 @@ class BlocklistsFactory:
         if house.role is not Role.MX or house.lookup is None or not (own.dnsbl or own.rhsbl):
             return ()
         allowing, blocking, domains = (
-            lists(names, touchstones, house.lookup, house.clock, timeout=own.dns_list_timeout)
+            lists(names, touchstones, house.lookup, house.clock, timeout=min(own.dns_list_timeout, LONGEST_TIMEOUT))
             for names, touchstones in ((own.dnswl, ADDRESSES), (own.dnsbl, ADDRESSES), (own.rhsbl, DOMAINS))
         )
         own_listing = OwnListing(blocking, house.own_addresses, house.clock)
