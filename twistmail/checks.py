@@ -16,6 +16,8 @@ from twistmail.policy import access_file, checks_file, relay_domains, sender_map
 from twistmail.tls import clients, files
 from twistmail.watched import WatchedFile
 
+#: Octets of a file with rules that are read within some milliseconds.
+SMALL = 32 * 1024
 #: What a UNIX socket address holds on Linux, without the final NUL.
 LONGEST_SOCKET_PATH = 107
 
@@ -112,8 +114,8 @@ def relayed_is_not_local(config: Config) -> Iterator[Problem]:
         yield config.problem("mx", "relay_domains", f"{domain} is a local domain: its mail stays here", f"remove {domain} here, or there")
 
 
-def rules_can_be_read(config: Config) -> Iterator[Problem]:
-    """The files with rules, line by line. Blocking: they may be large, so a reload, which keeps the old rules, leaves this out."""
+def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Problem]:
+    """The files with rules, line by line, where they have at most so many octets (None: however many). Blocking."""
     for section, key, parse_file in (
         ("access", "file", access_file.parse),
         ("checks", "file", checks_file.parse),
@@ -122,11 +124,16 @@ def rules_can_be_read(config: Config) -> Iterator[Problem]:
     ):
         if name := getattr(config[section], key):
             file: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
-            for line, text in file.problems():
+            for line, text in file.problems(most):
                 if line:
                     yield error(Place(str(file.path), line, 1), *text.split("; ", 1))
                 else:
                     yield config.problem(section, key, f"{file.path}: {text}")
+
+
+def small_rules_can_be_read(config: Config) -> Iterator[Problem]:
+    """For a reload, which must not keep connections waiting: large files are only opened. Of a broken one the old rules are kept."""
+    return rules_can_be_read(config, SMALL)
 
 
 def authorities_can_be_read(config: Config) -> Iterator[Problem]:
@@ -142,4 +149,6 @@ def authorities_can_be_read(config: Config) -> Iterator[Problem]:
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked, relayed_is_not_local,
 )  # fmt: skip
+#: At the start and for `config check`; and in their place at a reload.
 FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read)
+QUICK_FILE_CHECKS: tuple[CrossCheck, ...] = (small_rules_can_be_read,)

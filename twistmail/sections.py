@@ -15,7 +15,7 @@ from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup.shelf import OPTIONS as BACKUP
 from twistmail.checks import CHECKS as HOUSE_CHECKS
-from twistmail.checks import FILE_CHECKS
+from twistmail.checks import FILE_CHECKS, QUICK_FILE_CHECKS
 from twistmail.config.cross import CHECKS
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import Problem
@@ -74,7 +74,10 @@ _KINDS = {("store", "use"): "store", ("queue", "use"): "queue", ("dns", "use"): 
 
 
 def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...]:
-    """All cross checks: those of the configuration, whether every part that is named is there, and (*files*) files with rules."""
+    """All cross checks: those of the configuration, whether every part that is named is there, and files with rules.
+
+    *files* False: large ones of those are only opened.
+    """
 
     def parts_exist(config: Config) -> Iterator[Problem]:
         for (section, key), kind in _KINDS.items():
@@ -87,7 +90,7 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
                     suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
                     yield config.problem(section, key, f"no {kind} is called {name}", suggestion)
 
-    return (*CHECKS, *HOUSE_CHECKS, parts_exist, *(FILE_CHECKS if files else ()))
+    return (*CHECKS, *HOUSE_CHECKS, parts_exist, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
 
 
 def everything(discovery: Discovery) -> tuple[Section, ...]:

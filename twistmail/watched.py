@@ -58,8 +58,17 @@ class WatchedFile(Generic[T]):
             raise Unavailable(f"{self.path} has not been read")
         return self._value
 
-    def problems(self) -> tuple[tuple[int, str], ...]:
-        """What is wrong with the file now: (line, text), line 0 where it cannot be read at all. Blocking; changes nothing."""
+    def problems(self, most: int | None = None) -> tuple[tuple[int, str], ...]:
+        """What is wrong with the file now: (line, text), line 0 where it cannot be read at all. Blocking; changes nothing.
+
+        A file of more than *most* octets is only opened.
+        """
+        try:
+            with self.path.open("rb") as file:
+                if most is not None and os.fstat(file.fileno()).st_size > most:
+                    return ()
+        except OSError as error:
+            return _problems(error)
         loaded = self._load()
         return _problems(loaded) if isinstance(loaded, OSError | ValueError) else ()
 

@@ -129,3 +129,17 @@ def test_files_with_rules_are_read_before_the_start(told, tmp_path):
     assert first == "c.ini:5:1: error: nowhere: No such file or directory"
     assert second.startswith("access:2:1: error: 10.1.2.3/8 is an address inside a network\n    write 10.0.0.0/8")
     assert third.startswith("access:3:1: error: MAYBE is no value\n    write OK, RELAY, REJECT")
+
+
+def test_a_reload_reads_small_files_and_opens_large_ones(tmp_path, discovery):
+    (tmp_path / "small").write_text("Connect:10 MAYBE\n")
+    (tmp_path / "large").write_text("Connect:10 MAYBE\n" + "#" * 40_000)
+
+    def told(name: str) -> list[str]:
+        (tmp_path / "c.ini").write_text(f"{LISTEN}[access]\nfile = {tmp_path}/{name}\n")
+        loaded = load(everything(discovery), tmp_path / "c.ini", (), {}, checks(discovery, files=False))
+        return [problem.text for problem in loaded.problems]
+
+    assert told("small") == ["MAYBE is no value"]
+    assert told("large") == []
+    assert told("none") == [f"{tmp_path}/none: No such file or directory"]

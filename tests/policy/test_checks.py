@@ -20,6 +20,7 @@ from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Peer, Role, Transaction
 from twistmail.mail.headers import split
 from twistmail.mail.status import Status
+from twistmail.policy import look
 from twistmail.policy.checks import OPTIONS, ChecksFactory, MessageChecks
 from twistmail.policy.checks_file import parse
 from twistmail.watched import Broken, WatchedFiles
@@ -197,6 +198,37 @@ def test_whoever_would_take_too_long_is_told_to_come_again(tmp_path: Path) -> No
     ticks = iter(range(1000))
     verdict = judged(checks(tmp_path, "body /x/ reject", now=lambda: float(next(ticks))), b"A: b\r\n\r\n" + b"y\r\n" * 100)
     assert (verdict.status.code, verdict.rule) == (451, f"{tmp_path}/checks: longer than 5 s")
+
+
+def test_the_fields_are_found_once_however_many_rules_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+    fields = look.headers.fields
+    monkeypatch.setattr(look.headers, "fields", lambda header: found.append(1) or fields(header))
+    assert judged(checks(tmp_path, "\n".join(f"header X-{number} /./ reject" for number in range(1000)))) is None
+    assert len(found) == 1
+
+
+def test_two_messages_are_looked_at_at_a_time_and_the_others_wait(tmp_path: Path) -> None:
+    waiting: list[tasks.Deferred[None]] = []
+
+    class Threads:
+        async def run(self, function: Any, *arguments: Any) -> Any:
+            done: tasks.Deferred[None] = tasks.Deferred()
+            waiting.append(done)
+            await done
+            return function(*arguments)
+
+    (tmp_path / "checks").write_text("body /cheap/ reject")
+    file = WatchedFiles(tasks.Inline()).file(tmp_path / "checks", parse)
+    stage = MessageChecks(file, Threads(), lambda: 0.0, most=None, timeout=5.0)
+    transaction = Transaction(Peer("c", "192.0.2.7", 1), "t", 0.0, None, content=Memory(MESSAGE), header=HEADER)
+    judging = [tasks.shielded(stage.judge(transaction)) for _ in range(3)]
+    assert len(waiting) == 2
+    waiting[0].callback(None)
+    assert len(waiting) == 3
+    for done in waiting[1:]:
+        done.callback(None)
+    assert [one.result.status.code for one in judging] == [550] * 3
 
 
 def test_without_a_file_there_is_no_stage() -> None:
