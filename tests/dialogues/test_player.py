@@ -64,6 +64,9 @@ class EchoSession:
     def last_words(self, why):
         return (why.encode(),)
 
+    def departed(self):
+        pass
+
     def closed(self, why):
         pass
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
@@ -16,7 +15,6 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Peer, Role, Transaction
 from twistmail.options import Section
 from twistmail.policy.builtin import STAGES
-from twistmail.policy.limits import ConnectionLimits
 from twistmail.policy.loops import Loops
 from twistmail.servers.smtp_options import MX, SUBMISSION
 
@@ -47,63 +45,6 @@ def test_every_stage_keeps_the_contract(word: str, role: Role) -> None:
 @pytest.mark.parametrize("section", [MX, SUBMISSION])
 def test_the_stages_of_the_defaults_exist(section: Section) -> None:
     assert set(section.defaults().stages) <= set(STAGES)
-
-
-# ----- limits
-
-
-def codes(stage: ConnectionLimits, *peers: Peer) -> list[int]:
-    verdicts = [result_of(stage.judge(one)) for one in peers]
-    return [verdict.code if verdict else 0 for verdict in verdicts]
-
-
-def test_one_address_has_so_many_connections_and_gets_them_back() -> None:
-    stage = ConnectionLimits(2, 1000, lambda: 0.0)
-    assert codes(stage, peer("a"), peer("b"), peer("c"), peer("d", "192.0.2.8")) == [0, 0, 421, 0]
-    stage.left(peer("c"))
-    stage.left(peer("c"))
-    assert codes(stage, peer("e")) == [421]
-    for connection in "abe":
-        stage.left(peer(connection))
-    assert codes(stage, peer("f"), peer("g")) == [0, 0]
-
-
-def test_an_IPv6_network_counts_as_one_and_so_does_a_mapped_address() -> None:
-    stage = ConnectionLimits(1, 1000, lambda: 0.0)
-    assert codes(stage, peer("a", "2001:db8::1"), peer("b", "2001:db8::2"), peer("c", "2001:db8:0:1::1")) == [0, 421, 0]
-    assert codes(stage, peer("d", "192.0.2.9"), peer("e", "::ffff:192.0.2.9")) == [0, 421]
-
-
-def test_a_rate_is_over_after_a_minute() -> None:
-    clock = Clock()
-    stage = ConnectionLimits(1000, 2, clock.seconds)
-    assert codes(stage, peer("a"), peer("b"), peer("c")) == [0, 0, 421]
-    clock.advance(60)
-    assert codes(stage, peer("d")) == [0]
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "unix"])
-def test_this_machine_is_not_counted(address: str) -> None:
-    stage = ConnectionLimits(1, 1, lambda: 0.0)
-    assert codes(stage, peer("a", address), peer("b", address)) == [0, 0]
-
-
-def test_the_memory_of_rates_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twistmail.policy.limits.MOST_REMEMBERED", 10)
-    stage = ConnectionLimits(1, 5, lambda: 0.0)
-    codes(stage, *(peer(str(number), f"192.0.2.{number}") for number in range(100)))
-    assert len(stage._windows) <= 10
-
-
-def test_a_connection_that_is_gone_is_counted_no_more_by_the_service() -> None:
-    house = SmtpHouse()
-    service = house.service(max_connections_per_ip=1)
-    first = house.player(service)
-    second = house.player(service)
-    assert second.heard()[0].startswith("421 4.7.0")
-    first.leave()
-    second.leave()
-    assert house.player(service).heard()[0].startswith("220")
 
 
 # ----- loops

@@ -207,7 +207,7 @@ def test_whoever_talks_and_does_not_log_in_is_dropped_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("leave", [
-    pytest.param(lambda visitor: visitor.says("QUIT"), id="quit"),
+    pytest.param(lambda visitor: (visitor.says("QUIT"), visitor.leave()), id="quit"),
     pytest.param(lambda visitor: visitor.leave(), id="gone"),
     pytest.param(lambda visitor: visitor.logs_in(), id="logged-in"),
 ])

@@ -81,6 +81,7 @@ class EchoSession:
         self.news: list[bytes] = []
         self.ended = ""
         self.unwound = 0
+        self.departures = 0
         self.poke: Any = None
 
     def attach(self, poke: Any) -> None:
@@ -117,6 +118,9 @@ class EchoSession:
 
     def tls_started(self, tls: Any) -> None:
         pass
+
+    def departed(self) -> None:
+        self.departures += 1
 
     def closed(self, why: str) -> None:
         assert not self.ended, "closed twice"
@@ -355,15 +359,18 @@ def test_a_connection_counts_until_its_descriptor_is_free_and_that_is_soon() -> 
     c.pump.dataReceived(b"quit\r\n")
     assert c.session.ended == "quit"
     assert c.freed == []
+    assert c.session.departures == 0
     c.transport.abortConnection = c.lose
     c.clock.advance(pumps.FAREWELL)
     assert c.freed == [c.pump]
+    assert c.session.departures == 1
 
 
 def test_a_peer_that_vanishes_is_counted_no_more_at_once() -> None:
     c = Connection().connect()
     c.lose()
     assert c.freed == [c.pump]
+    assert c.session.departures == 1
 
 
 def test_what_comes_behind_the_end_is_thrown_away() -> None:

@@ -1,83 +1,102 @@
-"""How many connections one address may have, and how fast it may open them. The service's own maximum is the listener's."""
+"""How many connections an address and the network around it may have, and how fast they may open them.
+
+The service's own maximum is the listener's, mail a minute is the stage `rates`.
+A connection counts until its descriptor is free: also while a peer leaves our
+last words unread, or our TLS farewell unanswered (the pump tells, through
+`Pipeline.left`).
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 from typing import Any
 
 from zope.interface import implementer
 
-from twistmail.interfaces import IPolicyStage, IPolicyStageFactory, Point
+from twistmail.interfaces import IPolicyStage, IPolicyStageFactory, Point, Verdict
 from twistmail.mail.envelope import Peer
 from twistmail.mail.status import Status
-from twistmail.options import Settings
+from twistmail.networks import address_of
+from twistmail.options import COUNT, COUNT_OR_UNLIMITED, Option, Reload, Settings
 from twistmail.policy.pipeline import House
+from twistmail.policy.rates import Rate
+
+#: In [mx], [submission] and [lmtp].
+OPTIONS = (
+    Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address (IPv6: from one /64).", Reload.NEW),
+    Option(
+        "max_connections_per_network", COUNT_OR_UNLIMITED, "100", "Connections at a time from one /24 (IPv6: from one /48).", Reload.NEW
+    ),
+    Option("max_rate_per_ip", COUNT, "300", "New connections a minute from one address (IPv6: from one /64).", Reload.NEW),
+    Option("max_rate_per_network", COUNT_OR_UNLIMITED, "1000", "New connections a minute from one /24 (IPv6: from one /48).", Reload.NEW),
+)
 
 TOO_MANY = Status(421, "4.7.0", "Too many connections from your address, please try again later")
 TOO_FAST = Status(421, "4.7.0", "Your address connects too often, please try again later")
 
-RATE_WINDOW = 60.0  # seconds
-MOST_REMEMBERED = 10_000  # addresses whose rate is remembered
-
 
 @implementer(IPolicyStage)
 class ConnectionLimits:
-    """Counts by IPv4 address or IPv6 /64. This machine itself and UNIX sockets are not counted."""
+    """Counts by address (IPv6: /64) and by network (/24, /48). This machine itself and UNIX sockets are not counted.
+
+    `most`: connections at a time of an address, and of a network; `rates`: new ones a minute. None: no limit.
+    """
 
     name = "limits"
     point = Point.CONNECT
 
-    def __init__(self, most: int, most_per_minute: int, now: Callable[[], float]) -> None:
+    def __init__(self, most: tuple[int | None, int | None], rates: tuple[Rate | None, Rate | None]) -> None:
         self._most = most
-        self._rate = most_per_minute
-        self._now = now
-        self._open: dict[str, str] = {}  # connection id -> network
-        self._counts: dict[str, int] = {}  # network -> connections
-        self._windows: dict[str, tuple[float, int]] = {}  # network -> (begin, connections since)
+        self._rates = rates
+        self._open: dict[str, tuple[str, str]] = {}  # connection id -> what it counts for
+        self._counts: dict[str, int] = {}  # address or network -> connections
 
-    async def judge(self, peer: Peer) -> Status | None:
-        network = _network(peer.address)
-        if network is None:
+    async def judge(self, peer: Peer) -> Verdict | None:
+        groups = _groups(peer.address)
+        if groups is None:
             return None
-        self._open[peer.connection] = network
-        self._counts[network] = self._counts.get(network, 0) + 1
-        if self._is_too_fast(network):
-            return TOO_FAST
-        return TOO_MANY if self._counts[network] > self._most else None
+        self._enter(peer.connection, groups)
+        return self._too_fast(groups) or self._too_many(groups)
 
     def left(self, peer: Peer) -> None:
-        """The connection is gone (called by the pipeline)."""
-        network = self._open.pop(peer.connection, None)
-        if network is not None:
-            self._counts[network] -= 1
-            if not self._counts[network]:
-                del self._counts[network]
+        """The connection's descriptor is free (called by the pipeline)."""
+        for group in self._open.pop(peer.connection, ()):
+            self._counts[group] -= 1
+            if not self._counts[group]:
+                del self._counts[group]
 
-    def _is_too_fast(self, network: str) -> bool:
-        now = self._now()
-        began, count = self._windows.get(network, (now, 0))
-        if now - began >= RATE_WINDOW:
-            began, count = now, 0
-        if network not in self._windows and len(self._windows) >= MOST_REMEMBERED:
-            self._windows = {name: window for name, window in self._windows.items() if now - window[0] < RATE_WINDOW}
-            if len(self._windows) >= MOST_REMEMBERED:
-                self._windows.clear()
-        self._windows[network] = (began, count + 1)
-        return count + 1 > self._rate
+    def _enter(self, connection: str, groups: tuple[str, str]) -> None:
+        self._open[connection] = groups
+        for group in groups:
+            self._counts[group] = self._counts.get(group, 0) + 1
 
-
-def _network(address: str) -> str | None:
-    """What is counted together with *address*; None where nothing is counted."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    def _too_fast(self, groups: tuple[str, str]) -> Verdict | None:
+        """What was refused does not count: whoever keeps trying gets his even share."""
+        counted = [(rate, group) for rate, group in zip(self._rates, groups, strict=True) if rate is not None]
+        for rate, group in counted:
+            if rate.is_full(group):
+                return Verdict(TOO_FAST, f"{group}: {rate.most} connections a minute")
+        for rate, group in counted:
+            rate.count(group)
         return None
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    if parsed.is_loopback:
+
+    def _too_many(self, groups: tuple[str, str]) -> Verdict | None:
+        for most, group in zip(self._most, groups, strict=True):
+            if most is not None and self._counts[group] > most:
+                return Verdict(TOO_MANY, f"{group}: {most} connections")
         return None
-    return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def _groups(address: str) -> tuple[str, str] | None:
+    """What is counted together with *address*: itself (IPv6: its /64) and its network; None where nothing is counted."""
+    parsed = address_of(address)
+    if parsed is None or parsed.is_loopback:
+        return None
+    if isinstance(parsed, ipaddress.IPv4Address):
+        near = str(parsed)
+        return near, near.rpartition(".")[0] + ".0/24"
+    bits = int(parsed)
+    return f"{ipaddress.IPv6Address(bits >> 64 << 64)}/64", f"{ipaddress.IPv6Address(bits >> 80 << 80)}/48"
 
 
 @implementer(IPolicyStageFactory)
@@ -86,5 +105,7 @@ class LimitsFactory:
     options = None
 
     def build(self, settings: Settings | None, house: House) -> tuple[Any, ...]:
-        own = house.settings
-        return (ConnectionLimits(own.max_connections_per_ip, own.max_rate_per_ip, house.clock.seconds),)
+        own, now = house.settings, house.clock.seconds
+        per_network = None if own.max_rate_per_network is None else Rate(own.max_rate_per_network, now)
+        rates = (Rate(own.max_rate_per_ip, now), per_network)
+        return (ConnectionLimits((own.max_connections_per_ip, own.max_connections_per_network), rates),)

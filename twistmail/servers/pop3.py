@@ -179,11 +179,13 @@ class PopSession:
             self._counted = None
 
     def closed(self, why: str) -> None:
-        self._uncount()
         if self._maildrop is not None:
             self._maildrop.close()
         if self._account is not None:
             self._service.locks.release(self._account.name)
+
+    def departed(self) -> None:
+        self._uncount()
 
     # ----- before login
 

@@ -151,7 +151,7 @@ class Pump(Protocol):
         self._out.clear()
         self._stop_timer()
         if self.ended:
-            self._on_closed(self)
+            self._depart()
             return
         self.wire.receive_eof()
         if self._shaken is not None:
@@ -418,13 +418,18 @@ class Pump(Protocol):
         if self.facts.listened:
             self.facts.tell(Fact(self._epoch(), self.identifier, Closed(self._closing, self.received, self.sent)))
         if self._gone:
-            self._on_closed(self)
+            self._depart()
         else:
             # a peer that reads nothing any more, or leaves our TLS farewell unanswered, must not keep the descriptor;
             # until it is free the connection counts
             self._timer = self.clock.callLater(FAREWELL, self._abandon)
             self.transport.unregisterProducer()
             self.transport.loseConnection()
+
+    def _depart(self) -> None:
+        """The descriptor is free."""
+        self.session.departed()
+        self._on_closed(self)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

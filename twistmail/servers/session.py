@@ -43,4 +43,7 @@ class Session(Protocol):
         """The handshake is done: what was said in clear is forgotten (RFC 3207 §4.2)."""
 
     def closed(self, why: str) -> None:
-        """The connection is gone; let go of everything. Called exactly once."""
+        """The conversation is over; let go of everything. Called exactly once."""
+
+    def departed(self) -> None:
+        """The connection has no descriptor any more: until now it counted among those of its peer. Called once, after `closed`."""

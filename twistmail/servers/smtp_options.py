@@ -21,6 +21,7 @@ from twistmail.options import (
 )
 from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
 from twistmail.policy.hello import OPTIONS as HELLO
+from twistmail.policy.limits import OPTIONS as LIMITS
 from twistmail.policy.rates import OPTIONS as RATES
 from twistmail.policy.relay_domains import DOMAINS
 from twistmail.policy.reverse import OPTIONS as REVERSE
@@ -60,8 +61,7 @@ def _asking(key: str, what: str) -> Option:
 _COMMON = (
     Option("banner", TEXT, "ESMTP twistmail", "What follows the host name in the greeting.", Reload.NEW),
     Option("max_message", SIZE, "36700160", "The biggest message accepted, in octets.", Reload.NEW),
-    Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address (IPv6: from one /64).", Reload.NEW),
-    Option("max_rate_per_ip", COUNT, "300", "New connections a minute from one address (IPv6: from one /64).", Reload.NEW),
+    *LIMITS,
     Option("max_transactions", COUNT, "100", "Messages on one connection before it is closed.", Reload.NEW),
     Option("timeout", DURATION, "5m", "How long we wait for the next command or the next piece of content.", Reload.NEW),
     Option("min_data_rate", COUNT, "500", "Octets a second that content must bring, averaged over a minute.", Reload.NEW),

@@ -233,7 +233,11 @@ class ImapSession:
             client.upload.close()
             client.upload = None
         client.leave_mailbox()
-        client.uncount()
+        if client.account is not None:
+            client.uncount()
+
+    def departed(self) -> None:
+        self.client.uncount()
 
 
 def _weather(error: Exception) -> tuple[str, str]:

@@ -166,6 +166,8 @@ class SmtpSession:
 
     def closed(self, why: str) -> None:
         self._forget()
+
+    def departed(self) -> None:
         self._entrance.policy.left(self.peer)
 
     # ----- the dialogue
