@@ -31,10 +31,10 @@ def unbinary(message: bytes) -> Iterator[bytes]:
         header = _lines(message[part.start : part.body])
         at = part.body
         if part.children:
-            yield _encoded_as(header, b"8bit") if _is_binary(part) else header
+            yield encoded_as(header, b"8bit") if _is_binary(part) else header
         elif _must_be_encoded(part, message):
-            yield _encoded_as(header, b"base64")
-            yield from _base64(message[part.body : part.end], is_last=part.end == len(message))
+            yield encoded_as(header, b"base64")
+            yield from base64_lines(message[part.body : part.end], is_last=part.end == len(message))
             at = part.end
         else:
             yield header
@@ -54,7 +54,7 @@ def _must_be_encoded(part: Part, message: bytes) -> bool:
     return _is_binary(part) or (len(content) > LONGEST_LINE and max(map(len, content.split(b"\r\n"))) > LONGEST_LINE)
 
 
-def _encoded_as(header: bytes, encoding: bytes) -> bytes:
+def encoded_as(header: bytes, encoding: bytes) -> bytes:
     """*header*, with its empty line where it has one, naming another encoding."""
     ending = b"\r\n" if header.endswith(b"\r\n\r\n") or header == b"\r\n" else b""
     fields = header[: len(header) - len(ending)]
@@ -63,7 +63,7 @@ def _encoded_as(header: bytes, encoding: bytes) -> bytes:
     return add(without(fields, {_ENCODING}), [(b"Content-Transfer-Encoding", encoding)]) + b"\r\n"
 
 
-def _base64(content: bytes, *, is_last: bool) -> Iterator[bytes]:
+def base64_lines(content: bytes, *, is_last: bool) -> Iterator[bytes]:
     """*content* in lines of 76 characters; the end of the last one belongs to the delimiter that follows, if one does."""
     for start in range(0, len(content), _BLOCK):
         block = content[start : start + _BLOCK]
