@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from twisted.internet.task import Clock
 
-from tests.relay.peers import HANG_UP, SILENCE, Net, Peer, finish
+from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, finish
 from twistmail import tasks
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
-from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.envelope import Kind, Target, Wishes
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.memory.lookup import MemoryLookup
@@ -40,15 +41,15 @@ class World:
         self.courier = RelayCourier(
             routes, self.net, Manners("us.example", lambda *_: None, Patience()), capacity or Capacity(), self.clock, tasks.Inline())
 
-    def begin(self, *addresses):
+    def begin(self, *addresses, **changes):
         targets = to(*addresses)
-        item = Item("i1", Address("ann", "here.example"), tuple(map(Errand, targets)), 0.0, BODY.size)
+        item = replace(Item("i1", Address("ann", "here.example"), tuple(map(Errand, targets)), 0.0, BODY.size), **changes)
         results = []
         tasks.shielded(self.courier.carry(item, targets, BODY)).addBoth(results.append)
         return results
 
-    def carry(self, *addresses):
-        results = self.begin(*addresses)
+    def carry(self, *addresses, **changes):
+        results = self.begin(*addresses, **changes)
         self.settle()
         return results[0]
 
@@ -198,3 +199,57 @@ def test_a_server_that_does_not_let_go_is_cut_off():
     world.settle(31)
     assert side.aborted
     assert world.clock.getDelayedCalls() == []
+
+
+def test_a_server_that_takes_few_messages_at_a_time_is_called_again():
+    """RFC 9422 §4."""
+    a = Peer({b"EHLO": EHLO.replace(b"250 ENH", b"250-LIMITS MAILMAX=2 RCPTMAX=1\r\n250 ENH")})
+    world = World(p1=a)
+    outcomes = world.carry("v@far.test", "w@far.test", "x@far.test", "y@far.test", "z@far.test")
+    assert [(str(o.target.address), o.result) for o in outcomes] == [(f"{name}@far.test", Result.RELAYED) for name in "vwxyz"]
+    assert (len(a.contents), len(a.connections), len(world.net.dialled)) == (5, 3, 3)
+    assert a.said.count(b"QUIT") == 2, "the last connection may carry one more"
+    world.carry("u@far.test")
+    assert len(a.connections) == 3
+
+
+STARTTLS = EHLO.replace(b"250 ENH", b"250-STARTTLS\r\n250 ENH")
+PROMISED = EHLO.replace(b"250 ENH", b"250-REQUIRETLS\r\n250 ENH")
+STRICT = Wishes(require_tls=True)
+
+
+def test_what_must_be_encrypted_goes_to_the_server_that_promises_it():
+    """RFC 8689 §4.2.1: each server of the domain is tried."""
+    a, b = Peer({b"EHLO": [STARTTLS, EHLO]}), Peer({b"EHLO": [STARTTLS, PROMISED]})
+    world = World(p1=a, p2=b)
+    assert [o.result for o in world.carry("x@far.test", wishes=STRICT)] == [Result.RELAYED]
+    assert (len(a.contents), len(b.contents)) == (0, 1)
+
+
+def test_where_no_server_promises_it_the_message_comes_back():
+    world = World(p1=Peer(), p2=Peer({b"EHLO": [STARTTLS, EHLO]}))
+    (outcome,) = world.carry("x@far.test", wishes=STRICT)
+    assert (outcome.result, outcome.status.enhanced) == (Result.FAILED, "5.7.30")
+
+
+@pytest.mark.parametrize("peers", [
+    pytest.param({"p2": Peer()}, id="first"), pytest.param({"p1": Peer()}, id="last"),
+])
+def test_while_a_server_is_away_that_might_promise_it_the_message_waits(peers):
+    (outcome,) = World(**peers).carry("x@far.test", wishes=STRICT)
+    assert outcome.result is Result.DEFERRED
+
+
+def test_a_connection_of_usual_mail_is_not_used_for_what_must_be_encrypted():
+    a = Peer({b"EHLO": [EHLO, STARTTLS, PROMISED]})
+    world = World(p1=a)
+    world.carry("x@far.test")
+    assert [o.result for o in world.carry("x@far.test", wishes=STRICT)] == [Result.RELAYED]
+    assert len(a.connections) == 2
+    assert [side.connection.tls for side in a.connections] == [False, True]
+
+
+def test_a_report_about_such_a_message_is_not_lost_for_want_of_encryption():
+    """RFC 8689 §5."""
+    world = World(p1=Peer())
+    assert [o.result for o in world.carry("x@far.test", wishes=STRICT, sender=None)] == [Result.RELAYED]

@@ -9,7 +9,7 @@ from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, finish
 from twistmail import tasks
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
-from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.envelope import Deadline, Kind, Notify, Target, Wishes
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.relay.client import Patience
@@ -45,10 +45,10 @@ class Relay:
     def open(self, seconds=0.0):
         return finish(self.clock, open_route(self.route, (self.host,), self.net, self.manners), seconds)
 
-    def deliver(self, to, seconds=0.0, session=None, **changes):
+    def deliver(self, to, seconds=0.0, session=None, content=BODY, **changes):
         session = session or self.open()
         assert isinstance(session, Session), session
-        return finish(self.clock, deliver(session, item_for(to, **changes), to, Memory(BODY), tasks.Inline()), seconds)
+        return finish(self.clock, deliver(session, item_for(to, **changes), to, Memory(content), tasks.Inline()), seconds)
 
 
 def codes(outcomes):
@@ -153,7 +153,7 @@ def test_a_server_without_ehlo_is_greeted_with_helo():
     pytest.param("8BITMIME", True, True, id="8-bit-and-offered"),
     pytest.param("", True, True, id="unknown-and-offered"),
     pytest.param("7BIT", True, False, id="7-bit"),
-    pytest.param("8BITMIME", False, False, id="not-offered-goes-as-it-is"),
+    pytest.param("8BITMIME", False, False, id="not-offered"),
 ])
 def test_body_is_declared_where_it_is_offered(body, offered, says):
     relay = Relay({b"EHLO": EHLO if offered else EHLO.replace(b"250-8BITMIME\r\n", b"")})
@@ -190,6 +190,126 @@ def test_a_transaction_that_failed_is_reset_before_the_next():
     relay.deliver(targets("bob"), session=session)
     assert codes(relay.deliver(targets("bob"), session=session)) == [TAKEN]
     assert relay.peer.said.count(b"RSET") == 1
+
+
+# ----- what the sender wants, and what the server offers
+
+
+def offering(*extensions: bytes, without: bytes = b"nothing") -> bytes:
+    lines = [line for line in EHLO.split(b"\r\n")[:-1] if without not in line]
+    return b"\r\n".join([*lines, *(b"250-" + one for one in extensions), b"250 ENHANCEDSTATUSCODES"])
+
+
+EIGHT = "Subject: x\r\n\r\nGrüße\r\n".encode()
+HEADED = "Subject: Grüße\r\n\r\nGrüße\r\n".encode()
+PARTED = ("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; name=Grüße.txt\r\n\r\nx\r\n--b--\r\n").encode()
+SIGNED = b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe4\r\n--b--\r\n"
+
+
+def test_what_was_asked_for_is_passed_on():
+    relay = Relay({b"EHLO": offering(b"DSN", b"DELIVERBY", b"MT-PRIORITY")})
+    (to,) = targets("bob")
+    errand = Errand(to, notify=frozenset({Notify.SUCCESS, Notify.NEVER}), orcpt="rfc822;bob+2Bx@far.test")
+    wishes = Wishes(ret="HDRS", envid="QQ", priority=4, deadline=Deadline(relay.clock.seconds() + 600, returns=True))
+    (outcome,) = relay.deliver((to,), errands=(errand,), wishes=wishes)
+    assert outcome.passed_on
+    assert relay.peer.said[1].endswith(b"BODY=8BITMIME RET=HDRS ENVID=QQ BY=600;R MT-PRIORITY=4")
+    assert relay.peer.said[2] == b"RCPT TO:<bob@far.test> NOTIFY=NEVER,SUCCESS ORCPT=rfc822;bob+2Bx@far.test"
+
+
+def test_a_server_without_DSN_is_told_nothing_and_we_report():
+    relay = Relay()
+    (to,) = targets("bob")
+    errand = Errand(to, notify=frozenset({Notify.SUCCESS}), orcpt="rfc822;bob@far.test")
+    (outcome,) = relay.deliver((to,), errands=(errand,), wishes=Wishes(ret="HDRS", envid="QQ"))
+    assert not outcome.passed_on
+    assert relay.peer.said[1:3] == [b"MAIL FROM:<ann@here.example> SIZE=31 BODY=8BITMIME", b"RCPT TO:<bob@far.test>"]
+
+
+def test_a_failure_is_never_somebody_else_s_to_report():
+    relay = Relay({b"EHLO": offering(b"DSN"), b"RCPT": b"550 5.1.1 No"})
+    (to,) = targets("bob")
+    (outcome,) = relay.deliver((to,), errands=(Errand(to, notify=frozenset({Notify.SUCCESS})),))
+    assert not outcome.passed_on
+
+
+def test_what_is_too_big_for_a_server_is_not_sent_to_it():
+    relay = Relay({b"EHLO": EHLO.replace(b"SIZE 1000000", b"SIZE 30")})
+    assert codes(relay.deliver(targets("bob"))) == [(Result.FAILED, 552, "5.3.4")]
+    assert relay.peer.said == [b"EHLO us.example"]
+
+
+def test_eight_bits_become_seven_for_a_server_that_takes_no_more():
+    relay = Relay({b"EHLO": offering(without=b"8BITMIME")})
+    assert codes(relay.deliver(targets("bob"), content=EIGHT)) == [TAKEN]
+    assert relay.peer.said[1] == b"MAIL FROM:<ann@here.example>", "the size is another one"
+    (content,) = relay.peer.contents
+    assert content.startswith(b"X: y\r\nSubject: x\r\nMIME-Version: 1.0\r\n")
+    assert content.endswith(b"Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe\r\n")
+
+
+def test_what_cannot_be_encoded_comes_back():
+    relay = Relay({b"EHLO": offering(without=b"8BITMIME")})
+    assert codes(relay.deliver(targets("bob"), content=SIGNED)) == [(Result.FAILED, 554, "5.6.3")]
+    assert len(relay.peer.said) == 1
+    assert codes(Relay().deliver(targets("bob"), content=SIGNED)) == [TAKEN]
+
+
+@pytest.mark.parametrize(("content", "prefix", "passes"), [
+    pytest.param(BODY, b"X: y\r\n", True, id="not-needed-after-all"),
+    pytest.param(EIGHT, b"X: y\r\n", True, id="only-in-the-text"),
+    pytest.param(HEADED, b"X: y\r\n", False, id="in-the-header"),
+    pytest.param(PARTED, b"X: y\r\n", False, id="in-the-header-of-a-part"),
+    pytest.param(BODY, "X: ä\r\n".encode(), False, id="in-what-we-have-put-before-it"),
+])
+def test_an_internationalized_message_goes_where_it_can_be_understood(content, prefix, passes):
+    wishes = Wishes(utf8=True)
+    offered = Relay({b"EHLO": offering(b"SMTPUTF8")})
+    assert codes(offered.deliver(targets("bob"), content=content, prefix=prefix, wishes=wishes)) == [TAKEN]
+    assert offered.peer.said[1].endswith(b"BODY=8BITMIME SMTPUTF8")
+    other = Relay()
+    assert codes(other.deliver(targets("bob"), content=content, prefix=prefix, wishes=wishes)) == [
+        TAKEN if passes else (Result.FAILED, 553, "5.6.7")]
+    assert not any(b"SMTPUTF8" in line for line in other.peer.said)
+
+
+def test_a_server_says_how_many_recipients_it_takes_at_a_time():
+    relay = Relay({b"EHLO": offering(b"LIMITS RCPTMAX=2")})
+    assert codes(relay.deliver(targets("a", "b", "c", "d", "e"))) == [TAKEN] * 5
+    assert len(relay.peer.contents) == 3
+
+
+def test_a_session_is_spent_after_as_many_messages_as_the_server_wants():
+    relay = Relay({b"EHLO": offering(b"LIMITS RCPTMAX=2 MAILMAX=2")})
+    session = relay.open()
+    outcomes = relay.deliver(targets("a", "b", "c", "d", "e"), session=session)
+    assert [str(outcome.target.address) for outcome in outcomes] == ["a@far.test", "b@far.test", "c@far.test", "d@far.test"]
+    assert session.is_spent
+
+
+# ----- REQUIRETLS (RFC 8689 §4.2.1)
+
+STRICT = replace(ROUTE, tls=Tls.VERIFIED, require_tls=True)
+PROMISED = EHLO.replace(b"250 ENH", b"250-REQUIRETLS\r\n250 ENH")
+
+
+@pytest.mark.parametrize(("answers", "status"), [
+    pytest.param({}, (554, "5.7.10"), id="no-TLS-offered"),
+    pytest.param({b"EHLO": STARTTLS, b"(handshake)": HANG_UP}, (554, "5.7.10"), id="no-TLS-agreed-upon"),
+    pytest.param({b"EHLO": STARTTLS, b"STARTTLS": b"454 4.7.0 Later"}, (451, "4.7.5"), id="not-now"),
+    pytest.param({b"EHLO": [STARTTLS, EHLO]}, (554, "5.7.30"), id="no-promise"),
+    pytest.param({b"": b"421 4.3.2 Busy"}, (421, "4.3.2"), id="busy"),
+])
+def test_who_does_not_keep_it_encrypted_gets_nothing(answers, status):
+    why = Relay(answers, STRICT).open()
+    assert (why.code, why.enhanced) == status
+
+
+def test_what_must_be_encrypted_is_sent_on_so():
+    relay = Relay({b"EHLO": [STARTTLS, PROMISED]}, STRICT)
+    assert codes(relay.deliver(targets("bob"), wishes=Wishes(require_tls=True))) == [TAKEN]
+    assert relay.peer.connections[0].tls == ("mx.far.test", True)
+    assert relay.peer.said[3].endswith(b" REQUIRETLS")
 
 
 # ----- TLS and login

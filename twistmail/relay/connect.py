@@ -81,16 +81,20 @@ class _Unverified:
 
 
 async def open_route(route: Route, hosts: tuple[Host, ...], dial: Dial, manners: Manners) -> Session | Status:
-    """A session with the first of *hosts* that lets us in; where none does, what the last one said (always temporary)."""
-    why = UNREACHABLE
+    """A session with the first of *hosts* that lets us in; where none does, what the last one said.
+
+    That is temporary, unless a message must be encrypted (`Route.require_tls`) and every one of them has refused that.
+    """
+    why: Status | None = None
     for host in hosts:
         try:
             return await _open_host(host, route, dial, manners)
         except (Lost, Refused) as error:
-            why = replace(error.status, text=f"{host.name} [{host.address}]: {error.status.text}")
+            said = replace(error.status, text=f"{host.name} [{host.address}]: {error.status.text}")
         except (ConnectError, OSError) as error:
-            why = replace(UNREACHABLE, text=f"{UNREACHABLE.text}: {host.name} [{host.address}]:{host.port}: {_reason(error)}")
-    return why
+            said = replace(UNREACHABLE, text=f"{UNREACHABLE.text}: {host.name} [{host.address}]:{host.port}: {_reason(error)}")
+        why = why if why is not None and why.is_temporary and said.is_permanent else said
+    return why or UNREACHABLE
 
 
 async def _open_host(host: Host, route: Route, dial: Dial, manners: Manners) -> Session:

@@ -12,7 +12,7 @@ finding instead of waiting for the same time-out again (RFC 5321 §4.5.4.1).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twisted.logger import Logger
@@ -29,7 +29,7 @@ from twistmail.mail.status import Status
 from twistmail.relay.client import Lost
 from twistmail.relay.connect import Dial, open_route
 from twistmail.relay.exchange import Manners, Session, deliver, leave
-from twistmail.relay.routes import Route, Routes
+from twistmail.relay.routes import Route, Routes, Tls
 
 log = Logger()
 
@@ -83,6 +83,8 @@ class RelayCourier:
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
         groups = self._by_route(targets)
+        if item.wishes.require_tls and item.sender is not None:  # RFC 8689 §5: a report goes encrypted where that can be had
+            groups = {replace(route, tls=Tls.VERIFIED, require_tls=True): group for route, group in groups.items()}
         carried = await tasks.gather(*(self._carry(route, item, group, content) for route, group in groups.items()))
         outcomes = {outcome.target: outcome for group in carried for outcome in group}
         return tuple(outcomes[target] for target in targets)
@@ -117,7 +119,16 @@ class RelayCourier:
     async def _deliver(
         self, route: Route, destination: _Destination, item: Item, targets: list[Target], content: Content
     ) -> Sequence[Outcome]:
-        """Over a kept connection where there is one, else over a new one."""
+        """Over kept connections where there are any, else over new ones; as many as the server wants for so many recipients."""
+        outcomes: list[Outcome] = []
+        while left := targets[len(outcomes) :]:
+            outcomes += await self._deliver_some(route, destination, item, left, content)
+        return outcomes
+
+    async def _deliver_some(
+        self, route: Route, destination: _Destination, item: Item, targets: list[Target], content: Content
+    ) -> Sequence[Outcome]:
+        """At least the first of *targets*."""
         while session := self._kept(destination):
             try:
                 return await self._use(session, route, destination, item, targets, content)
@@ -161,7 +172,7 @@ class RelayCourier:
     def _keep(self, session: Session, route: Route, destination: _Destination) -> None:
         if not session.connection.is_usable:
             session.connection.close()
-        elif self._stopped or not self._capacity.idle:
+        elif self._stopped or not self._capacity.idle or session.is_spent:
             tasks.start(leave(session), f"QUIT to {session.name}")
         else:
             timer = self._clock.callLater(self._capacity.idle, self._let_go, session, route, destination)

@@ -2,11 +2,12 @@
 
 `open_session` makes a connection ready for mail; `deliver` carries one item over
 it and tells, for each recipient by itself, how that went. Which server, and what
-to do when it does not answer, is the business of `connect` and `courier`.
+to do when it does not answer, is the business of `connect` and `courier`; what the
+server is told of the sender's wishes that of `parameters`, and in which form it
+gets the content that of `fitting`.
 
-8-bit content goes as it is to a server that does not offer 8BITMIME. RFC 6152 §3
-would have us recode or return it; recoding breaks signatures, returning helps
-nobody, and sending it is what Exim and qmail have done since the nineties.
+BDAT (RFC 3030) is not used: nothing binary gets into the queue, and DATA is what
+every server is best at.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import Status
 from twistmail.relay.client import GARBLED, NO_TLS, Lost, Patience, SmtpConnection
+from twistmail.relay.fitting import Fitted, fit
+from twistmail.relay.parameters import limits, mail_parameters, needs_utf8, objection, rcpt_parameters, reports_itself
 from twistmail.relay.routes import Host, Login, Route, Tls
 from twistmail.wire.smtp import client as say
 from twistmail.wire.smtp.client import Chunk, ContentEnd, Reply, status_of
@@ -35,7 +38,9 @@ MOST_RECIPIENTS = 100
 TLS_REQUIRED = Status(451, "4.7.5", "The other side does not offer the encryption that is required for it here")
 LOGIN_REFUSED = Status(454, "4.7.0", "The smart host does not accept our login; its administrator, and ours, must see to it")
 LOGIN_IMPOSSIBLE = Status(454, "4.7.0", "The smart host offers no way to log in that we may use")
-NO_UTF8 = Status(553, "5.6.7", "The other side does not take addresses that are not ASCII")
+#: RFC 8689 §4.2.1: for messages that must be encrypted all the way.
+NOT_ENCRYPTED = Status(554, "5.7.10", "The sender wants encryption all the way, and none could be agreed upon with the other side")
+NO_REQUIRETLS = Status(554, "5.7.30", "The sender wants encryption all the way, and the other side does not promise it")
 
 
 @dataclass(slots=True)
@@ -48,6 +53,18 @@ class Session:
     patience: Patience
     is_clean: bool = True  # False: RSET before the next MAIL
     items: int = 0  # carried so far
+    transactions: int = 0  # begun so far
+
+    @property
+    def most_recipients(self) -> int:
+        """Of one transaction (RFC 9422 §4, RCPTMAX)."""
+        return min(limits(self.extensions).get("RCPTMAX", MOST_RECIPIENTS), MOST_RECIPIENTS)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the server takes no more messages on this connection (RFC 9422 §4, MAILMAX)."""
+        most = limits(self.extensions).get("MAILMAX")
+        return most is not None and self.transactions >= most
 
     @property
     def name(self) -> str:
@@ -87,7 +104,9 @@ async def open_session(connection: SmtpConnection, host: Host, route: Route, man
     if "STARTTLS" in session.extensions and route.tls is not Tls.OFF and not connection.tls:
         await _start_tls(session, route, manners)
     if route.tls in (Tls.REQUIRED, Tls.VERIFIED) and not connection.tls:
-        raise Refused(TLS_REQUIRED)
+        raise Refused(NOT_ENCRYPTED if route.require_tls and "STARTTLS" not in session.extensions else TLS_REQUIRED)
+    if route.require_tls and "REQUIRETLS" not in session.extensions:
+        raise Refused(NO_REQUIRETLS)
     if route.login:
         await _log_in(session, route.login)
     return session
@@ -108,9 +127,12 @@ async def _hello(connection: SmtpConnection, manners: Manners) -> dict[str, str]
 
 
 def _extensions(reply: Reply) -> dict[str, str]:
-    words = (line.decode("ascii", "replace").replace("=", " ", 1).partition(" ") for line in reply.lines[1:])
     extensions: dict[str, str] = {}
-    for keyword, _, parameters in words:  # "AUTH=PLAIN" is how some old servers spell "AUTH PLAIN"
+    for line in reply.lines[1:]:
+        text = line.decode("ascii", "replace")
+        if text[:5].upper() == "AUTH=":  # is how some old servers spell "AUTH PLAIN"
+            text = "AUTH " + text[5:]
+        keyword, _, parameters = text.partition(" ")
         known = extensions.get(keyword.upper())
         extensions[keyword.upper()] = f"{known} {parameters}" if known else parameters
     return extensions
@@ -131,7 +153,8 @@ async def _encrypt(connection: SmtpConnection, host: Host, route: Route, manners
     try:
         await connection.start_tls(options, manners.patience.tls)
     except Lost:
-        raise Refused(NO_TLS, in_clear=route.tls is Tls.OPPORTUNISTIC and not route.implicit_tls) from None
+        why = NOT_ENCRYPTED if route.require_tls else NO_TLS
+        raise Refused(why, in_clear=route.tls is Tls.OPPORTUNISTIC and not route.implicit_tls) from None
 
 
 async def _log_in(session: Session, login: Login) -> None:
@@ -167,14 +190,17 @@ def _temporarily(reply: Reply) -> Status:
 
 
 async def deliver(session: Session, item: Item, targets: Sequence[Target], content: Content, threads: Any) -> tuple[Outcome, ...]:
-    """One Outcome per target, in order. What the server does is an outcome, a lost connection too.
+    """One Outcome per target, in order; fewer where the session is spent before all were served, but at least one.
 
-    Raises Lost only where a session that has carried other items is found gone before this one was begun: it had been
-    kept too long, and a new one will do.
+    What the server does is an outcome, a lost connection too. Raises Lost only where a session that has carried other items
+    is found gone before this one was begun: it had been kept too long, and a new one will do.
     """
     outcomes: dict[Target, Outcome] = {}
-    for start in range(0, len(targets), MOST_RECIPIENTS):
-        transaction = _Transaction(session, item, tuple(targets[start : start + MOST_RECIPIENTS]), outcomes)
+    for start in range(0, len(targets), session.most_recipients):
+        if start and session.is_spent:
+            break
+        transaction = _Transaction(session, item, tuple(targets[start : start + session.most_recipients]), outcomes)
+        session.transactions += 1
         try:
             await transaction.run(content, threads)
         except Lost as lost:
@@ -182,7 +208,7 @@ async def deliver(session: Session, item: Item, targets: Sequence[Target], conte
                 raise
             transaction.settle_rest(lost.status)
     session.items += 1
-    return tuple(outcomes[target] for target in targets)
+    return tuple(outcomes[target] for target in targets if target in outcomes)
 
 
 class _Transaction:
@@ -191,15 +217,17 @@ class _Transaction:
     def __init__(self, session: Session, item: Item, targets: tuple[Target, ...], outcomes: dict[Target, Outcome]) -> None:
         self.session, self.item, self.targets, self.outcomes = session, item, targets, outcomes
         self.connection, self.patience = session.connection, session.patience
+        wanted = set(targets)
+        self.errands = {errand.target: errand for errand in item.errands if errand.target in wanted}
         self.begun = False  # the server has answered MAIL
 
     async def run(self, content: Content, threads: Any) -> None:
+        fitted = await self._fitted(content, threads)
+        if isinstance(fitted, Status):
+            return self.settle_rest(fitted)
         await self._reset()
-        parameters = self._parameters()
-        if parameters is None:
-            return self.settle_rest(NO_UTF8)
         pipelined = "PIPELINING" in self.session.extensions
-        accepted = await self._envelope(say.mail(self.item.sender, parameters), pipelined=pipelined)
+        accepted = await self._envelope(say.mail(self.item.sender, self._parameters(fitted)), pipelined=pipelined)
         if accepted and not pipelined:
             self.connection.send(say.DATA)
         if not accepted and not pipelined:
@@ -207,10 +235,19 @@ class _Transaction:
         reply = await self.connection.reply(self.patience.data)
         if reply.code != 354:
             return self.settle_rest(_refusal(reply))
-        await self._content(content, threads, accepted=accepted)
+        await self._content(fitted.content, threads, accepted=accepted)
         reply = await self.connection.reply(self.patience.end)
         self.session.is_clean = reply.is_positive
         return self.settle_rest(status_of(reply) if reply.code < 300 else _refusal(reply))
+
+    async def _fitted(self, content: Content, threads: Any) -> Fitted | Status:
+        """The message as this server can take it, or why it must not get it."""
+        item, offered = self.item, self.session.extensions
+        utf8 = needs_utf8(item, self.errands.values())
+        return objection(item, offered, self._now()) or await fit(item, content, offered, threads, utf8_envelope=utf8)
+
+    def _now(self) -> float:
+        return self.connection.clock.seconds()  # type: ignore[no-any-return]
 
     async def _reset(self) -> None:
         if not self.session.is_clean:
@@ -218,24 +255,16 @@ class _Transaction:
             await self.connection.reply(self.patience.mail)
         self.session.is_clean = False
 
-    def _parameters(self) -> tuple[str, ...] | None:
-        """The ESMTP parameters of MAIL that the server knows; None where it lacks one that we cannot do without."""
-        item, offered = self.item, self.session.extensions
-        parameters: list[str] = []
-        if "SIZE" in offered:
-            parameters.append(f"SIZE={item.size}")
-        if "8BITMIME" in offered and item.body != "7BIT":
-            parameters.append("BODY=8BITMIME")
-        addresses = [item.sender, *(target.address for target in self.targets)]
-        if not all(address is None or bytes(address).isascii() for address in addresses):
-            if "SMTPUTF8" not in offered:
-                return None
-            parameters.append("SMTPUTF8")
-        return tuple(parameters)
+    def _parameters(self, fitted: Fitted) -> tuple[str, ...]:
+        """The ESMTP parameters of MAIL."""
+        offered = self.session.extensions
+        size = (f"SIZE={self.item.size}",) if "SIZE" in offered and fitted.is_same else ()
+        return (*size, *fitted.parameters, *mail_parameters(self.item, offered, self._now(), encrypted=self.connection.tls))
 
     async def _envelope(self, mail: say.Command, *, pipelined: bool) -> bool:
         """MAIL and every RCPT, in one go with DATA where pipelined (RFC 2920 §3.1); whether any recipient was accepted."""
-        recipients = [say.rcpt(target.address) for target in self.targets]
+        offered = self.session.extensions
+        recipients = [say.rcpt(target.address, rcpt_parameters(self.errands[target], offered)) for target in self.targets]
         self.connection.send(mail, *((*recipients, say.DATA) if pipelined else ()))
         mail_reply = await self.connection.reply(self.patience.mail)
         if mail_reply.code == 421:  # RFC 5321 §3.8: it closes now; said also by servers that have waited too long for us
@@ -276,7 +305,8 @@ class _Transaction:
                 self._settle(target, status)
 
     def _settle(self, target: Target, status: Status) -> None:
-        self.outcomes[target] = outcome_of(target, status, self.session.name)
+        passed_on = reports_itself(self.item, self.errands[target], self.session.extensions)
+        self.outcomes[target] = outcome_of(target, status, self.session.name, passed_on=passed_on)
 
 
 def _refusal(reply: Reply) -> Status:

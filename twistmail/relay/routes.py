@@ -88,6 +88,7 @@ class Route:
     implicit_tls: bool = False
     tls: Tls = Tls.OPPORTUNISTIC
     login: Login | None = None
+    require_tls: bool = False  # RFC 8689: for messages that must be encrypted all the way; `tls` is then VERIFIED
 
     def __str__(self) -> str:
         name = self.next_hop if self.use_mx else f"[{self.next_hop.strip('[]')}]"

@@ -97,8 +97,9 @@ def mail(sender: Address | None, parameters: tuple[str, ...] = ()) -> Command:
     return Command(b" ".join([b"MAIL FROM:<%b>" % path, *(parameter.encode() for parameter in parameters)]))
 
 
-def rcpt(recipient: Address) -> Command:
-    return Command(b"RCPT TO:<%b>" % bytes(recipient))
+def rcpt(recipient: Address, parameters: tuple[str, ...] = ()) -> Command:
+    """RCPT with ESMTP parameters as they are written (`NOTIFY=NEVER`)."""
+    return Command(b" ".join([b"RCPT TO:<%b>" % bytes(recipient), *(parameter.encode() for parameter in parameters)]))
 
 
 def auth(mechanism: str, initial: bytes | None = None) -> Command:
