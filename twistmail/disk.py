@@ -240,6 +240,11 @@ class FileContent:
             file.seek(self.start)
             return file.read(min(limit, self.size))
 
+    def span(self, start: int, length: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.start + start)
+            return file.read(max(0, min(length, self.size - start)))
+
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG}
 

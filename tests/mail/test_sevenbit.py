@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from email import message_from_bytes, policy
 from email.message import Message
 
@@ -12,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers import takes_linear_time
+from twistmail.mail import paged
 from twistmail.mail import sevenbit as module
+from twistmail.mail.content import Memory
+from twistmail.mail.paged import Paged
 from twistmail.mail.sevenbit import can_be_sevenbit, sevenbit
-from twistmail.spooled import OnDisk
 
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
 IMAGE = b"Content-Type: image/x\r\nContent-Transfer-Encoding: 8bit\r\nContent-ID: <1@x>\r\n\r\n"
@@ -131,11 +131,10 @@ def test_what_cannot_be_encoded_is_told(message):
 def test_a_message_on_disk_is_the_same_as_one_in_memory(monkeypatch):
     monkeypatch.setattr(module, "WINDOW", 57)
     message = mail(multipart(TEXT + GREETING * 40 + "ü".encode() + b"x" * 300, IMAGE + bytes(range(128, 256)) * 9))
-    with tempfile.TemporaryFile(buffering=0) as file:
-        os.write(file.fileno(), message)
-        disk = OnDisk(file.fileno())
-        assert can_be_sevenbit(disk)
-        seven = b"".join(sevenbit(disk))
+    monkeypatch.setattr(paged, "WINDOW", 200)
+    disk = Paged(Memory(message))
+    assert can_be_sevenbit(disk)
+    seven = b"".join(sevenbit(disk))
     assert leaves(read(seven)) == leaves(read(message))
     assert seven.isascii()
 

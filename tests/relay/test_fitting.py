@@ -35,7 +35,7 @@ def test_nobody_looks_into_a_message_that_the_server_takes_as_it_is(tmp_path):
 
 
 def test_a_message_in_a_file_is_encoded_as_it_is_sent(tmp_path):
-    body = "Grüße, und noch mehr davon\r\n".encode() * 110_000
+    body = "Grüße, und noch mehr davon\r\n".encode() * 200_000
     path = tmp_path / "content"
     path.write_bytes(TEXT + body)
     threads = Counting()
@@ -46,7 +46,7 @@ def test_a_message_in_a_file_is_encoded_as_it_is_sent(tmp_path):
     size = sum(map(len, fitted.content.chunks()))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 2.8e6 < len(body) < size
+    assert peak < 4.5e6 < len(body) < size
     seven = b"".join(fitted.content.chunks())
     assert len(seven) == size
     assert seven.isascii()

@@ -7,7 +7,7 @@ signature would break, or parts that may have no encoding. Headers are left as
 they are: eight bits in them are SMTPUTF8's business.
 
 A message is bytes, or anything that can be sliced and searched like them
-(`spooled.OnDisk`); no more than a window of it is looked at at a time. Pure.
+(`paged.Paged`); no more than a window of it is looked at at a time. Pure.
 """
 
 from __future__ import annotations

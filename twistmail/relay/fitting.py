@@ -7,20 +7,18 @@ encoded while it is sent, so that a big message needs no more memory than a smal
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from twistmail.disk import FileContent
 from twistmail.mail.content import Content, Memory
 from twistmail.mail.item import Item
+from twistmail.mail.paged import looked_at
 from twistmail.mail.parts import scan
 from twistmail.mail.sevenbit import can_be_sevenbit, sevenbit
 from twistmail.mail.status import Status
 from twistmail.relay.parameters import NO_UTF8, Offered
-from twistmail.spooled import OnDisk
 
 NOT_CONVERTED = Status(554, "5.6.3", "The other side takes seven bits only, and the message cannot be encoded without being changed")
 
@@ -64,8 +62,7 @@ class SevenBit:
         return sum(map(len, self.chunks()))
 
     def chunks(self) -> Iterator[bytes]:
-        with _opened(self._original) as message:
-            yield from sevenbit(message)
+        yield from sevenbit(_looked_at(self._original))
 
     def beginning(self, limit: int) -> bytes:
         found = b""
@@ -82,17 +79,9 @@ async def _run(threads: Any, content: Content, question: Any) -> bool:
     return bool(answer)
 
 
-@contextmanager
-def _opened(content: Content) -> Iterator[Any]:
+def _looked_at(content: Content) -> Any:
     """*content* as bytes, or as much like them as is needed. OSError where it cannot be read."""
-    if not isinstance(content, FileContent) or content.start:
-        yield b"".join(content.chunks())
-        return
-    descriptor = os.open(content.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield OnDisk(descriptor)
-    finally:
-        os.close(descriptor)
+    return looked_at(content) if isinstance(content, Memory | FileContent) else b"".join(content.chunks())
 
 
 def _is_ascii(content: Content) -> bool:
@@ -100,13 +89,12 @@ def _is_ascii(content: Content) -> bool:
 
 
 def _can_be_sevenbit(content: Content) -> bool:
-    with _opened(content) as message:
-        return can_be_sevenbit(message)
+    return can_be_sevenbit(_looked_at(content))
 
 
 def _has_utf8_header(content: Content) -> bool:
     """RFC 6531 §3.4: whether a header of the message, or of a part of it, is not ASCII."""
     if _is_ascii(content):
         return False
-    with _opened(content) as message:
-        return not all(message[part.start : part.body].isascii() for part in scan(message).walk())
+    message = _looked_at(content)
+    return not all(message[part.start : part.body].isascii() for part in scan(message).walk())
