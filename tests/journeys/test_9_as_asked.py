@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.journeys.house import FAR, NOW, identifier
+from tests.relay.peers import EHLO
 from twistmail.mail.outcome import Outcome
 from twistmail.mail.schedule import DAY, HOUR, MINUTE
 
@@ -75,13 +76,28 @@ def test_those_who_got_it_at_once_are_in_one_report(house):
 
 
 def test_what_must_be_there_by_then_comes_back_then(house):
-    house.town("far.test", FAR, LATER)
+    house.town("far.test", FAR, LATER | {b"EHLO": EHLO.replace(b"250-SIZE", b"250-DELIVERBY 60\r\n250-SIZE")})
     about = submit(house, "<harry@far.test>", mail=" BY=7200;R")
     house.pass_time(3 * HOUR)
     (report,) = house.mail("ann")
     assert blocks(report)[1]["Status"] == "5.4.7"
     tried = [fact.at - NOW for fact in house.facts if fact.about == about and isinstance(fact.what, Outcome)]
     assert 7200 - 120 <= tried[-2] < 7200 <= tried[-1] <= 7260
+
+
+def test_what_must_be_there_by_then_is_not_given_to_who_promises_nothing(house):
+    far = house.town("far.test", FAR)
+    submit(house, "<harry@far.test>", mail=" BY=7200;R")
+    (report,) = house.mail("ann")
+    assert (blocks(report)[1]["Status"], far.contents) == ("5.4.7", [])
+
+
+def test_what_the_next_server_reports_itself_is_left_to_it(house):
+    far = house.town("far.test", FAR, {b"EHLO": EHLO.replace(b"250-SIZE", b"250-DSN\r\n250-SIZE")})
+    submit(house, "<flintstone@blue.test> NOTIFY=NEVER", "<harry@far.test> NOTIFY=SUCCESS ORCPT=rfc822;h@x", mail=" ENVID=Q1")
+    assert far.said[2] == b"RCPT TO:<harry@far.test> NOTIFY=SUCCESS ORCPT=rfc822;h@x"
+    assert far.said[1].endswith(b" ENVID=Q1")
+    assert (house.mail("ann"), house.waiting) == ([], [])
 
 
 def test_what_is_to_be_sent_later_is_sent_later(house):
