@@ -4,6 +4,7 @@
 # make bench   measure beside Postfix and Dovecot (BENCH: the folder with the loads; needs root); keeps benchmarks/RESULTS.md
 # make mixed   SMTP, IMAP, POP3, mutt, Dovecot's agent, cp and rm on one mailbox at once, for ten minutes (MIXED seconds, SEED)
 # make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows
+# make fuzz    what strangers' octets reach, each target for a minute (SECONDS, TARGETS), led by the branches it takes
 # make clean   take away everything that make has made
 #
 # make test PYTHON=python3.13 VENV=.venv-3.13     with another Python
@@ -17,10 +18,11 @@ ROUNDS ?= 3
 MIXED  ?= 600
 SEED   ?= 1
 MINUTES ?= 60
+SECONDS ?= 60
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check bench mixed soak clean
+.PHONY: demo test lint check bench mixed soak fuzz clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -51,6 +53,10 @@ mixed: $(READY)
 
 soak: $(READY)
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGETS)
 
 clean:
 	rm -rf .venv .venv-* dist build .hypothesis .pytest_cache .mypy_cache .ruff_cache twisted/plugins/dropin.cache

@@ -1,0 +1,160 @@
+"""What strangers' octets reach, one function each: it must return, or raise what it says it raises, and nothing else.
+
+`test_targets.py` feeds them a little in each test run; `python -m tests.fuzz` (`make fuzz`) feeds them for minutes, led by
+the branches that are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from twistmail.aliases.parse import parse as parse_aliases
+from twistmail.mail import headers
+from twistmail.mail.addresses import addresses
+from twistmail.mail.mime import describe
+from twistmail.mail.status import Status
+from twistmail.mail.unbinary import unbinary
+from twistmail.policy import access_file, checks_file, sender_map
+from twistmail.servers.smtp_options import SUBMISSION_EXTENSIONS
+from twistmail.wire import sasl
+from twistmail.wire.contract import NEED_DATA, Wants
+from twistmail.wire.proxy import BadHeader, HeaderReader
+from twistmail.wire.smtp import client, parameters
+from twistmail.wire.smtp.commands import Auth, AuthResponse, ContentChunk, Data, StartTls, XClient
+from twistmail.wire.smtp.content import BASIC, Limits
+from twistmail.wire.smtp.grammar import BadSyntax, forward_path, reverse_path
+from twistmail.wire.smtp.server import SmtpServerWire
+
+EXTENSIONS = BASIC | frozenset(f"{SUBMISSION_EXTENSIONS} ETRN XCLIENT".split())
+LIMITS = Limits(extensions=EXTENSIONS, message=100_000)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def smtp(data: bytes) -> None:
+    """A whole connection: each command is answered well, in pieces whose size the first octet tells."""
+    size = (data[0] if data else 0) + 1
+    wire = SmtpServerWire(LIMITS)
+    wire.send(Status(220, "", "hello"))
+    for at in range(1, len(data), size):
+        wire.receive_bytes(data[at : at + size])
+        while (event := wire.next_event()) is not NEED_DATA:
+            if type(event) is ContentChunk:
+                continue
+            wire.send(getattr(event, "status", None) or _answer(event))
+            if wire.wants is Wants.START_TLS:
+                wire.tls_started()
+
+
+def _answer(event: object) -> Status:
+    match event:
+        case Data():
+            return Status(354, "", "go")
+        case Auth() | AuthResponse():
+            return Status(334, "", "") if isinstance(event, Auth) and event.initial is None else Status(235, "2.7.0", "in")
+        case StartTls() | XClient():
+            return Status(220, "2.0.0", "go")
+    return Status(250, "2.0.0", "ok")
+
+
+def paths(data: bytes) -> None:
+    for read in (forward_path, reverse_path):
+        with suppress(BadSyntax):
+            read(_text(data))
+
+
+def mail_parameters(data: bytes) -> None:
+    for table in (parameters.MAIL, parameters.RCPT):
+        with suppress(BadSyntax):
+            asked = parameters.read(" " + _text(data), table, EXTENSIONS)
+            parameters.notify(asked)
+            if table is parameters.MAIL:
+                parameters.wishes(asked, 0.0)
+
+
+def header(data: bytes) -> None:
+    for field in headers.fields(data):
+        addresses(field.value)
+    headers.without(data, {b"bcc"})
+    headers.add(data, [(b"Date", b"x")])
+
+
+def message(data: bytes) -> None:
+    describe(data)
+    b"".join(unbinary(data))
+
+
+def proxy(data: bytes) -> None:
+    reader = HeaderReader()
+    with suppress(BadHeader):
+        for at in range(0, len(data), 7):
+            if reader.feed(data[at : at + 7]) is not None:
+                return
+
+
+def access(data: bytes) -> None:
+    with suppress(ValueError):
+        access_file.parse(_text(data))
+
+
+def checks(data: bytes) -> None:
+    with suppress(ValueError):
+        checks_file.parse(_text(data))
+
+
+def senders(data: bytes) -> None:
+    with suppress(ValueError):
+        sender_map.parse(_text(data))
+
+
+def aliases(data: bytes) -> None:
+    parse_aliases(_text(data))
+
+
+def login(data: bytes) -> None:
+    for name in sasl.EXCHANGES:
+        exchange = sasl.begin(name)
+        exchange.step(None)
+        exchange = sasl.begin(name)
+        exchange.step(data)
+
+
+def replies(data: bytes) -> None:
+    """What a server says to our relay."""
+    wire = client.SmtpClient()
+    wire.receive_bytes(data)
+    while (event := wire.next_event()) is not NEED_DATA:
+        if isinstance(event, client.Reply):
+            client.status_of(event)
+        elif isinstance(event, client.Garbled):
+            return
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target
+    for target in (smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, aliases, login, replies)
+}
+#: Where to begin: something of what is meant to be read.
+SEEDS: dict[str, tuple[bytes, ...]] = {
+    "smtp": (
+        b"\x20EHLO a\r\nMAIL FROM:<a@b> SIZE=1 BODY=BINARYMIME SMTPUTF8\r\nRCPT TO:<c@d>\r\nBDAT 3\r\nabcBDAT 0 LAST\r\nQUIT\r\n",
+        b"\x05LHLO a\r\nAUTH PLAIN AGEAYg==\r\nSTARTTLS\r\nDATA\r\n.\r\nETRN x\r\nXCLIENT ADDR=1.2.3.4\r\n",
+    ),
+    "paths": (b'<@a,@b:"c\\"d"@[IPv6:::1]>', "<ü@bücher.example>".encode(), b"<a%b@c> X=1"),
+    "mail_parameters": (
+        b"SIZE=1 BODY=8BITMIME RET=HDRS ENVID=a+2Bb BY=120;RT HOLDUNTIL=2026-11-21T08:00:00Z",
+        b"NOTIFY=SUCCESS ORCPT=utf-8;\\x{FC}",
+    ),
+    "header": (b"From: a <b@c>, g: d@e;\r\n\t(x)\r\nBcc: x\r\n\r\n",),
+    "message": (b'Content-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\nContent-Transfer-Encoding: binary\r\n\r\n\n\0\r\n--x--\r\n',),
+    "proxy": (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)),
+    "access": (b"Connect:192.0.2 REJECT\nFrom:a@b.test ERROR:5.7.1:550 no\nTo:c DISCARD # x\n",),
+    "checks": (b"header Subject /worm/i reject no\nbody /x+y/ hold\n",),
+    "senders": (b"a@b.test alice bob\n@c.test dave\n",),
+    "aliases": (b'a: b, "|c d", :include:/x\n # x\n  e@f\n',),
+    "login": (b"\0user\0password", b"user"),
+    "replies": (b"250-a\r\n250 2.0.0 b\r\n", b"421 x\r\n"),
+}
