@@ -137,8 +137,8 @@ def _network(key: str) -> Network:
         raise _Mistake(f"{key} is one address; write {short} for the network, or {bare}/128")
     if _GROUPS.fullmatch(bare) and "::" not in bare:
         groups = bare.split(":")
-        whole = ":".join([*groups, *("0" for _ in range(8 - len(groups)))])
-        return ipaddress.IPv6Network((whole, 16 * len(groups)))
+        number = int("".join(group.zfill(4) for group in groups).ljust(32, "0"), 16)
+        return ipaddress.IPv6Network((number, 16 * len(groups)))
     return _written_out(bare)
 
 
@@ -159,8 +159,8 @@ def _by_octets(text: str) -> Network:
     octets = text.split(".")
     if len(octets) > 4 or any(len(octet) > 3 or int(octet) > 255 for octet in octets):
         raise _Mistake(f"{text} is no beginning of an IPv4 address; write 192.0.2, 192.0.2.7 or 192.0.2.0/24")
-    padded = [str(int(octet)) for octet in octets] + ["0"] * (4 - len(octets))
-    return ipaddress.IPv4Network((".".join(padded), 8 * len(octets)))
+    number = int.from_bytes(bytes(map(int, octets)).ljust(4, b"\0"), "big")
+    return ipaddress.IPv4Network((number, 8 * len(octets)))
 
 
 def _address(tag: str, key: str, rule: Rule) -> str:

@@ -84,7 +84,10 @@ class SmtpHouse:
     def _access(self) -> Access | None:
         if not self.access:
             return None
-        folder = self.folder or Path(tempfile.mkdtemp(prefix="access-"))
+        if self.folder is None:
+            self.kept = tempfile.TemporaryDirectory(prefix="access-")  # goes with the house
+            self.folder = Path(self.kept.name)
+        folder = self.folder
         (folder / "access").write_text(self.access)
         return Access(self.watched.file(folder / "access", parse_access), self.lookup, self.clock)
 
