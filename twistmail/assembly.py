@@ -15,6 +15,7 @@ from typing import Any
 from twistmail.accounts.chain import Chain
 from twistmail.accounts.config import config_table
 from twistmail.accounts.file import PasswdFile
+from twistmail.accounts.local import LocalUsers
 from twistmail.accounts.people import People as Known
 from twistmail.accounts.table import Tables
 from twistmail.aliases.chain import AliasChain
@@ -100,7 +101,11 @@ class Parts:
             proxy_from=settings.proxy_from,
             stress=self._stress(settings) if service == "mx" else None,
             look_first=service == "mx" and settings.early_talker != "off",
+            recognize=self._local_users().recognize if service == Role.SUBMISSION.value else None,
         )
+
+    def _local_users(self) -> LocalUsers:
+        return LocalUsers(self.people.accounts, self.foundation.threads, self.people.default_domain)
 
     def _stress(self, settings: Settings) -> Stress:
         stress = self.foundation.stress

@@ -37,6 +37,7 @@ TWISTED_INTERNET = {
     "servers.refusal",
     "servers.imap.pending",
     "servers.listeners",
+    "servers.recognition",
     "servers.transport",
     "lookup.backend",
     "store.hints",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.helpers import result_of
 from tests.servers.smtp.house import SmtpHouse
-from twistmail.interfaces import Unavailable, Verdict
+from twistmail.interfaces import Edit, Unavailable, Verdict
 from twistmail.mail.account import Account
 from twistmail.mail.address import parse
 from twistmail.mail.envelope import Peer, Role, Transaction
@@ -112,3 +113,39 @@ def test_mistakes_are_told_with_their_lines(text: str, line: int, said: str) -> 
         sender_map.parse(text)
     ((number, problem),) = broken.value.problems
     assert (number, said in problem) == (line, True), problem
+
+
+# ----- users of this machine
+
+
+def local(house: SmtpHouse, sender: str, address: str = "unix", account: Account = FRED, **settings: Any) -> list[Any]:
+    """What the stages say one after the other about mail over a UNIX socket."""
+    built = SendersFactory().build(None, house.house(Role.SUBMISSION, **settings))
+    peer = Peer("c1", address, 0, Role.SUBMISSION, account=account)
+    verdicts = [result_of(stage.judge(Transaction(peer, "item-1", 0.0, parse(sender)))) for stage in built]
+    return [verdict for verdict in verdicts if verdict is not None]
+
+
+TRUSTED = (parse("fred"),)
+
+
+@pytest.mark.parametrize(("sender", "settings", "said"), [
+    pytest.param("fred@here.example", {}, "", id="himself"),
+    pytest.param("boss@away.example", {}, "own_addresses_only", id="another"),
+    pytest.param("boss@away.example", {"trusted_users": TRUSTED}, "", id="another-by-who-is-trusted"),
+    pytest.param("boss@away.example", {"local_senders": "warn"}, "X-Authentication-Warning", id="another-with-a-warning"),
+    pytest.param("freddy@here.example", {"local_senders": "warn"}, "", id="his-own-needs-no-warning"),
+    pytest.param("boss@away.example", {"trusted_users": TRUSTED, "local_senders": "warn"}, "", id="trusted-and-not-warned-of"),
+    pytest.param("boss@away.example", {"trusted_users": TRUSTED, "local_senders": "warn", "address": "192.0.2.7"}, "own_addresses_only",
+                 id="over-the-network-nobody-is-trusted"),
+])  # fmt: skip
+def test_users_of_this_machine(sender: str, settings: dict[str, Any], said: str) -> None:
+    found = local(SmtpHouse(), sender, **settings)
+    assert len(found) == bool(said)
+    if found:
+        assert said in (found[0].rule if isinstance(found[0], Verdict) else found[0].prepend.decode())
+
+
+def test_the_warning_reads_as_sendmails() -> None:
+    (edit,) = local(SmtpHouse(), "boss@away.example", local_senders="warn")
+    assert edit == Edit(prepend=b"X-Authentication-Warning: mx.here.example: fred set sender to boss@away.example using -f\r\n")

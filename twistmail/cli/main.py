@@ -34,6 +34,10 @@ COMMANDS = {
     "queue": ("twistmail.cli.queue:group", "Mail that waits."),
     "reload": ("twistmail.cli.server:reload", "Apply the configuration as it is now."),
     "send": ("twistmail.cli.send:send", "Send a test message and show every line of the dialogue."),
+    "sendmail": (
+        "twistmail.cli.sendmail:sendmail",
+        "Send the message on standard input, as sendmail does: [-t] [-i] [-f SENDER] [-F NAME] [ADDRESS ...].",
+    ),
     "session": ("twistmail.cli.server:sessions", "Who is connected."),
     "status": ("twistmail.cli.server:status", "Show the services, connections and the queue on one screen."),
     "stop": ("twistmail.cli.server:stop", "Stop the server once the transactions under way have ended."),

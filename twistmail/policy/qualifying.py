@@ -9,6 +9,7 @@ from __future__ import annotations
 from twistmail.expansion import Expansion
 from twistmail.interfaces import Verdict
 from twistmail.mail import headers
+from twistmail.mail.account import Account
 from twistmail.mail.address import Address
 from twistmail.mail.headers import Field
 from twistmail.mail.status import Status
@@ -24,8 +25,11 @@ LONGEST_SAID = 64
 TOO_MANY = Status(554, "5.6.0", "The header has too many names without a domain")
 
 
-async def complete(header: bytes, expansion: Expansion) -> Verdict | bytes:
-    """*header* with domains for all names that had none (the same object where none lacked), or a refusal. Raises Unavailable."""
+async def complete(header: bytes, expansion: Expansion, account: Account) -> Verdict | bytes:
+    """*header* of what *account* sends, with domains for all names that had none (the same object where none lacked), or a refusal.
+
+    Raises Unavailable.
+    """
     lacking = [(field, names) for field in headers.fields(header) if field.name.lower() in FIELDS and (names := _names(field))]
     if not lacking:
         return header
@@ -33,7 +37,7 @@ async def complete(header: bytes, expansion: Expansion) -> Verdict | bytes:
         return Verdict(TOO_MANY, "unqualified address")
     for field, names in lacking:
         for name in sorted(names):
-            if not await _is_here(name, expansion):
+            if not await _is_here(name, expansion, account):
                 return Verdict(_unknown(field.name, name), "unqualified address")
     return _completed(header, lacking, expansion.default_domain.encode())
 
@@ -42,11 +46,12 @@ def _names(field: Field) -> frozenset[bytes]:
     return frozenset(bare.local for bare in bare_names(field.value))
 
 
-async def _is_here(name: bytes, expansion: Expansion) -> bool:
+async def _is_here(name: bytes, expansion: Expansion, account: Account) -> bool:
     try:
-        return bool(await expansion.follow(Address(name.decode(), expansion.default_domain)))
+        address = Address(name.decode(), expansion.default_domain)
     except UnicodeDecodeError:
         return False
+    return str(address.folded) == account.name or bool(await expansion.follow(address))
 
 
 def _unknown(field: bytes, name: bytes) -> Status:

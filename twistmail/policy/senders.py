@@ -11,6 +11,7 @@ from twistmail.mail.envelope import Role, Transaction
 from twistmail.mail.status import Status
 from twistmail.options import Settings
 from twistmail.policy.identities import Identities, identities
+from twistmail.policy.local_users import LocalUsers, SenderWarning, local_users
 from twistmail.policy.neighbours import Neighbours
 from twistmail.policy.pipeline import House
 
@@ -29,12 +30,13 @@ class OwnSenders:
     name = "senders"
     point = Point.SENDER
 
-    def __init__(self, identities: Identities) -> None:
+    def __init__(self, identities: Identities, users: LocalUsers) -> None:
         self._identities = identities
+        self._users = users
 
     async def judge(self, transaction: Transaction) -> Verdict | None:
         sender, account = transaction.sender, transaction.account
-        if sender is None or account is None:
+        if sender is None or account is None or self._users.trusts(transaction.peer) or self._users.lets_off(transaction.peer):
             return None
         rule = await self._identities.refusal(sender, account)
         return None if rule is None else Verdict(NOT_YOURS, rule)
@@ -84,7 +86,13 @@ class SendersFactory:
 
     def build(self, settings: Settings | None, house: House) -> tuple[Any, ...]:
         if house.role is Role.SUBMISSION:
-            return (OwnSenders(identities(house)),) if house.settings.own_addresses_only else ()
+            return _of_users(house) if house.settings.own_addresses_only else ()
         if house.role is Role.MX and house.settings.reject_unknown_sender_domain and house.lookup is not None:
             return (SenderDomains(house.lookup, house.local_domains, Neighbours(house)),)
         return ()
+
+
+def _of_users(house: House) -> tuple[Any, ...]:
+    own, users = identities(house), local_users(house)
+    stage = OwnSenders(own, users)
+    return (stage, SenderWarning(house.hostname, own, users)) if users.warns else (stage,)

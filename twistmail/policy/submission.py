@@ -24,6 +24,7 @@ from twistmail.options import Settings
 from twistmail.policy import qualifying
 from twistmail.policy.authors import SEVERAL_FROMS, Authors
 from twistmail.policy.identities import identities
+from twistmail.policy.local_users import LocalUsers, local_users
 from twistmail.policy.pipeline import House
 
 #: What only the sender's own computer may know.
@@ -40,11 +41,13 @@ class HeaderFixes:
     name = "submission"
     point = Point.MESSAGE
 
-    def __init__(self, hostname: str, expansion: Expansion, epoch: Callable[[], float], authors: Authors | None, *, complete: bool) -> None:
+    def __init__(self, hostname: str, expansion: Expansion, epoch: Callable[[], float], authors: Authors | None, users: LocalUsers,
+                 *, complete: bool) -> None:
         self._hostname = hostname
         self._expansion = expansion
         self._epoch = epoch
         self._authors = authors
+        self._users = users
         self._complete = complete
 
     async def judge(self, transaction: Transaction) -> Verdict | Edit | None:
@@ -62,16 +65,16 @@ class HeaderFixes:
         if len(headers.values(header, b"from")) > 1:
             return Verdict(SEVERAL_FROMS, "more than one From")
         if self._complete:
-            completed = await qualifying.complete(header, self._expansion)
+            completed = await qualifying.complete(header, self._expansion, account)
             if isinstance(completed, Verdict):
                 return completed
-            header = completed
-        if self._authors is not None:
+            header = self._completed(completed, transaction, account)
+        if self._authors is not None and not self._users.trusts(transaction.peer):
             judged = await self._authors.judge(header, account)
             if isinstance(judged, Verdict):
                 return judged
             header = judged
-        return self._completed(header, transaction, account) if self._complete else header
+        return header
 
     def _completed(self, header: bytes, transaction: Transaction, account: Account) -> bytes:
         present = {field.name.lower() for field in headers.fields(header)}
@@ -97,4 +100,4 @@ class SubmissionFactory:
             return ()
         own = house.settings
         authors = Authors(identities(house), rejects=own.from_check == "reject") if own.from_check != "off" else None
-        return (HeaderFixes(house.hostname, house.expansion, house.epoch, authors, complete=own.add_missing_headers),)
+        return (HeaderFixes(house.hostname, house.expansion, house.epoch, authors, local_users(house), complete=own.add_missing_headers),)

@@ -9,7 +9,7 @@ replaces: connections in progress keep what they were born with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,9 +18,11 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 
 from twistmail.facts import Connected, Fact, Facts
+from twistmail.mail.account import Account
 from twistmail.networks import Network, covers
 from twistmail.servers.introduction import Introduction
 from twistmail.servers.pump import Pump
+from twistmail.servers.recognition import Recognition
 from twistmail.servers.refusal import FULL, Complaints, Refusal
 from twistmail.servers.session import Session
 from twistmail.servers.stress import Stress
@@ -47,11 +49,12 @@ class Born:
     `begin(identifier, address, port, via)` makes the wire and the session, for what an Origin tells. `tls` makes a context for
     startTLS (None: no TLS here); `implicit`: TLS starts before the greeting. `most`: connections of the whole service, which is
     under `stress` before that. Who comes from `proxy_from` has to introduce a client. `look_first`: octets that came before we
-    said anything are read before we do. Times in seconds.
+    said anything are read before we do. `recognize` gives the account of a user of this machine, who need not log in then: `begin`
+    gets it as `account`. Times in seconds.
     """
 
     service: str
-    begin: Callable[[str, str, int, str], tuple[Wire, Session]]
+    begin: Callable[..., tuple[Wire, Session]]
     identifiers: Iterator[str]
     epoch: Callable[[], float]
     facts: Facts
@@ -62,22 +65,23 @@ class Born:
     stress: Stress | None = None
     proxy_from: tuple[Network, ...] = ()
     look_first: bool = False
+    recognize: Callable[[int], Awaitable[Account | None]] | None = None
 
 
 @dataclass(slots=True)
 class Pool:
     """The connections of one service, whatever port they came in by: those that have a descriptor."""
 
-    pumps: set[Pump | Introduction] = field(default_factory=set)
+    pumps: set[Pump | Introduction | Recognition] = field(default_factory=set)
     most: int | None = None
     stress: Stress | None = None
 
-    def enter(self, pump: Pump | Introduction) -> None:
+    def enter(self, pump: Pump | Introduction | Recognition) -> None:
         self.pumps.add(pump)
         if self.stress is not None:
             self.stress.look(len(self.pumps), self.most)
 
-    def leave(self, pump: Pump | Introduction) -> None:
+    def leave(self, pump: Pump | Introduction | Recognition) -> None:
         self.pumps.discard(pump)
         if self.stress is not None:
             self.stress.look(len(self.pumps), self.most)
@@ -115,15 +119,18 @@ class Listener(Factory):
         origin = Origin(getattr(addr, "host", "unix"), getattr(addr, "port", 0))
         if covers(born.proxy_from, origin.address):
             return self._introduction(born, origin)
+        if born.recognize is not None and origin.address == "unix":
+            return self._recognition(born, origin)
         return self._pump(born, origin)
 
     def _refuse(self, born: Born, why: str) -> Refusal:
         self._complaints.say(why)
         return Refusal(b"" if born.implicit else FULL.get(born.service, b""))
 
-    def _pump(self, born: Born, origin: Origin) -> Pump:
+    def _pump(self, born: Born, origin: Origin, account: Account | None = None) -> Pump:
         identifier = next(born.identifiers)
-        wire, session = born.begin(identifier, origin.address, origin.port, origin.via)
+        begin = born.begin if account is None else partial(born.begin, account=account)
+        wire, session = begin(identifier, origin.address, origin.port, origin.via)
         pump = Pump(
             identifier,
             wire,
@@ -142,6 +149,22 @@ class Listener(Factory):
             connected = Connected(born.service, origin.address, origin.port, origin.via)
             born.facts.tell(Fact(born.epoch(), identifier, connected))
         return pump
+
+    # ----- from this machine
+
+    def _recognition(self, born: Born, origin: Origin) -> Recognition:
+        """A connection of this machine, until it is known whose it is."""
+        assert born.recognize is not None
+
+        def admit(waiting: Recognition, account: Account | None) -> None:
+            pump = self._pump(born, origin, account)
+            self.pool.leave(waiting)
+            waiting.transport.protocol = pump
+            pump.makeConnection(waiting.transport)
+
+        waiting = Recognition(born.recognize, admit, self.pool.leave)
+        self.pool.enter(waiting)
+        return waiting
 
     # ----- behind a proxy
 

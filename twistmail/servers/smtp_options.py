@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twistmail.endpoints import ENDPOINTS
+from twistmail.mail.address import parse
 from twistmail.networks import NETWORKS
 from twistmail.options import (
     COUNT,
@@ -52,6 +53,10 @@ def _read_extensions(text: str) -> list[str]:
 
 KNOWN = frozenset(f"{MX_EXTENSIONS} {SUBMISSION_EXTENSIONS}".split())
 EXTENSIONS = Kind("extensions", _read_extensions, " ".join)
+
+
+#: Names of ours, with or without their domains.
+NAMES = Kind("names", lambda text: tuple(parse(word).folded for word in WORDS.read(text)), lambda names: " ".join(map(str, names)))
 
 
 def _asking(key: str, what: str) -> Option:
@@ -116,7 +121,8 @@ MX = Section(
 SUBMISSION = Section(
     "submission",
     "Mail from our users for everybody (RFC 6409).",
-    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tls:port=465 and tcp:587.",
+    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tls:port=465 and tcp:587, and "
+           "for twistmail-sendmail unix:/run/twistmail/submit.sock:mode=666, whose users the kernel names.",
            starter="tls:port=2465:interface=127.0.0.1\ntcp:2587:interface=127.0.0.1"),
     Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
     Option("extensions", EXTENSIONS, SUBMISSION_EXTENSIONS, "What EHLO offers, in this order; what is not here is refused.", Reload.NEW),
@@ -127,6 +133,10 @@ SUBMISSION = Section(
     Option("own_addresses_only", SWITCH, "yes", "Users may write as themselves and as aliases that lead to them only.", Reload.NEW),
     Option("sender_map", TEXT, "", "A file with what else users may write as: an address or @domain a line, and behind it who may; "
            "read again when it changes.", Reload.NEW, example="/etc/mail/senders"),
+    Option("trusted_users", NAMES, "root", "Users of this machine who may write as anybody over a UNIX socket in listen "
+           "(sendmail -f).", Reload.NEW),
+    Option("local_senders", choice("owner", "warn"), "owner", "What other users of this machine may call themselves there: only what is "
+           "theirs, or anything, with a warning in the header.", Reload.NEW),
     Option("rate", RATES_OR_UNLIMITED, "200/1h 1000/1d", "Messages that a user may send; more have to wait.", Reload.NEW),
     Option("recipient_rate", RATES_OR_UNLIMITED, "1000/1h 5000/1d", "Recipients of these messages, all together.", Reload.NEW),
     Option("from_check", choice("add_sender", "reject", "off"), "add_sender",

@@ -15,8 +15,8 @@ from twistmail.wire.smtp.commands import Auth, AuthResponse
 class Authentication:
     """The AUTH side of one connection. `account` is who has logged in."""
 
-    def __init__(self, login: Login | None) -> None:
-        self.account: Account | None = None
+    def __init__(self, login: Login | None, account: Account | None = None) -> None:
+        self.account = account
         self._login = login
         self._exchange: sasl.Exchange | None = None
         self._failures = 0

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.facts import Fact, Refused
 from twistmail.interfaces import Point, Unavailable
+from twistmail.mail.account import Account
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Recipient, Role, TlsState, Transaction
 from twistmail.mail.status import UNAVAILABLE, Status
@@ -62,10 +63,13 @@ log = Logger()
 
 
 def open_connection(
-    service: SmtpService, identifier: str, address: str, port: int, via: str = ""
+    service: SmtpService, identifier: str, address: str, port: int, via: str = "", account: Account | None = None
 ) -> tuple[SmtpServerWire, SmtpSession]:
-    """Wire and session of a new connection from *address*, of which the proxy *via* has told us where that is not empty."""
-    peer = Peer(identifier, address, port, service.role, via=via)
+    """Wire and session of a new connection from *address*, of which the proxy *via* has told us where that is not empty.
+
+    *account* is whose connection it is known to be, without a login (a user of this machine).
+    """
+    peer = Peer(identifier, address, port, service.role, via=via, account=account)
     limits = wire_limits(service.settings, service.role, address)
     wire = SmtpServerWire(limits)
     return wire, SmtpSession(peer, service, limits, lambda: wire.buffered)
@@ -87,7 +91,7 @@ class SmtpSession:
         self._limits = limits
         self._waiting = waiting
         self._conduct = Conduct(service.settings, self._is_pressed)
-        self._authentication = Authentication(service.login)
+        self._authentication = Authentication(service.login, peer.account)
         self._admitted = False  # asked and answered before the greeting
         self._transaction: Transaction | None = None
         self._gathering: Gathering | None = None
@@ -204,7 +208,7 @@ class SmtpSession:
     def _not_yet(self) -> Status | None:
         """What has to be done before the first MAIL (RFC 6409 §4.3)."""
         peer = self.peer
-        if peer.tls is None and self._service.settings.tls == "required":
+        if peer.tls is None and self._service.settings.tls == "required" and peer.address != "unix":
             return say.TLS_FIRST
         return say.LOGIN_FIRST if peer.role is Role.SUBMISSION and peer.account is None else None
 

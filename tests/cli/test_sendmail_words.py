@@ -1,0 +1,56 @@
+"""The command line of sendmail."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twistmail.cli.sendmail_words import Misused, Wanted, read
+
+
+@pytest.mark.parametrize(("line", "wanted"), [
+    pytest.param("a b", Wanted(("a", "b")), id="recipients"),
+    pytest.param("-t", Wanted(from_header=True), id="from-the-header"),
+    pytest.param("-ti", Wanted(from_header=True, dots=False), id="flags-together"),
+    pytest.param("-i a", Wanted(("a",), dots=False), id="i"),
+    pytest.param("-oi a", Wanted(("a",), dots=False), id="oi"),
+    pytest.param("-o i a", Wanted(("a",), dots=False), id="o-i"),
+    pytest.param("-oem -odb -om a", Wanted(("a",)), id="other-options-are-harmless"),
+    pytest.param("-f x@y a", Wanted(("a",), sender="x@y"), id="f"),
+    pytest.param("-fx@y a", Wanted(("a",), sender="x@y"), id="f-attached"),
+    pytest.param("-r x@y a", Wanted(("a",), sender="x@y"), id="r"),
+    pytest.param("-f <> a", Wanted(("a",), sender=""), id="nobody"),
+    pytest.param("-tif x@y", Wanted(sender="x@y", from_header=True, dots=False), id="an-argument-behind-several-flags"),
+    pytest.param("-FFred a", Wanted(("a",), name="Fred"), id="a-name"),
+    pytest.param("-bm -- -a", Wanted(("-a",)), id="recipients-behind-two-hyphens"),
+    pytest.param("-N success,Delay -R hdrs -V id1 a", Wanted(("a",), notify="SUCCESS,DELAY", ret="HDRS", envid="id1"), id="reports"),
+    pytest.param("-B8BITMIME -G -Ac -d0.1 -h 3 a", Wanted(("a",)), id="what-is-ignored-and-attached"),
+    pytest.param("-B 8BITMIME -L tag -U -n -v a", Wanted(("a",)), id="what-is-ignored"),
+    pytest.param("a -t", Wanted(("a",), from_header=True), id="flags-behind-recipients"),
+    pytest.param("-bp", None, id="queue"),
+    pytest.param("-q15m", None, id="flush"),
+    pytest.param("-bX", None, id="no-such-mode"),
+    pytest.param("-f", None, id="a-flag-without-its-argument"),
+    pytest.param("-z a", None, id="no-such-flag"),
+    pytest.param("-N never,success a", None, id="never-and-something"),
+    pytest.param("-R some a", None, id="no-such-return"),
+])  # fmt: skip
+def test_what_a_line_means(line: str, wanted: Wanted | None) -> None:
+    if wanted is None:
+        with pytest.raises(Misused):
+            read(line.split())
+    else:
+        assert read(line.split()) == wanted
+
+
+def test_an_empty_sender_is_nobody() -> None:
+    assert read(["-f", "", "a"]).sender == ""
+
+
+@given(st.lists(st.text(max_size=6), max_size=6))
+def test_any_line_means_something_or_is_told_what_is_wrong(words: list[str]) -> None:
+    with contextlib.suppress(Misused):
+        assert len(read(words).recipients) <= len(words)
