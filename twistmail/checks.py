@@ -13,6 +13,7 @@ from twistmail.config.problem import WARNING, Place, Problem, error
 from twistmail.config.settled import Config
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
+from twistmail.servers.smtp_options import STAGE_OPTIONS
 from twistmail.tls import clients, files
 from twistmail.watched import WatchedFile
 
@@ -114,6 +115,17 @@ def relayed_is_not_local(config: Config) -> Iterator[Problem]:
         yield config.problem("mx", "relay_domains", f"{domain} is a local domain: its mail stays here", f"remove {domain} here, or there")
 
 
+def stages_have_their_settings(config: Config) -> Iterator[Problem]:
+    """A setting that only a stage looks at, which is not asked."""
+    stages = config["mx"].stages
+    of = {option.key: stage for stage, options in STAGE_OPTIONS.items() if stage not in stages for option in options}
+    for setting in config.changed():
+        if setting.section == "mx" and (stage := of.get(setting.option.key)):
+            yield config.problem("mx", setting.option.key, f"only the stage {stage} looks at this", f"add {stage} to stages", WARNING)
+    if config["mx"].dnswl and not (config["mx"].dnsbl or config["mx"].rhsbl):
+        yield config.problem("mx", "dnswl", "it is asked only where a blocklist is", "set dnsbl or rhsbl, or remove it", WARNING)
+
+
 def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Problem]:
     """The files with rules, line by line, where they have at most so many octets (None: however many). Blocking."""
     for section, key, parse_file in (
@@ -148,6 +160,7 @@ def authorities_can_be_read(config: Config) -> Iterator[Problem]:
 
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked, relayed_is_not_local,
+    stages_have_their_settings,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
 FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read)

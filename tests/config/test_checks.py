@@ -36,6 +36,14 @@ def told(tmp_path, discovery):
             id="unknown-stage",
         ),
         pytest.param(
+            "stages = limits relaying recipients\ndnsbl = zen.example\n",
+            "c.ini:6:1: warning: only the stage blocklists looks at this\n    add blocklists to stages",
+            id="a-list-that-nobody-asks",
+        ),
+        pytest.param("dnswl = list.example\n", "c.ini:5:1: warning: it is asked only where a blocklist is", id="an-allowlist-alone"),
+        pytest.param("dnsbl = zen\n", "c.ini:5:9: error: dnsbl = zen is not the zone of a list", id="no-list"),
+        pytest.param("hello = own_name\n", "c.ini:5:9: error: hello = own_name is no rule about names of clients", id="no-rule-for-hello"),
+        pytest.param(
             "[store]\nuse = mbox\n", "c.ini:6:1: error: no store is called mbox\n    there are: maildir, memory", id="unknown-store"
         ),
         pytest.param("[aliases]\nsource = config ldapp\n", "c.ini:6:1: error: no alias source is called ldapp", id="unknown-alias-source"),

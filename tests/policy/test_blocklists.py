@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from tests.helpers import result_of
 from tests.policy.slow_lookup import SlowLookup
 from tests.servers.smtp.house import SmtpHouse
+from twistmail.dry_run import DryRun, Question
 from twistmail.facts import Refused
+from twistmail.mail.address import parse
 from twistmail.mail.envelope import Role
 from twistmail.policy.blocklists import BlocklistsFactory
 from twistmail.policy.dnslists import LISTS
@@ -196,6 +199,13 @@ def test_a_peer_that_goes_while_a_list_is_asked_leaves_nothing_behind() -> None:
     stages = world.service.policy._counting
     (connect,) = [stage for stage in stages if stage.name == "blocklists"]
     assert len(connect._blocklists._addresses) == len(connect._blocklists._senders) == 0
+
+
+def test_a_dry_run_names_the_list() -> None:
+    world = World(dnsbl="zen.example", rhsbl="dbl.example")
+    question = Question(Role.MX, LISTED, None, parse("fred@here.example"))
+    answer = result_of(DryRun(world.service.policy, world.service.expansion, question, None).run())
+    assert (answer["result"], answer["stage"], answer["rule"]) == ("refused", "blocklists", "zen.example 127.0.0.4")
 
 
 def test_lists_are_tested_at_the_start_and_nobody_waits_for_that() -> None:

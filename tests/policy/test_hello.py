@@ -107,7 +107,7 @@ def test_this_machine_may_say_its_name_by_way_of_any_of_its_addresses(address: s
 
 
 def test_a_rule_that_does_not_exist_is_named() -> None:
-    with pytest.raises(ValueError, match="no rule called our_name\nthere are: syntax, ours"):
+    with pytest.raises(ValueError, match="our_name is no rule about names of clients\nthere are: syntax, ours"):
         OPTIONS[0].kind.read("syntax our_name")
 
 

@@ -125,7 +125,7 @@ def _read(text: str) -> tuple[str, ...]:
     words: tuple[str, ...] = WORDS.read(text)
     for word in words:
         if word not in KNOWN:
-            raise ValueError(f"there is no rule called {word}\nthere are: {', '.join(KNOWN)}")
+            raise ValueError(f"{word} is no rule about names of clients\nthere are: {', '.join(KNOWN)}")
     return words
 
 

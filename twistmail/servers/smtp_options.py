@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from twistmail.endpoints import ENDPOINTS
 from twistmail.mail.address import parse
 from twistmail.networks import NETWORKS
@@ -39,6 +41,9 @@ LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCE
 
 MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients loops checks"
 SUBMISSION_STAGES = "limits hello room access senders recipients loops submission checks allowance"
+
+#: Which settings of [mx] which stage looks at.
+STAGE_OPTIONS = {"tarpit": TARPIT, "rates": RATES, "hello": HELLO, "reverse": REVERSE, "blocklists": BLOCKLISTS}
 
 LMTP_STAGES = "limits hello room relaying recipients loops"
 
@@ -110,11 +115,7 @@ MX = Section(
     Option("relay_recipients", TEXT, "", "A file with who there is in relay_domains, one address or @domain a line; empty: anybody.",
            Reload.NEW, example="/etc/mail/relay_recipients"),
     Option("reject_unknown_sender_domain", SWITCH, "no", "Refuse senders whose domain has neither MX nor address.", Reload.NEW),
-    *TARPIT,
-    *RATES,
-    *HELLO,
-    *REVERSE,
-    *BLOCKLISTS,
+    *chain.from_iterable(STAGE_OPTIONS.values()),
     *_COMMON,
 )
 
