@@ -137,3 +137,4 @@ def test_nothing_that_was_said_of_a_deleted_mailbox_is_said_of_the_next(house):
     house.deliver(store, LETTERS[2], folder="A")
     [(_, envelope)] = result_of(house.open(store, "A").rows([1], (Column.ENVELOPE,)))
     assert b"letter 2" in envelope
+    assert result_of(old.rows([1], (Column.ENVELOPE,))) == []

@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from twistmail.store.trouble import Trouble
+
 FILE = "twistmail-index.sqlite"
 #: A database with another number is thrown away and built anew. The arrays lie in it as this machine has them in memory.
-SCHEMA_VERSION = 6 + (sys.byteorder == "big")
+SCHEMA_VERSION = 8 + (sys.byteorder == "big")
 
 _SCHEMA = """
 CREATE TABLE mailbox (id INTEGER PRIMARY KEY, directory TEXT NOT NULL UNIQUE, uidvalidity INTEGER NOT NULL,
-    uidnext INTEGER NOT NULL, modseq INTEGER NOT NULL, forgotten INTEGER NOT NULL, clean TEXT NOT NULL,
+    uidnext INTEGER NOT NULL, modseq INTEGER NOT NULL, forgotten INTEGER NOT NULL, boot TEXT NOT NULL, clean INTEGER NOT NULL,
     messages INTEGER NOT NULL, new_changed INTEGER NOT NULL, cur_changed INTEGER NOT NULL);
 CREATE TABLE block (id INTEGER PRIMARY KEY, uids BLOB NOT NULL, sizes BLOB NOT NULL, dates BLOB NOT NULL, entries BLOB NOT NULL);
 CREATE TABLE flags (id INTEGER PRIMARY KEY, bits BLOB NOT NULL, named BLOB NOT NULL, modseqs BLOB NOT NULL);
@@ -34,9 +36,9 @@ CREATE TABLE summary (id INTEGER PRIMARY KEY, sent REAL, subject TEXT NOT NULL, 
 """
 #: Those whose rows are messages, or blocks of them.
 TABLES = ("block", "flags", "expunged", "rendered", "summary")
-#: What says nothing against a database: it is in use, or the disk is in trouble.
-_WEATHER = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT,
-            sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}  # fmt: skip
+#: What SQLite says of a file that is no database of ours, or not any more. All else is weather: in use, disk full or failing, no rights.
+_DAMAGE = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_MISMATCH,
+           sqlite3.SQLITE_CONSTRAINT}  # fmt: skip
 
 
 class Database:
@@ -44,6 +46,7 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
+        self.trouble = Trouble(f"the index {self.path} cannot be used, so mailboxes are slower")
         self.age = 0  # how often all of it was thrown away
         self._writing = threading.RLock()
         self._writer: sqlite3.Connection | None = None
@@ -84,15 +87,24 @@ class Database:
                 yield database
                 database.execute("COMMIT")
             except BaseException:
-                database.execute("ROLLBACK")
                 self._numbers.clear()
+                if database.in_transaction:  # a full or failing disk may have ended it
+                    database.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _reading(self, directory: str) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """The same connection for reading only, which a full disk and a lock allow; and the number of a mailbox, 0 where it has none."""
+        with self._writing:
+            database = self._connection()
+            row = database.execute("SELECT id FROM mailbox WHERE directory = ?", (directory,)).fetchone()
+            yield database, row[0] if row else 0
 
     def numbered(self, database: sqlite3.Connection, directory: str) -> int:
         """As `number`, in a transaction; the mailbox gets one where it has none."""
         number = self._numbers.get(directory)
         if number is None:
-            database.execute("INSERT OR IGNORE INTO mailbox VALUES (NULL, ?, 0, 1, 1, 0, '', 0, 0, 0)", (directory,))
+            database.execute("INSERT OR IGNORE INTO mailbox VALUES (NULL, ?, 0, 1, 1, 0, '', 0, 0, 0, 0)", (directory,))
             number = database.execute("SELECT id FROM mailbox WHERE directory = ?", (directory,)).fetchone()[0]
             self._numbers[directory] = number
         return number
@@ -118,7 +130,7 @@ class Database:
             try:
                 self._writer = prepared(self.path, _SCHEMA, SCHEMA_VERSION)
             except sqlite3.DatabaseError as error:
-                if is_weather(error):
+                if not is_damage(error):
                     raise
                 self.age += 1
                 delete(self.path)
@@ -126,9 +138,9 @@ class Database:
         return self._writer
 
 
-def is_weather(error: Exception) -> bool:
-    """Whether *error* may pass, so that nothing is wrong with what the database says."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _WEATHER
+def is_damage(error: Exception) -> bool:
+    """Whether *error* says that what the database holds cannot be believed. Else it may pass, and nothing is wrong with the database."""
+    return not isinstance(error, sqlite3.Error) or getattr(error, "sqlite_errorcode", -1) & 0xFF in _DAMAGE
 
 
 def span(number: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields, replace
 from typing import NamedTuple
 
 from twistmail.store.database import TABLES, Database, span
@@ -27,19 +27,24 @@ MOST_EXPUNGED = 50_000
 class Known:
     """What the index believes of a mailbox. Times are nanoseconds.
 
-    `forgotten`: the modification sequence up to which `expunged` may lack messages; `clean`: the boot of the machine
-    in which everything was saved at the end, or empty; then how many messages there are, and the times that new/ and cur/ keep
-    until somebody changes them, 0 where that is not certain.
+    `forgotten`: the modification sequence up to which `expunged` may lack messages; `boot`: that of the machine in which
+    this was saved, and `clean`: whether nothing followed; then how many messages there are, and the times that new/ and
+    cur/ keep until somebody changes them, or until `Index.doubt`; 0 where that is not certain.
     """
 
     uidvalidity: int
     uidnext: int
     modseq: int
     forgotten: int = 0
-    clean: str = ""
+    boot: str = ""
+    clean: bool = False
     messages: int = 0
     new_changed: int = 0
     cur_changed: int = 0
+
+
+#: The columns of `mailbox` that a Known is made of.
+KNOWN = ", ".join(field.name for field in fields(Known))
 
 
 class Flags(NamedTuple):
@@ -116,29 +121,28 @@ class Index(Database):
         """
         with self.transaction() as database:
             number = self.numbered(database, directory)
-            row = database.execute(
-                "SELECT uidvalidity, uidnext, modseq, forgotten, clean, messages, new_changed, cur_changed FROM mailbox WHERE id = ?",
-                (number,),
-            ).fetchone()
-            if not row[0]:
+            known = _read(database, number, expect, take)
+            if known is None:
                 _clear(database, number, TABLES)  # said of one that was deleted, by somebody who was late
-                return None
-            database.execute("UPDATE mailbox SET clean = '' WHERE id = ?", (number,))
-            octets = database.execute("SELECT total(length(uids)) FROM block WHERE id BETWEEN ? AND ?", span(number)).fetchone()[0]
-            expect(int(octets) // array("I").itemsize)
-            blocks = database.execute(
-                "SELECT id & 0xffffffff, uids, sizes, dates, bits, named, modseqs FROM block JOIN flags USING (id)"
-                " WHERE id BETWEEN ? AND ? ORDER BY id", span(number),
-            )  # fmt: skip
-            for block in blocks:
-                take(*block)
-        return Known(*row)
+            database.execute("UPDATE mailbox SET clean = 0 WHERE id = ?", (number,))
+            return known
+
+    def look(self, directory: str, expect: Callable[[int], None], take: Callable[..., None]) -> Known | None:
+        """As `load`, where nothing can be written: as of a mailbox that is not `clean`."""
+        with self._reading(directory) as (database, number):
+            known = _read(database, number, expect, take)
+            return known and replace(known, clean=False)
+
+    def doubt(self, directory: str) -> None:
+        """Something is about to be said of the mailbox that its directories do not show yet: they must be looked at after a crash."""
+        with self.transaction() as database:
+            number = self.numbered(database, directory)
+            database.execute("UPDATE mailbox SET new_changed = 0, cur_changed = 0 WHERE id = ?", (number,))
 
     def all_entries(self, directory: str) -> dict[int, bytes]:
         """The whole name book of a mailbox. Raises sqlite3.Error; ValueError where it is damaged."""
         found: dict[int, bytes] = {}
-        with self.transaction() as database:
-            number = self.numbered(database, directory)
+        with self._reading(directory) as (database, number):
             for row in database.execute("SELECT uids, entries FROM block WHERE id BETWEEN ? AND ?", span(number)):
                 found |= unpacked(*row)
         return found
@@ -163,8 +167,7 @@ class Index(Database):
                 database.executemany("INSERT OR REPLACE INTO expunged VALUES (?, ?)", [(base | uid, modseq) for uid, modseq in expunged])
                 for table in ("rendered", "summary"):
                     database.executemany(f"DELETE FROM {table} WHERE id = ?", [(base | uid,) for uid, _ in expunged])
-            database.execute("UPDATE mailbox SET (uidvalidity, uidnext, modseq, forgotten, clean, messages, new_changed,"
-                             " cur_changed) = (?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?", (*astuple(known), number))  # fmt: skip
+            database.execute(f"UPDATE mailbox SET ({KNOWN}) = (?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?", (*astuple(known), number))
 
     def prune(self, directory: str) -> int:
         """Keep the log of expunged messages in bounds: the modification sequence up to which it lacks some now, or 0."""
@@ -199,6 +202,22 @@ class Index(Database):
 
 def _no_block(start: int) -> dict[int, bytes]:
     raise LookupError(f"no block {start}")
+
+
+def _read(database: sqlite3.Connection, number: int, expect: Callable[[int], None], take: Callable[..., None]) -> Known | None:
+    """See `Index.load`."""
+    row = database.execute(f"SELECT {KNOWN} FROM mailbox WHERE id = ?", (number,)).fetchone()
+    if not (row and row[0]):
+        return None
+    octets = database.execute("SELECT total(length(uids)) FROM block WHERE id BETWEEN ? AND ?", span(number)).fetchone()[0]
+    expect(int(octets) // array("I").itemsize)
+    blocks = database.execute(
+        "SELECT id & 0xffffffff, uids, sizes, dates, bits, named, modseqs FROM block JOIN flags USING (id)"
+        " WHERE id BETWEEN ? AND ? ORDER BY id", span(number),
+    )  # fmt: skip
+    for block in blocks:
+        take(*block)
+    return Known(*row)
 
 
 def _clear(database: sqlite3.Connection, number: int, tables: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from twistmail.store import names, uidlist
 from twistmail.store.database import FILE, SCHEMA_VERSION, span
-from twistmail.store.index import Known
+from twistmail.store.index import KNOWN, Known
 from twistmail.store.listing import read_list
 from twistmail.store.loading import is_true
 from twistmail.store.maildir import Stamp
@@ -47,9 +47,7 @@ def read_index(root: Path) -> Iterator[Indexed]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
         if database.execute("PRAGMA user_version").fetchone()[0] != SCHEMA_VERSION:
             return  # of another version: it is thrown away when the account is opened
-        rows = database.execute(
-            "SELECT id, directory, uidvalidity, uidnext, modseq, forgotten, clean, messages, new_changed, cur_changed FROM mailbox"
-        ).fetchall()
+        rows = database.execute(f"SELECT id, directory, {KNOWN} FROM mailbox").fetchall()
         for number, directory, *known in rows:
             if known[0]:
                 yield _mailbox(database, number, directory, Known(*known))

@@ -7,14 +7,15 @@ nothing has changed since the index was written, however big the mailbox is.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from twisted.logger import Logger
 
 from twistmail.store import keywords, namebook, names
 from twistmail.store.blocks import MOST, Blocks, divided
-from twistmail.store.database import is_weather
+from twistmail.store.database import is_damage
 from twistmail.store.index import Flags, Index, Known, Names, News, StoredBlock
 from twistmail.store.jobs import details_of
 from twistmail.store.maildir import Maildir, Stamp, is_past
@@ -28,7 +29,8 @@ log = Logger()
 class Loaded:
     """All that is known of a mailbox. `fresh` and `expunged` (uid, modseq) are what the index does not know yet.
 
-    `begun`: what the index has of it is true, except for the `blocks` that are to be written; `crashed`: it may lack the last changes.
+    `begun`: what the index has of it is true, except for the `blocks` that are to be written; `told`: the directories'
+    times in it; `crashed`: it may lack the last changes.
     """
 
     uidvalidity: int
@@ -42,6 +44,7 @@ class Loaded:
     expunged: list[tuple[int, int]] = field(default_factory=list)
     strangers: list[bytes] = field(default_factory=list)
     begun: bool = False
+    told: Stamp | None = None
     crashed: bool = False
 
 
@@ -54,9 +57,13 @@ def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) 
         if known and known.uidvalidity != maildir.uids.uidvalidity:
             _forgotten(index, directory)
             known, snapshot, blocks = None, Snapshot(), Blocks()
-        loaded = _begun(maildir, known, now, boot)
-        loaded.snapshot, loaded.blocks, loaded.begun = snapshot, blocks, known is not None
         certain = known is not None and is_true(known, stamp, maildir.uids.nextuid, len(snapshot.uids))
+        loaded = _begun(maildir, known, now, boot, certain=certain)
+        loaded.snapshot, loaded.blocks, loaded.begun = snapshot, blocks, known is not None
+        loaded.told = Stamp(known.new_changed, known.cur_changed) if known and known.new_changed else None
+        if certain and loaded.crashed and known and not known.clean:  # the power has failed: both may lack what clients have seen
+            snapshot.modseqs = array("Q", [loaded.modseq]) * len(snapshot.uids)
+            blocks.changed.update(blocks.starts)
         if not certain:
             _compare(loaded, maildir, all_entries(index, directory) if blocks.starts else {})
             if known and any(uid < known.uidnext and snapshot.place(uid) < 0 for uid in loaded.snapshot.uids):
@@ -65,24 +72,51 @@ def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) 
     return loaded
 
 
-def _begun(maildir: Maildir, known: Known | None, now: float, boot: str) -> Loaded:
+def _begun(maildir: Maildir, known: Known | None, now: float, boot: str, *, certain: bool) -> Loaded:
     """Nothing yet but the numbers.
 
     Modification sequences follow the clock (milliseconds), so that an index that was lost, or that has lost its last
     seconds, never counts again what clients have seen (RFC 7162 §3.1). What was expunged in such seconds nobody knows:
-    the log is told to begin now.
+    the log is told to begin now. Nothing was lost where nothing followed, nor where it is *certain* that nothing has
+    changed, unless the power has failed since.
     """
     modseq = int(now * 1000)
     words = keywords.read(maildir.path)
     if known is None:
         return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, modseq, words, modseq)
-    if boot and known.clean == boot:
+    if boot and known.boot == boot and (known.clean or certain):
         return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, known.modseq, words, known.forgotten)
     modseq = max(modseq, known.modseq + 1)
     return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, modseq, words, modseq, crashed=True)
 
 
 def _indexed(index: Index, directory: str) -> tuple[Known | None, Snapshot, Blocks]:
+    """What the index tells; nothing where it is damaged, and where it cannot even be read."""
+    try:
+        known, snapshot, blocks = _columns(index.load, directory)
+        if known and (border := index.prune(directory)):
+            known = replace(known, forgotten=border)
+        if known and len(blocks.starts) > 8 + 4 * len(snapshot.uids) // MOST:  # mostly holes
+            blocks = _divided_anew(index, directory, known, snapshot, blocks.starts)
+        return known, snapshot, blocks
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        if is_damage(error):
+            return _thrown_away(index, error)
+        index.trouble.begins(error)
+    try:
+        return _columns(index.look, directory)
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        return _thrown_away(index, error) if is_damage(error) else (None, Snapshot(), Blocks())
+
+
+def _thrown_away(index: Index, error: Exception) -> tuple[None, Snapshot, Blocks]:
+    log.warn("{path} is damaged and is built anew: {error}", path=index.path, error=error)
+    index.start_again()
+    return None, Snapshot(), Blocks()
+
+
+def _columns(read: Callable[..., Known | None], directory: str) -> tuple[Known | None, Snapshot, Blocks]:
+    """What *read* (of Index) brings. ValueError where its blocks do not follow each other."""
     snapshot, blocks = Snapshot(), Blocks()
     place = 0
 
@@ -93,23 +127,11 @@ def _indexed(index: Index, directory: str) -> tuple[Known | None, Snapshot, Bloc
         if before == place or snapshot.uids[before] < start or (before and snapshot.uids[before - 1] >= start):
             raise ValueError(f"block {start} of {directory!r} does not follow the one before")
 
-    try:
-        known = index.load(directory, snapshot.make_room, take)
-        if place != len(snapshot.uids):
-            raise ValueError(f"blocks of {directory!r} are missing")
-        if known and (border := index.prune(directory)):
-            known = replace(known, forgotten=border)
-        snapshot.count()
-        if known and len(blocks.starts) > 8 + 4 * len(snapshot.uids) // MOST:  # mostly holes
-            blocks = _divided_anew(index, directory, known, snapshot, blocks.starts)
-        return known, snapshot, blocks
-    except (sqlite3.Error, ValueError, TypeError) as error:
-        if is_weather(error):
-            log.warn("{path} cannot be read: {error}", path=index.path, error=error)
-        else:
-            log.warn("{path} is damaged and is built anew: {error}", path=index.path, error=error)
-            index.start_again()
-        return None, Snapshot(), Blocks()
+    known = read(directory, snapshot.make_room, take)
+    if place != len(snapshot.uids):
+        raise ValueError(f"blocks of {directory!r} are missing")
+    snapshot.count()
+    return known, snapshot, blocks
 
 
 def _divided_anew(index: Index, directory: str, known: Known, snapshot: Snapshot, starts: Sequence[int]) -> Blocks:
@@ -121,7 +143,7 @@ def _divided_anew(index: Index, directory: str, known: Known, snapshot: Snapshot
         names_of_it = [entries.get(uid, b"?") for uid in snapshot.uids[places.start : places.stop]]
         stored.append(StoredBlock(start, flags_of(snapshot, places), names_in(snapshot, places, names_of_it)))
     dropped = [start for start in starts if start not in blocks.rebuilt]
-    index.save(directory, News(replace(known, clean=""), stored, dropped, (), True))
+    index.save(directory, News(replace(known, clean=False), stored, dropped, (), True))
     blocks.rebuilt.clear()
     return blocks
 
@@ -142,7 +164,7 @@ def _forgotten(index: Index, directory: str) -> None:
     try:
         index.forget(directory)
     except sqlite3.Error as error:
-        if not is_weather(error):
+        if is_damage(error):
             index.start_again()
 
 
@@ -151,7 +173,7 @@ def all_entries(index: Index, directory: str) -> dict[int, bytes]:
     try:
         return index.all_entries(directory)
     except (sqlite3.Error, ValueError) as error:
-        log.warn("{path} cannot be read: {error}", path=index.path, error=error)
+        index.trouble.begins(error)
         return {}
 
 

@@ -18,7 +18,6 @@ from twistmail.store.jobs import AppendJob, CopyJob, Entry, Original
 from twistmail.store.maildir import Maildir
 from twistmail.store.reading import Reading
 from twistmail.store.workshop import Workshop
-from twistmail.store.writing import log
 
 
 class Home(Protocol):
@@ -78,7 +77,7 @@ class Mailbox(Reading):
         try:
             logged = self._index.vanished(self._directory, modseq) if self._begun else []
         except (LookupError, sqlite3.Error) as error:
-            log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
+            self._index.trouble.begins(error)
             return self._missing()
         return sorted({*logged, *unsaved}) if unsaved else logged
 
@@ -99,6 +98,8 @@ class Mailbox(Reading):
     ) -> tuple[list[int], list[int]]:
         if change is not FlagChange.REMOVE:
             await self.learn(flags)
+        if not self._goes_at_once(uids):
+            await self._doubt()
         failed: list[int] = []
         places = self._snapshot.places(uids)
         if unchanged_since is not None:
@@ -129,6 +130,7 @@ class Mailbox(Reading):
 
     async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
         async with self._hands:
+            await self._doubt()
             places = self._snapshot.places(uids)
             paths = [self._paths(place) for place in places]
             gone = self._forget(places, by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -80,16 +81,19 @@ class Mailboxes:
 
     async def delete(self, name: str) -> None:
         name = _existing(name)
-        await self._workshop.threads.run(self._delete, name)
+        await self._workshop.threads.run(self.tree.delete, name)
+        self._vanished(name)  # before the index forgets it: who is late keeps to himself what he has read of it
+        await self._workshop.threads.run(self._forget, names.directory_of(name))
         await self.texts.ask(self.texts.index.forget, names.directory_of(name))
-        self._vanished(name)
         self._usage.forget()
         async with self._annotating:
             await self._workshop.threads.run(self._annotations.forget, name)
 
-    def _delete(self, name: str) -> None:
-        self.tree.delete(name)
-        self.index.forget(names.directory_of(name))
+    def _forget(self, directory: str) -> None:
+        try:
+            self.index.forget(directory)
+        except sqlite3.Error as error:  # the next mailbox there has another UIDVALIDITY
+            self.index.trouble.begins(error)
 
     async def rename(self, old: str, new: str) -> None:
         old, new = _existing(old), names.normal(new.removesuffix(SEPARATOR))
@@ -107,10 +111,10 @@ class Mailboxes:
         except BaseException:
             await self._go_on()
             raise
-        await self.texts.ask(self.texts.index.rename, _directories(moves))
         for source, target in moves:
             self._vanished(source)
             self._vanished(target)
+        await self.texts.ask(self.texts.index.rename, _directories(moves))
         async with self._annotating:
             await self._workshop.threads.run(self._annotations.renamed, moves)
 

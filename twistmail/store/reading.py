@@ -19,7 +19,7 @@ from twistmail.store.contents import StoredContent, load_all
 from twistmail.store.descriptions import FIELDS, SORTED, Descriptions, Values, values
 from twistmail.store.textsearch import TextSearch
 from twistmail.store.view import Watcher
-from twistmail.store.writing import Writing, log
+from twistmail.store.writing import Writing
 
 #: Messages, and octets of messages, that are described in one go, in a thread: headers and structures are strangers' doing.
 MOST_TOGETHER = 200
@@ -78,7 +78,7 @@ class Reading(Writing):
         """{uid: values of *columns*}, without those whose message has gone."""
         if not uids:
             return {}
-        known = self._descriptions.known(self._directory, uids, columns)
+        known: Values = {} if self.gone else self._descriptions.known(self._directory, uids, columns)  # there may be another mailbox by now
         missing = [uid for uid in uids if uid not in known]
         for together in self._portions(missing):
             fresh = await self._describe(together)
@@ -89,7 +89,7 @@ class Reading(Writing):
         try:
             return await self._kept(uids)
         except NotKept as error:
-            log.warn("index of {path} cannot be written: {error}", path=self.maildir.path, error=error)
+            self._index.trouble.begins(error)
             return error.described
 
     async def _kept(self, uids: Sequence[int]) -> list[tuple[int, Description]]:
@@ -184,7 +184,7 @@ class Reading(Writing):
                 await self._describe_all(wanted)
                 found = await self._workshop.threads.run(self._descriptions.holding, self._directory, field.lower(), needle)
             except sqlite3.Error as error:
-                log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
+                self._index.trouble.begins(error)
             else:
                 return found.intersection(wanted)
         return await self._header_search(wanted, field, needle)
@@ -211,7 +211,7 @@ class Reading(Writing):
                 await self._describe_all(wanted)
                 described = await self._workshop.threads.run(self._descriptions.column, self._directory, wanted, columns)
             except sqlite3.Error as error:
-                log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
+                self._index.trouble.begins(error)
                 described = await self._described(wanted, columns)
         return await self._workshop.threads.run(_sorted, wanted, keys, columns, described, at_hand)
 

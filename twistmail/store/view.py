@@ -25,7 +25,7 @@ from twistmail.store.blocks import Blocks
 from twistmail.store.contents import Whereabouts
 from twistmail.store.index import Index
 from twistmail.store.jobs import AdoptionJob
-from twistmail.store.maildir import Arrival, Maildir, NotAMaildir
+from twistmail.store.maildir import Arrival, Maildir, NotAMaildir, Stamp
 from twistmail.store.namebook import NEW, ODD, NameBook
 from twistmail.store.snapshot import Message, Snapshot
 from twistmail.store.workshop import Workshop
@@ -66,6 +66,7 @@ class View:
         self._claimed: set[int] = set()  # not recent any more, and still in new/
         self._expunged: list[tuple[int, int]] = []  # (uid, modseq) of which the index does not know yet
         self._begun = False  # whether the index has all blocks, except for those that are to be written
+        self._told: Stamp | None = None  # the directories' times by which the index knows that nothing has changed
         self._dropped: list[int] = []  # blocks that the index still has
         self._forgotten = 0  # up to this modification sequence the log of expunged messages may lack some
         self._vanished: set[int] = set()  # told to be expunged because others had removed the file
@@ -95,7 +96,7 @@ class View:
         self.highest_modseq = max(loaded.modseq, 1)
         self._snapshot, self._blocks = loaded.snapshot, loaded.blocks
         self._book.fresh = loaded.fresh
-        self._expunged, self._forgotten, self._begun = loaded.expunged, loaded.forgotten, loaded.begun
+        self._expunged, self._forgotten, self._begun, self._told = loaded.expunged, loaded.forgotten, loaded.begun, loaded.told
         self._recent = self._in_new()
         early, self._early = self._early or [], None
         self.arrived(early)
@@ -105,6 +106,9 @@ class View:
 
     def _awoken(self) -> None:
         """Everything is known now."""
+
+    def _undisturbed(self) -> None:
+        """Nobody else has changed anything since we looked."""
 
     def _in_new(self) -> set[int]:
         snapshot = self._snapshot
@@ -187,7 +191,10 @@ class View:
             log.warn("{path}: {error}", path=self.maildir.path, error=error)
 
     async def refresh(self) -> None:
-        if self.gone or not self._must_look():
+        if self.gone:
+            return
+        if not self._must_look():
+            self._undisturbed()
             return
         async with self._hands:
             if self.gone or not self._must_look():

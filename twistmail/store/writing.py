@@ -16,9 +16,11 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.store import loading
 from twistmail.store.index import Forgotten, Known, News, StoredBlock
+from twistmail.store.maildir import Stamp
 from twistmail.store.namebook import NEW
 from twistmail.store.settling import BLOCK, Move, settle
-from twistmail.store.view import View
+from twistmail.store.trouble import Trouble
+from twistmail.store.view import QUIET_NS, View
 
 log = Logger()
 
@@ -39,6 +41,7 @@ class Writing(View):
         super().__init__(*args)
         self._saving = tasks.Limit(1)
         self._left = False  # the index believes that nothing will follow
+        self._renaming = Trouble(f"flags cannot be put into the names of files in {self.maildir.path}")
         self._settling = False
         self._to_settle: set[int] = set()  # blocks with files whose names may not show their flags
 
@@ -59,13 +62,22 @@ class Writing(View):
     async def _write_flags(self, uids: Sequence[int]) -> None:
         """The flags of *uids* (ascending) have changed."""
         self._blocks.changed |= self._blocks.touched(uids)
-        if len(uids) <= FEW and not self.is_busy:
-            self._settled(settle(self.maildir, self._moves(uids)), uids)
+        if self._goes_at_once(uids):
+            try:
+                self._settled(settle(self.maildir, self._moves(uids)), uids)
+            except OSError:
+                self._to_settle |= self._blocks.touched(uids)
+                self._settle_soon()
+                raise
             return
         self._to_settle |= self._blocks.touched(uids)
         if not await self.save():  # then only the names can remember them
             await self._settle_all()
         self._settle_soon()
+
+    def _goes_at_once(self, uids: Sequence[int]) -> bool:
+        """Whether a change of *uids* is in the names of their files before anybody hears of it."""
+        return len(uids) <= FEW and not self.is_busy and not self._to_settle
 
     def _settle_soon(self) -> None:
         if self._to_settle and not self._settling:
@@ -76,8 +88,9 @@ class Writing(View):
         try:
             await self._workshop.pause(SETTLE_AFTER)
             await self._settle_all()
+            self._renaming.ends()
         except OSError as error:  # the index has them, and the next change tries again
-            log.warn("{path}: flags could not be put into the names: {error}", path=self.maildir.path, error=error)
+            self._renaming.begins(error)
         finally:
             self._settling = False
         await self.save()
@@ -131,7 +144,7 @@ class Writing(View):
             try:
                 self._settled(settle(self.maildir, self._moves(uids)), ())
             except OSError as error:
-                log.warn("{path}: flags could not be put into the names: {error}", path=self.maildir.path, error=error)
+                self._renaming.begins(error)
                 return
 
     # ----- the index
@@ -145,7 +158,9 @@ class Writing(View):
         settled. *leaving*: nothing will follow.
         """
         async with self._saving:
-            while not self.gone and (self._is_unsaved or leaving != self._left):
+            is_certain = self._sure_of not in (None, self._told)
+            while not self.gone and (self._is_unsaved or leaving != self._left or is_certain):
+                is_certain = False
                 news = self._news(leaving)
                 try:
                     await self._workshop.threads.run(self._index.save, self._directory, news)
@@ -173,6 +188,30 @@ class Writing(View):
             if not self._is_unsaved:
                 return
 
+    async def _doubt(self) -> None:
+        """Something is about to be told that the directories show later: a crash in between must not leave the index certain.
+
+        There must be no other await between this and the change.
+        """
+        while self._told and not self.gone:
+            async with self._saving:
+                try:
+                    await self._workshop.threads.run(self._index.doubt, self._directory)
+                except sqlite3.Error as error:  # then nothing else will be saved, and names have to show all changes at once
+                    self._index.trouble.begins(error)
+                self._told = None
+
+    def _undisturbed(self) -> None:
+        """So that a crash from now on costs no look at all the names."""
+        stamp = self._sure_of
+        if stamp and stamp != self._told and not self._saving.held and max(stamp.new, stamp.cur) + QUIET_NS < self._workshop.now() * 1e9:
+            tasks.start(self.save(), f"index of {self.name}")
+
+    @property
+    def _sure_of(self) -> Stamp | None:
+        """The times of the directories, where these show all that is in memory."""
+        return self.maildir.known if self.maildir.sure and not self._to_settle and not self._hands.held else None
+
     @property
     def _is_unsaved(self) -> bool:
         return bool(self._blocks or self._expunged or self._dropped)
@@ -191,10 +230,11 @@ class Writing(View):
         blocks = [block for start, whole in taken if (block := self._stored(start, whole))]
         dropped, self._dropped = self._dropped, []
         self._left = leaving and not self._blocks
-        stamp = self.maildir.known if self.maildir.sure and not self._blocks else None  # with the last of several transactions only
+        stamp = None if self._blocks else self._sure_of  # with the last of several transactions only
         times = (stamp.new, stamp.cur) if stamp else (0, 0)
-        boot = self._workshop.boot if self._left else ""
-        known = Known(self.uidvalidity, self.uidnext, self.highest_modseq, self._forgotten, boot, len(self.uids), *times)
+        self._told = stamp or self._told  # from now on, for others are at work while this is written
+        boot, clean = self._workshop.boot, self._left
+        known = Known(self.uidvalidity, self.uidnext, self.highest_modseq, self._forgotten, boot, clean, len(self.uids), *times)
         return News(known, blocks, dropped, self._expunged[:], self._begun)
 
     def _stored(self, start: int, whole: bool) -> StoredBlock | None:
@@ -212,13 +252,16 @@ class Writing(View):
 
     def _saved(self, news: News) -> None:
         self._begun = True
+        self._index.trouble.ends()
+        known = news.known
+        self._told = Stamp(known.new_changed, known.cur_changed) if known.new_changed else None
         for block in news.blocks:
             if block.names:
                 self._book.saved(block.start, block.names.uids, block.names.entries)
         del self._expunged[: len(news.expunged)]
 
     def _not_saved(self, news: News, error: sqlite3.Error) -> None:
-        log.warn("index of {path}: {error}", path=self.maildir.path, error=error)
+        self._index.trouble.begins(error)
         self._left = False
         self._blocks.give_back([(block.start, block.names is not None) for block in news.blocks])
         self._dropped += news.dropped
