@@ -135,6 +135,11 @@ def _accepted(entry: dict[str, Any]) -> str:
     return f"accepted    {entry['service']}{who}: from {entry['sender'] or '<>'} to {to},{subject} {amount(entry['size'])}"
 
 
+def _reported(entry: dict[str, Any]) -> str:
+    what = "success for " if entry.get("success") else ""
+    return f"reported    the sender is told of {what}{', '.join(entry['addresses'])} by {entry['report'] or 'nobody'}"
+
+
 def _refused(entry: dict[str, Any]) -> str:
     rule = f" ({entry['rule']})" if entry.get("rule") else ""  # the journal of an older version has none
     return f"refused     {entry['stage']}{rule}: {entry['status']}" + (f" (to {entry['recipient']})" if entry["recipient"] else "")
@@ -161,8 +166,8 @@ _SENTENCES = {
     "Expanded": lambda e: f"aliases     {e['address']} leads to {', '.join(t['address'] for t in e['targets']) or 'nobody'}",
     "Queued": lambda e: f"queued      {e['pending']} to go",
     "Postponed": lambda e: f"waits       next try {iso(e['until'])}",
-    "SenderWarned": lambda e: "warned      the sender was told that it is late",
-    "Reported": lambda e: f"reported    the sender is told of {', '.join(e['addresses'])} by {e['report'] or 'nobody'}",
+    "SenderWarned": lambda e: f"warned      the sender was told that it is {'later than he wanted' if e.get('overdue') else 'late'}",
+    "Reported": _reported,
     "GaveUp": lambda e: f"gave up     {e['status']}",
     "Removed": lambda e: f"left        {e['why']}",
     "Connected": lambda e: f"connected   {e['service']} from {e['address']}",
