@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import ssl
 
@@ -196,3 +197,58 @@ def test_who_finds_no_place_is_told_so_and_the_log_hears_of_it_once():
             with calling(house.port("imap", tls=True)) as caller:
                 assert caller.rest() == b""
             assert house.log.count("mx: 2 connections, no more are taken") == 1
+
+
+# ----- peers that cannot wait
+
+
+@pytest.fixture(scope="module")
+def strict():
+    """A server of five places in [mx], that takes a moment before it greets."""
+    with folder() as place:
+        house = House(place, more_mx="max_connections = 5\ngreeting_delay = 300ms\n")
+        house.add(ALICE)
+        with running(house):
+            yield house
+
+
+def test_who_talks_while_the_greeting_is_delayed_gets_none(strict):
+    with calling(strict.port("mx"), b"EHLO spam.test\r\n") as hasty, calling(strict.port("mx")) as patient:
+        assert hasty.rest().startswith(b"554 5.5.1 ")
+        assert patient.hear().startswith(b"220 ")
+
+
+def test_who_has_talked_before_we_had_a_look_gets_none():
+    """Without any delay: the octets wait in the kernel when the connection is taken."""
+    with folder() as place:
+        house = House(place)
+        with running(house):
+            assert house.process is not None
+            house.process.send_signal(signal.SIGSTOP)
+            try:
+                with calling(house.port("mx"), b"EHLO spam.test\r\n") as caller:
+                    house.process.send_signal(signal.SIGCONT)
+                    assert caller.rest().startswith(b"554 5.5.1 ")
+            finally:
+                house.process.send_signal(signal.SIGCONT)
+            with calling(house.port("mx")) as caller:
+                assert caller.hear().startswith(b"220 ")
+
+
+def test_a_whole_dialogue_in_one_piece_is_no_dialogue(strict):
+    with calling(strict.port("mx")) as caller:
+        caller.hear()
+        caller.say(b"EHLO spam.test\r\nMAIL FROM:<x@spam.test>\r\nRCPT TO:<alice@blue.test>\r\nDATA\r\nspam\r\n.\r\nQUIT\r\n")
+        assert caller.rest().startswith(b"503 5.5.0 ")
+    assert strict.stored(ALICE) == []
+
+
+def test_under_stress_the_log_says_so_once_and_says_when_it_is_over(strict):
+    strict.mark()
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(calling(strict.port("mx"))).hear()
+    eventually(lambda: "the usual time again" in strict.news, "the stress is over")
+    assert strict.news.count("strangers get less time") == 1
+    with calling(strict.port("mx")) as caller:
+        assert caller.hear().startswith(b"220 ")

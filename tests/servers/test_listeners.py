@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -12,10 +13,10 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.servers.test_pump import EchoSession, LineWire
-from twistmail.facts import Facts
+from twistmail.facts import Closed, Connected, Facts, Refused
 from twistmail.servers.listeners import Born, Listener, Pool
 from twistmail.servers.pump import Pump
-from twistmail.servers.refusal import Refusal
+from twistmail.servers.refusal import FULL, NO_ROOM, Refusal
 
 PEER = IPv4Address("TCP", "192.0.2.7", 40_000)
 
@@ -68,6 +69,20 @@ def test_who_is_sent_away_is_told_why_and_keeps_nothing(service: str, words: byt
     assert transport.value().endswith(b"\r\n")
     assert transport.disconnecting
     assert not pool.pumps
+
+
+def test_that_somebody_was_sent_away_is_told_with_the_reason() -> None:
+    told: list[Any] = []
+    facts = Facts()
+    facts.listen(lambda fact: told.append((fact.about, fact.what)))
+    listener = Listener(Pool(), Clock())
+    listener.adopt(replace(born(most=0), facts=facts))
+    listener.buildProtocol(PEER)
+    assert told == [
+        ("0", Connected("mx", "192.0.2.7", 40_000)),
+        ("0", Refused("connections", NO_ROOM, "0", rule="0 connections, no more are taken")),
+        ("0", Closed("refused", 0, len(FULL["mx"]))),
+    ]
 
 
 def test_where_tls_would_have_to_come_first_nothing_is_said() -> None:

@@ -170,7 +170,7 @@ _SENTENCES = {
     "Reported": _reported,
     "GaveUp": lambda e: f"gave up     {e['status']}",
     "Removed": lambda e: f"left        {e['why']}",
-    "Connected": lambda e: f"connected   {e['service']} from {e['address']}",
+    "Connected": lambda e: f"connected   {e['service']} from {e['address']}" + (f" (through {e['via']})" if e.get("via") else ""),
     "TlsStarted": _tls,
     "TlsFailed": lambda e: f"TLS         failed: {e['why']}",
     "LoggedIn": lambda e: f"logged in   {e['account']} ({e['mechanism']})",

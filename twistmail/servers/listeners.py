@@ -17,13 +17,13 @@ from typing import Any
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 
-from twistmail.facts import Connected, Fact, Facts
+from twistmail.facts import Closed, Connected, Fact, Facts, Refused
 from twistmail.mail.account import Account
 from twistmail.networks import Network, covers
 from twistmail.servers.introduction import Introduction
 from twistmail.servers.pump import Pump
 from twistmail.servers.recognition import Recognition
-from twistmail.servers.refusal import FULL, Complaints, Refusal
+from twistmail.servers.refusal import FULL, NO_ROOM, Complaints, Refusal
 from twistmail.servers.session import Session
 from twistmail.servers.stress import Stress
 from twistmail.wire.contract import Wire
@@ -112,20 +112,30 @@ class Listener(Factory):
         born = self._born
         if born is None:
             return None
-        if self.pool.is_full:
-            return self._refuse(born, f"{born.service}: {born.most} connections, no more are taken")
-        if not self._has_room():
-            return self._refuse(born, f"{born.service}: no more connections are taken, for the other descriptors are for files")
         origin = Origin(getattr(addr, "host", "unix"), getattr(addr, "port", 0))
+        if self.pool.is_full:
+            return self._refuse(born, origin, f"{born.most} connections, no more are taken")
+        if not self._has_room():
+            return self._refuse(born, origin, "no more connections are taken, for the other descriptors are for files")
         if covers(born.proxy_from, origin.address):
             return self._introduction(born, origin)
         if born.recognize is not None and origin.address == "unix":
             return self._recognition(born, origin)
         return self._pump(born, origin)
 
-    def _refuse(self, born: Born, why: str) -> Refusal:
-        self._complaints.say(why)
-        return Refusal(b"" if born.implicit else FULL.get(born.service, b""))
+    def _refuse(self, born: Born, origin: Origin, rule: str) -> Refusal:
+        self._complaints.say(f"{born.service}: {rule}")
+        words = b"" if born.implicit else FULL[born.service]
+        if born.facts.listened:
+            identifier = next(born.identifiers)
+            told = (
+                Connected(born.service, origin.address, origin.port, origin.via),
+                Refused("connections", NO_ROOM, identifier, rule=rule),
+                Closed("refused", 0, len(words)),
+            )
+            for what in told:
+                born.facts.tell(Fact(born.epoch(), identifier, what))
+        return Refusal(words)
 
     def _pump(self, born: Born, origin: Origin, account: Account | None = None) -> Pump:
         identifier = next(born.identifiers)

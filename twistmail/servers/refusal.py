@@ -12,16 +12,21 @@ from typing import Any
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 
+from twistmail.mail.status import Status
+
 log = Logger()
 
-#: limits.md section 2 D7: descriptors or places are short. RFC 5321 §3.1, RFC 3501 §7.1.5, RFC 3206 §4.
-_SMTP = b"421 4.3.2 Too many connections at the moment, please try again later\r\n"
+#: limits.md section 2 D7: descriptors or places are short.
+NO_ROOM = Status(421, "4.3.2", "Too many connections at the moment, please try again later")
+#: The same in the words of each service. RFC 5321 §3.1, RFC 3501 §7.1.5, RFC 3206 §4.
+_TEXT = NO_ROOM.text.encode("ascii")
+_SMTP = b"421 4.3.2 %b\r\n" % _TEXT
 FULL = {
     "mx": _SMTP,
     "submission": _SMTP,
     "lmtp": _SMTP,
-    "imap": b"* BYE [UNAVAILABLE] Too many connections at the moment, please try again later\r\n",
-    "pop3": b"-ERR [SYS/TEMP] Too many connections at the moment, please try again later\r\n",
+    "imap": b"* BYE [UNAVAILABLE] %b\r\n" % _TEXT,
+    "pop3": b"-ERR [SYS/TEMP] %b\r\n" % _TEXT,
 }
 
 EVERY = 60.0  # seconds between two lines in the log about the same
