@@ -1,5 +1,7 @@
 """swaks speaks SMTP to us: what is taken, what is refused, and in which words (exit codes: swaks(1))."""
 
+from functools import partial
+
 import pytest
 
 from tests.interop.house import Person
@@ -62,6 +64,16 @@ def test_submission_after_login(house, swaks, guest, other, mechanism, way):
     (message,) = house.stored(other)
     assert b"with ESMTPSA" in message
     assert b"enclosed" in message
+
+
+@pytest.mark.parametrize("way", ["--tls", "--tls-on-connect"])
+def test_names_without_a_domain_are_those_of_our_users(house, swaks, guest, other, way):
+    send = partial(swaks, "submission", way, *login(guest), "--from", guest.name, "--to", other.name, tls=way == "--tls-on-connect")
+    send("--header-To", f"Other <{other.name}>", "--header-From", "boss@green.test")
+    (message,) = house.stored(other)
+    assert f"\nTo: Other <{other.address}>\n".encode() in message
+    assert f"\nSender: {guest.address}\n".encode() in message
+    assert "554 5.6.0 To: nobody-here has no domain" in send("--header-To", "nobody-here", expect=None).stdout
 
 
 def test_mail_for_another_domain_waits_in_the_queue(house, swaks, guest):
