@@ -53,6 +53,7 @@ COMMANDS = [
     case("two-dots", b"MAIL FROM:<e..ve@red.test>\r\n", "501 5.1.7"),
     case("literal", b"MAIL FROM:<eve@[192.0.2.7]>\r\n", "250 2.1.0"),
     case("ipv6-literal", b"MAIL FROM:<eve@[IPv6:2001:db8::7]>\r\n", "250 2.1.0"),
+    case("parameters-hidden-in-a-literal", b"MAIL FROM:<eve@[IPv6:::1%> SIZE=1 x]>\r\n", "501 5.1.7"),
     case("broken-literal", b"MAIL FROM:<eve@[192.0.2.777]>\r\n", "501 5.1.7"),
     case("unknown-literal", b"MAIL FROM:<eve@[x400:c=blue]>\r\n", "501 5.1.7"),
     case("literal-without-end", b"MAIL FROM:<eve@[192.0.2.7>\r\n", "501 5.1.7"),

@@ -64,6 +64,8 @@ def test_postmaster_needs_no_domain(text: str) -> None:
     pytest.param("<ann@-away.example>", id="leading-hyphen"),
     pytest.param("<ann@[192.0.2.256]>", id="no-IPv4-address"),
     pytest.param("<ann@[IPv6:::::1]>", id="no-IPv6-address"),
+    pytest.param("<ann@[IPv6:fe80::1%eth0]>", id="IPv6-address-with-a-zone"),
+    pytest.param("<ann@[IPv6:::1%> NOTIFY=NEVER x]>", id="parameters-hidden-in-a-literal"),
     pytest.param("<ann@[192.0.2.7>", id="unfinished-literal"),
     pytest.param('<"ann@away.example>', id="unfinished-quotes"),
     pytest.param('<"ann\\', id="unfinished-escape"),

@@ -30,7 +30,9 @@ def behind(proxy: Peer, event: XClient) -> Peer:
 
 
 def _address(text: str) -> str:
-    """"192.0.2.7" or "IPv6:2001:db8::7"."""
+    """"192.0.2.7" or "IPv6:2001:db8::7"; a zone of the proxy's own interfaces means nothing here."""
+    if "%" in text:
+        raise ValueError(text)
     return str(ipaddress.ip_address(text[5:] if text[:5].upper() == "IPV6:" else text))
 
 

@@ -163,6 +163,8 @@ def address_literal(text: str) -> str:
     """*text*, an address literal with its brackets, in its one spelling (RFC 5321 §4.1.3). ValueError where it is none."""
     inner = text[1:-1].lower()
     try:
+        if "%" in inner:  # a zone, which the ipaddress module takes with anything behind it
+            raise ValueError
         if inner.startswith("ipv6:"):
             return f"[ipv6:{ipaddress.IPv6Address(inner[5:])}]"
         return f"[{ipaddress.IPv4Address(inner)}]"

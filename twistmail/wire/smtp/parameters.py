@@ -89,8 +89,8 @@ def _hold_until(value: str) -> str:
     try:
         if not _DATE_TIME.fullmatch(value):
             raise ValueError
-        datetime.fromisoformat(value.upper())
-    except ValueError:
+        _timestamp(value)
+    except (ValueError, OverflowError):  # the first and the last day of all years have hours that are in none elsewhere
         raise _wrong("HOLDUNTIL wants a time such as 2026-11-21T08:00:00Z") from None
     return value
 
@@ -212,8 +212,13 @@ def _held_until(parameters: Mapping[str, str], now: float) -> float | None:
     if "HOLDFOR" in parameters:
         return now + int(parameters["HOLDFOR"])
     if "HOLDUNTIL" in parameters:
-        return datetime.fromisoformat(parameters["HOLDUNTIL"].upper()).astimezone(UTC).timestamp()
+        return _timestamp(parameters["HOLDUNTIL"])
     return None
+
+
+def _timestamp(date_time: str) -> float:
+    """RFC 3339 §5.6, as POSIX seconds. ValueError or OverflowError where there is no such time."""
+    return datetime.fromisoformat(date_time.upper()).astimezone(UTC).timestamp()
 
 
 def _deadline(value: str, now: float) -> Deadline:
