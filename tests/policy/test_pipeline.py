@@ -40,6 +40,7 @@ class Stage:
         pytest.param([YES, NO], Opinion("a", YES), id="a-positive-word-ends-the-questions"),
         pytest.param([Verdict(None, "x", Fate.HOLD), NO], Opinion("b", NO), id="who-holds-does-not-keep-others-from-refusing"),
         pytest.param([Verdict(None, "x", Fate.HOLD), None], Opinion("a", None, "x", Fate.HOLD), id="held"),
+        pytest.param([Verdict(None, "x", Fate.HOLD), YES], Opinion("a", YES, "x", Fate.HOLD), id="who-accepts-frees-nobody-from-it"),
         pytest.param(
             [Verdict(None, "x", Fate.HOLD), Verdict(None, "y", Fate.DISCARD)], Opinion("b", None, "y", Fate.DISCARD), id="the-gravest-fate"
         ),

@@ -87,7 +87,7 @@ class Pipeline:
             stage.left(peer)
 
     async def ask(self, point: Point, *about: Any) -> Opinion | None:
-        """The first opinion that is a status; without one the gravest fate that a stage demands, or None. For the points before MESSAGE.
+        """The first opinion that is a status, with the gravest fate that anybody has demanded; None without both. Before MESSAGE.
 
         A stage that `is_gate` is asked even where another has accepted already.
         """
@@ -108,7 +108,7 @@ class Pipeline:
                 return opinion
             elif accepted is None:
                 accepted = opinion
-        return accepted or gravest
+        return _together(accepted, gravest)
 
     def _tell(self, status: Status, transaction: Transaction, recipient: Address) -> None:
         """A recipient is refused: told to the stages that have a `refused` of their own."""
@@ -135,7 +135,7 @@ class Pipeline:
                 return opinion
             elif accepted is None:
                 accepted = opinion
-        return accepted or gravest
+        return _together(accepted, gravest)
 
     def names(self, point: Point) -> tuple[str, ...]:
         """The stages that are asked at *point*."""
@@ -186,6 +186,13 @@ def _opinion(stage: str, verdict: Status | Verdict) -> Opinion:
     if isinstance(verdict, Status):
         return Opinion(stage, verdict)
     return Opinion(stage, verdict.status, verdict.rule, verdict.fate)
+
+
+def _together(accepted: Opinion | None, gravest: Opinion | None) -> Opinion | None:
+    """Who accepts frees nobody from the fate that another has demanded."""
+    if accepted is None or gravest is None:
+        return accepted or gravest
+    return _graver(replace(gravest, status=accepted.status), accepted)
 
 
 def _graver(one: Opinion | None, other: Opinion) -> Opinion | None:
