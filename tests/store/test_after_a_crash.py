@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 
 import pytest
@@ -181,3 +182,34 @@ def test_who_uses_a_closed_connection_has_not_found_damage():
     with pytest.raises(sqlite3.Error) as caught:
         database.execute("SELECT 1")
     assert not is_damage(caught.value)
+
+
+def test_a_mailbox_that_cannot_be_looked_at_for_a_moment_stays_the_one_that_all_have_open(house, opened, monkeypatch):
+    inbox = opened(reactor=Clock())
+    store = house.stores[-1]
+    house.deliver(store, *LETTERS)
+
+    async def fails():
+        raise OSError(errno.EIO, "the disk fails")
+
+    monkeypatch.setattr(inbox, "refresh", fails)
+    with pytest.raises(OSError, match="the disk fails"):
+        house.open(store)
+    monkeypatch.undo()
+    assert house.open(store) is inbox
+
+
+def test_flags_that_only_the_names_could_keep_win_over_what_the_index_was_told_before(house, opened):
+    inbox = opened(reactor=Clock())
+    house.deliver(house.stores[-1], *LETTERS)
+    result_of(inbox.store(ALL, FlagChange.SET, ["\\Seen"]))  # names follow later, and the index has it now
+
+    def full_disk(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    inbox._index.save = full_disk
+    result_of(inbox.store(ALL, FlagChange.SET, ["\\Flagged"]))
+    result_of(inbox._home.drop(inbox))
+    assert inbox._home.in_memory == (inbox,)
+    house.stores.pop()  # killed
+    assert opened().bits.tolist() == [int(Flag.FLAGGED)] * 20

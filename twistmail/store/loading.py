@@ -227,12 +227,16 @@ def _base(entry: bytes, named: int) -> bytes:
 
 
 def _message(loaded: Loaded, maildir: Maildir, path: bytes, uid: int, known: Message | None, entry: bytes) -> Message | None:
-    """The message at *path*: as the index has it where that is true; flags that have not reached the file yet win over its name."""
+    """The message at *path*: as the index has it where that is true.
+
+    Its flags win over those of the name while the name shows what it showed then: they have not reached it yet. A name that
+    shows others is younger than the index, which may have been out of order since.
+    """
     fresh, named, bits = namebook.classified(path, len(loaded.keywords))
     loaded.fresh[uid] = fresh
     if known is not None and _base(entry, known.named) == names.base_of(path):
-        settled = namebook.path_of(entry, known.named) != path and not is_unsettled(known, entry, len(loaded.keywords))
-        now = bits if settled else known.bits
+        before = namebook.path_of(entry, known.named)
+        now = known.bits if path == before or bits == namebook.classified(before, len(loaded.keywords))[2] else bits
         # after a crash: flags that are as they were may have been told otherwise in between
         modseq = loaded.modseq if loaded.crashed or now != known.bits else known.modseq
         return known._replace(named=named, bits=now, modseq=modseq)

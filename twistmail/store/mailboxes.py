@@ -223,8 +223,7 @@ class Mailboxes:
             try:
                 await self._wake(mailbox)
             except BaseException:
-                mailbox.users -= 1
-                self._discard(mailbox)
+                mailbox.close()
                 raise
             if not mailbox.gone and self._mailboxes.get(name) is mailbox:
                 return mailbox
@@ -244,14 +243,15 @@ class Mailboxes:
             del self._mailboxes[mailbox.name]
 
     def released(self, mailbox: Mailbox) -> None:
-        if mailbox.gone:
-            self._discard(mailbox)
-        else:
+        if mailbox.awake and not mailbox.gone:  # though a look may have failed: what only it knows must not be lost
             self._idle(self, mailbox)
+        else:
+            self._discard(mailbox)
 
     async def drop(self, mailbox: Mailbox) -> None:
-        """Let go of a mailbox that nobody uses, unless somebody does by now."""
-        await mailbox.save(leaving=True)
+        """Let go of a mailbox that nobody uses, unless somebody does by now. What cannot be written down stays, until it was used again."""
+        if not await mailbox.save(leaving=True):
+            return
         if not mailbox.users and not mailbox.is_busy:
             self._discard(mailbox)
             if not self.jobs:
