@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -107,7 +108,8 @@ class Reading(Writing):
         missing = await self._workshop.threads.run(self._descriptions.missing, self._directory, above)
         for together in self._portions(missing):
             await self._kept(together)
-        if len(above) == len([uid for uid in self.uids if uid > self._described_up_to]):
+        first, last = bisect_right(self.uids, self._described_up_to), bisect_right(self.uids, above[-1])
+        if set(above).issuperset(self.uids[first:last]):  # some may have come or gone meanwhile
             self._described_up_to = above[-1]
 
     def _portions(self, uids: Sequence[int]) -> Iterator[list[int]]:
