@@ -199,8 +199,15 @@ def _hand_over(path: Path, wanted: Wanted, recipients: list[str], message: bytes
         raise Failure(f"the server went away: {trouble}", Exit.TEMPFAIL, "try again") from None
 
 
+def _sender(wanted: Wanted) -> str:
+    """What stands in MAIL: the user of this machine where nobody is named, nobody where that is so."""
+    if wanted.sender is None:
+        return _spelled(_user(), "")
+    return (_addresses(wanted.sender.encode()) or [wanted.sender])[0] if wanted.sender else ""
+
+
 def _mail(server: smtplib.SMTP, wanted: Wanted, message: bytes) -> str:
-    sender = _user() if wanted.sender is None else ("" if not wanted.sender else (_addresses(wanted.sender.encode()) or [wanted.sender])[0])
+    sender = _sender(wanted)
     line = f"MAIL FROM:<{sender}>"
     if server.has_extn("8bitmime") and not message.isascii():
         line += " BODY=8BITMIME"
