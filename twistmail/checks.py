@@ -126,6 +126,15 @@ def stages_have_their_settings(config: Config) -> Iterator[Problem]:
         yield config.problem("mx", "dnswl", "it is asked only where a blocklist is", "set dnsbl or rhsbl, or remove it", WARNING)
 
 
+def sections_are_asked(config: Config) -> Iterator[Problem]:
+    """People and aliases that stand in the file, where the file is no source of any."""
+    for kind, section in (("user", "users"), ("alias", "aliases")):
+        sources = config[section].source
+        if config.named(kind) and "config" not in sources:
+            suggestion = f"write source = {' '.join([*sources, 'config'])}"
+            yield config.problem(section, "source", f"the [{kind}:...] sections of this file are not looked at", suggestion, WARNING)
+
+
 def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Problem]:
     """The files with rules, line by line, where they have at most so many octets (None: however many). Blocking."""
     for section, key, parse_file in (
@@ -160,7 +169,7 @@ def authorities_can_be_read(config: Config) -> Iterator[Problem]:
 
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked, relayed_is_not_local,
-    stages_have_their_settings,
+    stages_have_their_settings, sections_are_asked,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
 FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read)

@@ -123,6 +123,17 @@ def test_without_relaying_it_would_be_an_open_relay(told):
     assert line == "c.ini:5:1: error: without the stage relaying this server is an open relay"
 
 
+@pytest.mark.parametrize(("text", "told_of"), [
+    pytest.param("[users]\nsource = sqlite\n[user:ann@blue.example]\npassword = x\n", "user", id="people"),
+    pytest.param("[aliases]\nsource = file:aliases\n[alias:all@blue.example]\nto = ann\n", "alias", id="aliases"),
+])
+def test_sections_that_nobody_asks_are_told(told, text, told_of):
+    line, hint = next(line for line in told(text) if "not looked at" in line).split("\n")
+    assert line.endswith(f"warning: the [{told_of}:...] sections of this file are not looked at")
+    assert hint.endswith(" config")
+    assert not any("not looked at" in line for line in told(text.replace("source = ", "source = config ")))
+
+
 def test_a_domain_is_either_ours_or_relayed_for(told):
     (line,) = told("relay_domains = blue.example red.example\n[domains]\nlocal = red.example\n")
     assert line.startswith("c.ini:5:1: error: red.example is a local domain")
