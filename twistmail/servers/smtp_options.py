@@ -77,7 +77,7 @@ _COMMON = (
     Option("min_data_rate", COUNT, "500", "Octets a second that content must bring, averaged over a minute.", Reload.NEW),
     Option("soft_errors", COUNT, "10", "Refused commands after which each further one is answered a second later.", Reload.NEW),
     Option("hard_errors", COUNT, "20", "Refused commands after which the connection is closed.", Reload.NEW),
-    Option("max_junk_commands", COUNT, "100", "NOOP, RSET and the like without a message before the connection is closed.", Reload.NEW),
+    Option("max_junk_commands", COUNT, "100", "NOOP, RSET, further EHLOs and such without a message before we close.", Reload.NEW),
     Option("unauth_pipelining", choice("reject", "off"), "reject",
            "Whoever does not wait for an answer where he has to (RFC 2920) is sent away.", Reload.NEW),
     Option("bare_newline", choice("reject", "normalize"), "reject",

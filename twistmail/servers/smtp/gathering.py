@@ -12,6 +12,8 @@ from twistmail.mail.unbinary import unbinary
 
 #: Octets that are kept in memory; also how much is gathered before each write.
 IN_MEMORY = 256 * 1024
+#: Pieces that are kept as they came: each costs some 40 octets beside its own, and a peer may cut them as small as it likes.
+MOST_PIECES = 1024
 
 
 class Gathering:
@@ -32,6 +34,8 @@ class Gathering:
             self._held += len(data)
             if self._held > IN_MEMORY:
                 await self._spill()
+            elif len(self._chunks) > MOST_PIECES:
+                self._chunks = [b"".join(self._chunks)]
 
     async def finish(self, *, binary: bool = False) -> Content | None:
         """The whole content, *binary* parts encoded (RFC 3030); None where there was trouble. Readable until `discard`."""
