@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers import result_of
+from tests.helpers import result_of, takes_linear_time
 from tests.servers.smtp.house import SmtpHouse
 from twistmail.interfaces import Edit, Verdict
 from twistmail.mail import headers
 from twistmail.mail.account import Account
 from twistmail.mail.address import parse
 from twistmail.mail.envelope import Peer, Role, Transaction
+from twistmail.policy.authors import newest_resent
 from twistmail.policy.qualifying import MOST_NAMES
 from twistmail.policy.submission import SubmissionFactory
 
@@ -180,3 +182,13 @@ def test_any_header_is_judged_and_what_is_not_ours_to_change_stays(lines: list[b
 @given(st.binary(max_size=200), st.sampled_from(["add_sender", "reject"]))
 def test_random_octets_never_raise(octets: bytes, from_check: str) -> None:
     fixed(octets.replace(b"\r", b"").replace(b"\n", b"\r\n") + b"\r\n\r\n", from_check)
+
+
+def test_a_block_of_very_many_resent_fields_takes_linear_time() -> None:
+    def seconds(count: int) -> float:
+        header = b"".join(b"Resent-%d: x\r\n" % number for number in range(count))
+        began = time.perf_counter()
+        assert len(newest_resent(header)) == count
+        return time.perf_counter() - began
+
+    assert takes_linear_time(seconds, 250)

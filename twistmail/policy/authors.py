@@ -45,15 +45,17 @@ def signature(header: bytes) -> Signature:
 def newest_resent(header: bytes) -> tuple[Field, ...]:
     """The topmost block of Resent- fields: up to another field, or to one that it has already and may have once."""
     block: list[Field] = []
+    names: set[bytes] = set()
     for field in headers.fields(header):
         name = field.name.lower()
         if not name.startswith(b"resent-"):
             if block:
                 break
-        elif any(name == other.name.lower() for other in block):
+        elif name in names:
             break
         else:
             block.append(field)
+            names.add(name)
     return tuple(block)
 
 
