@@ -9,7 +9,7 @@ import ssl
 
 import pytest
 
-from tests.interop.house import House, Person, eventually, folder, give_away, running
+from tests.interop.house import House, Person, eventually, folder, give_away, run, running
 
 ALICE = Person("alice")
 #: As haproxy 2.6 sends it (send-proxy-v2): TCP over IPv4 from 203.0.113.9:40000 to 127.0.0.1:25.
@@ -252,3 +252,19 @@ def test_under_stress_the_log_says_so_once_and_says_when_it_is_over(strict):
     assert strict.news.count("strangers get less time") == 1
     with calling(strict.port("mx")) as caller:
         assert caller.hear().startswith(b"220 ")
+
+
+@pytest.mark.client("swaks")
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(["--pipeline"], id="in-groups"),
+        pytest.param(["--pipeline", "-tls"], id="in-groups-after-starttls"),
+        pytest.param(["--protocol", "SMTP"], id="after-HELO"),
+    ],
+)
+def test_a_client_that_waits_where_it_has_to_is_served(strict, how):
+    before = len(strict.stored(ALICE))
+    server = ("--server", f"127.0.0.1:{strict.port('mx')}", "--from", "x@away.test", "--to", ALICE.address)
+    run("swaks", *server, *how)
+    eventually(lambda: len(strict.stored(ALICE)) == before + 1, "the message is there")
