@@ -119,6 +119,7 @@ def test_of_a_message_that_is_sent_on_the_one_who_does_counts(resent: bytes, say
     pytest.param(b"From: fred@here.example, boss@away.example\r\n", "from_check, boss@away.example", id="one-of-two"),
     pytest.param(b"From: fred@here.example\r\nSender: ann@here.example\r\n", "from_check, ann@here.example", id="a-false-sender"),
     pytest.param(b"From: nobody at all\r\n", "from_check, nobody", id="no-address"),
+    pytest.param(b"From: <fred@here.example> <boss@away.example>\r\n", "from_check, an address behind another", id="behind-the-true-one"),
     pytest.param(b"Resent-From: ann@here.example\r\nFrom: fred@here.example\r\n", "from_check, ann@here.example", id="resent"),
     pytest.param(b"From: " + b", ".join([b"fred@here.example"] * 21) + b"\r\n", "from_check, fred@here.example", id="too-many-authors"),
 ])  # fmt: skip

@@ -7,6 +7,7 @@ it now, so those are looked at instead.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from twistmail.interfaces import Verdict
@@ -20,6 +21,8 @@ from twistmail.policy.identities import Identities
 FORGED_AUTHOR = Status(550, "5.7.1", "The address in {} is not yours")
 SEVERAL_FROMS = Status(550, "5.6.0", "The message has more than one From field")
 
+#: What is no address, whatever stands in it: quoted strings and comments.
+_ASIDE = re.compile(rb'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)', re.DOTALL)
 #: Addresses in one field that are looked up; nobody writes with more authors.
 MOST_AUTHORS = 20
 
@@ -95,7 +98,9 @@ class Authors:
         for text, address in mailboxes[:MOST_AUTHORS]:
             if address is None or await self._identities.refusal(address, account) is not None:
                 return text
-        return None if len(mailboxes) <= MOST_AUTHORS else mailboxes[MOST_AUTHORS][0]
+        if len(mailboxes) > MOST_AUTHORS:
+            return mailboxes[MOST_AUTHORS][0]
+        return "an address behind another" if any(map(_is_crowded, fields)) else None
 
 
 def _forged(name: bytes) -> Status:
@@ -110,6 +115,11 @@ def _mailboxes(fields: tuple[Field, ...]) -> list[tuple[str, Address | None]]:
         for one in headers.addresses(field.value)
         if one.is_mailbox and (one.local or one.domain)
     ]
+
+
+def _is_crowded(field: Field) -> bool:
+    """More angle brackets than mailboxes: some mail program will show what we have not read, `<me@here> <boss@there>`."""
+    return _ASIDE.sub(b"", field.value).count(b"<") > len(_mailboxes((field,)))
 
 
 def _address(listed: headers.ListedAddress) -> Address | None:

@@ -167,6 +167,7 @@ def test_tls_makes_a_new_beginning() -> None:
     pytest.param("NOOP x", b"NOOP x", id="as-it-came"),
     pytest.param("AUTH PLAIN AGFubgBzZXNhbWU=", b"AUTH (secret)", id="the-initial-response-is-masked"),
     pytest.param("auth plain AGFubgBzZXNhbWU= x", b"AUTH (secret)", id="a-malformed-one-too"),
+    pytest.param("AUTH\tPLAIN\tAGFubgBzZXNhbWU=", b"AUTH (secret)", id="and-one-with-tabs"),
 ])
 def test_transcripts_hold_no_secret(line: str, said: bytes) -> None:
     wire = after("EHLO a")

@@ -263,9 +263,9 @@ class SmtpServerWire:
     def _command(self, text: str) -> Any:
         verb, _, rest = text.partition(" ")
         verb = verb.upper()
-        if verb == "AUTH":
+        if verb.startswith("AUTH"):  # whatever divides it from what follows
             self._said = b"AUTH " + SECRET
-        elif len(text) > self._limits.command_line:
+        if verb != "AUTH" and len(text) > self._limits.command_line:
             return Bad(LINE_TOO_LONG)
         if not text.isprintable():
             return Bad(NOT_ASCII)
