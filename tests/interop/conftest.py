@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shlex
 import shutil
@@ -13,7 +12,7 @@ from tests.interop.house import House, Person, folder, run, running
 from tests.interop.mtas import PLACES
 
 SEARCHED = ":".join([os.environ.get("PATH", ""), *PLACES])
-PEOPLE = [Person(f"guest{number}") for number in range(120)]
+PEOPLE = [Person(f"guest{number}") for number in range(600)]
 CROWD = [Person("crowd"), *(Person(f"{number}crowd") for number in range(2, 21))]  # the names that smtp-source makes up
 ALICE, BOB = Person("alice"), Person("bob")
 
@@ -35,7 +34,7 @@ def offering():
     guests = "\n".join(f"[user:{person.address}]\npassword = {hashed}" for person in (*PEOPLE, *CROWD))
     with folder() as place, running(House(place, more=f"[users]\nsource = sqlite config\n{guests}")) as house:
         house.add(ALICE, BOB)
-        house.guests = itertools.cycle(PEOPLE)
+        house.guests = iter(PEOPLE)
         house.crowd = CROWD
         yield house
 
