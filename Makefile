@@ -55,7 +55,7 @@ soak: $(READY)
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 fuzz: $(READY)
-	$(BIN)/python -m pip install --quiet '.[fuzz]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,fuzz]'
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGETS)
 
 clean:
