@@ -140,6 +140,8 @@ MEANINGS = (
             "Give the sending machine a proper name.", "whole name"),
     Meaning("550", "5.7.1", "The sending machine calls itself by a name that the DNS does not know.", "[mx] hello",
             "Give the sending machine a proper name.", "no host of that name"),
+    Meaning("550", "5.7.1", "The message calls itself an advertisement of a kind that is not wanted.", "[mx] no_soliciting", NOTHING,
+            "soliciting mail"),
     Meaning("550", "5.7.1", "That machine may not say for whom it speaks.", "xclient_from", NOTHING, "one of our proxies"),
     Meaning("550", "5.7.25", "The sending machine has no name in the DNS that leads back to it.", "[mx] reverse_dns",
             "Its provider has to set a PTR record."),

@@ -17,6 +17,7 @@ from twistmail.policy.relaying import RelayingFactory
 from twistmail.policy.reverse import ReverseFactory
 from twistmail.policy.room import RoomFactory
 from twistmail.policy.senders import SendersFactory
+from twistmail.policy.soliciting import SolicitingFactory
 from twistmail.policy.submission import SubmissionFactory
 from twistmail.policy.tarpit import TarpitFactory
 
@@ -38,5 +39,6 @@ STAGES: dict[str, Any] = {
         SubmissionFactory(),
         AllowanceFactory(),
         ChecksFactory(),
+        SolicitingFactory(),
     )
 }

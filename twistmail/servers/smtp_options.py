@@ -28,10 +28,12 @@ from twistmail.policy.limits import OPTIONS as LIMITS
 from twistmail.policy.rates import OPTIONS as RATES
 from twistmail.policy.relay_domains import DOMAINS
 from twistmail.policy.reverse import OPTIONS as REVERSE
+from twistmail.policy.soliciting import OPTIONS as SOLICITING
 from twistmail.policy.tarpit import OPTIONS as TARPIT
 
 MX_EXTENSIONS = (
-    "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH REQUIRETLS LIMITS ETRN"
+    "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH REQUIRETLS LIMITS ETRN "
+    "NO-SOLICITING"
 )
 SUBMISSION_EXTENSIONS = (
     "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH REQUIRETLS LIMITS "
@@ -39,11 +41,11 @@ SUBMISSION_EXTENSIONS = (
 )
 LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
 
-MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients loops checks"
+MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients loops soliciting checks"
 SUBMISSION_STAGES = "limits hello room access senders recipients loops submission checks allowance"
 
 #: Which settings of [mx] which stage looks at.
-STAGE_OPTIONS = {"tarpit": TARPIT, "rates": RATES, "hello": HELLO, "reverse": REVERSE, "blocklists": BLOCKLISTS}
+STAGE_OPTIONS = {"tarpit": TARPIT, "rates": RATES, "hello": HELLO, "reverse": REVERSE, "blocklists": BLOCKLISTS, "soliciting": SOLICITING}
 
 LMTP_STAGES = "limits hello room relaying recipients loops"
 

@@ -63,6 +63,8 @@ def _line(word: str, service: SmtpService, peer: Peer, mechanisms: tuple[str, ..
             longest = int(settings.hold_longest)
             until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(service.epoch() + longest))
             return f"FUTURERELEASE {longest} {until}" if longest else ""
+        case "NO-SOLICITING":  # RFC 3865
+            return "NO-SOLICITING " + ",".join(settings.no_soliciting) if settings.no_soliciting else ""
         case "XCLIENT":
             return "XCLIENT " + " ".join(ATTRIBUTES)
     return word

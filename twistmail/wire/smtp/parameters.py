@@ -27,6 +27,8 @@ _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]{0,39}")
 _BY = re.compile(r"(-?[0-9]{1,9});([NR])(T?)", re.IGNORECASE)
 _DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+\-][0-9]{2}:[0-9]{2})")
 
+_SOLICIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]*(?:,[A-Za-z0-9][A-Za-z0-9._:\-]*)*")
+LONGEST_SOLICIT = 1000
 #: RFC 3461 §4.4 and §4.2.
 LONGEST_ENVID = 100
 LONGEST_ORCPT = 500
@@ -129,6 +131,13 @@ def _orcpt(value: str) -> str:
     return value
 
 
+def _solicit(value: str) -> str:
+    """RFC 3865."""
+    if not _SOLICIT.fullmatch(value) or len(value) > LONGEST_SOLICIT:
+        raise _wrong("SOLICIT wants words such as net.example:ADV, divided by commas")
+    return value
+
+
 #: Name -> (the extension that brings it, "" for what everybody knows; the reader of its value).
 Table = Mapping[str, tuple[str, Callable[[str], str]]]
 MAIL: Table = {
@@ -143,6 +152,7 @@ MAIL: Table = {
     "HOLDUNTIL": ("FUTURERELEASE", _hold_until),
     "BY": ("DELIVERBY", _by),
     "MT-PRIORITY": ("MT-PRIORITY", _priority),
+    "SOLICIT": ("NO-SOLICITING", _solicit),
 }
 RCPT: Table = {"NOTIFY": ("DSN", _notify), "ORCPT": ("DSN", _orcpt)}
 
