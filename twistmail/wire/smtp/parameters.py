@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from twistmail.mail.envelope import NO_WISHES, Deadline, Notify, Wishes
+from twistmail.mail.xtext import decoded
 from twistmail.wire.smtp.grammar import BadSyntax
 
 #: More parameters than all extensions together have.
@@ -27,6 +28,7 @@ _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]{0,39}")
 _BY = re.compile(r"(-?[0-9]{1,9});([NR])(T?)", re.IGNORECASE)
 _DATE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+\-][0-9]{2}:[0-9]{2})")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SOLICIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]*(?:,[A-Za-z0-9][A-Za-z0-9._:\-]*)*")
 LONGEST_SOLICIT = 1000
 #: RFC 3461 §4.4 and §4.2.
@@ -201,21 +203,13 @@ def wishes(parameters: Mapping[str, str], now: float) -> Wishes:
         hold_until=_held_until(parameters, now),
         deadline=_deadline(parameters["BY"], now) if "BY" in parameters else None,
         priority=int(parameters.get("MT-PRIORITY", "0")),
-        auth=from_xtext(parameters.get("AUTH", "")),
+        auth=_CONTROL.sub("?", decoded(parameters.get("AUTH", ""))),
     )
 
 
 def notify(parameters: Mapping[str, str]) -> frozenset[Notify]:
     """When a report is wanted, from *parameters* of RCPT."""
     return frozenset(Notify[word] for word in parameters["NOTIFY"].split(",")) if "NOTIFY" in parameters else frozenset()
-
-
-def from_xtext(text: str) -> str:
-    """What *text*, well-formed xtext, stands for (RFC 3461 §4); octets beyond ASCII become question marks."""
-    if "+" not in text:
-        return text
-    decoded = re.sub(r"\+([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), text)
-    return re.sub(r"[^\x20-\x7e]", "?", decoded)
 
 
 def _held_until(parameters: Mapping[str, str], now: float) -> float | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from twistmail.mail import xtext
 from twistmail.mail.status import Status
 from twistmail.wire import sasl
 from twistmail.wire.smtp import parameters
@@ -141,7 +142,7 @@ def _xclient(rest: str, limits: Limits) -> Any:
         name = name.upper()
         if not _ATTRIBUTE.fullmatch(word) or name not in ATTRIBUTES or name in attributes:
             raise BadSyntax(501, "5.5.4", "Write XCLIENT and some of " + " ".join(f"{known}=value" for known in ATTRIBUTES))
-        attributes[name] = None if value.upper() in _NOT_KNOWN_THERE else parameters.from_xtext(value)
+        attributes[name] = None if value.upper() in _NOT_KNOWN_THERE else xtext.decoded(value)
     if not attributes:
         raise BadSyntax(501, "5.5.4", "XCLIENT wants at least one attribute")
     return XClient(attributes)
