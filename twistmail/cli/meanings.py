@@ -142,7 +142,6 @@ MEANINGS = (
             "Give the sending machine a proper name.", "no host of that name"),
     Meaning("550", "5.7.1", "The message calls itself an advertisement of a kind that is not wanted.", "[mx] no_soliciting", NOTHING,
             "soliciting mail"),
-    Meaning("550", "5.7.1", "That machine may not say for whom it speaks.", "xclient_from", NOTHING, "one of our proxies"),
     Meaning("550", "5.7.25", "The sending machine has no name in the DNS that leads back to it.", "[mx] reverse_dns",
             "Its provider has to set a PTR record."),
     Meaning("550", "5.7.26", "SPF, DKIM or DMARC say that the sender is forged.", "[mx] stages", "The sender's domain must mend its DNS."),

@@ -58,11 +58,9 @@ GOODBYE = Status(221, "2.0.0", "Goodbye")
 CHUNK_TAKEN = "{octets} octets taken"
 DATA_IS_TEXT = Status(503, "5.5.1", "BODY=BINARYMIME wants BDAT")
 HELD_TOO_LONG = Status(501, "5.5.4", "Mail is not held for so long")
-UNWANTED_UTF8 = Status(553, "5.6.7", "Addresses that are not ASCII want SMTPUTF8 in MAIL")
 NOTHING_WAITS = Status(251, "2.0.0", "No messages wait for that domain")
 NOT_RELEASED = Status(459, "4.7.1", "You may not ask for that domain")
 NOTHING_KEPT = Status(458, "4.3.0", "Nothing is kept back here for that domain")
-NOT_A_PROXY = Status(550, "5.7.1", "You are not one of our proxies")
 BAD_ATTRIBUTE = Status(501, "5.5.4", "An attribute has no meaning here")
 
 TALKED_EARLY = Status(554, "5.5.1", "You talked before you were greeted; closing")
