@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.source import PACKAGE, ROOT, modules
+from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, words
 
 TEXT = (ROOT / "docs" / "conformance.md").read_text("utf-8")
 TEST = re.compile(r"`(tests/[^`:]+)(?:::([^`]+))?`")
@@ -35,7 +36,10 @@ def test_a_test_that_is_named_exists(path, name):
     assert not name or name in functions(ROOT / path), f"there is no {name} in {path}"
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=row[0]) for heading in ("Rows", "Features") for row in rows(heading)])
+SAID = ("Rows", "Features", "IMAP capabilities")
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row[0]) for heading in SAID for row in rows(heading)])
 def test_a_row_says_how_it_stands_and_why_we_know(row):
     assert len(row) == 4
     status = row[2]
@@ -60,3 +64,8 @@ def test_a_standard_that_is_kept_is_cited_where_it_is_kept(row):
 def test_no_standard_is_listed_twice():
     numbers = [number for row in rows("Standards") for number in CITED.findall(row[0])]
     assert sorted(numbers) == sorted(set(numbers))
+
+
+def test_what_imap_says_it_can_is_in_the_table_and_nothing_else():
+    done = {row[0] for row in rows("IMAP capabilities") if row[2].startswith("done")}
+    assert {*words(EVERYWHERE), *words(AFTER_LOGIN)} == done

@@ -9,7 +9,7 @@ from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, PeerGone
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import responses as r
 from twistmail.wire.imap.framing import ImapLimits
-from twistmail.wire.imap.grammar import State
+from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.server import ImapWire
 
 Answer = Callable[[Any], Iterable[Any]]

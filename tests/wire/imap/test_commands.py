@@ -11,7 +11,8 @@ from twistmail.wire.contract import Ask
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import searchkeys as k
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
-from twistmail.wire.imap.grammar import COMMANDS, State
+from twistmail.wire.imap.grammar import COMMANDS
+from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.sequence import STAR, SequenceSet
 
 T = b"A1"

@@ -14,7 +14,8 @@ from tests.wire.imap.test_commands import SAMPLES
 from twistmail.wire.contract import PeerGone
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.framing import Gathered
-from twistmail.wire.imap.grammar import COMMANDS, State
+from twistmail.wire.imap.grammar import COMMANDS
+from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.server import ImapWire
 from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 

@@ -11,7 +11,7 @@ from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, PeerG
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import responses as r
 from twistmail.wire.imap.framing import ImapLimits
-from twistmail.wire.imap.grammar import State
+from twistmail.wire.imap.rows import State
 
 BEFORE = State.NOT_AUTHENTICATED
 feedings = pytest.mark.parametrize("cut", FEEDINGS)

@@ -12,6 +12,7 @@ from typing import Any
 from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
+from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, words
 from twistmail.servers.imap.pending import Pending
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.view import View
@@ -20,11 +21,6 @@ from twistmail.wire import sasl
 from twistmail.wire.imap.responses import NO, Response
 
 Responses = AsyncIterator[Response]
-
-#: What we can in any state; RFC 3501 §7.2.1 wants IMAP4rev1 among it.
-EVERYWHERE = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE"
-AFTER_LOGIN = f"{EVERYWHERE} NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE SPECIAL-USE LIST-EXTENDED"
-
 
 class Refusal(Exception):
     """A command is refused: *text* for the client, *code* a response code or empty. NO, or BAD where the client is wrong."""
@@ -49,6 +45,7 @@ class Client:
         self.view: View | None = None
         self.exchange: sasl.Exchange | None = None
         self.failures = 0
+        self.enabled: set[str] = set()  # what ENABLE has turned on (RFC 5161); the view of the selected mailbox looks at the same set
         self.idling = False
         self.upload: Any = None  # append.Upload
         self.pending = Pending(lambda: self.poke())
@@ -57,16 +54,17 @@ class Client:
 
     async def capabilities(self) -> bytes:
         """What CAPABILITY tells now."""
+        told = words(EVERYWHERE)
         if self.account is not None:
-            return AFTER_LOGIN.encode("ascii")
-        words = [EVERYWHERE]
+            told += words(AFTER_LOGIN)
+            return " ".join(told).encode("ascii")
         if self.can_start_tls:
-            words.append("STARTTLS")
+            told.append("STARTTLS")
         offered = await self.service.login.mechanisms(self.tls)
-        words += [f"AUTH={name}" for name in offered]
+        told += [f"AUTH={name}" for name in offered]
         if not self.may_send_password:
-            words.append("LOGINDISABLED")  # RFC 3501 §6.2.3
-        return " ".join(words).encode("ascii")
+            told.append("LOGINDISABLED")  # RFC 3501 §6.2.3
+        return " ".join(told).encode("ascii")
 
     @property
     def can_start_tls(self) -> bool:
@@ -99,7 +97,7 @@ class Client:
 
     def select(self, mailbox: IMailbox, *, read_only: bool) -> View:
         self.leave_mailbox()
-        self.view = View(mailbox, read_only=read_only, news=self.news)
+        self.view = View(mailbox, read_only=read_only, news=self.news, enabled=self.enabled)
         return self.view
 
     def leave_mailbox(self) -> None:

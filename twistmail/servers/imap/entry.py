@@ -7,6 +7,7 @@ is `servers.login`'s business; how many sessions somebody may have is counted he
 from __future__ import annotations
 
 from twistmail.mail.account import Account
+from twistmail.servers.imap.capabilities import ENABLEABLE
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.wire import sasl
 from twistmail.wire.imap import commands as c
@@ -51,8 +52,11 @@ async def identify(client: Client, event: c.Id) -> Responses:
 
 
 async def enable(client: Client, event: c.Enable) -> Responses:
-    """There is nothing to enable: what is not offered is passed over (RFC 5161 §3.1)."""
-    yield Untagged(b"ENABLED")
+    """What is not offered is passed over; what is on already is not told again (RFC 5161 §3.1, §3.2)."""
+    known = [name for asked in event.names for name in ENABLEABLE.get(asked, ())]
+    new = [name for name in dict.fromkeys(known) if name not in client.enabled]
+    client.enabled.update(new)
+    yield Untagged(" ".join(["ENABLED", *new]).encode("ascii"))
     yield Tagged(event.tag, OK, "Done")
 
 

@@ -1,6 +1,6 @@
 """One IMAP connection: which function answers which command, what is said before each final response, and how it ends.
 
-`FAMILIES` is the whole table. A command function is an async generator over
+`families.FAMILIES` is the whole table. A command function is an async generator over
 responses, given the `Client` and the event; it raises `Refusal`, StoreError,
 Unavailable or OSError where the command fails, and here that becomes one NO or
 BAD. News of the selected mailbox is said before the final response of every
@@ -21,12 +21,9 @@ from twisted.python.failure import Failure
 from twistmail.interfaces import Unavailable
 from twistmail.mail.envelope import TlsState
 from twistmail.mail.mailbox import StoreError
-from twistmail.servers.imap import append, entry, mailboxes, transfer
-from twistmail.servers.imap.client import Client, Refusal, Responses
-from twistmail.servers.imap.fetch import fetch
-from twistmail.servers.imap.flags import store
+from twistmail.servers.imap.client import Client, Refusal
+from twistmail.servers.imap.families import FAMILIES
 from twistmail.servers.imap.pending import Answer
-from twistmail.servers.imap.search import search
 from twistmail.servers.imap.service import ImapService, wire_limits
 from twistmail.wire.contract import PeerGone
 from twistmail.wire.imap import commands as c
@@ -46,46 +43,6 @@ LAST_WORDS = {
 
 #: Commands that need not wait for the answers to those before them.
 APPENDING = (c.AppendBegin, c.AppendChunk, c.AppendEnd, c.AppendAbandoned)
-FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
-    c.Bad: entry.refused,
-    c.No: entry.refused,
-    c.Continue: entry.go_on,
-    c.Capability: entry.capability,
-    c.Noop: entry.noop,
-    c.Check: entry.noop,
-    c.Logout: entry.logout,
-    c.Id: entry.identify,
-    c.StartTls: entry.start_tls,
-    c.Login: entry.login,
-    c.Authenticate: entry.authenticate,
-    c.AuthResponse: entry.auth_response,
-    c.Enable: entry.enable,
-    c.Idle: entry.idle,
-    c.Done: entry.done,
-    c.Namespace: mailboxes.namespace,
-    c.Select: mailboxes.select,
-    c.Close: mailboxes.close,
-    c.Unselect: mailboxes.unselect,
-    c.Create: mailboxes.create,
-    c.Delete: mailboxes.delete,
-    c.Rename: mailboxes.rename,
-    c.Subscribe: mailboxes.subscribe,
-    c.Unsubscribe: mailboxes.unsubscribe,
-    c.List: mailboxes.list_folders,
-    c.Status: mailboxes.status,
-    c.AppendBegin: append.append_begin,
-    c.AppendChunk: append.append_chunk,
-    c.AppendEnd: append.append_end,
-    c.AppendAbandoned: append.append_abandoned,
-    c.Copy: transfer.copy,
-    c.Move: transfer.move,
-    c.Expunge: transfer.expunge,
-    c.Fetch: fetch,
-    c.Store: store,
-    c.Search: search,
-}
-
-
 def open_connection(service: ImapService, identifier: str, address: str, port: int, via: str = "") -> tuple[ImapWire, ImapSession]:
     """Wire and session of a new connection from *address*, whatever proxy it came *via*."""
     return ImapWire(wire_limits(service.settings)), ImapSession(service, identifier, address)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from twistmail.interfaces import IMailbox
@@ -39,11 +39,17 @@ EXISTING_FLAGS = " ".join(FLAG_NAMES)
 
 
 class View:
-    """The selected mailbox as one client sees it. *news*() is called when there is something to tell."""
+    """The selected mailbox as one client sees it.
 
-    def __init__(self, mailbox: IMailbox, *, read_only: bool, news: Callable[[], None]) -> None:
+    *news*() is called when there is something to tell. *enabled*: what the client has enabled, as it is at any time.
+    """
+
+    def __init__(
+        self, mailbox: IMailbox, *, read_only: bool, news: Callable[[], None], enabled: Collection[str] = frozenset()
+    ) -> None:  # fmt: skip
         self.mailbox = mailbox
         self.read_only = read_only
+        self.enabled = enabled
         self.uids: array[int] = mailbox.uids[:]
         self.recent: set[int] = set()
         self.gone = False

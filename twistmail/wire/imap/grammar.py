@@ -1,8 +1,9 @@
 """The commands: who they are, when they are legal, how their arguments are read.
 
-`COMMANDS` is the one table: name -> Row. A new command is a dataclass in
-`commands`, a function here that reads its arguments from a Cursor standing
-behind the name, and a row. The wire checks that nothing is left over.
+`COMMANDS` is the one table: name -> Row. Here are the commands of RFC 3501 and
+its near relatives (`commands`); a family of extensions has a module with its
+dataclasses, the functions that read their arguments from a Cursor standing
+behind the name, and its ROWS (`rows`). The wire checks that nothing is left over.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.fetchitems import Item
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.parse_search import search_program
+from twistmail.wire.imap.rows import AFTER_LOGIN, ANY, BEFORE_LOGIN, WITH_MAILBOX, Parse, Row, State, bare, one_mailbox
 from twistmail.wire.imap.tokens import Cursor, Misspelled
 
 MOST_ID_FIELDS = 30
@@ -26,51 +26,7 @@ LONGEST_ID_VALUE = 1024
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 
-class State(Enum):
-    """Where a connection is (RFC 3501 §3); the fourth state, logout, is the wire's `wants` being CLOSE."""
-
-    NOT_AUTHENTICATED = "not authenticated"
-    AUTHENTICATED = "authenticated"
-    SELECTED = "selected"
-
-
-ANY = frozenset(State)
-BEFORE_LOGIN = frozenset({State.NOT_AUTHENTICATED})
-AFTER_LOGIN = frozenset({State.AUTHENTICATED, State.SELECTED})
-WITH_MAILBOX = frozenset({State.SELECTED})
-
-Parse = Callable[[Cursor, bytes], c.Command]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """How a command is read and in which states it is legal."""
-
-    parse: Parse
-    states: frozenset[State]
-
-    def objection(self, state: State) -> str:
-        """Why the command is not legal in *state*, or ""."""
-        if state in self.states:
-            return ""
-        if state is State.NOT_AUTHENTICATED:
-            return "Please log in first"
-        return "You have logged in already" if self.states is BEFORE_LOGIN else "Please select a mailbox first"
-
-
 # ----- readers of arguments: each stands behind the command's name
-
-
-def _bare(kind: Callable[[bytes], c.Command]) -> Parse:
-    return lambda cursor, tag: kind(tag)
-
-
-def _one_mailbox(kind: Callable[[bytes, str], c.Command]) -> Parse:
-    def parse(cursor: Cursor, tag: bytes) -> c.Command:
-        cursor.space()
-        return kind(tag, cursor.mailbox())
-
-    return parse
 
 
 def _id(cursor: Cursor, tag: bytes) -> c.Id:
@@ -287,31 +243,31 @@ def _to_mailbox(kind: Callable[..., c.Command], *, uid: bool) -> Parse:
 
 
 COMMANDS: dict[bytes, Row] = {
-    b"CAPABILITY": Row(_bare(c.Capability), ANY),
-    b"NOOP": Row(_bare(c.Noop), ANY),
-    b"LOGOUT": Row(_bare(c.Logout), ANY),
+    b"CAPABILITY": Row(bare(c.Capability), ANY),
+    b"NOOP": Row(bare(c.Noop), ANY),
+    b"LOGOUT": Row(bare(c.Logout), ANY),
     b"ID": Row(_id, ANY),
-    b"STARTTLS": Row(_bare(c.StartTls), BEFORE_LOGIN),
+    b"STARTTLS": Row(bare(c.StartTls), BEFORE_LOGIN),
     b"LOGIN": Row(_login, BEFORE_LOGIN),
     b"AUTHENTICATE": Row(_authenticate, BEFORE_LOGIN),
     b"ENABLE": Row(_enable, AFTER_LOGIN),  # RFC 5161 §3.1 wants it before SELECT; clients in use do not all obey
-    b"NAMESPACE": Row(_bare(c.Namespace), AFTER_LOGIN),
+    b"NAMESPACE": Row(bare(c.Namespace), AFTER_LOGIN),
     b"SELECT": Row(partial(_select, read_only=False), AFTER_LOGIN),
     b"EXAMINE": Row(partial(_select, read_only=True), AFTER_LOGIN),
     b"CREATE": Row(_create, AFTER_LOGIN),
-    b"DELETE": Row(_one_mailbox(c.Delete), AFTER_LOGIN),
+    b"DELETE": Row(one_mailbox(c.Delete), AFTER_LOGIN),
     b"RENAME": Row(_rename, AFTER_LOGIN),
-    b"SUBSCRIBE": Row(_one_mailbox(c.Subscribe), AFTER_LOGIN),
-    b"UNSUBSCRIBE": Row(_one_mailbox(c.Unsubscribe), AFTER_LOGIN),
+    b"SUBSCRIBE": Row(one_mailbox(c.Subscribe), AFTER_LOGIN),
+    b"UNSUBSCRIBE": Row(one_mailbox(c.Unsubscribe), AFTER_LOGIN),
     b"LIST": Row(_list, AFTER_LOGIN),
     b"LSUB": Row(_lsub, AFTER_LOGIN),
     b"STATUS": Row(_status, AFTER_LOGIN),
     b"APPEND": Row(_append, AFTER_LOGIN),
-    b"IDLE": Row(_bare(c.Idle), AFTER_LOGIN),
-    b"CHECK": Row(_bare(c.Check), WITH_MAILBOX),
-    b"CLOSE": Row(_bare(c.Close), WITH_MAILBOX),
-    b"UNSELECT": Row(_bare(c.Unselect), WITH_MAILBOX),
-    b"EXPUNGE": Row(_bare(c.Expunge), WITH_MAILBOX),
+    b"IDLE": Row(bare(c.Idle), AFTER_LOGIN),
+    b"CHECK": Row(bare(c.Check), WITH_MAILBOX),
+    b"CLOSE": Row(bare(c.Close), WITH_MAILBOX),
+    b"UNSELECT": Row(bare(c.Unselect), WITH_MAILBOX),
+    b"EXPUNGE": Row(bare(c.Expunge), WITH_MAILBOX),
     b"SEARCH": Row(partial(_search, uid=False), WITH_MAILBOX),
     b"FETCH": Row(partial(_fetch, uid=False), WITH_MAILBOX),
     b"STORE": Row(partial(_store, uid=False), WITH_MAILBOX),

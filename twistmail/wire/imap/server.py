@@ -28,7 +28,8 @@ from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, PeerG
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import responses as r
 from twistmail.wire.imap.framing import Gathered, ImapLimits, Mark, mark_of
-from twistmail.wire.imap.grammar import COMMANDS, ON_NO, ON_OK, State, append_head, sasl_data
+from twistmail.wire.imap.grammar import COMMANDS, ON_NO, ON_OK, append_head, sasl_data
+from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.tokens import TAG, Cursor, Misspelled, Refused
 
 CHUNK = 65_536  # octets of a literal that are handed on at once

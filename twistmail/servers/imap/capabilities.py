@@ -1,0 +1,28 @@
+"""What the IMAP service can, as it tells its clients: one line for each group of capabilities, and what ENABLE knows.
+
+A word stands here only when what it promises works. docs/conformance.md says which RFC each is of, and which test proves it.
+"""
+
+from __future__ import annotations
+
+#: What holds in any state; RFC 3501 §7.2.1 wants IMAP4rev1 among it.
+EVERYWHERE = (
+    "IMAP4rev1",
+    "SASL-IR LITERAL+ ID ENABLE IDLE",
+)
+
+#: What is told after login only, beside that.
+AFTER_LOGIN = (
+    # names of mailboxes
+    "NAMESPACE CHILDREN SPECIAL-USE LIST-EXTENDED",
+    # the selected mailbox
+    "UNSELECT UIDPLUS MOVE",
+)
+
+#: What ENABLE turns on (RFC 5161): name -> the names that it turns on, its own among them.
+ENABLEABLE: dict[str, tuple[str, ...]] = {}
+
+
+def words(groups: tuple[str, ...]) -> list[str]:
+    """The words of *groups*, in order."""
+    return " ".join(groups).split()

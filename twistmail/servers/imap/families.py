@@ -1,0 +1,55 @@
+"""Which function answers which command: `FAMILIES`, event class -> async generator function over responses.
+
+A family of extensions has a module with its functions and a table `ANSWERS` of its own, which is put into this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twistmail.servers.imap import append, entry, mailboxes, transfer
+from twistmail.servers.imap.client import Client, Responses
+from twistmail.servers.imap.fetch import fetch
+from twistmail.servers.imap.flags import store
+from twistmail.servers.imap.search import search
+from twistmail.wire.imap import commands as c
+
+FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
+    c.Bad: entry.refused,
+    c.No: entry.refused,
+    c.Continue: entry.go_on,
+    c.Capability: entry.capability,
+    c.Noop: entry.noop,
+    c.Check: entry.noop,
+    c.Logout: entry.logout,
+    c.Id: entry.identify,
+    c.StartTls: entry.start_tls,
+    c.Login: entry.login,
+    c.Authenticate: entry.authenticate,
+    c.AuthResponse: entry.auth_response,
+    c.Enable: entry.enable,
+    c.Idle: entry.idle,
+    c.Done: entry.done,
+    c.Namespace: mailboxes.namespace,
+    c.Select: mailboxes.select,
+    c.Close: mailboxes.close,
+    c.Unselect: mailboxes.unselect,
+    c.Create: mailboxes.create,
+    c.Delete: mailboxes.delete,
+    c.Rename: mailboxes.rename,
+    c.Subscribe: mailboxes.subscribe,
+    c.Unsubscribe: mailboxes.unsubscribe,
+    c.List: mailboxes.list_folders,
+    c.Status: mailboxes.status,
+    c.AppendBegin: append.append_begin,
+    c.AppendChunk: append.append_chunk,
+    c.AppendEnd: append.append_end,
+    c.AppendAbandoned: append.append_abandoned,
+    c.Copy: transfer.copy,
+    c.Move: transfer.move,
+    c.Expunge: transfer.expunge,
+    c.Fetch: fetch,
+    c.Store: store,
+    c.Search: search,
+}
