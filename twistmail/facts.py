@@ -72,6 +72,13 @@ class LoginFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Introduced:
+    """What a client's program says of itself (IMAP ID): (field in lower case, value), in its order. Nobody has checked it."""
+
+    parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """`why`: "quit", "peer gone", "TLS failed", "refused", "timed out", "too many errors", "bug", "shutdown"."""
 

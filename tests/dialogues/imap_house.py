@@ -107,9 +107,13 @@ class Guest(Player):
 
 
 def connect(clock: Clock, settings: dict[str, str], store: Any) -> Pump:
-    """What `player.play` wants. Settings: clear=no, tls=no, away=yes, mail=three|empty (default three), drafts=PATH."""
+    """What `player.play` wants. Settings: clear=no, tls=no, away=yes, mail=three|empty (default three), drafts=PATH.
+
+    Those that begin with "imap." are settings of [imap].
+    """
     house = ImapHouse(clock, plaintext_allowed=settings.get("clear") != "no", tls_available=settings.get("tls") != "no",
                      store=store)  # fmt: skip
+    house.settings = {key[5:]: OPTIONS.option(key[5:]).kind.read(value) for key, value in settings.items() if key.startswith("imap.")}
     house.people.available = "away" not in settings
     if "drafts" in settings:
         house.drafts = Drafts(Path(settings["drafts"]))

@@ -30,6 +30,7 @@ from twistmail.servers.handshake import tls_state, tls_trouble
 from twistmail.servers.session import Session
 from twistmail.tasks import advance
 from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, Wants, Wire
+from twistmail.wire.deflate import Damaged, Deflate
 
 log = Logger()
 
@@ -40,7 +41,7 @@ STALL = 300.0  # seconds that a peer may refuse to take what we say
 FAREWELL = 60.0  # seconds that it has for our last words, and for its own part of a TLS farewell
 RATE_WINDOW = 60.0  # seconds over which the minimum data rate is averaged
 NEVER = float("inf")
-SAID = frozenset({"timed out", "shutdown", "bug"})  # ends that the peer is told of
+SAID = frozenset({"timed out", "shutdown", "bug", "damaged"})  # ends that the peer is told of
 
 
 class _ForThePeer:
@@ -100,6 +101,7 @@ class Pump(Protocol):
         self._drained: Deferred[None] | None = None
         self._shaken: Deferred[None] | None = None
         self._held: list[bytes] | None = None  # octets for TLS, which does not stand there yet
+        self._deflate: Deflate | None = None  # between us and the transport
         self._reading = True
         self._deadline = NEVER
         self._patience_ends = NEVER  # of the present wait for the peer, however many octets come meanwhile
@@ -127,17 +129,18 @@ class Pump(Protocol):
         if self._held is not None:
             self._held.append(data)
             return
-        self.wire.receive_bytes(data)
+        (self.wire.receive_bytes if self._deflate is None else self._deflate.receive)(data)
         if self._idle:
             self._drive(None)
-        elif self._reading and self.wire.buffered > READ_AHEAD:
+        elif self._reading and self.wire.buffered + (self._deflate.waiting if self._deflate else 0) > READ_AHEAD:
             self._reading = False
             self.transport.pauseProducing()
 
     def readConnectionLost(self) -> None:
         """The peer has said all it will, and may still be listening: `printf ... | nc` ends so."""
         self._finished = True
-        self.wire.receive_eof()
+        if self._deflate is None or not self._deflate.waiting:
+            self.wire.receive_eof()
         if self._idle:
             self._drive(None)
 
@@ -245,7 +248,10 @@ class Pump(Protocol):
                     if self.wire.wants is Wants.CLOSE:
                         self._closing = "quit"
                         break
-                    if self._finished:
+                    if self._deflate is not None and self._deflate.waiting:
+                        self._inflate(self._deflate)
+                        await self._turn_if_due()
+                    elif self._finished:
                         self._closing = "peer gone"
                     else:
                         await _PEER
@@ -262,8 +268,8 @@ class Pump(Protocol):
                 await self._say(self.session.answer(event))
                 if self.wire.wants is not Wants.NOTHING:
                     await self._obey()
-                elif self.clock.seconds() - self._drive_began > TURN_AFTER:
-                    await self._turn()
+                else:
+                    await self._turn_if_due()
         except Exception:
             log.failure("connection {id}: a bug of ours", id=self.identifier)
             self._closing = "bug"
@@ -299,12 +305,20 @@ class Pump(Protocol):
 
     def _flush(self) -> None:
         if self._out:
-            octets = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-            self._out.clear()
-            self._out_size = 0
-            self.sent += len(octets)
-            if not self._gone:
-                self.transport.write(octets)
+            octets = self._gathered()
+            self._write(octets if self._deflate is None else self._deflate.deflate(octets))
+
+    def _gathered(self) -> bytes:
+        """What waits to be written, taken out."""
+        octets = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self._out_size = 0
+        return octets
+
+    def _write(self, octets: bytes) -> None:
+        self.sent += len(octets)
+        if not self._gone:
+            self.transport.write(octets)
 
     async def _drain(self) -> None:
         """Write what is gathered; wait while the transport is full; give the reactor its turn."""
@@ -313,19 +327,24 @@ class Pump(Protocol):
             self._drained = Deferred()
             self._set_deadline(self.clock.seconds() + STALL)
             await self._drained
-        elif self.clock.seconds() - self._drive_began > TURN_AFTER:
-            await self._turn()
+        else:
+            await self._turn_if_due()
 
-    async def _turn(self) -> None:
-        turned: Deferred[None] = Deferred()
-        self.clock.callLater(0, turned.callback, None)
-        await turned
+    async def _turn_if_due(self) -> None:
+        if self.clock.seconds() - self._drive_began > TURN_AFTER:
+            turned: Deferred[None] = Deferred()
+            self.clock.callLater(0, turned.callback, None)
+            await turned
 
     async def _obey(self) -> None:
         if self.wire.wants is Wants.CLOSE:
             self._closing = "quit"
         elif self.wire.wants is Wants.START_TLS:
             await self._start_tls()
+        elif self.wire.wants is Wants.COMPRESS:
+            self._start_compression()
+        elif self.wire.wants is Wants.END_COMPRESSION:
+            self._end_compression()
 
     async def _begin_in_private(self) -> None:
         """TLS before the greeting; but whoever would only be sent away is, before a handshake has cost anything."""
@@ -363,6 +382,32 @@ class Pump(Protocol):
         self.session.tls_started(tls)
         if self.facts.listened:
             self.facts.tell(Fact(self._epoch(), self.identifier, TlsStarted(tls)))
+
+    def _start_compression(self) -> None:
+        if self.wire.buffered:  # was it plain, or deflated already? (RFC 4978 §3: the client waits for the answer)
+            self._closing = "data behind COMPRESS"
+            return
+        self._flush()
+        self.wire.wants = Wants.NOTHING
+        self._deflate = Deflate()
+
+    def _end_compression(self) -> None:
+        """What was said goes deflated still; what is inflated already, and what has come behind its end, is the wire's."""
+        deflate, self._deflate = self._deflate, None
+        assert deflate is not None
+        self._write(deflate.finish(self._gathered()))
+        self.wire.wants = Wants.NOTHING
+        self.wire.receive_bytes(deflate.rest())
+
+    def _inflate(self, deflate: Deflate) -> None:
+        """One step of what the peer has deflated, for the wire that has nothing left to do."""
+        try:
+            self.wire.receive_bytes(deflate.inflate())
+        except Damaged as damage:
+            log.info("connection {id}: {damage}", id=self.identifier, damage=damage)
+            self._closing = "damaged"
+        if self._finished and not deflate.waiting:
+            self.wire.receive_eof()
 
     def _tls_failed(self, why: str) -> None:
         if why:

@@ -53,6 +53,8 @@ class Wants(Enum):
 
     NOTHING = "nothing"
     START_TLS = "start TLS"
+    COMPRESS = "compress"  # from now on both sides deflate (RFC 4978)
+    END_COMPRESSION = "end compression"  # no longer
     CLOSE = "close"
 
 

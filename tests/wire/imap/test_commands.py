@@ -34,6 +34,8 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
     (b"AUTHENTICATE plain AGFubgBzZWNyZXQ=", c.Authenticate(T, "PLAIN", b"\0ann\0secret")),
     (b"AUTHENTICATE EXTERNAL =", c.Authenticate(T, "EXTERNAL", b"")),
     (b"ENABLE condstore X-Y", c.Enable(T, ("CONDSTORE", "X-Y"))),
+    (b"COMPRESS deflate", c.Compress(T)),
+    (b"UNAUTHENTICATE", c.Unauthenticate(T)),
     (b"NAMESPACE", c.Namespace(T)),
     (b"SELECT inbox", c.Select(T, "INBOX", read_only=False)),
     (b'SELECT ""', c.Select(T, "", read_only=False)),

@@ -1,6 +1,7 @@
 """What the IMAP service can, as it tells its clients: one line for each group of capabilities, and what ENABLE knows.
 
 A word stands here only when what it promises works. docs/conformance.md says which RFC each is of, and which test proves it.
+Which words are kept from whom is in `hiding`.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 #: What holds in any state; RFC 3501 §7.2.1 wants IMAP4rev1 among it.
 EVERYWHERE = (
     "IMAP4rev1",
-    "SASL-IR LITERAL+ ID ENABLE IDLE",
+    "SASL-IR LITERAL+ LITERAL- ID ENABLE IDLE",
 )
 
 #: What is told after login only, beside that.
 AFTER_LOGIN = (
+    # the connection
+    "COMPRESS=DEFLATE UNAUTHENTICATE",
     # names of mailboxes
     "NAMESPACE CHILDREN SPECIAL-USE LIST-EXTENDED",
     # the selected mailbox

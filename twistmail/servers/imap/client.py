@@ -13,6 +13,7 @@ from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
 from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, words
+from twistmail.servers.imap.hiding import hidden_from
 from twistmail.servers.imap.pending import Pending
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.view import View
@@ -38,25 +39,32 @@ class Client:
         self.service = service
         self.connection = connection
         self.address = address
-        self.began: float = service.clock.seconds()
         self.tls: TlsState | None = None
+        self.failures = 0
+        self.agent = ""  # what ID says of the program: its name and version
+        self.compressed = False
+        self.pending = Pending(lambda: self.poke())
+        self.counted: list[tuple[str, ...]] = []  # as what the census counts us
+        self.poke: Callable[[], None] = lambda: None
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Be a stranger: everything here is forgotten when somebody logs out of a connection that stays (RFC 8437 §4.1)."""
+        self.began: float = self.service.clock.seconds()
         self.account: Account | None = None
         self.mailboxes: IMailboxes | None = None
         self.view: View | None = None
         self.exchange: sasl.Exchange | None = None
-        self.failures = 0
         self.enabled: set[str] = set()  # what ENABLE has turned on (RFC 5161); the view of the selected mailbox looks at the same set
         self.idling = False
         self.upload: Any = None  # append.Upload
-        self.pending = Pending(lambda: self.poke())
-        self.counted: list[tuple[str, ...]] = []  # as what the census counts us
-        self.poke: Callable[[], None] = lambda: None
 
     async def capabilities(self) -> bytes:
         """What CAPABILITY tells now."""
-        told = words(EVERYWHERE)
+        hidden = self.hidden
+        told = [word for word in words(EVERYWHERE) if word not in hidden]
         if self.account is not None:
-            told += words(AFTER_LOGIN)
+            told += [word for word in words(AFTER_LOGIN) if word not in hidden]
             return " ".join(told).encode("ascii")
         if self.can_start_tls:
             told.append("STARTTLS")
@@ -65,6 +73,11 @@ class Client:
         if not self.may_send_password:
             told.append("LOGINDISABLED")  # RFC 3501 §6.2.3
         return " ".join(told).encode("ascii")
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The capabilities that this client is not told of."""
+        return hidden_from(self.service.settings, self.account.name if self.account else "", self.agent)
 
     @property
     def can_start_tls(self) -> bool:
@@ -105,6 +118,13 @@ class Client:
         if self.view is not None:
             self.view.close()
             self.view = None
+
+    def count_address(self) -> bool:
+        """Count us among the strangers of our address, if we do not count yet; False where there are too many."""
+        key = ("address", self.address)
+        if not self.counted and self.service.census.enter((key, self.service.settings.max_connections_per_ip)):
+            self.counted = [key]
+        return bool(self.counted)
 
     def uncount(self) -> None:
         """The census counts us no longer."""

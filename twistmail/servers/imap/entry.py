@@ -1,11 +1,12 @@
-"""Coming in and the small talk: CAPABILITY, NOOP, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, IDLE, LOGOUT.
+"""Coming in and the small talk: CAPABILITY, NOOP, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, COMPRESS, IDLE, UNAUTHENTICATE, LOGOUT.
 
-RFC 3501 §6.1 and §6.2, RFC 2177, RFC 2971, RFC 4959, RFC 5161. Who may log in
+RFC 3501 §6.1 and §6.2, RFC 2177, RFC 2971, RFC 4959, RFC 4978, RFC 5161, RFC 8437. Who may log in
 is `servers.login`'s business; how many sessions somebody may have is counted here.
 """
 
 from __future__ import annotations
 
+from twistmail.facts import Fact, Introduced
 from twistmail.mail.account import Account
 from twistmail.servers.imap.capabilities import ENABLEABLE
 from twistmail.servers.imap.client import Client, Refusal, Responses
@@ -40,6 +41,20 @@ async def noop(client: Client, event: c.Noop | c.Check) -> Responses:
     yield Tagged(event.tag, OK, "Done")
 
 
+async def unauthenticate(client: Client, event: c.Unauthenticate) -> Responses:
+    """Nothing but TLS, ID and the count of wrong passwords outlives it. RFC 8437 §3: there is no NO, but a Bye."""
+    if "UNAUTHENTICATE" in client.hidden:
+        raise Refusal("UNAUTHENTICATE is not offered here", condition=BAD)
+    client.leave_mailbox()
+    client.uncount()
+    client.begin_anew()
+    client.compressed = False
+    if client.count_address():
+        yield Tagged(event.tag, OK, "Who is next?", b"CAPABILITY " + await client.capabilities())
+    else:
+        yield Bye("There are too many connections from where you are", b"UNAVAILABLE")
+
+
 async def logout(client: Client, event: c.Logout) -> Responses:
     client.leave_mailbox()
     yield Bye("Goodbye")
@@ -47,17 +62,36 @@ async def logout(client: Client, event: c.Logout) -> Responses:
 
 
 async def identify(client: Client, event: c.Id) -> Responses:
+    """Who is it? What is kept from such programs is told at once, for the client may have read CAPABILITY already."""
+    before = client.hidden
+    given = {name.lower(): value for name, value in event.parameters if value}
+    client.agent = f"{given.get('name', '')} {given.get('version', '')}".strip()
+    if given and client.service.facts.listened:
+        client.service.facts.tell(Fact(client.service.epoch(), client.connection, Introduced(tuple(given.items()))))
     yield Untagged(b'ID ("name" "twistmail")')
+    if client.hidden != before:
+        yield Untagged(b"CAPABILITY " + await client.capabilities())
     yield Tagged(event.tag, OK, "Done")
 
 
 async def enable(client: Client, event: c.Enable) -> Responses:
     """What is not offered is passed over; what is on already is not told again (RFC 5161 §3.1, §3.2)."""
-    known = [name for asked in event.names for name in ENABLEABLE.get(asked, ())]
+    hidden = client.hidden
+    known = [name for asked in event.names if asked not in hidden for name in ENABLEABLE.get(asked, ())]
     new = [name for name in dict.fromkeys(known) if name not in client.enabled]
     client.enabled.update(new)
     yield Untagged(" ".join(["ENABLED", *new]).encode("ascii"))
     yield Tagged(event.tag, OK, "Done")
+
+
+async def compress(client: Client, event: c.Compress) -> Responses:
+    """TLS of ours never compresses (`tls.contexts`), so nothing but an earlier COMPRESS can stand in the way."""
+    if "COMPRESS=DEFLATE" in client.hidden:
+        raise Refusal("Compression is not offered here", condition=BAD)
+    if client.compressed:
+        raise Refusal("COMPRESS is on already", "COMPRESSIONACTIVE", condition=BAD)
+    client.compressed = True
+    yield Tagged(event.tag, OK, "DEFLATE begins")
 
 
 async def idle(client: Client, event: c.Idle) -> Responses:

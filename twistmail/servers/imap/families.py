@@ -29,6 +29,8 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Authenticate: entry.authenticate,
     c.AuthResponse: entry.auth_response,
     c.Enable: entry.enable,
+    c.Compress: entry.compress,
+    c.Unauthenticate: entry.unauthenticate,
     c.Idle: entry.idle,
     c.Done: entry.done,
     c.Namespace: mailboxes.namespace,

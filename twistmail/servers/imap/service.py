@@ -9,8 +9,9 @@ from typing import Any
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, SIZE, Option, Reload, Section, Settings, choice
+from twistmail.options import COUNT, DURATION, SIZE, SWITCH, Option, Reload, Section, Settings, choice
 from twistmail.servers.census import Census
+from twistmail.servers.imap.hiding import HIDDEN
 from twistmail.servers.login import Login
 from twistmail.wire.imap.framing import ImapLimits
 
@@ -30,7 +31,15 @@ OPTIONS = Section(
            example="192.0.2.1 10.0.0.0/8"),
     Option("max_message", SIZE, "36700160", "The biggest message that a client may append, in octets.", Reload.NEW),
     Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
+    Option("compress", SWITCH, "no", "Whether clients may compress (COMPRESS=DEFLATE); it costs 90 KiB for each that does.", Reload.NEW),
+    Option("literal", choice("plus", "minus"), "plus",
+           "What a client may send without leave: LITERAL+ any message, LITERAL- up to 4096 octets.", Reload.NEW),
+    Option("hide_capabilities", HIDDEN, "", "Capabilities that are not told: to all, to users, or to programs (by ID); a line for each.",
+           Reload.NEW, example="client *outlook*: MOVE\nuser bob@example.org: IDLE"),
 )  # fmt: skip
+
+#: Octets of a literal that LITERAL- lets a client send without leave (RFC 7888 §5).
+UNASKED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +67,5 @@ class ImapService:
 def wire_limits(settings: Settings) -> ImapLimits:
     """What the wire admits under *settings*."""
     unlimited = 1 << 40
-    return ImapLimits(append=settings.max_message or unlimited, bad_commands=settings.max_bad_commands)
+    unasked = UNASKED if settings.literal == "minus" else unlimited
+    return ImapLimits(append=settings.max_message or unlimited, unasked_append=unasked, bad_commands=settings.max_bad_commands)

@@ -39,6 +39,7 @@ LAST_WORDS = {
     "timed out": Bye("We have waited long enough"),
     "shutdown": Bye("The server is going down, please come back later", b"UNAVAILABLE"),
     "bug": Bye("Something went wrong here, please try again later", b"SERVERBUG"),
+    "damaged": Bye("What you have compressed cannot be read, or is too much"),
 }
 
 #: Commands that need not wait for the answers to those before them.
@@ -72,10 +73,7 @@ class ImapSession:
         self.client.poke = poke
 
     async def admit(self) -> bool:
-        key = ("address", self.client.address)
-        if not self.client.counted and self._service.census.enter((key, self._service.settings.max_connections_per_ip)):
-            self.client.counted = [key]
-        return bool(self.client.counted)
+        return self.client.count_address()
 
     async def greet(self) -> AsyncIterator[Response]:
         if not await self.admit():

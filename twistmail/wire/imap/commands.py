@@ -135,6 +135,16 @@ class AuthResponse(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Compress(Command):
+    """RFC 4978. Tagged OK makes the wire want compression, from behind its CRLF on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthenticate(Command):
+    """RFC 8437. Answer: Tagged OK, with which the wire is before login again and wants no compression; or a Bye, never NO."""
+
+
+@dataclass(frozen=True, slots=True)
 class Enable(Command):
     """RFC 5161. `names` in upper case, unknown ones included."""
 

@@ -25,6 +25,7 @@ class ImapLimits:
     command: int = 1_048_576
     literals: int = 1000
     append: int = 36_700_160
+    unasked_append: int = 1 << 40  # a non-synchronising one that is APPEND's message
     swallowed: int = 41_943_040  # of unasked literals that we refuse, before we rather close
     bad_commands: int = 10  # in a row, before we close
 

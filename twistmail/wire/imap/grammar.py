@@ -74,6 +74,13 @@ def sasl_data(line: bytes) -> bytes:
     return a2b_base64(line)
 
 
+def _compress(cursor: Cursor, tag: bytes) -> c.Compress:
+    cursor.space()
+    if cursor.word("an algorithm") != b"DEFLATE":
+        raise Misspelled("COMPRESS knows DEFLATE only")
+    return c.Compress(tag)
+
+
 def _enable(cursor: Cursor, tag: bytes) -> c.Enable:
     names: list[str] = []
     while not names or not cursor.at_end:
@@ -250,6 +257,8 @@ COMMANDS: dict[bytes, Row] = {
     b"STARTTLS": Row(bare(c.StartTls), BEFORE_LOGIN),
     b"LOGIN": Row(_login, BEFORE_LOGIN),
     b"AUTHENTICATE": Row(_authenticate, BEFORE_LOGIN),
+    b"COMPRESS": Row(_compress, AFTER_LOGIN),
+    b"UNAUTHENTICATE": Row(bare(c.Unauthenticate), AFTER_LOGIN),
     b"ENABLE": Row(_enable, AFTER_LOGIN),  # RFC 5161 §3.1 wants it before SELECT; clients in use do not all obey
     b"NAMESPACE": Row(bare(c.Namespace), AFTER_LOGIN),
     b"SELECT": Row(partial(_select, read_only=False), AFTER_LOGIN),
@@ -286,6 +295,7 @@ ON_OK: dict[type[c.Command], State] = {
     c.Login: State.AUTHENTICATED,
     c.Authenticate: State.AUTHENTICATED,
     c.AuthResponse: State.AUTHENTICATED,
+    c.Unauthenticate: State.NOT_AUTHENTICATED,
     c.Select: State.SELECTED,
     c.Close: State.AUTHENTICATED,
     c.Unselect: State.AUTHENTICATED,

@@ -3,8 +3,8 @@
 `ImapWire` cuts lines and literals, keeps the limits, knows the state and which
 commands are legal in it, streams APPEND's message, and learns from the session's
 answers where the connection is: OK to LOGIN or AUTHENTICATE means logged in (and
-the wider limits), OK to SELECT selected, NO to it not, OK to STARTTLS makes it
-want TLS, LOGOUT's final response or a Bye makes it want to close. What a command
+the wider limits), OK to SELECT selected, NO to it not, OK to UNAUTHENTICATE as before login, OK to STARTTLS makes it
+want TLS and OK to COMPRESS compression, LOGOUT's final response or a Bye makes it want to close. What a command
 means is `servers/imap`'s.
 
 A literal that the client waits to send appears as the Ask `Continue`, which the
@@ -59,6 +59,7 @@ class ImapWire:
         self._buffer = Buffer()
         self._gone = False
         self._bads = 0  # in a row
+        self._compressed = False
         self._asked: c.Command | None = None  # what waits for its final response
         self._spoken: bytes | Gathered = b""
         self._restart()
@@ -175,8 +176,8 @@ class ImapWire:
         cursor = self._command.cursor(self._position)
         event = COMMANDS[self._name].parse(cursor, self._tag)
         cursor.end()
-        if isinstance(event, c.StartTls) and self._buffer:  # whoever put it there was not asked to prove who he is
-            return self._hopeless("Nothing may follow STARTTLS before the handshake")
+        if self._buffer and isinstance(event, (c.StartTls, c.Compress)):  # who put it there? how is it spelled?
+            return self._hopeless("Nothing may follow STARTTLS or COMPRESS before it is answered")
         self._restart()
         return event
 
@@ -197,6 +198,8 @@ class ImapWire:
         cursor.end()
         if mark.size > self.limits.append:
             raise Refused(b"TOOBIG", f"A message may have {self.limits.append} octets")
+        if not mark.waits and mark.size > self.limits.unasked_append:  # RFC 7888 §5
+            raise Misspelled(f"A literal of more than {self.limits.unasked_append} octets waits for leave here")
         self._left = mark.size
         self._message_waits = mark.waits
         self._read = ImapWire._read_message
@@ -380,14 +383,22 @@ class ImapWire:
             self.wants = Wants.CLOSE
         elif response.condition == r.OK:
             self.state = ON_OK.get(type(asked), self.state)
-            if isinstance(asked, c.StartTls):
-                self.wants = Wants.START_TLS
+            self._change_layers(asked)
         elif response.condition == r.NO:
             self.state = ON_NO.get(type(asked), self.state)
         if isinstance(asked, c.Continue):
             self._restart()
         elif isinstance(asked, c.AppendBegin):
             self._message_refused()
+
+    def _change_layers(self, asked: c.Command) -> None:
+        """OK to *asked* may mean that other octets follow it."""
+        if isinstance(asked, c.StartTls):
+            self.wants = Wants.START_TLS
+        elif isinstance(asked, c.Compress):
+            self.wants, self._compressed = Wants.COMPRESS, True
+        elif isinstance(asked, c.Unauthenticate) and self._compressed:  # RFC 8437 §4.1
+            self.wants, self._compressed = Wants.END_COMPRESSION, False
 
     def _message_refused(self) -> None:
         """A message that waits for leave never comes; one that does not is thrown away, and its command with it."""
