@@ -18,6 +18,7 @@ from twistmail.mail.mailbox import NewMessage
 from twistmail.memory.people import MemoryPeople
 from twistmail.memory.store import Mailbox, Mailboxes, MailStore
 from twistmail.servers.census import Census
+from twistmail.servers.imap.kept import Kept
 from twistmail.servers.imap.service import OPTIONS, ImapService
 from twistmail.servers.imap.session import ImapSession, open_connection
 from twistmail.servers.login import Login
@@ -60,13 +61,14 @@ class ImapHouse:
     store: Any = field(default_factory=lambda: MailStore(lambda: NOW))
     census: Census = field(default_factory=Census)
     threads: Any = field(default_factory=Inline)
+    kept: Kept = field(default_factory=Kept)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def service(self) -> ImapService:
         login = Login(self.people, Throttle(), self.clock, self.facts, lambda: NOW, jitter=lambda: 0.5,
                       plaintext_allowed=self.plaintext_allowed, accounts=self.people, default_domain="here.example")  # fmt: skip
         return ImapService("imap.here.example", OPTIONS.defaults(**self.settings), self.store, login, self.facts, self.threads, self.drafts,
-                           self.clock, lambda: NOW, self.tls_available, self.census)  # fmt: skip
+                           self.clock, lambda: NOW, self.tls_available, self.census, self.kept)  # fmt: skip
 
     def begin(self, address: str = "192.0.2.7") -> tuple[ImapWire, ImapSession]:
         return open_connection(self.service(), f"c{next(self._ids)}", address, 40000)

@@ -56,15 +56,17 @@ class Descriptions:
         """Another number once everything that was kept has been thrown away."""
         return self._database.age
 
-    def known(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> Values:
-        """The *columns* of those of *uids* (ascending, not empty) that have been described. On the reactor thread."""
+    def known(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """(uid, the *columns*) of those of *uids* (ascending, not empty) that have been described, ascending. On the reactor thread."""
         try:
             number = self._database.number(directory) << 32
             found = _select(self._database.reader, number, uids, columns)
         except (LookupError, sqlite3.Error):
-            return {}
+            return []
+        if len(found) == len(uids) and found[0][0] == uids[0] and found[-1][0] == uids[-1] == uids[0] + len(uids) - 1:
+            return found  # as nearly always: a run without gaps
         wanted = set(uids)
-        return {uid: row[1:] for row in found if (uid := row[0] & 0xFFFFFFFF) in wanted}
+        return [row for row in found if row[0] in wanted]
 
     # ----- in threads
 
@@ -110,8 +112,8 @@ def _select(reader: sqlite3.Connection, number: int, uids: Sequence[int], column
     """The *columns* of *uids*, and perhaps of some between them: a range is quicker read than many rows one by one."""
     tables = sorted({_PLACES[column][0] for column in columns})
     joined = " JOIN ".join(tables) + (" USING (id)" if len(tables) > 1 else "")
-    what = f"SELECT id, {', '.join(_QUOTED[column] for column in columns)} FROM {joined}"
+    what = f"SELECT id & 0xffffffff, {', '.join(_QUOTED[column] for column in columns)} FROM {joined}"
     if uids[-1] - uids[0] < 4 * len(uids):
-        return reader.execute(f"{what} WHERE id BETWEEN ? AND ?", (number | uids[0], number | uids[-1])).fetchall()
+        return reader.execute(f"{what} WHERE id BETWEEN ? AND ? ORDER BY id", (number | uids[0], number | uids[-1])).fetchall()
     marks = ", ".join(["?"] * len(uids))
-    return reader.execute(f"{what} WHERE id IN ({marks})", [number | uid for uid in uids]).fetchall()
+    return reader.execute(f"{what} WHERE id IN ({marks}) ORDER BY id", [number | uid for uid in uids]).fetchall()

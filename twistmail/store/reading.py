@@ -11,6 +11,8 @@ from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from twistmail.mail.mailbox import Column, SortKey
@@ -18,6 +20,7 @@ from twistmail.mail.mime import Description
 from twistmail.store import names, searching
 from twistmail.store.contents import StoredContent, load_all
 from twistmail.store.descriptions import FIELDS, SORTED, Descriptions, Values, values
+from twistmail.store.snapshot import at
 from twistmail.store.textsearch import TextSearch
 from twistmail.store.view import Watcher
 from twistmail.store.writing import Writing
@@ -45,21 +48,20 @@ class Reading(Writing):
 
     async def rows(self, uids: Sequence[int], columns: Sequence[Column]) -> list[tuple[Any, ...]]:
         wanted = tuple(column.value for column in columns if column not in _AT_HAND)
-        described: Values = {}
-        if wanted:
-            described = await self._described([self.uids[place] for place in self._snapshot.places(uids)], wanted)
-            uids = sorted(described)
+        described: Iterator[Sequence[Any]] = iter(())
         places = self._snapshot.places(uids)
-        found = [self.uids[place] for place in places]
-        told: list[Sequence[Any]] = [found]
+        if wanted:
+            rows = await self._described_rows(self._snapshot.chosen(places), wanted)
+            places = self._snapshot.places([row[0] for row in rows])
+            if len(places) != len(rows):  # some have gone meanwhile
+                there = set(self._snapshot.chosen(places))
+                rows = [row for row in rows if row[0] in there]
+            described = islice(zip(*rows, strict=True), 1, None)
+        told: list[Sequence[Any]] = [self._snapshot.chosen(places)]
         for column in columns:
-            if column in _AT_HAND:
-                told.append(_AT_HAND[column](self, places))
-            else:
-                number = wanted.index(column.value)
-                told.append([described[uid][number] for uid in found])
-        if Column.SENT in columns:
-            told[1 + list(columns).index(Column.SENT)] = self._sent(places, told[1 + list(columns).index(Column.SENT)])
+            told.append(_AT_HAND[column](self, places) if column in _AT_HAND else next(described, ()))
+            if column is Column.SENT:
+                told[-1] = self._sent(places, told[-1])
         return list(zip(*told, strict=True))
 
     def _sent(self, places: Sequence[int], sent: Sequence[float | None]) -> list[float]:
@@ -77,14 +79,19 @@ class Reading(Writing):
 
     async def _described(self, uids: Sequence[int], columns: Sequence[str]) -> Values:
         """{uid: values of *columns*}, without those whose message has gone."""
+        return {row[0]: row[1:] for row in await self._described_rows(uids, columns)}
+
+    async def _described_rows(self, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """(uid, values of *columns*) of *uids* (ascending), in their order, without those whose message has gone."""
         if not uids:
-            return {}
-        known: Values = {} if self.gone else self._descriptions.known(self._directory, uids, columns)  # there may be another mailbox by now
-        missing = [uid for uid in uids if uid not in known]
-        for together in self._portions(missing):
-            fresh = await self._describe(together)
-            known.update((uid, values(description, columns)) for uid, description in fresh)
-        return known
+            return []
+        known = [] if self.gone else self._descriptions.known(self._directory, uids, columns)  # there may be another mailbox by now
+        if len(known) == len(uids):
+            return known
+        there = {row[0] for row in known}
+        for together in self._portions([uid for uid in uids if uid not in there]):
+            known += [(uid, *values(description, columns)) for uid, description in await self._describe(together)]
+        return sorted(known, key=itemgetter(0))
 
     async def _describe(self, uids: Sequence[int]) -> list[tuple[int, Description]]:
         try:
@@ -219,9 +226,9 @@ class Reading(Writing):
 
 
 _AT_HAND: dict[Column, Callable[[Any, Sequence[int]], Sequence[Any]]] = {
-    Column.SIZE: lambda mailbox, places: [mailbox._snapshot.sizes[place] for place in places],
-    Column.INTERNALDATE: lambda mailbox, places: [mailbox._snapshot.dates[place] for place in places],
-    Column.MODSEQ: lambda mailbox, places: [mailbox._snapshot.modseqs[place] for place in places],
+    Column.SIZE: lambda mailbox, places: at(mailbox._snapshot.sizes, places),
+    Column.INTERNALDATE: lambda mailbox, places: at(mailbox._snapshot.dates, places),
+    Column.MODSEQ: lambda mailbox, places: at(mailbox._snapshot.modseqs, places),
     Column.SAVEDATE: lambda mailbox, places: mailbox._savedates(places),
 }
 

@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import compress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twistmail.mail.mailbox import Flag, FlagChange
 
@@ -89,9 +89,8 @@ class Snapshot:
 
     def chosen(self, places: Sequence[int]) -> array[int]:
         """The UIDs at *places*."""
-        if isinstance(places, range) and places.step == 1:
-            return self.uids[places.start : places.stop]
-        return array("I", [self.uids[place] for place in places])
+        found = at(self.uids, places)
+        return found if isinstance(found, array) else array("I", found)
 
     def add(self, messages: Sequence[Message]) -> None:
         """Messages above all others, ascending."""
@@ -137,6 +136,13 @@ class Snapshot:
         self.modseqs = _without(self.modseqs, places)
         self.sizes = _without(self.sizes, places)
         self.dates = _without(self.dates, places)
+
+
+def at(column: array, places: Sequence[int]) -> Sequence[Any]:  # type: ignore[type-arg]
+    """What *column* has at *places*: a slice of it, where they follow each other."""
+    if isinstance(places, range) and places.step == 1:
+        return column[places.start : places.stop]
+    return [column[place] for place in places]
 
 
 def _without(column: array, places: Sequence[int]) -> array:  # type: ignore[type-arg]

@@ -10,7 +10,8 @@ mistake (RFC 3501 §6.4.8).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from twistmail.mail import headers
 from twistmail.mail.mailbox import Column, Flag, FlagChange
 from twistmail.servers.imap.bodies import BodyItem, Row, Tally, body_item, body_responses
 from twistmail.servers.imap.client import Client, Refusal, Responses
-from twistmail.servers.imap.portions import portions
+from twistmail.servers.imap.portions import LIGHT, portions
 from twistmail.servers.imap.rendering import Days, dates
 from twistmail.servers.imap.view import Block, View
 from twistmail.wire.imap import commands as c
@@ -34,6 +35,8 @@ COLUMNS = {
     Item.BODYSTRUCTURE: Column.BODYSTRUCTURE,
     Item.RFC822_HEADER: Column.HEADER,
 }
+#: Columns whose values may be others tomorrow.
+_CHANGING = frozenset({Column.MODSEQ})
 _HEADER_TEXTS = {SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT}
 
 
@@ -46,6 +49,16 @@ class Plan:
     template: bytes
     bodies: tuple[BodyItem, ...]
     sets_seen: bool
+
+    @property
+    def heavy(self) -> int:
+        """How many of `items` may each be as big as a message."""
+        return sum(1 for item in self.items if (column := _column(item)) is not None and column not in LIGHT)
+
+    @property
+    def keeps(self) -> bool:
+        """What it renders depends on nothing but the messages, their numbers and their flags."""
+        return not (self.bodies or self.sets_seen or _CHANGING.intersection(self.columns))
 
 
 def compile_items(items: Sequence[FetchItem]) -> Plan:
@@ -74,12 +87,41 @@ async def fetch(client: Client, event: c.Fetch) -> Responses:
     plan = compile_items(event.items)
     tally = Tally()
     for start, stop in spans:
-        for first, last in await portions(view.mailbox, view.uids[start:stop], plan.columns, len(plan.items)):
-            lines = block_responses(client, plan, (start + first, start + last), tally)
+        for first, last in await portions(view.mailbox, view.uids[start:stop], plan.columns, plan.heavy):
+            span = start + first, start + last
+            known = _known(client, plan, span, tally)
+            if known is not None:
+                yield Raw(known)
+                continue
+            lines = block_responses(client, plan, span, tally)
             async with aclosing(lines):  # type: ignore[type-var]
                 async for line in lines:
                     yield line
     yield ended(event, tally)
+
+
+def _known(client: Client, plan: Plan, span: tuple[int, int], tally: Tally) -> bytes | None:
+    """The responses about the messages at these positions, where they have been rendered before."""
+    if not plan.keeps:
+        return None
+    block = client.selected.block(*span)
+    known = client.service.kept.find(_key(client, plan, block)[0])
+    if known is not None:
+        tally.gone += span[1] - span[0] - len(block.uids)
+    return known
+
+
+def _key(client: Client, plan: Plan, block: Block) -> tuple[Hashable, int]:
+    """All that the responses for *block* depend on, and how many octets that has."""
+    mailbox = client.selected.mailbox
+    told = [array("L", column).tobytes() for column in (block.numbers, block.uids)]
+    words: tuple[str, ...] = ()
+    if Item.FLAGS in plan.items:
+        told.append(array("Q", block.bits).tobytes())
+        words = tuple(mailbox.keywords)
+    assert client.account is not None
+    where = (client.account.name, mailbox.name, mailbox.uidvalidity)
+    return (where, plan, frozenset(client.enabled), words, *told), sum(map(len, told))
 
 
 def spans_of(view: View, numbers: Any, *, uid: bool) -> list[tuple[int, int]]:
@@ -110,7 +152,11 @@ async def block_responses(client: Client, plan: Plan, span: tuple[int, int], tal
     texts = _rows_rendered(view, plan, block, rows)
     tails = _tails(view, plan, block, newly_seen)
     if not plan.bodies:
-        yield Raw(b"".join(map(bytes.__add__, texts, tails)))
+        rendered = b"".join(map(bytes.__add__, texts, tails))
+        if plan.keeps:
+            key, weight = _key(client, plan, block)
+            client.service.kept.keep(key, rendered, weight)
+        yield Raw(rendered)
         return
     glue = b" " if plan.items else b""
     answers = [Row(uid, text + glue, tail) for uid, text, tail in zip(block.uids, texts, tails, strict=True)]

@@ -15,14 +15,16 @@ from twistmail.mail.mailbox import Column
 #: Octets of messages whose headers or structures are in memory at a time, for one client.
 PORTION = 8 * 1024 * 1024
 #: Columns of a few octets each.
-_LIGHT = frozenset({Column.SIZE, Column.INTERNALDATE})
+LIGHT = frozenset({Column.SIZE, Column.INTERNALDATE})
 
 
 async def portions(mailbox: IMailbox, uids: Sequence[int], columns: Collection[Column], times: int = 1) -> list[tuple[int, int]]:
     """Half-open ranges of places in *uids*, in order, for each of which *columns* may be in memory at once, so many *times*."""
-    if _LIGHT.issuperset(columns):
+    if LIGHT.issuperset(columns):
         return [(0, len(uids))]
     sizes = dict(await mailbox.rows(uids, (Column.SIZE,)))
+    if sum(sizes.values()) * times <= PORTION:
+        return [(0, len(uids))]
     borders, total = [0], 0
     for place, uid in enumerate(uids):
         size = sizes.get(uid, 0) * times

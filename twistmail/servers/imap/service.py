@@ -12,6 +12,7 @@ from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, SIZE, SWITCH, Option, Reload, Section, Settings, choice
 from twistmail.servers.census import Census
 from twistmail.servers.imap.hiding import HIDDEN
+from twistmail.servers.imap.kept import Kept
 from twistmail.servers.login import Login
 from twistmail.wire.imap.framing import ImapLimits
 
@@ -48,7 +49,7 @@ class ImapService:
 
     `store` is an IMailStore, `threads` a `tasks.Threads`, `drafts` a `drafts.Drafts` for appended messages too big for
     memory, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a certificate, so STARTTLS can be
-    offered. `census` outlives a reload: give the new service the old one's.
+    offered. `census` outlives a reload: give the new service the old one's. `kept`: blocks of FETCH that are rendered.
     """
 
     hostname: str
@@ -62,6 +63,7 @@ class ImapService:
     epoch: Callable[[], float]
     tls_available: bool = False
     census: Census = field(default_factory=Census)
+    kept: Kept = field(default_factory=Kept)
 
 
 def wire_limits(settings: Settings) -> ImapLimits:
