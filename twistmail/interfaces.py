@@ -344,7 +344,7 @@ class IMailbox(Interface):
     async def rows(uids, columns):  # type: ignore[no-untyped-def]
         """For each of *uids* (ascending) that exists, in order: a tuple (uid, value, value ...) for *columns* (tuple of Column).
 
-        One bounded block: callers ask for at most 500 at a time.
+        One bounded block: callers ask for at most 500 at a time, or 2000 where only small numbers are wanted (SIZE, MODSEQ, dates).
         """
 
     async def read(uids):  # type: ignore[no-untyped-def]

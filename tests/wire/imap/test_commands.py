@@ -12,8 +12,9 @@ from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import searchkeys as k
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.grammar import COMMANDS
+from twistmail.wire.imap.returns import Partial, Returns
 from twistmail.wire.imap.rows import State
-from twistmail.wire.imap.sequence import STAR, SequenceSet
+from twistmail.wire.imap.sequence import SAVED, STAR, SequenceSet
 
 T = b"A1"
 ONE = SequenceSet(((1, 1),))
@@ -65,6 +66,20 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
     (b"UID EXPUNGE 3:5", c.Expunge(T, SequenceSet(((3, 5),)))),
     (b"uid search all", c.Search(T, k.All(), "", uid=True)),
     (b"SEARCH CHARSET utf-8 1", c.Search(T, k.Numbers(ONE), "UTF-8", uid=False)),
+    (b"SEARCH RETURN (min Max) 1", c.Search(T, k.Numbers(ONE), "", False, Returns(frozenset({"MIN", "MAX"})))),
+    (b"SEARCH RETURN () CHARSET US-ASCII 1", c.Search(T, k.Numbers(ONE), "US-ASCII", False, Returns(frozenset({"ALL"})))),
+    (b"UID SEARCH RETURN (SAVE PARTIAL -1:-100) $",
+     c.Search(T, k.Numbers(SAVED), "", True, Returns(frozenset({"SAVE"}), Partial(-1, -100)))),
+    (b"SEARCH RETURN (SAVE) CHARSET X ALL", c.Unsearchable(T, b"BADCHARSET (US-ASCII UTF-8)", "We search in US-ASCII and UTF-8")),
+    (b"SEARCH UID $", c.Search(T, k.Uid(SAVED), "", uid=False)),
+    (b"SEARCH OLDER 5 YOUNGER 10", c.Search(T, k.And((k.Older(5), k.Younger(10))), "", uid=False)),
+    (b"SEARCH SAVEDON 1-Feb-1994 SAVEDATESUPPORTED", c.Search(T, k.And((k.SavedOn(date(1994, 2, 1)), k.All())), "", uid=False)),
+    (b"SEARCH EMAILID M1 THREADID T1", c.Search(T, k.And((k.EmailId("M1"), k.ThreadId("T1"))), "", uid=False)),
+    (b"SEARCH FUZZY (FROM x NOT 1)",
+     c.Search(T, k.Fuzzy(k.And((k.Header("from", "x"), k.Not(k.Numbers(ONE))))), "", uid=False)),
+    (b"SEARCH RETURN (RELEVANCY ALL) NOT FUZZY TEXT x",
+     c.Search(T, k.Not(k.Fuzzy(k.Text("x"))), "", False, Returns(frozenset({"RELEVANCY", "ALL"})))),
+    (b"FETCH $ UID", c.Fetch(T, SAVED, (Item.UID,), uid=False)),
     (b"FETCH 1 FLAGS", c.Fetch(T, ONE, (Item.FLAGS,), uid=False)),
     (b"FETCH 1:* fast", c.Fetch(T, SequenceSet(((1, STAR),)), (Item.FLAGS, Item.INTERNALDATE, Item.SIZE), uid=False)),
     (b"FETCH 1 ALL", c.Fetch(T, ONE, (Item.FLAGS, Item.INTERNALDATE, Item.SIZE, Item.ENVELOPE), uid=False)),

@@ -20,6 +20,8 @@ AFTER_LOGIN = (
     "NAMESPACE CHILDREN SPECIAL-USE LIST-EXTENDED",
     # the selected mailbox
     "UNSELECT UIDPLUS MOVE",
+    # searching
+    "ESEARCH SEARCHRES WITHIN",
 )
 
 #: What ENABLE turns on (RFC 5161): name -> the names that it turns on, its own among them.

@@ -12,7 +12,7 @@ from twistmail.servers.imap import append, entry, mailboxes, transfer
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import fetch
 from twistmail.servers.imap.flags import store
-from twistmail.servers.imap.search import search
+from twistmail.servers.imap.search import search, unsearchable
 from twistmail.wire.imap import commands as c
 
 FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
@@ -54,4 +54,5 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Fetch: fetch,
     c.Store: store,
     c.Search: search,
+    c.Unsearchable: unsearchable,
 }

@@ -15,7 +15,7 @@ from twistmail.mail.mailbox import Column
 #: Octets of messages whose headers or structures are in memory at a time, for one client.
 PORTION = 8 * 1024 * 1024
 #: Columns of a few octets each.
-LIGHT = frozenset({Column.SIZE, Column.INTERNALDATE})
+LIGHT = frozenset({Column.SIZE, Column.INTERNALDATE, Column.SAVEDATE, Column.MODSEQ, Column.EMAILID, Column.THREADID})
 
 
 async def portions(mailbox: IMailbox, uids: Sequence[int], columns: Collection[Column], times: int = 1) -> list[tuple[int, int]]:

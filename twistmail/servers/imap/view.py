@@ -14,11 +14,13 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from twistmail.interfaces import IMailbox
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Change, Flag
 from twistmail.mail.parts import Part
+from twistmail.servers.imap.places import Following, missing
 from twistmail.servers.imap.rendering import RECENT_BIT, FlagsRendered
 from twistmail.tasks import start
 from twistmail.wire.imap.sequence import SequenceSet
@@ -52,6 +54,7 @@ class View:
         self.enabled = enabled
         self.uids: array[int] = mailbox.uids[:]
         self.recent: set[int] = set()
+        self.saved = Following()  # what "$" means (RFC 5182)
         self.gone = False
         self.last_tree: tuple[int, Part] | None = None  # bodies: the parts of the big message asked for last
         self.rendered = FlagsRendered(mailbox.keywords)
@@ -109,9 +112,22 @@ class View:
         """Half-open ranges of positions in `uids`, of at most BLOCK messages each, that a command's set means."""
         return [
             (start, min(start + BLOCK, stop))
-            for first, stop in numbers.spans(self.uids, numbers=not uid)
+            for first, stop in self.positions(numbers, uid=uid)
             for start in range(first, stop, BLOCK)
         ]  # fmt: skip
+
+    def positions(self, numbers: SequenceSet, *, uid: bool) -> list[tuple[int, int]]:
+        """As `spans`, of any length."""
+        return self.saved.spans(len(self.uids)) if numbers.saved else numbers.spans(self.uids, numbers=not uid)
+
+    def aligned(self) -> tuple[list[int], bytes]:
+        """The positions of messages that are gone and still have a number; the flag bits of all positions, as octets of an array('Q')."""
+        gone = missing(self.uids, self.mailbox.uids)
+        bits = self.mailbox.bits[: len(self.uids) - len(gone)].tobytes()
+        if not gone:
+            return gone, bits
+        borders = [0, *(8 * (place - before) for before, place in enumerate(gone)), len(bits)]
+        return gone, bytes(8).join(bits[start:stop] for start, stop in pairwise(borders))
 
     def block(self, start: int, stop: int) -> Block:
         """Those of the messages at positions *start* to *stop* that still exist, as they are at this moment."""
@@ -202,6 +218,7 @@ class View:
         self.recent -= gone
         self._flagged -= gone
         numbers = [bisect_left(self.uids, uid) + 1 for uid in sorted(gone, reverse=True)]
+        self.saved.expunge([number - 1 for number in reversed(numbers)], len(self.uids))
         self.uids = array(self.uids.typecode, [uid for uid in self.uids if uid not in gone])
         return [b"%d EXPUNGE" % number for number in numbers]
 

@@ -20,6 +20,7 @@ from enum import Enum
 
 from twistmail.wire.contract import Ask, Tell
 from twistmail.wire.imap.fetchitems import FetchItem
+from twistmail.wire.imap.returns import Returns
 from twistmail.wire.imap.searchkeys import Key
 from twistmail.wire.imap.sequence import SequenceSet
 
@@ -278,15 +279,27 @@ class Expunge(Command):
 
 @dataclass(frozen=True, slots=True)
 class Search(Command):
-    """`key`: the whole question; `charset` in upper case, "" where none was given (needles are decoded already)."""
+    """`key`: the whole question; `charset` in upper case, "" where none was given (needles are decoded already).
+
+    `returns`: None for a plain SEARCH; otherwise the answer is an ESEARCH (RFC 4731 §3.1).
+    """
 
     key: Key
     charset: str
     uid: bool
+    returns: Returns | None = None
 
     @property
     def keeps_numbers(self) -> bool:
         return not self.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Unsearchable(Command):
+    """A SEARCH with SAVE that the wire has to refuse: it has saved nothing (RFC 5182 §2.1). Answer: Tagged NO with `code`."""
+
+    code: bytes
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

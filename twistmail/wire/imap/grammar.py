@@ -16,9 +16,10 @@ from functools import partial
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.fetchitems import Item
 from twistmail.wire.imap.parse_fetch import fetch_items
-from twistmail.wire.imap.parse_search import search_program
+from twistmail.wire.imap.parse_search import checked, search_program
+from twistmail.wire.imap.returns import returns
 from twistmail.wire.imap.rows import AFTER_LOGIN, ANY, BEFORE_LOGIN, WITH_MAILBOX, Parse, Row, State, bare, one_mailbox
-from twistmail.wire.imap.tokens import Cursor, Misspelled
+from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 
 MOST_ID_FIELDS = 30
 LONGEST_ID_FIELD = 30
@@ -199,10 +200,17 @@ def _expunge_uids(cursor: Cursor, tag: bytes) -> c.Expunge:
     return c.Expunge(tag, cursor.sequence_set())
 
 
-def _search(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Search:
+def _search(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Command:
+    wanted = returns(cursor)
     cursor.space()
-    key, charset = search_program(cursor)
-    return c.Search(tag, key, charset, uid)
+    try:
+        key, charset = search_program(cursor)
+    except Refused as error:
+        if wanted is None or not wanted.saves:
+            raise
+        cursor.skip()
+        return c.Unsearchable(tag, error.code, str(error))
+    return c.Search(tag, key, charset, uid, checked(wanted, key))
 
 
 def _fetch(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Fetch:

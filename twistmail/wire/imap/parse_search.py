@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from twistmail.wire.imap.returns import Returns
 from twistmail.wire.imap.searchkeys import (
     All,
     And,
     Before,
     Body,
+    EmailId,
+    Fuzzy,
     Has,
     Header,
     Key,
@@ -21,16 +24,23 @@ from twistmail.wire.imap.searchkeys import (
     Larger,
     Not,
     Numbers,
+    Older,
     On,
     Or,
     Recent,
+    SavedBefore,
+    SavedOn,
+    SavedSince,
     SentBefore,
     SentOn,
     SentSince,
     Since,
     Smaller,
     Text,
+    ThreadId,
     Uid,
+    Younger,
+    contains_fuzzy,
 )
 from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 
@@ -47,6 +57,7 @@ _WORDS: dict[bytes, Key] = {
     b"NEW": And((Recent(), Lacks("\\Seen"))),
     b"OLD": Not(Recent()),
     b"RECENT": Recent(),
+    b"SAVEDATESUPPORTED": All(),
     **{word: Has(flag) for word, flag in _FLAGS.items()},
     **{b"UN" + word: Lacks(flag) for word, flag in _FLAGS.items()},
 }
@@ -59,8 +70,13 @@ _DAYS: dict[bytes, Callable[..., Key]] = {
     b"SENTBEFORE": SentBefore,
     b"SENTON": SentOn,
     b"SENTSINCE": SentSince,
+    b"SAVEDBEFORE": SavedBefore,
+    b"SAVEDON": SavedOn,
+    b"SAVEDSINCE": SavedSince,
 }
 _SIZES: dict[bytes, Callable[[int], Key]] = {b"LARGER": Larger, b"SMALLER": Smaller}
+_AGES: dict[bytes, Callable[[int], Key]] = {b"OLDER": Older, b"YOUNGER": Younger}
+_IDENTIFIERS: dict[bytes, Callable[[str], Key]] = {b"EMAILID": EmailId, b"THREADID": ThreadId}
 _KEYWORDS: dict[bytes, Callable[[str], Key]] = {b"KEYWORD": Has, b"UNKEYWORD": Lacks}
 
 
@@ -81,6 +97,13 @@ def search_program(cursor: Cursor) -> tuple[Key, str]:
     return search_key(cursor, CHARSETS[charset]), charset
 
 
+def checked(wanted: Returns | None, key: Key) -> Returns | None:
+    """*wanted*, if it suits *key*. Raises Misspelled for scores where nothing is fuzzy (RFC 6203 §4)."""
+    if wanted is not None and "RELEVANCY" in wanted and not contains_fuzzy(key):
+        raise Misspelled("RELEVANCY needs a FUZZY search key (RFC 6203 section 4)")
+    return wanted
+
+
 @dataclass(slots=True)
 class _Open:
     """A key whose inner keys are being read: `wants` many, or None for a list that ends with ")" or with the command."""
@@ -97,7 +120,7 @@ def _all_of(*keys: Key) -> Key:
     return keys[0] if len(keys) == 1 else And(keys)
 
 
-_SHAPES: dict[bytes, tuple[Callable[..., Key], int]] = {b"NOT": (Not, 1), b"OR": (Or, 2)}
+_SHAPES: dict[bytes, tuple[Callable[..., Key], int]] = {b"NOT": (Not, 1), b"OR": (Or, 2), b"FUZZY": (Fuzzy, 1)}
 
 
 def search_key(cursor: Cursor, codec: str) -> Key:
@@ -141,7 +164,7 @@ def _opened_or_leaf(cursor: Cursor, codec: str) -> _Open | Key:
         return _Open(*_SHAPES[word])
     if word in _WORDS:
         return _WORDS[word]
-    if word[:1].isdigit() or word == b"*":
+    if word[:1].isdigit() or word in (b"*", b"$"):
         cursor.position = start
         return Numbers(cursor.sequence_set())
     cursor.space()
@@ -157,6 +180,10 @@ def _with_argument(word: bytes, cursor: Cursor, codec: str) -> Key:
         return _DAYS[word](cursor.date())
     if word in _SIZES:
         return _SIZES[word](cursor.number())
+    if word in _AGES:
+        return _AGES[word](_age(cursor))
+    if word in _IDENTIFIERS:
+        return _IDENTIFIERS[word](cursor.text(cursor.astring("an identifier"), "the identifier"))
     if word in _KEYWORDS:
         return _KEYWORDS[word](cursor.atom("a keyword").decode("ascii"))
     if word == b"UID":
@@ -166,6 +193,14 @@ def _with_argument(word: bytes, cursor: Cursor, codec: str) -> Key:
         cursor.space()
         return Header(name, _needle(cursor, codec))
     raise Misspelled("SEARCH knows no such key")
+
+
+def _age(cursor: Cursor) -> int:
+    """An interval in seconds (RFC 5032 §4: not 0)."""
+    seconds = cursor.number("a number of seconds")
+    if not seconds:
+        raise Misspelled("An interval has at least one second (RFC 5032 section 4)")
+    return seconds
 
 
 def _needle(cursor: Cursor, codec: str) -> str:

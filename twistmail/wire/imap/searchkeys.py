@@ -7,6 +7,7 @@ Header("from", x), NOT and OR keep their shape. `servers/imap/search` evaluates.
 
 Needles are str, decoded from the charset of the command; case does not count,
 and an empty needle is found everywhere (in a Header: where the field exists).
+SAVEDATESUPPORTED (RFC 8514 §4.3) is All: every mailbox of ours knows when it got a message.
 Days are dates without a time zone, as the client wrote them.
 """
 
@@ -44,6 +45,13 @@ class Not(Key):
     key: Key
 
 
+@dataclass(frozen=True, slots=True)
+class Fuzzy(Key):
+    """What resembles what `key` asks for, each with a score (RFC 6203 §3)."""
+
+    key: Key
+
+
 # ----- which messages
 
 
@@ -64,6 +72,20 @@ class Uid(Key):
     """Messages by UID."""
 
     set: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class EmailId(Key):
+    """Messages by their EMAILID (RFC 8474 §6)."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadId(Key):
+    """Messages by their THREADID (RFC 8474 §6)."""
+
+    identifier: str
 
 
 # ----- flags
@@ -162,3 +184,50 @@ class Smaller(Key):
     """RFC822.SIZE is less than `size` octets."""
 
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Older(Key):
+    """INTERNALDATE is at least `seconds` ago (RFC 5032 §3)."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Younger(Key):
+    """INTERNALDATE is at most `seconds` ago (RFC 5032 §3)."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class SavedBefore(Key):
+    """SAVEDATE, disregarding time and zone, is earlier than `day` (RFC 8514 §4.3)."""
+
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class SavedOn(Key):
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSince(Key):
+    day: date
+
+
+def contains_fuzzy(key: Key) -> bool:
+    """Whether a FUZZY stands anywhere in *key*."""
+    waiting = [key]
+    while waiting:
+        match waiting.pop():
+            case Fuzzy():
+                return True
+            case And(keys):
+                waiting += keys
+            case Or(left, right):
+                waiting += (left, right)
+            case Not(inner):
+                waiting.append(inner)
+    return False

@@ -19,9 +19,13 @@ MOST_RANGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
-    """Inclusive ranges (low, high), low <= high, sorted, neither touching nor overlapping; either end may be STAR."""
+    """Inclusive ranges (low, high), low <= high, sorted, neither touching nor overlapping; either end may be STAR.
+
+    `saved`: "$", what the last SEARCH has saved (RFC 5182); it has no ranges, and only the view of the mailbox knows what it means.
+    """
 
     ranges: tuple[tuple[int, int], ...]
+    saved: bool = False
 
     @property
     def highest(self) -> int:
@@ -69,6 +73,10 @@ class SequenceSet:
         return found
 
 
+#: "$" (RFC 5182 §3).
+SAVED = SequenceSet((), saved=True)
+
+
 def merged(ranges: Iterable[tuple[int, int]]) -> SequenceSet:
     """The SequenceSet of *ranges* in any order, each end first or last ("5:2" is "2:5", RFC 3501 §9)."""
     ordered = sorted((low, high) if low <= high else (high, low) for low, high in ranges)
@@ -83,7 +91,9 @@ def merged(ranges: Iterable[tuple[int, int]]) -> SequenceSet:
 
 
 def parse(text: bytes) -> SequenceSet:
-    """The set written as *text*, such as b"1:5,7,9:*". ValueError (text fit for the client) where it is none."""
+    """The set written as *text*, such as b"1:5,7,9:*" or b"$". ValueError (text fit for the client) where it is none."""
+    if text == b"$":
+        return SAVED
     if text.count(b",") >= MOST_RANGES:
         raise ValueError(f"A set may have {MOST_RANGES} ranges at most")
     ranges = []

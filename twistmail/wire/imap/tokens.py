@@ -33,7 +33,7 @@ _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*+)"')
 _ESCAPED = re.compile(rb'\\(["\\])')
 _LITERAL = re.compile(rb"\{[0-9]+\+?\}\r\n")
 _NUMBER = re.compile(rb"[0-9]{1,10}")
-_SET = re.compile(rb"[0-9*][0-9*:,]*")
+_SET = re.compile(rb"[0-9*][0-9*:,]*|\$")
 _FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 _DATE = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
 _DATE_TIME = re.compile(rb'"([ 0-9]?[0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"')
@@ -97,6 +97,10 @@ class Cursor:
         """The end of the command."""
         if self.position != len(self._text):
             raise self.lacking("the end of the line")
+
+    def skip(self) -> None:
+        """Read nothing more of this command."""
+        self.position = len(self._text)
 
     def lacking(self, what: str) -> Misspelled:
         return Misspelled(f"Expected {what} at octet {self.position + 1} of the command")
