@@ -58,8 +58,9 @@ class EchoSession:
     async def answer(self, event):
         yield event.text
 
-    def pending_updates(self):
-        return ()
+    async def pending_updates(self):
+        return
+        yield
 
     def last_words(self, why):
         return (why.encode(),)

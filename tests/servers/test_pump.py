@@ -109,9 +109,10 @@ class EchoSession:
             self.unwound += 1
         yield b"." + event.line
 
-    def pending_updates(self) -> Any:
+    async def pending_updates(self) -> Any:
         news, self.news = self.news, []
-        return news
+        for line in news:
+            yield line
 
     def last_words(self, why: str) -> Any:
         return [b"bye: " + why.encode()]

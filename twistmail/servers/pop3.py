@@ -157,8 +157,9 @@ class PopSession:
             async for response in said:
                 yield response
 
-    def pending_updates(self) -> Iterable[Any]:
-        return ()
+    async def pending_updates(self) -> AsyncIterator[Any]:
+        return
+        yield
 
     def last_words(self, why: str) -> Iterable[Any]:
         """RFC 1939 §3: whoever was silent for too long is left without a word."""

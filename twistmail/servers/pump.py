@@ -14,7 +14,7 @@ delivered whether or not the 250 can be said) and then stops.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import aclosing
 from typing import Any
 
@@ -244,11 +244,12 @@ class Pump(Protocol):
             while not (self._gone or self._closing):
                 event = self.wire.next_event()
                 if event is NEED_DATA:
-                    self._say_updates()
-                    if self.wire.wants is Wants.CLOSE:
+                    if self._poked and not self._full:
+                        self._poked, self._moved = False, True
+                        await self._say(self.session.pending_updates())
+                    elif self.wire.wants is Wants.CLOSE:
                         self._closing = "quit"
-                        break
-                    if self._deflate is not None and self._deflate.waiting:
+                    elif self._deflate is not None and self._deflate.waiting:
                         self._inflate(self._deflate)
                         await self._turn_if_due()
                     elif self._finished:
@@ -274,7 +275,8 @@ class Pump(Protocol):
             log.failure("connection {id}: a bug of ours", id=self.identifier)
             self._closing = "bug"
         if self._closing in SAID and not self._gone:
-            self._say_now(self.session.last_words(self._closing))
+            for response in self.session.last_words(self._closing):
+                self._put(response)
 
     async def _say(self, responses: AsyncIterator[Any]) -> None:
         async with aclosing(responses):  # type: ignore[type-var]
@@ -284,16 +286,6 @@ class Pump(Protocol):
                     await self._drain()
                 if self._gone:
                     return
-
-    def _say_updates(self) -> None:
-        if self._poked and not self._full:
-            self._poked = False
-            self._moved = True
-            self._say_now(self.session.pending_updates())
-
-    def _say_now(self, responses: Iterable[Any]) -> None:
-        for response in responses:
-            self._put(response)
 
     def _put(self, response: Any) -> None:
         octets = self.wire.send(response)

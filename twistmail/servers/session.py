@@ -33,8 +33,8 @@ class Session(Protocol):
     def answer(self, event: Any) -> AsyncIterator[Any]:
         """The responses to *event*, the final one last for an Ask; none for a Tell."""
 
-    def pending_updates(self) -> Iterable[Any]:
-        """What may be said unasked right now; said once."""
+    def pending_updates(self) -> AsyncIterator[Any]:
+        """What may be said unasked right now; said once. No event is answered before it has ended."""
 
     def last_words(self, why: str) -> Iterable[Any]:
         """What to say before we close: *why* is "timed out", "shutdown", "bug" or "damaged" (what was deflated)."""

@@ -111,22 +111,23 @@ class ImapSession:
             async with aclosing(responses):  # type: ignore[type-var]
                 async for response in responses:
                     if isinstance(response, Tagged) and self.client.view is not None:
-                        for news in self._news(event):
+                        async for news in self._news(event):
                             yield news
                     yield response
         except (Refusal, StoreError) as error:
-            for said in self._failed(event, str(error), error.code, getattr(error, "condition", NO)):
+            async for said in self._failed(event, str(error), error.code, getattr(error, "condition", NO)):
                 yield said
         except (OSError, Unavailable) as error:
             log.warn("{id}: {event} failed: {error}", id=self.client.connection, event=type(event).__name__, error=error)
-            for said in self._failed(event, *_weather(error)):
+            async for said in self._failed(event, *_weather(error)):
                 yield said
 
-    def _failed(self, event: Any, text: str, code: str, condition: str = NO) -> Iterable[Response]:
-        yield from self._news(event)
+    async def _failed(self, event: Any, text: str, code: str, condition: str = NO) -> AsyncIterator[Response]:
+        async for news in self._news(event):
+            yield news
         yield Tagged(event.tag, condition, text, code.encode("ascii"))
 
-    def _news(self, event: Any) -> Iterable[Response]:
+    async def _news(self, event: Any) -> AsyncIterator[Response]:
         """What has happened to the selected mailbox, before the final response to *event*."""
         view = self.client.view
         if view is None or isinstance(event, c.Select | c.Logout | c.Bad | c.No):
@@ -134,8 +135,9 @@ class ImapSession:
         if news := view.updates(expunges=not event.keeps_numbers):
             yield Raw(news)
 
-    def pending_updates(self) -> Iterable[Response]:
-        yield from self._late()
+    async def pending_updates(self) -> AsyncIterator[Response]:
+        for late in self._late():
+            yield late
         view = self.client.view
         if view is None or not self.client.idling:
             return

@@ -145,8 +145,9 @@ class SmtpSession:
                 await tasks.sleep(self._service.clock, delay)
         yield response
 
-    def pending_updates(self) -> Iterable[Status]:
-        return ()
+    async def pending_updates(self) -> AsyncIterator[Status]:
+        return
+        yield
 
     @property
     def patience(self) -> float:
