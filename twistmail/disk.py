@@ -78,6 +78,7 @@ class Committer:
         self._waiting: list[tuple[Job, Deferred[None]]] = []
         self._wake = threading.Condition()
         self._stopping = False
+        self._called = False
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -88,8 +89,16 @@ class Committer:
             if self._stopping:
                 raise OSError(errno.EIO, "the committer has stopped")
             self._waiting.append((job, done))
-            self._wake.notify()
+        if not self._called:
+            self._called = True
+            self.reactor.callLater(0, self._call)
         await done
+
+    def _call(self) -> None:
+        """Wake the thread, once for all jobs of one turn of the reactor: it takes them together, and disturbs the turn no earlier."""
+        self._called = False
+        with self._wake:
+            self._wake.notify()
 
     def stop(self) -> None:
         """Finish what waits, then end the thread. Blocking; at shutdown only."""

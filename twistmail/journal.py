@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ LONGEST_TEXT = 1000
 MOST_LISTED = 100
 #: Beside the journal: who said what on connections whose transcript is kept (`transcripts`).
 TRANSCRIPTS = "transcripts"
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def as_json(value: Any) -> Any:
@@ -46,8 +50,14 @@ def as_json(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [as_json(one) for one in value[:MOST_LISTED]]
     if is_dataclass(value):
-        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+        return {name: as_json(getattr(value, name)) for name in _names(type(value))}
     return str(value)
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    """The fields of a dataclass."""
+    return tuple(field.name for field in fields(kind))
 
 
 class Journal:
@@ -92,7 +102,7 @@ class Journal:
 def _line(fact: Any) -> str:
     entry = {"at": round(fact.at, 6), "id": fact.about, "what": type(fact.what).__name__}
     entry.update(as_json(fact.what))
-    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return _ENCODE(entry) + "\n"
 
 
 def _day(at: float) -> str:

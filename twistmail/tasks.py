@@ -40,7 +40,23 @@ def shielded(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
     Awaiting the Deferred is a shield: whoever awaits may go away, the coroutine runs on. A coroutine driven so costs a
     quarter of `Deferred.fromCoroutine` (measured: 0.4 against 1.9 us), which is why this is spelled here.
     """
-    return _Run(coroutine).done
+    run = _Run(coroutine)
+    run.step(None)
+    return run.done
+
+
+def begun(coroutine: Coroutine[Any, Any, T]) -> T | Deferred[T]:
+    """Run *coroutine* at once, up to its first wait: what it returns, where it has not waited, else as `shielded`.
+
+    For what is asked for every message and mostly answers at once: no Deferred is made then. It must not return one.
+    """
+    try:
+        waiting = coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    run = _Run(coroutine)
+    waiting.addBoth(run.step)
+    return run.done
 
 
 async def awaiting(deferred: Deferred[T]) -> T:
@@ -59,7 +75,6 @@ class _Run:
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.coroutine = coroutine
         self.done: Deferred[Any] = Deferred()
-        self.step(None)
 
     def step(self, result: Any) -> None:
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twistmail import tasks
@@ -165,12 +166,11 @@ class Pipeline:
 
     async def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
         """One stage's verdict. Most answer at once, without a timer; one that waits gets the pipeline's time-out."""
-        judging = stage.judge(*about)
         try:
-            waiting = tasks.shielded(judging)
-            if waiting.called:
-                return await waiting
-            return await tasks.with_timeout(self._clock, self._timeout, tasks.awaiting(waiting), stage.name)
+            verdict = tasks.begun(stage.judge(*about))
+            if isinstance(verdict, Deferred):
+                return await tasks.with_timeout(self._clock, self._timeout, tasks.awaiting(verdict), stage.name)
+            return verdict
         except Unavailable as error:
             log.warn("policy stage {stage}: {error}", stage=stage.name, error=error)
             return UNAVAILABLE

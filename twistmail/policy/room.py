@@ -27,13 +27,15 @@ SHARE = 0.02
 #: ... but of a big disk not more than this.
 MOST_SHARED = 4 * 1024**3
 ANNOUNCED = 1.5
+#: Seconds for which an answer of the file system holds. What a disk takes meanwhile is a small part of what is kept.
+FRESH = 0.05
 #: Seconds between two entries in the log about the same trouble.
 QUIET = 60.0
 
 
 @implementer(IPolicyStage)
 class Room:
-    """*reserve*: octets of the file system of *folder* that stay free. One statvfs (a microsecond) a message."""
+    """*reserve*: octets of the file system of *folder* that stay free."""
 
     name = "room"
     point = Point.SENDER
@@ -43,17 +45,25 @@ class Room:
         self._reserve = reserve
         self._clock = clock
         self._told = -QUIET
+        self._looked = -FRESH
+        self._free = self._kept = 0
 
     async def judge(self, transaction: Transaction) -> Status | None:
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize
-        kept = max(self._reserve, int(min(SHARE * disk.f_blocks * disk.f_frsize, MOST_SHARED)))
+        if self._clock.seconds() - self._looked >= FRESH:
+            self._look()
+        free, kept = self._free, self._kept
         if free - ANNOUNCED * int(transaction.parameters.get("SIZE", "0")) >= kept:
             return None
         if self._clock.seconds() - self._told >= QUIET:
             self._told = self._clock.seconds()
             log.error("{folder}: {free} octets free, {kept} are kept: mail is refused for now", folder=self._folder, free=free, kept=kept)
         return NO_ROOM
+
+    def _look(self) -> None:
+        disk = os.statvfs(self._folder)
+        self._free = disk.f_bavail * disk.f_frsize
+        self._kept = max(self._reserve, int(min(SHARE * disk.f_blocks * disk.f_frsize, MOST_SHARED)))
+        self._looked = self._clock.seconds()
 
 
 @implementer(IPolicyStageFactory)

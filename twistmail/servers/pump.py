@@ -184,6 +184,11 @@ class Pump(Protocol):
     def stopProducing(self) -> None:
         self.resumeProducing()
 
+    @property
+    def waits_for_peer(self) -> bool:
+        """Whether nothing happens until the peer says more."""
+        return self._idle
+
     # ----- what the house tells us
 
     def poke(self) -> None:

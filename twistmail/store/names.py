@@ -11,7 +11,7 @@ escaped as Dovecot's listescape does.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 from twistmail.mail.account import account_directory as account_directory
@@ -83,18 +83,30 @@ def name_of(directory: str) -> str | None:
 # ----- message files --------------------------------------------------------
 
 
+#: Names for which random digits are drawn at a time.
+DRAWN = 256
+
+
 class UniqueNames:
     """Makes base names that no other process, host or time makes (`<sec>.M<usec>P<pid>Q<n>R<16 hex>.<host>`)."""
 
     def __init__(self, host: str, pid: int, now: Callable[[], float], random: Callable[[int], bytes]) -> None:
         safe = host.replace("/", "\\057").replace(":", "\\072").encode()
         self._now, self._random, self._numbers = now, random, count(1)
+        self._drawn: Iterator[bytes] = iter(())
         self._form = b"%d.M%06dP" + b"%d" % pid + b"Q%dR%s." + safe.replace(b"%", b"%%")
 
     def fresh(self) -> bytes:
         now = self._now()
         seconds = int(now)
-        return self._form % (seconds, int((now - seconds) * 1_000_000), next(self._numbers), self._random(8).hex().encode())
+        return self._form % (seconds, int((now - seconds) * 1_000_000), next(self._numbers), self._draw())
+
+    def _draw(self) -> bytes:
+        """16 random hex digits. They are drawn for many names at a time: each draw is a system call."""
+        while (drawn := next(self._drawn, None)) is None:
+            digits = self._random(8 * DRAWN).hex().encode()
+            self._drawn = iter([digits[place : place + 16] for place in range(0, len(digits), 16)])
+        return drawn
 
 
 def with_sizes(base: bytes, stored: int, crlf: int) -> bytes:

@@ -16,15 +16,22 @@ from twistmail.wire.smtp.parsing import ATTRIBUTES
 _USERS_ONLY = frozenset({"FUTURERELEASE", "DELIVERBY", "MT-PRIORITY"})
 
 
-def wire_limits(settings: Settings, role: Role, address: str) -> Limits:
-    """What the wire admits under *settings* from a peer at *address*."""
+def wire_limits(service: SmtpService, address: str) -> Limits:
+    """What the wire admits from a peer at *address*: the same value for all strangers, and for all proxies that we trust."""
+    trusted = covers(service.settings.xclient_from, address)
+    if trusted not in service.limits:
+        service.limits[trusted] = _limits(service.settings, service.role, trusted=trusted)
+    return service.limits[trusted]
+
+
+def _limits(settings: Settings, role: Role, *, trusted: bool) -> Limits:
     extensions = frozenset(word.upper() for word in settings.extensions)
     if "CHUNKING" not in extensions:
         extensions -= {"BINARYMIME"}  # RFC 3030 §3
     extensions -= {"ETRN"} if role is Role.SUBMISSION else _USERS_ONLY
     if role is Role.SUBMISSION and not settings.hold_longest:
         extensions -= {"FUTURERELEASE"}
-    if covers(settings.xclient_from, address):
+    if trusted:
         extensions |= {"XCLIENT"}
     return Limits(
         message=settings.max_message,

@@ -17,6 +17,7 @@ from twistmail.options import Settings
 from twistmail.policy.pipeline import Pipeline
 from twistmail.servers.login import Login
 from twistmail.servers.stress import Stress
+from twistmail.wire.smtp.content import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class SmtpService:
     release: Callable[[str, str], Pickup] | None = None
     for_users: SmtpService | None = None
     stress: Stress = field(default_factory=Stress)
+    #: What the wire admits, made once: from strangers, and from those whom XCLIENT is believed (`offers.wire_limits`).
+    limits: dict[bool, Limits] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 SENDER_OK = Status(250, "2.1.0", "Sender ok")

@@ -70,7 +70,7 @@ def open_connection(
     *account* is whose connection it is known to be, without a login (a user of this machine).
     """
     peer = Peer(identifier, address, port, service.role, via=via, account=account)
-    limits = wire_limits(service.settings, service.role, address)
+    limits = wire_limits(service, address)
     wire = SmtpServerWire(limits)
     return wire, SmtpSession(peer, service, limits, lambda: wire.buffered)
 
