@@ -15,7 +15,6 @@ delivered whether or not the 250 can be said) and then stops.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import aclosing
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -284,13 +283,18 @@ class Pump(Protocol):
                 self._put(response)
 
     async def _say(self, responses: AsyncIterator[Any]) -> None:
-        async with aclosing(responses):  # type: ignore[type-var]
+        exhausted = False
+        try:  # as `aclosing`, which costs more than most answers
             async for response in responses:
                 self._put(response)
                 if self._out_size >= COALESCE:
                     await self._drain()
                 if self._gone:
                     return
+            exhausted = True
+        finally:
+            if not exhausted:
+                await responses.aclose()  # type: ignore[attr-defined]
 
     def _put(self, response: Any) -> None:
         octets = self.wire.send(response)
