@@ -32,6 +32,9 @@ class Here:
     def callFromThread(self, function: Callable[..., None], *arguments: Any) -> None:
         function(*arguments)
 
+    def callLater(self, _: float, function: Callable[..., None], *arguments: Any) -> None:
+        function(*arguments)
+
 
 def rate(folder: Path, waiting: int, seconds: float, content: Memory, *, logged: bool) -> float:
     committer = disk.Committer(Here())

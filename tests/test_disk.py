@@ -21,6 +21,9 @@ class FakeReactor:
     def callFromThread(self, function: Any, *args: Any) -> None:
         self.calls = [*getattr(self, "calls", []), (function, args)]
 
+    def callLater(self, _: float, function: Any, *args: Any) -> None:
+        function(*args)
+
     def run(self) -> None:
         calls, self.calls = getattr(self, "calls", []), []
         for function, args in calls:

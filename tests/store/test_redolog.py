@@ -16,6 +16,7 @@ from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery, NewMessage
 from twistmail.store import redolog, segment, syncing
 from twistmail.store.mailstore import MailStore
+from twistmail.store.uidlist import UidList
 
 
 class House:
@@ -341,6 +342,22 @@ def test_a_delivery_that_cannot_be_published_is_not_brought_back(house, monkeypa
         assert isinstance(house.deliver(store)[0], OSError)
     house.crash()
     assert list(house.messages(house.store())) == [1]
+
+
+def test_a_list_that_cannot_be_written_costs_its_own_mailbox_a_delivery_and_no_other(house, monkeypatch):
+    store = house.store()
+    assert house.deliver(store) == [None]
+    assert house.deliver(store, folder="Other") == [None]
+    real = UidList._write
+    with monkeypatch.context() as patch:
+        patch.setattr(UidList, "_write", lambda self, data: real(self, data) if "Other" in str(self.path) else broken())
+        assert isinstance(house.deliver(store, b"Subject: lost\r\n\r\n")[0], OSError)
+        assert house.deliver(store, folder="Other") == [None]
+    assert house.deliver(store) == [None]
+    house.crash()
+    store = house.store()
+    assert list(house.messages(store).values()) == [PLAIN, PLAIN]
+    assert list(house.messages(store, "Other").values()) == [PLAIN, PLAIN]
 
 
 def test_a_copy_does_not_depend_on_what_the_log_says_about_its_original(house):

@@ -23,6 +23,9 @@ class Here:
     def callFromThread(self, function, *arguments):
         function(*arguments)
 
+    def callLater(self, _, function, *arguments):
+        function(*arguments)
+
 
 @pytest.fixture
 def committer():

@@ -207,7 +207,7 @@ class RedoLog:
             _each(jobs, errors, lambda job: job.stage())
             locked = _locked(locks, jobs, errors)
             records: list[list[Stored]] = [[]] * len(jobs)
-            _each(jobs, errors, lambda job: job.assign(locked), records)
+            _assign(jobs, errors, locked, records)
             self._log(locked, errors, records)
             for maildir in locked:
                 with suppress(OSError):
@@ -407,6 +407,21 @@ def _each(jobs: Sequence[LoggedJob], errors: list[BaseException | None], step: C
             else:
                 if results is not None:
                     results[place] = result
+
+
+def _assign(jobs: Sequence[LoggedJob], errors: list[BaseException | None], locked: dict[Maildir, OSError | None], records: Any) -> None:
+    """UIDs for all; one write for each list. A list that cannot be written stops every job that needs it."""
+    usable = [maildir for maildir, error in locked.items() if error is None]
+    for maildir in usable:
+        maildir.uids.gather()
+    _each(jobs, errors, lambda job: job.assign(locked), records)
+    for maildir in usable:
+        try:
+            maildir.uids.write_gathered()
+        except OSError as error:
+            for place, job in enumerate(jobs):
+                if maildir in job.maildirs():
+                    errors[place] = errors[place] or error
 
 
 def _locked(locks: ExitStack, jobs: Sequence[LoggedJob], errors: Sequence[BaseException | None]) -> dict[Maildir, OSError | None]:

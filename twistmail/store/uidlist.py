@@ -101,6 +101,7 @@ class UidList:
         self._size = 0
         self._guard = threading.RLock()
         self._is_locked = False
+        self._gathered: list[bytes] | None = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -127,6 +128,24 @@ class UidList:
             raise OSError("the mailbox has no UIDs left")
         uids = range(first, first + len(bases))
         data = format_lines(uids, bases)
+        if self._gathered is not None:
+            self._gathered.append(data)
+        else:
+            self._write(data)
+        self.nextuid = uids.stop
+        return uids
+
+    def gather(self) -> None:
+        """From now on `append` only notes its lines, until `write_gathered`. Hold the lock from here to there."""
+        self._gathered = []
+
+    def write_gathered(self) -> None:
+        """Write the lines of all calls of `append` since `gather` at once. OSError: none of them is written."""
+        gathered, self._gathered = self._gathered, None
+        if gathered:
+            self._write(b"".join(gathered))
+
+    def _write(self, data: bytes) -> None:
         try:
             if os.write(self._descriptor, data) != len(data):
                 raise OSError("a line of the UID list was not written whole")
@@ -134,8 +153,6 @@ class UidList:
             os.ftruncate(self._descriptor, self._size)
             raise
         self._size += len(data)
-        self.nextuid = uids.stop
-        return uids
 
     def read(self) -> tuple[array[int], list[bytes]]:
         """All lines. Hold the lock."""
