@@ -45,20 +45,6 @@ def shielded(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
     return run.done
 
 
-def begun(coroutine: Coroutine[Any, Any, T]) -> T | Deferred[T]:
-    """Run *coroutine* at once, up to its first wait: what it returns, where it has not waited, else as `shielded`.
-
-    For what is asked for every message and mostly answers at once: no Deferred is made then. It must not return one.
-    """
-    try:
-        waiting = coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    run = _Run(coroutine)
-    waiting.addBoth(run.step)
-    return run.done
-
-
 async def awaiting(deferred: Deferred[T]) -> T:
     """A coroutine around *deferred*, for callers that take coroutines."""
     return await deferred
@@ -162,6 +148,17 @@ async def with_timeout(clock: Any, seconds: float, coroutine: Coroutine[Any, Any
 
     running.addBoth(passed)
     return await first
+
+
+async def promptly(clock: Any, seconds: float, coroutine: Coroutine[Any, Any, T], what: str) -> T:
+    """As `with_timeout`, for what is asked for every message and mostly answers without waiting: no timer and no Deferred then."""
+    try:
+        waiting = coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    run = _Run(coroutine)
+    waiting.addBoth(run.step)
+    return await with_timeout(clock, seconds, awaiting(run.done), what)
 
 
 def _expire(first: Deferred[Any], what: str, seconds: float) -> None:

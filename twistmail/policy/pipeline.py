@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twistmail import tasks
@@ -167,10 +166,7 @@ class Pipeline:
     async def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
         """One stage's verdict. Most answer at once, without a timer; one that waits gets the pipeline's time-out."""
         try:
-            verdict = tasks.begun(stage.judge(*about))
-            if isinstance(verdict, Deferred):
-                return await tasks.with_timeout(self._clock, self._timeout, tasks.awaiting(verdict), stage.name)
-            return verdict
+            return await tasks.promptly(self._clock, self._timeout, stage.judge(*about), stage.name)
         except Unavailable as error:
             log.warn("policy stage {stage}: {error}", stage=stage.name, error=error)
             return UNAVAILABLE
