@@ -379,8 +379,14 @@ class IMailbox(Interface):
     async def move(uids, target, by=None):  # type: ignore[no-untyped-def]
         """As copy, then expunge here (RFC 6851)."""
 
-    async def append(messages):  # type: ignore[no-untyped-def]
-        """Append NewMessages, all or none, durable: Copied. Calls that wait together become durable together, in the order of the calls."""
+    async def append(messages, freed=()):  # type: ignore[no-untyped-def]
+        """Append NewMessages, all or none, durable: Copied. Calls that wait together become durable together, in the order of the calls.
+
+        *freed*: sizes of messages that the caller removes right after, which do not count for the quota any more.
+        """
+
+    async def room_for(octets, messages):  # type: ignore[no-untyped-def]
+        """Whether the quota of the account allows so much more. What it says may not be true any more when they come."""
 
     # ----- searching and sorting
 

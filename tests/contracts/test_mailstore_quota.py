@@ -161,3 +161,17 @@ def test_a_limit_below_what_there_is_takes_nothing_away(house, mailboxes, filled
 def test_a_copy_of_nothing_needs_no_room(filled, room):
     room(octets=0, messages=0)
     assert result_of(filled.copy([9], "Sent")).target == ()
+
+
+def test_what_goes_for_a_new_message_makes_room_for_it(filled, room):
+    room(octets=0, messages=0)
+    assert result_of(filled.room_for(0, 0))
+    assert not result_of(filled.room_for(1, 0))
+    assert not result_of(filled.room_for(0, 1))
+    new = NewMessage(Memory(PLAIN))
+    with pytest.raises(OSError, match="full") as refused:
+        result_of(filled.append([new]))
+    assert refused.value.errno == errno.EDQUOT
+    with pytest.raises(OSError, match="full"):
+        result_of(filled.append([new], freed=[P - 1]))
+    assert len(result_of(filled.append([new], freed=[P])).target) == 1

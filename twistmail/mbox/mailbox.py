@@ -214,9 +214,9 @@ class Mailbox(View):
                 for unit in waiting:
                     unit.done = True
 
-    async def append(self, messages: Sequence[NewMessage]) -> Copied:
+    async def append(self, messages: Sequence[NewMessage], freed: Sequence[int] = ()) -> Copied:
         self._learn([flag for message in messages for flag in message.flags])
-        await self._need_room(sum(message.content.size for message in messages), len(messages))
+        await self._need_room(sum(message.content.size for message in messages) - sum(freed), len(messages) - len(freed))
         return Copied(self.uidvalidity, (), await self._append(messages))
 
     async def _append(self, messages: Sequence[NewMessage]) -> tuple[int, ...]:
@@ -226,8 +226,11 @@ class Mailbox(View):
             raise unit.error
         return unit.uids
 
+    async def room_for(self, octets: int, messages: int) -> bool:
+        return await self._home.room_for(octets, messages)
+
     async def _need_room(self, octets: int, messages: int) -> None:
-        if messages and not await self._home.room_for(octets, messages):
+        if not await self.room_for(octets, messages):
             raise OSError(errno.EDQUOT, "the mailbox is full")
 
     async def copy(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:

@@ -192,18 +192,21 @@ class Mailbox:
             self._tell(Change(arrived=uids))
         return uids
 
-    async def append(self, messages: Sequence[NewMessage]) -> Copied:
+    async def append(self, messages: Sequence[NewMessage], freed: Sequence[int] = ()) -> Copied:
         now = self._home.now()
         self._learn([flag for message in messages for flag in message.flags])
         taken = [
             (b"".join(message.content.chunks()), self._mask(message.flags), now if message.internaldate is None else message.internaldate)
             for message in messages
         ]
-        await self._need_room([content for content, _, _ in taken])
+        await self._need_room([content for content, _, _ in taken], freed)
         return Copied(self.uidvalidity, (), self.add(taken))
 
-    async def _need_room(self, contents: Sequence[bytes]) -> None:
-        if not (await self._home.quota()).allows(sum(map(len, contents)), len(contents)):
+    async def room_for(self, octets: int, messages: int) -> bool:
+        return (await self._home.quota()).allows(octets, messages)
+
+    async def _need_room(self, contents: Sequence[bytes], freed: Sequence[int] = ()) -> None:
+        if not await self.room_for(sum(map(len, contents)) - sum(freed), len(contents) - len(freed)):
             raise OSError(errno.EDQUOT, "the mailbox is full")
 
     async def copy(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:

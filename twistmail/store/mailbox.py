@@ -146,10 +146,10 @@ class Mailbox(Reading):
             self._vanished.update(gone)
             raise
 
-    async def append(self, messages: Sequence[NewMessage]) -> Copied:
+    async def append(self, messages: Sequence[NewMessage], freed: Sequence[int] = ()) -> Copied:
         async with self._appending:  # calls keep their order until the committer has them
             await self.learn([flag for message in messages for flag in message.flags])
-            await self._need_room(sum(message.content.size for message in messages), len(messages))
+            await self._need_room(sum(message.content.size for message in messages) - sum(freed), len(messages) - len(freed))
             letters = [flag_words.letters(message.flags, self.keywords) for message in messages]
             entries = [Entry(one.content, flags, one.internaldate) for one, flags in zip(messages, letters, strict=True)]
             published = tasks.shielded(self._publish(AppendJob(self.maildir, entries)))
@@ -171,8 +171,11 @@ class Mailbox(Reading):
         await self.expunge(copied.source, by)
         return copied
 
+    async def room_for(self, octets: int, messages: int) -> bool:
+        return await self._home.room_for(octets, messages)
+
     async def _need_room(self, octets: int, messages: int) -> None:
-        if not await self._home.room_for(octets, messages):
+        if not await self.room_for(octets, messages):
             raise OSError(errno.EDQUOT, "the mailbox is full")
 
     async def _copy(self, uids: Sequence[int], other: Mailbox, *, moving: bool) -> Copied:

@@ -11,6 +11,7 @@ from twistmail.wire.imap import responses as r
 from twistmail.wire.imap.framing import ImapLimits
 from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.server import ImapWire
+from twistmail.wire.imap.uploads import AppendBegin, AppendChunk, AppendMore
 
 Answer = Callable[[Any], Iterable[Any]]
 
@@ -20,7 +21,7 @@ def obliging(event: Any) -> Iterator[Any]:
     match event:
         case c.Bad() | c.No():
             yield r.refusal(event)
-        case c.Continue() | c.AppendBegin() | c.Idle():
+        case c.Continue() | AppendBegin() | AppendMore() | c.Idle():
             yield r.Continuation()
         case c.Authenticate(initial=None):
             yield r.Challenge()
@@ -49,8 +50,8 @@ def drain(wire: ImapWire, events: list[Any], answer: Answer = obliging) -> bytes
         if event is NEED_DATA:
             return said
         assert event is not PAUSED
-        if isinstance(event, c.AppendChunk) and events and isinstance(events[-1], c.AppendChunk):
-            events[-1] = c.AppendChunk(events[-1].data + event.data)
+        if isinstance(event, AppendChunk) and events and isinstance(events[-1], AppendChunk):
+            events[-1] = AppendChunk(events[-1].data + event.data)
         else:
             events.append(event)
         if isinstance(event, Ask):

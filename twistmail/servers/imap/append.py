@@ -1,4 +1,9 @@
-"""APPEND (RFC 3501 §6.3.11): messages that a client brings.
+"""APPEND and REPLACE: messages that a client brings, one or several, whole or put together.
+
+RFC 3501 §6.3.11, RFC 3502, RFC 4469, RFC 8508.
+
+All messages of a command come into the mailbox together, or none does. What cannot be is said as soon as it is known: where
+there is no such mailbox or no room, before the client has sent a message.
 
 A client that sends one APPEND after the other without waiting (RFC 7888) is not
 made to wait for the disk each time: `pending` has the answers that are still to
@@ -7,134 +12,192 @@ come, so that many messages become durable together.
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twistmail.interfaces import IMailbox
-from twistmail.mail.content import Content, Memory
-from twistmail.mail.mailbox import NewMessage, NoSuchMailbox
+from twistmail.mail.mailbox import Column, Copied, NewMessage, NoSuchMailbox
 from twistmail.servers.imap.client import Client, Refusal, Responses
-from twistmail.wire.imap import commands as c
-from twistmail.wire.imap.responses import OK, Continuation, Postponed, Tagged
+from twistmail.servers.imap.incoming import IN_MEMORY, Incoming
+from twistmail.servers.imap.view import View
+from twistmail.wire.imap.responses import BAD, OK, Continuation, Postponed, Tagged, Untagged
 from twistmail.wire.imap.sequence import render
-
-#: Octets of an appended message that are kept in memory; more goes to a draft.
-IN_MEMORY = 256 * 1024
-_BARE_LF = re.compile(rb"(?<!\r)\n")
-_CRS = re.compile(rb"\r{2,}")
+from twistmail.wire.imap.uploads import (
+    AppendAbandoned,
+    AppendBegin,
+    AppendChunk,
+    AppendEnd,
+    AppendMore,
+    Head,
+    Literal,
+    Replaced,
+    Url,
+)
 
 
 class Upload:
-    """A message under way into `mailbox`. `trouble` is what has stopped it: the rest of it is swallowed, then told."""
+    """The messages of one command, under way into `mailbox`. `replaced`: the UID that REPLACE removes from the selected one."""
 
-    def __init__(self, client: Client, event: c.AppendBegin, mailbox: IMailbox) -> None:
-        self.event = event
+    def __init__(self, client: Client, mailbox: IMailbox, replaced: int | None = None) -> None:
         self.mailbox = mailbox
-        self.trouble: Exception | None = None
-        self._threads = client.service.threads
-        self._drafts = client.service.drafts
-        self._pieces: list[bytes] = []
-        self._held = 0
-        self._draft: Any = None
+        self.replaced = replaced
+        self.freed: tuple[int, ...] = ()  # the size of the message that goes
+        self._client = client
+        self._messages: list[Incoming] = []
+        self._literal = Literal(0)
+        self._size = 0  # of the messages that are complete
+        self._held = 0  # what of them is in memory
         self._open = True
-        self._after_cr = False
+
+    async def take(self, words: Iterable[Head | Url], literal: Literal | None = None) -> None:
+        """What the client has said up to *literal*, which comes next. Raises where it need not come."""
+        for word in words:
+            if isinstance(word, Url):
+                raise Refusal("That URL means no message here", "BADURL")
+            await self._begin(word)
+        if literal is not None:
+            self._literal = literal
+            await self._need_room(literal.size)
+
+    async def _begin(self, head: Head) -> None:
+        self._concluded()
+        if self._messages:
+            latest = self._messages[-1]
+            if self._held + latest.held > IN_MEMORY:
+                await latest.to_draft()
+            self._size += latest.size
+            self._held += latest.held
+        self._messages.append(Incoming(self._client, head))
+
+    def _concluded(self) -> None:
+        """The latest message is complete. Raises what has stopped it; an empty one cancels all (RFC 3502 §6.3.11)."""
+        if not self._messages:
+            return
+        latest = self._messages[-1]
+        if latest.trouble is not None:
+            raise latest.trouble
+        if not latest.size:
+            raise Refusal("A message without any octets: nothing was appended")
+
+    async def _need_room(self, octets: int) -> None:
+        total = self._size + self._messages[-1].size + octets
+        if not await self.mailbox.room_for(total - sum(self.freed), len(self._messages) - len(self.freed)):
+            raise Refusal("The mailbox is full", "OVERQUOTA")
 
     async def add(self, data: bytes) -> None:
-        """Take a chunk, its line ends made whole."""
-        if self.trouble is not None:
-            return
-        if b"\0" in data:
-            self.trouble = Refusal("A message cannot hold NUL")  # RFC 3501 §4.3: a literal is CHAR8
-            return
-        if data.count(b"\n") != data.count(b"\r\n") or self._after_cr or b"\r\r" in data:
-            data = self._with_crlf(data)
-        self._after_cr = data.endswith(b"\r") or (self._after_cr and not data)
-        self._pieces.append(data)
-        self._held += len(data)
-        if self._held > IN_MEMORY:
-            await self._to_draft()
+        """Octets of the latest literal."""
+        await self._messages[-1].add(data, self._literal)
 
-    def _with_crlf(self, data: bytes) -> bytes:
-        """Bare LFs become CRLF, as clients of Unix kind mean them; of CRs in a row one is left, for CR CR LF cannot be kept in a
-        file whose line ends are LF. Two CRs or a CR and its LF may be in two chunks.
-        """
-        data = _CRS.sub(b"\r", data)
-        if self._after_cr:
-            data = data.removeprefix(b"\r")
-            if data.startswith(b"\n"):
-                return b"\n" + _BARE_LF.sub(b"\r\n", data[1:])
-        return _BARE_LF.sub(b"\r\n", data)
-
-    async def _to_draft(self) -> None:
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        self._held = 0
-        try:
-            if self._draft is None:
-                self._draft = await self._threads.run(self._drafts.open)
-            await self._threads.run(self._draft.write, data)
-        except OSError as error:
-            self.trouble = error
-
-    async def content(self) -> Content:
-        """The whole message. Raises what has stopped it."""
-        if self._draft is not None and self.trouble is None:
-            await self._to_draft()
-        if self.trouble is not None:
-            raise self.trouble
-        if self._draft is None:
-            return Memory(b"".join(self._pieces))
-        content: Content = await self._threads.run(self._draft.finish)
-        return content
+    async def append(self) -> Copied:
+        """All messages into the mailbox, durable when it returns. Raises what has stopped them."""
+        self._concluded()
+        messages = [NewMessage(await message.content(), message.head.flags, message.head.internaldate) for message in self._messages]
+        copied: Copied = await self.mailbox.append(messages, self.freed)
+        return copied
 
     def close(self) -> None:
-        """Let go of the mailbox and the draft. May be called again."""
-        if self._draft is not None:
-            self._draft.discard()
-            self._draft = None
-        self._pieces.clear()
+        """Let go of the mailbox and the drafts. May be called again."""
+        for message in self._messages:
+            message.close()
         if self._open:
             self._open = False
             self.mailbox.close()
 
 
-async def append_begin(client: Client, event: c.AppendBegin) -> Responses:
+async def append_begin(client: Client, event: AppendBegin) -> Responses:
+    replaced = None if event.replaced is None else _replaced(client.writable, event.replaced)
     try:
         mailbox = await client.folders.open(event.mailbox)
     except NoSuchMailbox as error:
         raise Refusal(str(error), "TRYCREATE") from None
-    client.upload = Upload(client, event, mailbox)
+    client.upload = Upload(client, mailbox, replaced)
+    if replaced is not None:
+        client.upload.freed = tuple(size for _, size in await client.selected.mailbox.rows([replaced], (Column.SIZE,)))
+    await _take(client, event.words, event.literal)
     yield Continuation()
 
 
-async def append_chunk(client: Client, event: c.AppendChunk) -> Responses:
+async def append_more(client: Client, event: AppendMore) -> Responses:
+    await _take(client, event.words, event.literal)
+    yield Continuation()
+
+
+async def _take(client: Client, words: tuple[Any, ...], literal: Literal | None) -> None:
+    try:
+        await client.upload.take(words, literal)
+    except BaseException:
+        _forget(client)
+        raise
+
+
+async def append_chunk(client: Client, event: AppendChunk) -> Responses:
     if client.upload is not None:
         await client.upload.add(event.data)
     return
     yield
 
 
-async def append_end(client: Client, event: c.AppendEnd) -> Responses:
-    """The message is complete. Its answer comes when it is safe; until then the client may send more, which become safe together."""
+async def append_end(client: Client, event: AppendEnd) -> Responses:
+    """All has come. The answer comes when it is safe; until then the client may send more messages, which become safe together."""
+    await _take(client, event.words, None)
     upload: Upload = client.upload
     client.upload = None
-    client.pending.begin(event.tag, _appended(upload, event.tag))
-    yield Postponed()
+    if upload.replaced is None:
+        client.pending.begin(event.tag, _appended(upload, event.tag))
+        yield Postponed()
+        return
+    view = client.selected
+    try:
+        code = _appenduid(await upload.append())
+    finally:
+        upload.close()
+    yield Untagged(b"OK [%b] The replacement is there" % code)  # RFC 8508 §4.3: before the EXPUNGE
+    view.note_expunged(await view.mailbox.expunge([upload.replaced], by=view.watcher))
+    yield Tagged(event.tag, OK, "Replaced")
 
 
 async def _appended(upload: Upload, tag: bytes) -> Tagged:
     try:
-        content = await upload.content()
-        message = NewMessage(content, upload.event.flags, upload.event.internaldate)
-        appended = await upload.mailbox.append((message,))
+        copied = await upload.append()
     finally:
         upload.close()
-    return Tagged(tag, OK, "Appended", b"APPENDUID %d %b" % (appended.uidvalidity, render(appended.target)))
+    return Tagged(tag, OK, "Appended", _appenduid(copied))
 
 
-async def append_abandoned(client: Client, event: c.AppendAbandoned) -> Responses:
+def _appenduid(copied: Copied) -> bytes:
+    return b"APPENDUID %d %b" % (copied.uidvalidity, render(copied.target))
+
+
+async def append_abandoned(client: Client, event: AppendAbandoned) -> Responses:
+    _forget(client)
+    return
+    yield
+
+
+def _forget(client: Client) -> None:
     if client.upload is not None:
         client.upload.close()
         client.upload = None
-    return
-    yield
+
+
+def _replaced(view: View, replaced: Replaced) -> int:
+    """The UID of the message that is to go. Refusal where there is none."""
+    uid = replaced.number
+    if not replaced.uid:
+        if uid > len(view.uids):
+            raise Refusal(f"There are {len(view.uids)} messages only", condition=BAD)
+        uid = view.uids[uid - 1]
+    place = bisect_left(view.uids, uid)
+    if not view.knows(uid) or not view.block(place, place + 1).uids:
+        raise Refusal("That message is gone", "" if replaced.uid else "EXPUNGEISSUED")
+    return uid
+
+
+ANSWERS: dict[type, Callable[[Client, Any], Responses]] = {
+    AppendBegin: append_begin,
+    AppendMore: append_more,
+    AppendChunk: append_chunk,
+    AppendEnd: append_end,
+    AppendAbandoned: append_abandoned,
+}

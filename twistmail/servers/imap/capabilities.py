@@ -22,6 +22,8 @@ AFTER_LOGIN = (
     "UNSELECT UIDPLUS MOVE",
     # searching
     "ESEARCH SEARCHRES WITHIN",
+    # messages that clients bring
+    "MULTIAPPEND REPLACE",
 )
 
 #: What ENABLE turns on (RFC 5161): name -> the names that it turns on, its own among them.

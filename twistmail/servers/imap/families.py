@@ -44,10 +44,6 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Unsubscribe: mailboxes.unsubscribe,
     c.List: mailboxes.list_folders,
     c.Status: mailboxes.status,
-    c.AppendBegin: append.append_begin,
-    c.AppendChunk: append.append_chunk,
-    c.AppendEnd: append.append_end,
-    c.AppendAbandoned: append.append_abandoned,
     c.Copy: transfer.copy,
     c.Move: transfer.move,
     c.Expunge: transfer.expunge,
@@ -55,4 +51,5 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Store: store,
     c.Search: search,
     c.Unsearchable: unsearchable,
+    **append.ANSWERS,
 }

@@ -29,6 +29,7 @@ from twistmail.wire.contract import PeerGone
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import NO, Bye, Late, Raw, Response, Tagged, Untagged
 from twistmail.wire.imap.server import ImapWire
+from twistmail.wire.imap.uploads import AppendAbandoned, AppendBegin, AppendChunk, AppendEnd, AppendMore
 
 log = Logger()
 
@@ -43,7 +44,9 @@ LAST_WORDS = {
 }
 
 #: Commands that need not wait for the answers to those before them.
-APPENDING = (c.AppendBegin, c.AppendChunk, c.AppendEnd, c.AppendAbandoned)
+APPENDING = (AppendBegin, AppendMore, AppendChunk, AppendEnd, AppendAbandoned)
+
+
 def open_connection(service: ImapService, identifier: str, address: str, port: int, via: str = "") -> tuple[ImapWire, ImapSession]:
     """Wire and session of a new connection from *address*, whatever proxy it came *via*."""
     return ImapWire(wire_limits(service.settings)), ImapSession(service, identifier, address)

@@ -10,7 +10,7 @@ Spelling is undone: mailbox names are str decoded from modified UTF-7, with "/"
 between levels as the client wrote it, "INBOX" in any case is "INBOX"; flags are
 str, system flags in the spelling of RFC 3501 ("\\\\Seen"); keywords as written.
 
-A new command is a dataclass here, a parse function and a row in `grammar.COMMANDS`.
+A new command is a dataclass here, a parse function and a row in `grammar.COMMANDS`. APPEND and REPLACE are in `uploads`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from twistmail.wire.contract import Ask, Tell
+from twistmail.wire.contract import Ask
 from twistmail.wire.imap.fetchitems import FetchItem
 from twistmail.wire.imap.returns import Returns
 from twistmail.wire.imap.searchkeys import Key
@@ -218,38 +218,6 @@ class Status(Command):
 
     mailbox: str
     items: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AppendBegin(Command):
-    """APPEND up to its literal. Answer: `Continuation()`, then AppendChunks and an AppendEnd follow; or Tagged NO, and nothing follows.
-
-    `internaldate`: POSIX seconds, None for now. `size`: octets to come, within the limit. The wire knows whether the
-    literal is synchronising: it says the Continuation only where the client waits for it, and swallows a refused literal
-    that comes nevertheless.
-    """
-
-    mailbox: str
-    flags: tuple[str, ...]
-    internaldate: float | None
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class AppendChunk(Tell):
-    """Octets of the message, as they come; CRLF line ends are not checked, and NUL is the session's to refuse."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AppendEnd(Command):
-    """The message is complete. Answer: Tagged OK once it is durable."""
-
-
-@dataclass(frozen=True, slots=True)
-class AppendAbandoned(Tell):
-    """What followed the literal was no APPEND: forget the message. A Bad comes next."""
 
 
 # ----- selected (RFC 3501 §6.4)

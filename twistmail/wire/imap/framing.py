@@ -70,11 +70,6 @@ class Gathered:
         """The lines so far, as `Cursor` wants them."""
         return self._lines[0] if len(self._lines) == 1 else b"\r\n".join(self._lines)
 
-    def without_mark(self) -> bytes:
-        """The lines so far, without the mark that ends the last one."""
-        text = self.text()
-        return text[: text.rindex(b"{")]
-
     def cursor(self, position: int) -> Cursor:
         return Cursor(self.text(), self.literals, position)
 

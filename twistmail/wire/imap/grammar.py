@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from twistmail.wire.imap import commands as c
+from twistmail.wire.imap import uploads
 from twistmail.wire.imap.fetchitems import Item
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.parse_search import checked, search_program
@@ -174,27 +175,6 @@ def _status(cursor: Cursor, tag: bytes) -> c.Status:
     return c.Status(tag, mailbox, tuple(dict.fromkeys(items)))
 
 
-def append_head(cursor: Cursor, tag: bytes, size: int) -> c.AppendBegin:
-    """APPEND's arguments up to the message, whose mark (of a literal of *size* octets) is not in the text any more."""
-    cursor.space()
-    mailbox = cursor.mailbox()
-    cursor.space()
-    flags: tuple[str, ...] = ()
-    when = None
-    if cursor.next_is(b"("):
-        flags = cursor.flags()
-        cursor.space()
-    if cursor.next_is(b'"'):
-        when = cursor.date_time()
-        cursor.space()
-    return c.AppendBegin(tag, mailbox, flags, when, size)
-
-
-def _append(cursor: Cursor, tag: bytes) -> c.Command:
-    """A whole APPEND is never read here: the wire streams it (`append_head`). What comes here has no message."""
-    raise Misspelled("APPEND needs a message as a literal")
-
-
 def _expunge_uids(cursor: Cursor, tag: bytes) -> c.Expunge:
     cursor.space()
     return c.Expunge(tag, cursor.sequence_set())
@@ -279,7 +259,6 @@ COMMANDS: dict[bytes, Row] = {
     b"LIST": Row(_list, AFTER_LOGIN),
     b"LSUB": Row(_lsub, AFTER_LOGIN),
     b"STATUS": Row(_status, AFTER_LOGIN),
-    b"APPEND": Row(_append, AFTER_LOGIN),
     b"IDLE": Row(bare(c.Idle), AFTER_LOGIN),
     b"CHECK": Row(bare(c.Check), WITH_MAILBOX),
     b"CLOSE": Row(bare(c.Close), WITH_MAILBOX),
@@ -296,6 +275,7 @@ COMMANDS: dict[bytes, Row] = {
     b"UID STORE": Row(partial(_store, uid=True), WITH_MAILBOX),
     b"UID COPY": Row(_to_mailbox(c.Copy, uid=True), WITH_MAILBOX),
     b"UID MOVE": Row(_to_mailbox(c.Move, uid=True), WITH_MAILBOX),
+    **uploads.ROWS,
 }
 
 #: State after a positive answer; a missing class leaves it as it was.

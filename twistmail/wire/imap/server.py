@@ -28,9 +28,11 @@ from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, PeerG
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import responses as r
 from twistmail.wire.imap.framing import Gathered, ImapLimits, Mark, mark_of
-from twistmail.wire.imap.grammar import COMMANDS, ON_NO, ON_OK, append_head, sasl_data
+from twistmail.wire.imap.grammar import COMMANDS, ON_NO, ON_OK, sasl_data
 from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.tokens import TAG, Cursor, Misspelled, Refused
+from twistmail.wire.imap.uploads import ROWS as UPLOADS
+from twistmail.wire.imap.uploads import AppendAbandoned, AppendBegin, AppendChunk, AppendEnd, AppendMore, Upload
 
 CHUNK = 65_536  # octets of a literal that are handed on at once
 NO_TAG = b"*"
@@ -42,9 +44,9 @@ _SHOWN_OF_SECRET = re.compile(rb"(?i)[^ ]* (?:LOGIN|AUTHENTICATE(?: [^ ]*)?)(?= 
 _AGAIN = object()  # what a reader answers that has moved on without an event
 #: Which Asks a final response that is not tagged may answer.
 _GO_ON: dict[type, tuple[type[c.Command], ...]] = {
-    r.Continuation: (c.Continue, c.AppendBegin, c.Idle),
+    r.Continuation: (c.Continue, AppendBegin, AppendMore, c.Idle),
     r.Challenge: (c.Authenticate, c.AuthResponse),
-    r.Postponed: (c.AppendEnd,),
+    r.Postponed: (AppendEnd,),
 }
 
 
@@ -72,7 +74,9 @@ class ImapWire:
         self._position = 0  # where the arguments begin in the command's text
         self._left = 0  # octets of a streamed or swallowed literal to come
         self._swallowed = 0
-        self._message_waits = False  # APPEND's literal is a synchronising one
+        self._upload: Upload | None = None  # APPEND or REPLACE
+        self._has_begun = False  # its AppendBegin has been handed on
+        self._message_waits = False  # its literal is a synchronising one
         self._refused: c.Command | None = None  # to be said when the swallowed command has ended
         self._read: Callable[[ImapWire], Any] = ImapWire._read_command
 
@@ -148,6 +152,8 @@ class ImapWire:
                 self._begin(line)
             if before_login and self._name != b"AUTHENTICATE" and len(line) > self.limits.line_before_login:
                 raise Misspelled(f"A line may have {self.limits.line_before_login} octets before login")
+            if self._name in UPLOADS:
+                return self._read_text(line, mark)
             return self._understood() if mark is None else self._announced(mark)
         except Misspelled as error:
             return self._refuse(self._bad(str(error)), mark)
@@ -182,9 +188,7 @@ class ImapWire:
         return event
 
     def _announced(self, mark: Mark) -> Any:
-        """A literal is to come: APPEND's message, or a part of the command. Raises Misspelled and Refused."""
-        if self._name == b"APPEND" and self._command.without_mark()[self._position :] != b" ":
-            return self._message_announced(mark)
+        """A literal is to come that is a part of the command. Raises Misspelled."""
         objection = self._command.objection(mark, self.limits, logged_in=self.state is not State.NOT_AUTHENTICATED)
         if objection:
             raise Misspelled(objection)
@@ -192,10 +196,24 @@ class ImapWire:
         self._read = ImapWire._read_literal
         return c.Continue(self._tag, mark.size) if mark.waits else _AGAIN
 
-    def _message_announced(self, mark: Mark) -> c.AppendBegin:
-        cursor = Cursor(self._command.without_mark(), self._command.literals, self._position)
-        event = append_head(cursor, self._tag, mark.size)
-        cursor.end()
+    def _read_text(self, line: bytes, mark: Mark | None) -> Any:
+        """The next text of APPEND or REPLACE. Raises Misspelled and Refused."""
+        if self._upload is None:
+            self._upload = Upload(self._tag, self._name)
+        text = line if mark is None else line[: line.rindex(b"{")]
+        strings = self._command.literals
+        event = self._upload.read(Cursor(text, (), self._position), mark, strings.pop() if strings else None)
+        self._position = 0
+        if isinstance(event, AppendEnd):
+            self._restart()
+            return event
+        if mark is None:  # a message of URLs only
+            self._read = ImapWire._read_end_of_upload
+            self._has_begun = True
+            return event
+        return self._announced(mark) if event is None else self._message_announced(event, mark)
+
+    def _message_announced(self, event: Any, mark: Mark) -> Any:
         if mark.size > self.limits.append:
             raise Refused(b"TOOBIG", f"A message may have {self.limits.append} octets")
         if not mark.waits and mark.size > self.limits.unasked_append:  # RFC 7888 §5
@@ -203,6 +221,13 @@ class ImapWire:
         self._left = mark.size
         self._message_waits = mark.waits
         self._read = ImapWire._read_message
+        self._has_begun = True
+        return event
+
+    def _read_end_of_upload(self) -> Any:
+        assert self._upload is not None
+        event = self._upload.read(Cursor(b""), None)
+        self._restart()
         return event
 
     def _read_literal(self) -> Any:
@@ -221,29 +246,31 @@ class ImapWire:
             return None
         self._left -= len(chunk)
         self._spoken = b""
-        return c.AppendChunk(chunk)
+        return AppendChunk(chunk)
 
     def _read_behind_message(self) -> Any:
-        """The line end that APPEND ends with (RFC 3501 §6.3.11)."""
+        """The text that follows a message: the line end, or what announces the next literal."""
         try:
             line = self._buffer.line(self.limits.line)
         except LineTooLong:
-            self._refused = self._hopeless("What follows the message is too long")
-            self._read = ImapWire._read_refusal
-            return c.AppendAbandoned()
+            return self._abandoned(self._hopeless("What follows the message is too long"))
         if line is None:
             return None
         self._spoken = line
-        if not line:
-            event = c.AppendEnd(self._tag)
-            self._restart()
-            return event
-        # the refusal is an event of its own, behind this one
-        refusal = self._refuse(self._bad("APPEND takes one message"), mark_of(line))
+        mark = mark_of(line)
+        try:
+            return self._read_text(line, mark)
+        except Misspelled as error:
+            return self._refuse(self._bad(str(error)), mark)
+        except Refused as error:
+            return self._refuse(c.No(self._tag, error.code, str(error)), mark)
+
+    def _abandoned(self, refusal: Any) -> AppendAbandoned:
+        """*refusal* is an event of its own, behind this one."""
         if refusal is not _AGAIN:
             self._refused = refusal
             self._read = ImapWire._read_refusal
-        return c.AppendAbandoned()
+        return AppendAbandoned()
 
     def _read_refusal(self) -> Any:
         """What stands in `_refused`; then a new command, or nothing any more."""
@@ -324,10 +351,13 @@ class ImapWire:
 
     def _refuse(self, event: c.Command, mark: Mark | None) -> Any:
         """*event* instead of the command whose last line ended with *mark*: once the command has ended."""
+        has_begun = self._has_begun
         if isinstance(event, c.Bad) and event.close:
-            return self._hopeless(event.text)
-        self._refused = event
-        return self._swallow(mark)
+            refusal = self._hopeless(event.text)
+        else:
+            self._refused = event
+            refusal = self._swallow(mark)
+        return self._abandoned(refusal) if has_begun else refusal
 
     def _swallow(self, mark: Mark | None) -> Any:
         """Go on to the end of a refused command; *mark*: a literal that the client believes to be wanted."""
@@ -370,7 +400,7 @@ class ImapWire:
             self._tag, self._read = asked.tag, ImapWire._read_idle
         elif isinstance(response, r.Challenge):
             self._tag, self._read = asked.tag, ImapWire._read_sasl
-        elif isinstance(asked, c.AppendBegin) and not self._message_waits:
+        elif isinstance(asked, AppendBegin | AppendMore) and not self._message_waits:
             return b""  # it comes anyhow (RFC 7888 §3)
         return response.octets()
 
@@ -388,8 +418,8 @@ class ImapWire:
             self.state = ON_NO.get(type(asked), self.state)
         if isinstance(asked, c.Continue):
             self._restart()
-        elif isinstance(asked, c.AppendBegin):
-            self._message_refused()
+        elif isinstance(asked, AppendBegin | AppendMore):
+            self._message_refused(asked)
 
     def _change_layers(self, asked: c.Command) -> None:
         """OK to *asked* may mean that other octets follow it."""
@@ -400,9 +430,9 @@ class ImapWire:
         elif isinstance(asked, c.Unauthenticate) and self._compressed:  # RFC 8437 §4.1
             self.wants, self._compressed = Wants.END_COMPRESSION, False
 
-    def _message_refused(self) -> None:
+    def _message_refused(self, asked: AppendBegin | AppendMore) -> None:
         """A message that waits for leave never comes; one that does not is thrown away, and its command with it."""
-        if self._message_waits:
+        if self._message_waits or asked.literal is None:
             self._restart()
         else:
             self._swallowed = self._left

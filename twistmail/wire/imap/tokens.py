@@ -81,6 +81,14 @@ class Cursor:
             return True
         return False
 
+    def takes_word(self, word: bytes) -> bool:
+        """Read *word* (upper case), in whatever case it is written, if it comes next; whether it did."""
+        end = self.position + len(word)
+        if self._text[self.position : end].upper() != word:
+            return False
+        self.position = end
+        return True
+
     def expect(self, octets: bytes, what: str) -> None:
         """Read *octets*, called *what* towards the client."""
         if not self._text.startswith(octets, self.position):
@@ -188,17 +196,18 @@ class Cursor:
 
     def mailbox(self) -> str:
         """A mailbox name, decoded; INBOX in any case is "INBOX" (RFC 3501 §5.1)."""
-        return self._mailbox_name(self.astring("a mailbox name"))
+        return self.mailbox_name(self.astring("a mailbox name"))
 
     def pattern(self) -> str:
         """A mailbox name with wildcards (`list-mailbox`)."""
         match = _LIST_MAILBOX.match(self._text, self.position)
         if match is None:
-            return self._mailbox_name(self.string("a mailbox pattern"))
+            return self.mailbox_name(self.string("a mailbox pattern"))
         self.position = match.end()
-        return self._mailbox_name(match[0])
+        return self.mailbox_name(match[0])
 
-    def _mailbox_name(self, octets: bytes) -> str:
+    def mailbox_name(self, octets: bytes) -> str:
+        """*octets*, just read as a mailbox name, decoded."""
         try:
             name = mutf7.decode(octets.decode("ascii"))
         except ValueError:
