@@ -166,12 +166,12 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Somebody fetched a message from a mailbox: `service` is "imap" or "pop3"."""
+    """Somebody fetched messages from a mailbox: `service` is "imap" or "pop3", `uids` a sequence set of IMAP such as "1:20,22"."""
 
     service: str
     account: str
     mailbox: str
-    uid: int
+    uids: str
 
 
 class Facts:

@@ -229,7 +229,7 @@ def test_facts_tell_who_logged_in_and_what_was_fetched() -> None:
     visitor.logs_in()
     visitor.says("RETR 3", "TOP 1 0")
     found = [fact.what for fact in told if isinstance(fact.what, LoggedIn | Read)]
-    assert found == [LoggedIn("ann@here.example", "USER", "", "192.0.2.7"), Read("pop3", "ann@here.example", "INBOX", 20)]
+    assert found == [LoggedIn("ann@here.example", "USER", "", "192.0.2.7"), Read("pop3", "ann@here.example", "INBOX", "20")]
 
 
 def test_transcripts_hide_passwords() -> None:

@@ -178,6 +178,6 @@ _SENTENCES = {
     "Vouched": lambda e: f"let through {e['recipient']}, because {e['account']} has read mail by {e['service']} from {e['address']}",
     "LoginFailed": lambda e: f"login       failed for {e['login']} ({e['mechanism']})",
     "Closed": lambda e: f"closed      {e['why']}; {amount(e['received'])} received, {amount(e['sent'])} sent",
-    "Read": lambda e: f"read        {e['account']} by {e['service']}: {e['mailbox']}, UID {e['uid']}",
+    "Read": lambda e: f"read        {e['account']} by {e['service']}: {e['mailbox']}, UID {e.get('uids', e.get('uid'))}",
     "Line": lambda e: f"{e['side']}: {e['text']}",
 }

@@ -387,7 +387,7 @@ class PopSession:
 
     def _tell_read(self, uid: int) -> None:
         if self._service.facts.listened and self._account is not None:
-            what = Read("pop3", self._account.name, "INBOX", uid)
+            what = Read("pop3", self._account.name, "INBOX", str(uid))
             self._service.facts.tell(Fact(self._service.epoch(), self._connection, what))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from twistmail.facts import Fact, Read
@@ -22,8 +23,10 @@ from twistmail.mail.mailbox import Column
 from twistmail.mail.paged import looked_at
 from twistmail.mail.parts import Part, scan
 from twistmail.servers.imap.client import Client
+from twistmail.tasks import shielded
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.responses import Raw
+from twistmail.wire.imap.sequence import render
 
 #: Octets that are answered together; a message whose answer has more is streamed.
 TOGETHER = 1024 * 1024
@@ -77,21 +80,38 @@ async def body_responses(client: Client, items: tuple[BodyItem, ...], rows: Sequ
     mailbox = client.selected.mailbox
     # each item may be the whole message once more
     sizes = {uid: size * len(items) for uid, size in await mailbox.rows([row.uid for row in rows], (Column.SIZE,))}
-    for batch in _batches(rows, sizes):
-        if sizes.get(batch[0].uid, 0) > TOGETHER:
-            pieces = _big(client, items, batch[0], tally)
-            async with aclosing(pieces):  # type: ignore[type-var]
-                async for piece in pieces:
-                    yield Raw(piece)
-        else:
-            loaded = dict(await mailbox.load([row.uid for row in batch]))
-            found = [(row, loaded[row.uid]) for row in batch if row.uid in loaded]
-            tally.gone += len(batch) - len(found)
-            if any(item.needs_parts for item in items):
-                yield Raw(await client.service.threads.run(_rendered, found, items))
+    ahead: Any = None  # a Deferred
+    try:
+        for batch, following in pairwise([*_batches(rows, sizes), []]):
+            if sizes.get(batch[0].uid, 0) > TOGETHER:
+                pieces = _big(client, items, batch[0], tally)
+                async with aclosing(pieces):  # type: ignore[type-var]
+                    async for piece in pieces:
+                        yield Raw(piece)
             else:
-                yield Raw(_rendered(found, items))
-        _tell_read(client, batch)
+                rendered = await (ahead or _together(client, items, batch, tally))
+                ahead = None
+                if following and sizes.get(following[0].uid, 0) <= TOGETHER:  # they come from the disk while these go to the client
+                    ahead = shielded(_together(client, items, following, tally))
+                yield Raw(rendered)
+            _tell_read(client, batch)
+    finally:
+        if ahead is not None:
+            ahead.addErrback(_of_no_interest)
+
+
+def _of_no_interest(_: Any) -> None:
+    """The client has gone, and with it who would have heard of the failure."""
+
+
+async def _together(client: Client, items: tuple[BodyItem, ...], batch: Sequence[Row], tally: Tally) -> bytes:
+    """The responses for messages that are in memory together."""
+    loaded = dict(await client.selected.mailbox.load([row.uid for row in batch]))
+    found = [(row, loaded[row.uid]) for row in batch if row.uid in loaded]
+    tally.gone += len(batch) - len(found)
+    if len(batch) == 1 and not any(item.needs_parts for item in items):
+        return _rendered(found, items)
+    return await client.service.threads.run(_rendered, found, items)
 
 
 def _batches(rows: Sequence[Row], sizes: dict[int, int]) -> Iterator[list[Row]]:
@@ -111,29 +131,35 @@ def _batches(rows: Sequence[Row], sizes: dict[int, int]) -> Iterator[list[Row]]:
 
 def _rendered(found: list[tuple[Row, bytes]], items: tuple[BodyItem, ...]) -> bytes:
     """The responses for messages that are in memory. Pure: may run in a thread."""
-    return b"".join([b"%b%b%b" % (row.text, _sections(message, items), row.tail) for row, message in found])
+    pieces: list[bytes] = []
+    for row, message in found:
+        pieces.append(row.text)
+        _add_sections(pieces, message, items)
+        pieces.append(row.tail)
+    return b"".join(pieces)
 
 
-def _sections(message: bytes, items: tuple[BodyItem, ...]) -> bytes:
+def _add_sections(pieces: list[bytes], message: bytes, items: tuple[BodyItem, ...]) -> None:
     """All *items* of one message that is in memory."""
     root = scan(message) if any(item.needs_parts for item in items) else None
-    rendered = []
-    for item in items:
+    for number, item in enumerate(items):
+        if number:
+            pieces.append(b" ")
         if root is not None:
             place = mime.span(root, item.part, item.text)
             octets = None if place is None else mime.chosen(message[place[0] : place[1]], item.text, item.fields)
         else:
             octets = mime.section(message, item.part, item.text, item.fields)
-        rendered.append(_literal(item, octets))
-    return b" ".join(rendered)
+        pieces += _literal(item, octets)
 
 
-def _literal(item: BodyItem, octets: bytes | None) -> bytes:
+def _literal(item: BodyItem, octets: bytes | None) -> tuple[bytes, bytes]:
+    """What stands before the octets, and the octets."""
     if octets is None:
-        return item.label + b" NIL"
+        return item.label, b" NIL"
     if item.offset or item.count is not None:
         octets = octets[item.offset : None if item.count is None else item.offset + item.count]
-    return b"%b {%d}\r\n%b" % (item.label, len(octets), _sayable(octets))
+    return b"%b {%d}\r\n" % (item.label, len(octets)), _sayable(octets)
 
 
 def _sayable(octets: bytes) -> bytes:
@@ -155,7 +181,7 @@ async def _big(client: Client, items: tuple[BodyItem, ...], row: Row, tally: Tal
         place = await _place(client, root, content, item)
         if place is None or item.fields:  # chosen fields of a header are few enough to be put together
             octets = None if place is None else b"".join([piece async for piece in _stream(client, content, *place)])
-            yield _literal(item, None if octets is None else mime.chosen(octets, item.text, item.fields))
+            yield b"".join(_literal(item, None if octets is None else mime.chosen(octets, item.text, item.fields)))
             continue
         start = min(place[0] + item.offset, place[1])
         end = place[1] if item.count is None else min(place[1], start + item.count)
@@ -227,5 +253,5 @@ def _tell_read(client: Client, rows: Sequence[Row]) -> None:
     facts = client.service.facts
     if facts.listened and client.account is not None:
         now, mailbox = client.service.epoch(), client.selected.mailbox.name
-        for row in rows:
-            facts.tell(Fact(now, client.connection, Read("imap", client.account.name, mailbox, row.uid)))
+        uids = render(row.uid for row in rows).decode("ascii")
+        facts.tell(Fact(now, client.connection, Read("imap", client.account.name, mailbox, uids)))
