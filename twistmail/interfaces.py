@@ -269,6 +269,15 @@ class IMailStore(Interface):
 class IMailboxes(Interface):
     """The folder tree of one account. Names are str, "/" divides levels, "INBOX" in any case is INBOX."""
 
+    def watch(watcher):  # type: ignore[no-untyped-def]
+        """Call *watcher*(TreeChange) after every change to any mailbox or its messages, until `unwatch(watcher)`. Plain function.
+
+        What others than us do to messages is told where the store can notice it without having the mailbox open.
+        """
+
+    def unwatch(watcher):  # type: ignore[no-untyped-def]
+        """Plain function; unknown watchers are ignored."""
+
     async def folders():  # type: ignore[no-untyped-def]
         """All Folders (also those that only have children: selectable False), sorted, INBOX first."""
 

@@ -157,6 +157,30 @@ class Change:
     by: Any = None
 
 
+class TreeEvent(Enum):
+    """What can happen to a mailbox of an account."""
+
+    ARRIVED = "arrived"  # it has got messages
+    EXPUNGED = "expunged"  # it has lost messages
+    FLAGGED = "flagged"  # flags of its messages have changed
+    STIRRED = "stirred"  # one of these, or nothing: somebody else was at work there
+    CREATED = "created"
+    DELETED = "deleted"
+    RENAMED = "renamed"  # it was `old` until now; what is below it has gone with it
+    SUBSCRIBED = "subscribed"  # or no longer
+    ANNOTATED = "annotated"  # `entries` were set or removed; of the account where the name is ""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeChange:
+    """News of the mailboxes of one account, told to those who watch its tree on the reactor thread, after it is true."""
+
+    what: TreeEvent
+    name: str
+    old: str = ""
+    entries: tuple[str, ...] = ()
+
+
 class StoreError(Exception):
     """A request that the store refuses: its text is safe to show; `code` is an IMAP response code (RFC 5530) or empty."""
 

@@ -13,7 +13,8 @@ from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime
 from twistmail.mail.content import Stored
-from twistmail.mail.mailbox import Change, Column, Copied, Flag, FlagChange, MailboxStatus, NewMessage, SortKey, StoreError
+from twistmail.mail.mailbox import Change, Column, Copied, Flag, FlagChange, MailboxStatus, NewMessage, SortKey, StoreError, TreeEvent
+from twistmail.mail.news import TreeNews
 from twistmail.mail.paged import looked_at
 from twistmail.mbox.boxfile import BoxFile, Unit
 from twistmail.mbox.messages import Copy, Deposit
@@ -31,6 +32,9 @@ class Home(Protocol):
 
     @property
     def root(self) -> Path: ...
+
+    @property
+    def news(self) -> TreeNews: ...
 
     async def open(self, name: str) -> Mailbox: ...
 
@@ -54,6 +58,10 @@ class Mailbox(View):
         if not self.users:
             self._big = None
             self._home.released(self)
+
+    def _tell(self, change: Change) -> None:
+        super()._tell(change)
+        self._home.news.tell_messages(self.name, change)
 
     @property
     def is_busy(self) -> bool:
@@ -213,6 +221,8 @@ class Mailbox(View):
             finally:
                 for unit in waiting:
                     unit.done = True
+        if not look and any(unit.error is None for unit in waiting):
+            self._home.news.tell(TreeEvent.ARRIVED, self.name)
 
     async def append(self, messages: Sequence[NewMessage], freed: Sequence[int] = ()) -> Copied:
         self._learn([flag for message in messages for flag in message.flags])

@@ -13,8 +13,9 @@ from twistmail import tasks
 from twistmail.formats.locks import Held
 from twistmail.interfaces import IMailboxes
 from twistmail.mail.annotations import changed
-from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
+from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.names import INBOX, SEPARATOR, existing, parents
+from twistmail.mail.news import TreeNews, Watcher
 from twistmail.mbox.boxfile import BoxFile
 from twistmail.mbox.listing import Stamp
 from twistmail.mbox.mailbox import Mailbox
@@ -32,6 +33,7 @@ class Mailboxes:
     def __init__(self, account: str, tree: Tree, workshop: Workshop, quota_of: QuotaOf, *, fsync: bool = True) -> None:
         self.account = account
         self.tree = tree
+        self.news = TreeNews()
         self._workshop = workshop
         self._quota_of = quota_of
         self._fsync = fsync
@@ -54,6 +56,12 @@ class Mailboxes:
                 await self._workshop.threads.run(self.tree.prepare)
                 self._ready = True
 
+    def watch(self, watcher: Watcher) -> None:
+        self.news.watch(watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self.news.unwatch(watcher)
+
     # ----- the tree
 
     async def folders(self) -> tuple[Folder, ...]:
@@ -63,6 +71,7 @@ class Mailboxes:
         name = checked(name.removesuffix(SEPARATOR))
         async with self._changing:
             await self._workshop.threads.run(self.tree.create, name, uses)
+        self.news.tell(TreeEvent.CREATED, name)
 
     async def delete(self, name: str) -> None:
         name = existing(name)
@@ -74,6 +83,7 @@ class Mailboxes:
                     raise StoreError(f"{name} is only a level above other mailboxes", "HASCHILDREN")
                 raise NoSuchMailbox(name)
             await self._locked(name, lambda held: self.tree.remove(name))
+        self.news.tell(TreeEvent.DELETED, name)
 
     async def rename(self, old: str, new: str) -> None:
         old, new = existing(old), checked(new.removesuffix(SEPARATOR))
@@ -90,6 +100,7 @@ class Mailboxes:
                 if mailbox := self._mailboxes.get(source):
                     await mailbox.settle()  # modification sequences go with the mailbox
                 await self._locked(source, partial(_renamed, self.tree, source, target))
+        self.news.tell_renamed(old, new, moves)
 
     async def _locked(self, name: str, function: Callable[[Held], None]) -> None:
         """*function* while nobody else works on mailbox *name*, which is not there afterwards."""
@@ -112,6 +123,7 @@ class Mailboxes:
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
         await self._workshop.threads.run(self.tree.ledger.subscribe, (checked(name),), subscribed=subscribed)
+        self.news.tell(TreeEvent.SUBSCRIBED, checked(name))
 
     async def subscriptions(self) -> tuple[str, ...]:
         return await self._workshop.threads.run(self.tree.ledger.subscriptions)
@@ -126,6 +138,7 @@ class Mailboxes:
             name = await self._annotated(name)
             before = await self._workshop.threads.run(self.tree.ledger.annotations, name)
             await self._workshop.threads.run(self.tree.ledger.annotate, name, changed(before, values))
+        self.news.tell(TreeEvent.ANNOTATED, name, entries=values)
 
     async def _annotated(self, name: str) -> str:
         """*name* as it is spelled. NoSuchMailbox."""

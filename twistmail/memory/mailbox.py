@@ -25,6 +25,7 @@ from twistmail.mail.mailbox import (
     Quota,
     SortKey,
 )
+from twistmail.mail.news import TreeNews
 
 Watcher = Callable[[Change], None]
 
@@ -33,6 +34,7 @@ class Home(Protocol):
     """The account, as one of its mailboxes needs it."""
 
     now: Callable[[], float]
+    news: TreeNews
 
     def existing(self, name: str) -> Mailbox: ...
 
@@ -100,6 +102,7 @@ class Mailbox:
     def _tell(self, change: Change) -> None:
         for watcher in tuple(self._watchers):
             watcher(change)
+        self._home.news.tell_messages(self.name, change)
 
     # ----- reading
 

@@ -10,8 +10,9 @@ from zope.interface import implementer
 
 from twistmail.interfaces import IMailboxes, IMailStore
 from twistmail.mail.annotations import changed
-from twistmail.mail.mailbox import Delivery, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
+from twistmail.mail.mailbox import Delivery, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.names import EVERY_USE, INBOX, SEPARATOR, USES, existing, normal, parents
+from twistmail.mail.news import TreeNews, Watcher
 from twistmail.memory.mailbox import Mailbox, take_over
 
 _ACCOUNT = re.compile(r"[^./\0][^/\0]*")
@@ -27,6 +28,7 @@ async def _unlimited(_: str) -> tuple[int | None, int | None]:
 class Mailboxes:
     def __init__(self, account: str, standard: Sequence[str], now: Callable[[], float], quota_of: QuotaOf) -> None:
         self.now = now
+        self.news = TreeNews()
         self._account = account
         self._quota_of = quota_of
         self._annotations: dict[str, dict[str, bytes]] = {}
@@ -36,6 +38,12 @@ class Mailboxes:
         self._subscribed = {INBOX, *standard}
         for name in (INBOX, *standard):
             self._make(name)
+
+    def watch(self, watcher: Watcher) -> None:
+        self.news.watch(watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self.news.unwatch(watcher)
 
     def _make(self, name: str) -> Mailbox:
         self._uidvalidity += 1
@@ -71,6 +79,7 @@ class Mailboxes:
         self._make_with_levels(name)
         if asked:
             self._uses[name] = asked
+        self.news.tell(TreeEvent.CREATED, name)
 
     async def delete(self, name: str) -> None:
         name = existing(name)
@@ -83,6 +92,7 @@ class Mailboxes:
         self._uses.pop(mailbox.name, None)
         self._annotations.pop(mailbox.name, None)
         mailbox.vanish()
+        self.news.tell(TreeEvent.DELETED, name)
 
     async def rename(self, old: str, new: str) -> None:
         old, new = existing(old), normal(new.removesuffix("/"))
@@ -93,7 +103,8 @@ class Mailboxes:
             inbox = self._mailboxes[INBOX]
             await inbox.move(list(inbox.uids), new)
             return
-        for source, target in self._moves(old, new):
+        moves = self._moves(old, new)
+        for source, target in moves:
             mailbox = self._mailboxes.pop(source)
             mailbox.vanish()
             moved = self._mailboxes[target] = Mailbox(target, mailbox.uidvalidity, self)
@@ -102,6 +113,7 @@ class Mailboxes:
                 self._uses[target] = self._uses.pop(source)
             if source in self._annotations:
                 self._annotations[target] = self._annotations.pop(source)
+        self.news.tell_renamed(old, new, moves)
 
     def _moves(self, old: str, new: str) -> list[tuple[str, str]]:
         moves = [(name, new + name[len(old) :]) for name in self._mailboxes if name == old or name.startswith(old + "/")]
@@ -119,6 +131,7 @@ class Mailboxes:
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
         (self._subscribed.add if subscribed else self._subscribed.discard)(normal(name))
+        self.news.tell(TreeEvent.SUBSCRIBED, normal(name))
 
     async def subscriptions(self) -> tuple[str, ...]:
         return tuple(sorted(self._subscribed))
@@ -135,6 +148,7 @@ class Mailboxes:
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         name = self.existing(name).name if name else ""
         self._annotations[name] = changed(self._annotations.get(name, {}), values)
+        self.news.tell(TreeEvent.ANNOTATED, name, entries=values)
 
     async def quota(self) -> Quota:
         octets = sum(mailbox.status().size for mailbox in self._mailboxes.values())

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from twistmail import tasks
 from twistmail.interfaces import IMailbox
 from twistmail.mail.mailbox import Change, Copied, FlagChange, MailboxStatus, NewMessage
+from twistmail.mail.news import TreeNews
 from twistmail.store import flags as flag_words
 from twistmail.store import keywords as keyword_file
 from twistmail.store.jobs import AppendJob, CopyJob, Entry, Original
@@ -26,6 +27,7 @@ class Home(Protocol):
     index: Any
     descriptions: Any
     texts: Any
+    news: TreeNews
 
     async def open(self, name: str) -> Mailbox: ...
 
@@ -52,6 +54,10 @@ class Mailbox(Reading):
         return MailboxStatus(
             len(known.uids), len(self._recent), known.unseen, self.uidnext, self.uidvalidity, known.size, self.highest_modseq
         )
+
+    def _tell(self, change: Change) -> None:
+        super()._tell(change)
+        self._home.news.tell_messages(self.name, change)
 
     def close(self) -> None:
         self.users -= 1

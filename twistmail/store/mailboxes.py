@@ -12,13 +12,15 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.interfaces import IMailboxes
-from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
+from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
+from twistmail.mail.news import TreeNews, Watcher
 from twistmail.store import names
 from twistmail.store.annotations import Annotations
 from twistmail.store.descriptions import Descriptions
 from twistmail.store.folders import FolderTree
 from twistmail.store.fulltext import FullText
 from twistmail.store.index import Index
+from twistmail.store.lookout import Lookout
 from twistmail.store.mailbox import Mailbox
 from twistmail.store.maildir import Arrival, Maildir, NotAMaildir
 from twistmail.store.names import INBOX, SEPARATOR
@@ -40,6 +42,8 @@ class Mailboxes:
         self.descriptions = Descriptions(self.index)
         self.texts = TextIndex(FullText(tree.root), workshop)
         self.jobs = 0  # deliveries under way
+        self.news = TreeNews()
+        self._lookout = Lookout(tree, workshop, lambda name: self.news.tell(TreeEvent.STIRRED, name))
         self._annotations = Annotations(tree.root)
         self._annotating = tasks.Limit(1)
         self._workshop = workshop
@@ -67,6 +71,18 @@ class Mailboxes:
         mailbox = self._mailboxes.get(folder)
         if mailbox is not None:
             mailbox.arrived((arrival,))
+        else:
+            self.news.tell(TreeEvent.ARRIVED, folder)
+
+    def watch(self, watcher: Watcher) -> None:
+        if not self.news:
+            tasks.start(self._lookout.begin(), f"watching the mailboxes of {self.account}")
+        self.news.watch(watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self.news.unwatch(watcher)
+        if not self.news:
+            self._lookout.end()
 
     # ----- the tree
 
@@ -78,6 +94,8 @@ class Mailboxes:
         if name == INBOX:
             raise StoreError("INBOX is always there", "ALREADYEXISTS")
         await self._workshop.threads.run(self.tree.create, name, uses)
+        self._lookout.add(name)
+        self.news.tell(TreeEvent.CREATED, name)
 
     async def delete(self, name: str) -> None:
         name = _existing(name)
@@ -88,6 +106,8 @@ class Mailboxes:
         self._usage.forget()
         async with self._annotating:
             await self._workshop.threads.run(self._annotations.forget, name)
+        self._lookout.drop(name)
+        self.news.tell(TreeEvent.DELETED, name)
 
     def _forget(self, directory: str) -> None:
         try:
@@ -117,6 +137,10 @@ class Mailboxes:
         await self.texts.ask(self.texts.index.rename, _directories(moves))
         async with self._annotating:
             await self._workshop.threads.run(self._annotations.renamed, moves)
+        for source, target in moves:
+            self._lookout.drop(source)
+            self._lookout.add(target)
+        self.news.tell_renamed(old, new, moves)
 
     async def _go_on(self) -> None:
         """Mailboxes that were about to be let go of are used still: the index must not believe that nothing follows."""
@@ -144,6 +168,7 @@ class Mailboxes:
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
         await self._workshop.threads.run(self.tree.subscribe, names.normal(name), subscribed=subscribed)
+        self.news.tell(TreeEvent.SUBSCRIBED, names.normal(name))
 
     async def subscriptions(self) -> tuple[str, ...]:
         return await self._workshop.threads.run(self.tree.subscriptions)
@@ -156,7 +181,9 @@ class Mailboxes:
 
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         async with self._annotating:
-            await self._workshop.threads.run(self._annotations.change, await self._annotated(name), values)
+            name = await self._annotated(name)
+            await self._workshop.threads.run(self._annotations.change, name, values)
+        self.news.tell(TreeEvent.ANNOTATED, name, entries=values)
 
     async def _annotated(self, name: str) -> str:
         """*name* as it is spelled. NoSuchMailbox."""
