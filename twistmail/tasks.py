@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -165,6 +165,44 @@ def _expire(first: Deferred[Any], what: str, seconds: float) -> None:
     first.errback(TimedOut(f"{what} took longer than {seconds:g} s"))
 
 
+class Work(Generic[T]):
+    """A coroutine that runs at once and in its own right, and that somebody waits for with patience."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._outcome: list[Any] = []
+        self._waiting: Deferred[None] | None = None
+        shielded(coroutine).addBoth(self._ended)
+
+    def _ended(self, outcome: Any) -> None:
+        self._outcome.append(outcome)
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.callback(None)
+
+    async def ends_within(self, clock: Any, seconds: float) -> bool:
+        """Wait for the end, at most *seconds*; whether it has come."""
+        if not self._outcome:
+            waiting = self._waiting = Deferred()
+            timer = clock.callLater(seconds, self._expired)
+            await waiting
+            if timer.active():
+                timer.cancel()
+        return bool(self._outcome)
+
+    def _expired(self) -> None:
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.callback(None)
+
+    def result(self) -> T:
+        """What it has returned; what it has raised is raised. Only after the end."""
+        outcome = self._outcome[0]
+        if isinstance(outcome, Failure):
+            raise outcome.value
+        result: T = outcome
+        return result
+
+
 class Limit:
     """At most *most* holders at a time; the others wait in order. `async with limit:`"""
 
@@ -232,6 +270,7 @@ __all__ = [
     "Limit",
     "Threads",
     "TimedOut",
+    "Work",
     "advance",
     "awaiting",
     "awaiting_any",

@@ -12,8 +12,9 @@ from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import searchkeys as k
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.grammar import COMMANDS
-from twistmail.wire.imap.returns import Partial, Returns
+from twistmail.wire.imap.returns import ALL, Partial, Returns
 from twistmail.wire.imap.rows import State
+from twistmail.wire.imap.searching import CancelUpdate, Esearch, Scope, Source, UidBatches
 from twistmail.wire.imap.sequence import SAVED, STAR, SequenceSet
 
 T = b"A1"
@@ -79,6 +80,14 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
      c.Search(T, k.Fuzzy(k.And((k.Header("from", "x"), k.Not(k.Numbers(ONE))))), "", uid=False)),
     (b"SEARCH RETURN (RELEVANCY ALL) NOT FUZZY TEXT x",
      c.Search(T, k.Not(k.Fuzzy(k.Text("x"))), "", False, Returns(frozenset({"RELEVANCY", "ALL"})))),
+    (b"ESEARCH 1", Esearch(T, (Source(Scope.SELECTED),), k.Numbers(ONE), "", ALL)),
+    (b'ESEARCH in (mailboxes "folder1" subtree-one (Inbox b) SELECTED) return (COUNT) charset utf-8 ALL',
+     Esearch(T, (Source(Scope.MAILBOXES, ("folder1",)), Source(Scope.SUBTREE_ONE, ("INBOX", "b")), Source(Scope.SELECTED)),
+             k.All(), "UTF-8", Returns(frozenset({"COUNT"})))),
+    (b"ESEARCH RETURN (SAVE) CHARSET X ALL", c.Unsearchable(T, b"BADCHARSET (US-ASCII UTF-8)", "We search in US-ASCII and UTF-8")),
+    (b'CANCELUPDATE "B01" B02 "B01"', CancelUpdate(T, (b"B01", b"B02"))),
+    (b"UIDBATCHES 2000", UidBatches(T, 2000)),
+    (b"UIDBATCHES 2000 1:50", UidBatches(T, 2000, (1, 50))),
     (b"FETCH $ UID", c.Fetch(T, SAVED, (Item.UID,), uid=False)),
     (b"FETCH 1 FLAGS", c.Fetch(T, ONE, (Item.FLAGS,), uid=False)),
     (b"FETCH 1:* fast", c.Fetch(T, SequenceSet(((1, STAR),)), (Item.FLAGS, Item.INTERNALDATE, Item.SIZE), uid=False)),

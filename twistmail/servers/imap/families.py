@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twistmail.servers.imap import append, entry, mailboxes, transfer
+from twistmail.servers.imap import append, entry, mailboxes, multisearch, transfer
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import fetch
 from twistmail.servers.imap.flags import store
@@ -51,5 +51,6 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Store: store,
     c.Search: search,
     c.Unsearchable: unsearchable,
+    **multisearch.ANSWERS,
     **append.ANSWERS,
 }

@@ -10,13 +10,15 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 from twistmail.mail.mailbox import Column
 from twistmail.servers.imap import places
 from twistmail.servers.imap.client import Client
 from twistmail.servers.imap.columntests import MOST_BORDERS, UNKNOWN, ColumnTest, Scale, test_of
+from twistmail.servers.imap.fuzzy import Fuzziness
 from twistmail.servers.imap.places import Places
 from twistmail.servers.imap.portions import portions
 from twistmail.servers.imap.view import View
@@ -29,27 +31,55 @@ TURN_AFTER, A_KEY = 500_000, 4000
 _COLUMNS_OF_IDENTIFIERS: dict[type[k.Key], Column] = {k.EmailId: Column.EMAILID, k.ThreadId: Column.THREADID}
 
 
-class Inquiry:
-    """One search over the messages that *view* has at this moment. `uids`: of all places; those that are gone are never found."""
+#: Stands for the flags of a message that is gone.
+_GONE = -1
 
-    def __init__(self, client: Client, view: View) -> None:
+
+class Inquiry:
+    """One search over the messages that *view* has at this moment. `uids`: of all places; those that are gone are never found.
+
+    *positions*: only over the messages there (ascending, not many); a place is then the place in that list. `count`: of the view.
+    """
+
+    def __init__(self, client: Client, view: View, positions: Sequence[int] | None = None) -> None:
         self.client = client
         self.view = view
-        self.uids = view.uids  # the view replaces it when it tells of expunged messages, and appends to it otherwise
-        self.places = Places(len(view.uids))
-        gone, self._bits = view.aligned()
-        self.existing = self.places.without(self.places.of_few(gone))
+        self.count = len(view.uids)
+        self._positions = positions
+        if positions is None:
+            self.uids = view.uids  # the view replaces it when it tells of expunged messages, and appends to it otherwise
+            gone, self._bits = view.aligned()
+            self.places = Places(self.count)
+            self.existing = self.places.without(self.places.of_few(gone))
+        else:
+            self.uids = array(view.uids.typecode, [view.uids[position] for position in positions])
+            bits = [(view.block(position, position + 1).bits or [_GONE])[0] for position in positions]
+            self._bits = array("Q", [0 if flags == _GONE else flags for flags in bits]).tobytes()
+            self.places = Places(len(positions))
+            self.existing = self.places.of_truths(flags != _GONE for flags in bits)
         self.examined = 0  # messages that were looked at one by one: how far we are
         self._now: float = client.service.epoch()
         self._worked = 0
         self._flagged: dict[int, int] = {}
         self._tests: dict[Column, list[tuple[Scale, bytearray]]] = {}
         self._key: k.Key = k.All()
+        self.fuzziness = Fuzziness(self)
 
     async def find(self, key: k.Key) -> int:
         """The places that *key* means."""
         self._key = key
         return await self.narrow(key, self.existing)
+
+    def progress(self) -> tuple[int, int]:
+        """How many messages have been looked at one by one, of how many; a message may be, for several keys."""
+        return self.examined % (self.places.count + 1), self.places.count
+
+    def placed(self, found: int) -> int:
+        """*found* as places of the whole view."""
+        if self._positions is None:
+            return found
+        chosen = compress(self._positions, map(int, self.places.digits(found).decode("ascii")))
+        return Places(self.count).of_few(chosen)
 
     def uids_of(self, found: int) -> array[int]:
         """The UIDs at the places *found*, ascending. At once: for a large set prefer `uids_by_stretch`."""
@@ -108,7 +138,7 @@ class Inquiry:
             case k.Not(inner):
                 return among & ~await self.narrow(inner, among)
             case k.Fuzzy(inner):
-                return await self.narrow(inner, among)
+                return await self.fuzziness.narrow(inner, among)
             case k.Body(needle):
                 return await self._by_text(needle, among, headers=False)
             case k.Text(needle):
@@ -133,10 +163,20 @@ class Inquiry:
             case k.Recent():
                 return self.places.of_uids(self.view.recent, self.uids)
             case k.Numbers(numbers):
-                return self.places.of_spans(self.view.positions(numbers, uid=False))
+                return self._at_positions(self.view.positions(numbers, uid=False))
             case k.Uid(numbers):
-                return self.places.of_spans(self.view.positions(numbers, uid=True))
+                return self._at_positions(self.view.positions(numbers, uid=True))
         raise TypeError(f"{key!r} is no search key that we know")
+
+    def _at_positions(self, spans: Iterable[tuple[int, int]]) -> int:
+        """*spans*: positions in the view. What has come since we began is not among our places."""
+        positions = self._positions
+        if positions is None:
+            return self.places.of_spans((start, min(stop, self.count)) for start, stop in spans if start < self.count)
+        return self.places.of_spans(
+            (first, last) for start, stop in spans
+            if (first := bisect_left(positions, start)) < (last := bisect_left(positions, stop))
+        )  # fmt: skip
 
     def _with_flag(self, mask: int) -> int:
         """The places that have the flag whose bit is *mask*: the octet that holds it, of every entry of the array at once."""

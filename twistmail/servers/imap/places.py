@@ -8,6 +8,7 @@ go (1.7 ms for a million). Pure.
 from __future__ import annotations
 
 import re
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
@@ -69,11 +70,35 @@ class Places:
         """*found* as `of_digits` wants it."""
         return f"{found:0{self.count}b}".encode("ascii") if self.count else b""
 
+    def runs(self, found: int) -> list[tuple[int, int]]:
+        """*found* as half-open ranges, ascending."""
+        return runs(self.digits(found))
+
     def stretch(self, found: int, start: int) -> tuple[bytes, int]:
         """The digits of at most STRETCH places from *start* on, and where they end."""
         stop = min(start + STRETCH, self.count)
         part = found >> (self.count - stop) & (1 << stop - start) - 1
         return f"{part:0{stop - start}b}".encode("ascii"), stop
+
+    # ----- numbers for each place, two octets each, all of them one integer that can be added to others
+
+    def weighted(self, found: int, points: int) -> int:
+        """*points* (0 to 255) at each of *found*, 0 elsewhere."""
+        lanes = bytearray(2 * self.count)
+        lanes[1::2] = self.digits(found).translate(bytes.maketrans(b"01", bytes([0, points])))
+        return int.from_bytes(lanes, "big")
+
+    def at_least(self, lanes: int, number: int) -> int:
+        """The places whose number, below 256, is at least *number*."""
+        table = b"0" * number + b"1" * (256 - number)
+        return self.of_digits(lanes.to_bytes(2 * self.count, "big")[1::2].translate(table))
+
+    def numbers(self, lanes: int, found: int) -> array[int]:
+        """The numbers at the places *found*, in order."""
+        every = array("H", lanes.to_bytes(2 * self.count, "big"))
+        if sys.byteorder == "little":
+            every.byteswap()
+        return chosen(self.digits(found), every)
 
     def without(self, found: int) -> int:
         """All places but *found*."""

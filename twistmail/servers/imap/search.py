@@ -1,44 +1,96 @@
-"""SEARCH (RFC 3501 §6.4.4) with RETURN (RFC 4731) and SAVE (RFC 5182).
+"""SEARCH (RFC 3501 §6.4.4) with RETURN (RFC 4731), SAVE (RFC 5182) and UPDATE (RFC 5267); ESEARCH of the selected mailbox.
 
-What a key means is `inquiry`'s, how the answer is spelled `results`'.
+What a key means is `inquiry`'s, how the answer is spelled `results`', how a result is kept up to date `contexts`'. ESEARCH of other
+mailboxes is in `multisearch`.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
 
-from twistmail.servers.imap.client import Client, Responses
+from twistmail.servers.imap.client import Client, Refusal, Responses
+from twistmail.servers.imap.contexts import Context, contexts_of, fixed
 from twistmail.servers.imap.inquiry import Inquiry
+from twistmail.servers.imap.places import Following
+from twistmail.servers.imap.progress import in_progress
 from twistmail.servers.imap.results import Result, correlator, esearch_lines, search_lines
+from twistmail.servers.imap.view import View
+from twistmail.tasks import Work
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap.responses import NO, OK, Tagged
+from twistmail.wire.imap import searchkeys as k
+from twistmail.wire.imap.responses import BAD, NO, OK, Raw, Response, Tagged, Untagged, string
 from twistmail.wire.imap.returns import ALL, Returns
 
 
 async def search(client: Client, event: c.Search) -> Responses:
-    view = client.selected
     wanted = event.returns
-    if wanted is not None and wanted.saves:
-        view.saved.replace(0, 0)  # RFC 5182 §2.1: nothing, should this fail
-    inquiry = Inquiry(client, view)
-    found = await inquiry.find(event.key)
-    if wanted is not None and wanted.saves:
-        view.saved.replace(to_save(inquiry, wanted, found), inquiry.places.count)
     if wanted is None and "IMAP4REV2" in client.enabled:
         wanted = ALL  # RFC 9051 §6.4.4
-    if wanted is None:
-        lines: Any = search_lines(client, await inquiry.values(found, uid=event.uid))
-        async with aclosing(lines):
-            async for line in lines:
-                yield line
-    elif not wanted.tells_nothing:
-        result = Result(await inquiry.values(found, uid=event.uid), event.uid)
-        lines = esearch_lines(client, correlator(event.tag), wanted, result)
-        async with aclosing(lines):
-            async for line in lines:
-                yield line
+    lines = searched(client, event.tag, event.key, wanted, uid=event.uid)
+    async with aclosing(lines):  # type: ignore[type-var]
+        async for line in lines:
+            yield line
     yield Tagged(event.tag, OK, "Done")
+
+
+async def searched(
+    client: Client, tag: bytes, key: k.Key, wanted: Returns | None, *, uid: bool, about: bytes = b""
+) -> AsyncIterator[Response]:
+    """The answer of a search in the selected mailbox, without its end.
+
+    *about*: the correlator of an ESEARCH command, which tells nothing where nothing was found (RFC 7377 §2.1).
+    """
+    view = client.selected
+    if wanted is not None:
+        _prepare(client, view, tag, wanted)
+    inquiry = Inquiry(client, view)
+    work = Work(inquiry.find(key))
+    async for far in in_progress(client, tag, work, inquiry.progress):
+        yield far
+    found = work.result()
+    if wanted is not None and wanted.saves:
+        view.saved.replace(to_save(inquiry, wanted, found), inquiry.count)
+    if found or not about:
+        lines = found_lines(inquiry, found, wanted, about or correlator(tag), uid=uid)
+        async with aclosing(lines):  # type: ignore[type-var]
+            async for line in lines:
+                yield line
+    if wanted is not None and wanted.updates and not _follow(client, view, inquiry, (tag, key, found), uid=uid):
+        yield Untagged(b"NO [NOUPDATE %b] There is too much that you follow" % string(tag))
+
+
+async def found_lines(inquiry: Inquiry, found: int, wanted: Returns | None, about: bytes, *, uid: bool) -> AsyncIterator[Raw]:
+    """What is told of *found*: as SEARCH where nothing is *wanted*, else as ESEARCH."""
+    if wanted is not None and wanted.tells_nothing:
+        return
+    values = await inquiry.values(found, uid=uid)
+    if wanted is None:
+        lines = search_lines(inquiry.client, values)
+    else:
+        scores = inquiry.fuzziness.scores(found) if "RELEVANCY" in wanted else None
+        lines = esearch_lines(inquiry.client, about, wanted, Result(values, uid, scores))
+    async with aclosing(lines):  # type: ignore[type-var]
+        async for line in lines:
+            yield line
+
+
+def _prepare(client: Client, view: View, tag: bytes, wanted: Returns) -> None:
+    """What has to be so before the search begins. Refusal (BAD) for a tag that has a context already (RFC 5267 §4.3)."""
+    if wanted.updates and tag in contexts_of(client, view):
+        raise Refusal("That tag is in use for a search that is followed", condition=BAD)
+    if wanted.saves:
+        view.saved.replace(0, 0)  # RFC 5182 §2.1: nothing, should this fail
+
+
+def _follow(client: Client, view: View, inquiry: Inquiry, searched: tuple[bytes, k.Key, int], *, uid: bool) -> bool:
+    """Keep the result of a search (tag, key, what was found) up to date; False where that is too much."""
+    tag, key, found = searched
+    contexts, program = contexts_of(client, view), fixed(key, view)
+    if contexts.is_full or program is None:
+        return False
+    contexts.add(Context(tag, program, Following(found, inquiry.count), uid=uid))
+    return True
 
 
 async def unsearchable(client: Client, event: c.Unsearchable) -> Responses:

@@ -25,6 +25,7 @@ from twistmail.servers.imap.client import Client, Refusal
 from twistmail.servers.imap.families import FAMILIES
 from twistmail.servers.imap.pending import Answer
 from twistmail.servers.imap.service import ImapService, wire_limits
+from twistmail.servers.imap.view import View
 from twistmail.wire.contract import PeerGone
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import NO, Bye, Late, Raw, Response, Tagged, Untagged
@@ -135,8 +136,17 @@ class ImapSession:
         view = self.client.view
         if view is None or isinstance(event, c.Select | c.Logout | c.Bad | c.No):
             return
-        if news := view.updates(expunges=not event.keeps_numbers):
+        async for news in self._news_of(view, expunges=not event.keeps_numbers):
+            yield news
+
+    async def _news_of(self, view: View, *, expunges: bool) -> AsyncIterator[Response]:
+        """Results that the client follows change before numbers do, and after messages have come (RFC 5267 §4.3)."""
+        if expunges and view.contexts is not None and (farewell := view.contexts.farewell()):
+            yield Raw(farewell)
+        if news := view.updates(expunges=expunges):
             yield Raw(news)
+        if view.contexts is not None and (changes := await view.contexts.changes()):
+            yield Raw(changes)
 
     async def pending_updates(self) -> AsyncIterator[Response]:
         for late in self._late():
@@ -146,8 +156,9 @@ class ImapSession:
             return
         if view.gone:
             yield self._bye(MAILBOX_GONE)
-        elif news := view.updates(expunges=True):
-            yield Raw(news)
+            return
+        async for news in self._news_of(view, expunges=True):
+            yield news
 
     def _late(self) -> Iterable[Response]:
         """The answers to earlier commands that have become known."""

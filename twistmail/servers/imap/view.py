@@ -15,7 +15,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twistmail.interfaces import IMailbox
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Change, Flag
@@ -55,6 +55,8 @@ class View:
         self.uids: array[int] = mailbox.uids[:]
         self.recent: set[int] = set()
         self.saved = Following()  # what "$" means (RFC 5182)
+        self.followers = [self.saved]  # sets of places that follow our numbering
+        self.contexts: Any = None  # contexts.Contexts, where the client has asked for updates
         self.gone = False
         self.last_tree: tuple[int, Part] | None = None  # bodies: the parts of the big message asked for last
         self.rendered = FlagsRendered(mailbox.keywords)
@@ -75,6 +77,8 @@ class View:
     # ----- what the mailbox tells
 
     def _changed(self, change: Change) -> None:
+        if self.contexts is not None:
+            self.contexts.note(change)
         if change.gone:
             self.gone = True
         if change.expunged:
@@ -101,6 +105,11 @@ class View:
         if claimed:
             self.recent.update(claimed)
             self._news()
+
+    @property
+    def untold(self) -> Collection[int]:
+        """UIDs that are gone and still have their numbers, until the client may be told."""
+        return self._expunged
 
     # ----- numbers
 
@@ -218,7 +227,8 @@ class View:
         self.recent -= gone
         self._flagged -= gone
         numbers = [bisect_left(self.uids, uid) + 1 for uid in sorted(gone, reverse=True)]
-        self.saved.expunge([number - 1 for number in reversed(numbers)], len(self.uids))
+        for follower in self.followers:
+            follower.expunge([number - 1 for number in reversed(numbers)], len(self.uids))
         self.uids = array(self.uids.typecode, [uid for uid in self.uids if uid not in gone])
         return [b"%d EXPUNGE" % number for number in numbers]
 

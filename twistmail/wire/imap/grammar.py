@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap import uploads
+from twistmail.wire.imap import searching, uploads
 from twistmail.wire.imap.fetchitems import Item
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.parse_search import checked, search_program
@@ -275,6 +275,7 @@ COMMANDS: dict[bytes, Row] = {
     b"UID STORE": Row(partial(_store, uid=True), WITH_MAILBOX),
     b"UID COPY": Row(_to_mailbox(c.Copy, uid=True), WITH_MAILBOX),
     b"UID MOVE": Row(_to_mailbox(c.Move, uid=True), WITH_MAILBOX),
+    **searching.ROWS,
     **uploads.ROWS,
 }
 

@@ -1,0 +1,66 @@
+"""INPROGRESS (RFC 9585)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from tests.dialogues.imap_house import THREE, Guest, ImapHouse
+from twistmail.memory.mailbox import Mailbox
+from twistmail.servers.imap.progress import _progress
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> list[Deferred[Any]]:
+    """Searches for a text wait for what stands here."""
+    waiting: list[Deferred[Any]] = []
+
+    async def text_search(self: Mailbox, uids: Any, needle: str, headers: bool) -> set[int]:
+        waiting.append(Deferred())
+        await waiting[-1]
+        return {2}
+
+    monkeypatch.setattr(Mailbox, "text_search", text_search)
+    return waiting
+
+
+@pytest.fixture
+def guest() -> Guest:
+    house = ImapHouse()
+    house.put(*THREE)
+    return Guest(house, select="INBOX")
+
+
+def test_who_waits_is_told_every_ten_seconds(guest: Guest, slow: list[Deferred[Any]]) -> None:
+    assert guest.say("a SEARCH TEXT x") == []
+    guest.clock.advance(9)
+    assert guest.heard() == []
+    guest.clock.advance(2)
+    assert guest.heard() == ['* OK [INPROGRESS ("a" NIL NIL)] Still at it']
+    guest.clock.advance(10)
+    assert len(guest.heard()) == 1
+    slow[0].callback(None)
+    assert guest.heard() == ["* SEARCH 2", "a OK Done"]
+    guest.clock.advance(30)
+    assert guest.heard() == []
+
+
+def test_what_fails_late_fails_as_always(guest: Guest, slow: list[Deferred[Any]]) -> None:
+    guest.say("a SEARCH RETURN (SAVE) TEXT x")
+    guest.clock.advance(11)
+    guest.heard()
+    slow[0].errback(OSError(5, "the disk"))
+    assert guest.heard()[-1].startswith("a NO [UNAVAILABLE]")
+
+
+@pytest.mark.parametrize(("tag", "done", "goal", "text"), [
+    pytest.param(b"A1", 3, 10, b' ("A1" 3 10)', id="how-far"),
+    pytest.param(b"A1", 12, 10, b' ("A1" 9 10)', id="less-than-the-goal"),
+    pytest.param(b"A1", 5, None, b' ("A1" 5 NIL)', id="without-a-goal"),
+    pytest.param(b"A1", 0, 10, b' ("A1" NIL NIL)', id="nothing-yet"),
+    pytest.param(b"A]1", 3, 10, b"", id="a-tag-that-would-end-the-code"),
+])  # fmt: skip
+def test_spelling(tag: bytes, done: int | None, goal: int | None, text: bytes) -> None:
+    assert _progress(tag, done, goal) == text

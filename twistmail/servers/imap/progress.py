@@ -1,0 +1,40 @@
+"""INPROGRESS (RFC 9585): a client that waits for long is told how far we are, so that it does not believe us dead."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from twistmail.servers.imap.client import Client
+from twistmail.tasks import Work
+from twistmail.wire.imap.responses import Untagged, string
+
+#: Seconds between two of them; RFC 9585 §4 wants ten or more.
+EVERY = 10.0
+
+#: What is done, and what there is to do; either may be unknown.
+Progress = tuple[int | None, int | None]
+
+
+def unknown() -> Progress:
+    return None, None
+
+
+async def in_progress(client: Client, tag: bytes, work: Work[Any], far: Callable[[], Progress] = unknown) -> AsyncIterator[Untagged]:
+    """Wait for the end of *work* for the command *tag*, and say meanwhile how *far* it is. The result is `work.result()`."""
+    while not await work.ends_within(client.service.clock, EVERY):
+        yield Untagged(b"OK [INPROGRESS%b] Still at it" % _progress(tag, *far()))
+
+
+def _progress(tag: bytes, done: int | None, goal: int | None) -> bytes:
+    if b"]" in tag:  # a response code ends there
+        return b""
+    if goal is not None and done is not None:
+        done = min(done, goal - 1)  # RFC 9585 §4: what is done is less than the goal
+    if done is not None and done <= 0:
+        done = goal = None
+    return b" (%b %b %b)" % (string(tag), _number(done), _number(goal if done is not None else None))
+
+
+def _number(value: int | None) -> bytes:
+    return b"NIL" if value is None else b"%d" % value
