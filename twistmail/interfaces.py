@@ -287,6 +287,9 @@ class IMailboxes(Interface):
         StoreError ALREADYEXISTS, CANNOT (a bad name), LIMIT, USEATTR (a use that we do not know, or that another mailbox has).
         """
 
+    async def set_uses(name, uses):  # type: ignore[no-untyped-def]
+        """Give a mailbox these special uses and no others. NoSuchMailbox; StoreError USEATTR as with `create`."""
+
     async def delete(name):  # type: ignore[no-untyped-def]
         """Delete a mailbox and its mail; children stay. NoSuchMailbox; StoreError CANNOT for INBOX, HASCHILDREN for a mere level."""
 
@@ -305,14 +308,20 @@ class IMailboxes(Interface):
         Entries are str in lower case that begin with "/private/" or "/shared/". NoSuchMailbox.
         """
 
+    async def annotations_of(names):  # type: ignore[no-untyped-def]
+        """{name: its annotations} for those of *names* (str, as `folders` tells them; any number) that have some."""
+
     async def annotate(name, values):  # type: ignore[no-untyped-def]
         """Set entries ({entry: bytes, or None to remove it}), all or none, durable. They follow a rename and go with the mailbox.
 
         NoSuchMailbox; StoreError "METADATA TOOMANY", "METADATA MAXSIZE n", CANNOT (what cannot be an entry).
         """
 
-    async def status(name):  # type: ignore[no-untyped-def]
-        """The MailboxStatus. NoSuchMailbox."""
+    async def status(name, *, deleted=False):  # type: ignore[no-untyped-def]
+        """The MailboxStatus; its `deleted` and `deleted_size` only with *deleted*. NoSuchMailbox."""
+
+    async def statuses(names, *, deleted=False):  # type: ignore[no-untyped-def]
+        """{name: MailboxStatus} for those of *names* (as `folders` tells them) that can be opened. At most 100 at a time, please."""
 
     async def open(name):  # type: ignore[no-untyped-def]
         """The IMailbox, one shared object for all who have it open; call `close` once for each open. NoSuchMailbox."""
@@ -326,6 +335,7 @@ class IMailbox(Interface):
 
     name = Attribute("its name")
     uidvalidity = Attribute("int")
+    mailboxid = Attribute("str (RFC 8474): the same as long as it is this mailbox, whatever it is called")
     uidnext = Attribute("int")
     highest_modseq = Attribute("int, at least 1")
     uids = Attribute("array of all UIDs, ascending; read only. Replaced by a new array on expunge, appended to on arrival")

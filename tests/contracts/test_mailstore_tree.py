@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.contracts.mailstores import ALICE, PLAIN, append, code_of, deliver, folders_of, heard_by
 from tests.helpers import result_of
 from twistmail.mail.content import Memory
-from twistmail.mail.mailbox import Change, NewMessage, NoSuchMailbox
+from twistmail.mail.mailbox import Change, FlagChange, NewMessage, NoSuchMailbox
 
 
 def test_a_new_account_has_its_standard_folders_subscribed_and_marked(mailboxes):
@@ -200,6 +202,73 @@ def test_a_use_goes_with_its_mailbox(mailboxes):
     assert "Sent" not in uses_of(mailboxes)
     result_of(mailboxes.create("Gone out", ["\\Sent"]))
     assert uses_of(mailboxes)["Gone out"] == {"\\Sent"}
+
+
+def test_the_uses_of_a_mailbox_can_be_changed(house, mailboxes):
+    result_of(mailboxes.set_uses("Sent", ()))
+    result_of(mailboxes.set_uses("Trash", ("\\SENT", "\\trash")))
+    result_of(mailboxes.set_uses("Trash", ("\\trash", "\\Sent")))
+    expected = {"Archive": {"\\Archive"}, "Drafts": {"\\Drafts"}, "Junk": {"\\Junk"}, "Trash": {"\\Trash", "\\Sent"}}
+    assert uses_of(mailboxes) == expected
+    assert uses_of(result_of(house.restart().mailboxes(ALICE))) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "uses", "code"),
+    [
+        pytest.param("Sent", ["\\Trash"], "USEATTR", id="another-has-it"),
+        pytest.param("Sent", ["\\All", "\\What"], "USEATTR", id="unknown"),
+        pytest.param("Nowhere", ["\\All"], "NONEXISTENT", id="no-mailbox"),
+        pytest.param("a//b", ["\\All"], "NONEXISTENT", id="no-name"),
+    ],
+)
+def test_uses_that_cannot_be_given(mailboxes, name, uses, code):
+    before = uses_of(mailboxes)
+    assert code_of(mailboxes.set_uses(name, uses)) == code
+    assert uses_of(mailboxes) == before
+
+
+# ----- many mailboxes at once
+
+
+def test_statuses_are_those_of_each_mailbox(house, store, mailboxes):
+    deliver(store, PLAIN, PLAIN)
+    deliver(store, PLAIN, folder="Top/Below")
+    inbox = result_of(mailboxes.open("INBOX"))
+    result_of(inbox.store([2], FlagChange.ADD, ["\\Deleted", "\\Seen"]))
+    names = ["INBOX", "Sent", "Top/Below", "Nowhere"]
+    for _ in range(2):
+        each = {name: result_of(mailboxes.status(name, deleted=True)) for name in names[:-1]}
+        assert result_of(mailboxes.statuses(names, deleted=True)) == each
+        inbox.close()
+        mailboxes = result_of(house.restart().mailboxes(ALICE))
+        inbox = result_of(mailboxes.open("Sent"))
+    assert (each["INBOX"].deleted, each["INBOX"].deleted_size, each["INBOX"].unseen) == (1, len(PLAIN), 1)
+    assert len({status.mailboxid for status in each.values()}) == 3
+
+
+def test_annotations_of_many(mailboxes):
+    annotate(mailboxes, {"/private/comment": b"x"})
+    annotate(mailboxes, {"/shared/comment": b"y"}, "Sent")
+    annotate(mailboxes, {"/private/comment": b"z"}, "")
+    expected = {"INBOX": {"/private/comment": b"x"}, "Sent": {"/shared/comment": b"y"}}
+    assert result_of(mailboxes.annotations_of(["INBOX", "Sent", "Trash", "Nowhere"])) == expected
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["at-once", "after-a-restart"])
+def test_a_mailboxid_stays_with_its_mailbox_and_is_nobody_else_s(house, mailboxes, restarted):
+    result_of(mailboxes.create("Old/Child"))
+    before = {name: result_of(mailboxes.status(name)).mailboxid for name in folders_of(mailboxes)}
+    assert len(set(before.values())) == len(before)
+    result_of(mailboxes.rename("Old", "New"))
+    result_of(mailboxes.delete("Sent"))
+    result_of(mailboxes.create("Sent"))
+    if restarted:
+        mailboxes = result_of(house.restart().mailboxes(ALICE))
+    after = {name: result_of(mailboxes.open(name)).mailboxid for name in folders_of(mailboxes)}
+    assert (after["New"], after["New/Child"], after["INBOX"]) == (before["Old"], before["Old/Child"], before["INBOX"])
+    assert after["Sent"] not in before.values()
+    assert all(re.fullmatch("[A-Za-z0-9_-]{1,255}", value) for value in after.values())
 
 
 # ----- annotations (RFC 5464)

@@ -106,7 +106,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class MailboxStatus:
-    """What STATUS tells. `size` is the sum of RFC822.SIZE."""
+    """What STATUS tells. `size` is the sum of RFC822.SIZE, `deleted_size` that of the `deleted` messages, `mailboxid` that of RFC 8474."""
 
     messages: int
     recent: int
@@ -115,6 +115,9 @@ class MailboxStatus:
     uidvalidity: int
     size: int = 0
     highest_modseq: int = 1
+    mailboxid: str = ""
+    deleted: int = 0
+    deleted_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

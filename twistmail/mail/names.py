@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from twistmail.mail.mailbox import NoSuchMailbox, StoreError
 
@@ -37,6 +38,16 @@ def existing(name: str) -> str:
         return normal(name)
     except StoreError:
         raise NoSuchMailbox(name) from None
+
+
+def checked_uses(uses: Iterable[str], taken: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """The special uses that a mailbox asks for, as we spell them; *taken*: what others have. StoreError USEATTR (RFC 6154 §3)."""
+    asked = tuple(dict.fromkeys(EVERY_USE.get(use.lower(), "") for use in uses))
+    if "" in asked:
+        raise StoreError("That is not a special use that we know", "USEATTR")
+    if asked and any(use in some for some in taken for use in asked):
+        raise StoreError("Another mailbox has that special use", "USEATTR")
+    return asked
 
 
 def parents(name: str) -> list[str]:

@@ -236,12 +236,22 @@ class Ledger:
         return found
 
     def use(self, name: str, uses: Iterable[str]) -> None:
+        """These and no others."""
         with self._transaction() as connection:
+            connection.execute("DELETE FROM uses WHERE name = ?", (name,))
             connection.executemany("INSERT OR IGNORE INTO uses VALUES (?, ?)", [(name, use) for use in uses])
 
     def annotations(self, name: str) -> dict[str, bytes]:
         with self._transaction() as connection:
             return dict(connection.execute("SELECT entry, value FROM annotations WHERE name = ?", (name,)))
+
+    def all_annotations(self) -> dict[str, dict[str, bytes]]:
+        """{mailbox name: {entry: value}}."""
+        found: dict[str, dict[str, bytes]] = {}
+        with self._transaction() as connection:
+            for name, entry, value in connection.execute("SELECT name, entry, value FROM annotations"):
+                found.setdefault(name, {})[entry] = value
+        return found
 
     def annotate(self, name: str, values: Mapping[str, bytes]) -> None:
         """These and no others."""

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
-from twistmail.mail import matching, mime
+from twistmail.mail import matching, mime, objectids
 from twistmail.mail.content import Stored
 from twistmail.mail.mailbox import Change, Column, Copied, Flag, FlagChange, MailboxStatus, NewMessage, SortKey, StoreError, TreeEvent
 from twistmail.mail.news import TreeNews
@@ -29,6 +29,8 @@ MOST_OCTETS_AT_ONCE = 8 * 1024 * 1024
 
 class Home(Protocol):
     """The account, as one of its mailboxes needs it."""
+
+    account: str
 
     @property
     def root(self) -> Path: ...
@@ -70,7 +72,13 @@ class Mailbox(View):
     def status(self) -> MailboxStatus:
         unseen = sum(not bits & Flag.SEEN for bits in self.bits)
         recent = len(self.uids) - sum(uid < self._numbers.recent for uid in self.uids)
-        return MailboxStatus(len(self.uids), recent, unseen, self.uidnext, self.uidvalidity, self._listing.octets, self.highest_modseq)
+        deleted = [size for size, bits in zip(self._listing.sizes, self.bits, strict=False) if bits & Flag.DELETED]
+        return MailboxStatus(len(self.uids), recent, unseen, self.uidnext, self.uidvalidity, self._listing.octets, self.highest_modseq,
+                             self.mailboxid, len(deleted), sum(deleted))  # fmt: skip
+
+    @property
+    def mailboxid(self) -> str:
+        return objectids.mailboxid(self._home.account, self.uidvalidity)
 
     async def claim_recent(self) -> tuple[int, ...]:
         claimed = tuple(uid for uid in self.uids if uid >= self._numbers.recent)

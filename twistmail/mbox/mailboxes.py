@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +74,10 @@ class Mailboxes:
             await self._workshop.threads.run(self.tree.create, name, uses)
         self.news.tell(TreeEvent.CREATED, name)
 
+    async def set_uses(self, name: str, uses: Sequence[str]) -> None:
+        async with self._changing:
+            await self._workshop.threads.run(self.tree.set_uses, existing(name), uses)
+
     async def delete(self, name: str) -> None:
         name = existing(name)
         if name == INBOX:
@@ -133,6 +138,10 @@ class Mailboxes:
     async def annotations(self, name: str) -> dict[str, bytes]:
         return await self._workshop.threads.run(self.tree.ledger.annotations, await self._annotated(name))
 
+    async def annotations_of(self, names: Sequence[str]) -> dict[str, dict[str, bytes]]:
+        found = await self._workshop.threads.run(self.tree.ledger.all_annotations)
+        return {name: found[name] for name in names if name in found}
+
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         async with self._changing:
             name = await self._annotated(name)
@@ -177,7 +186,14 @@ class Mailboxes:
 
     # ----- mailboxes
 
-    async def status(self, name: str) -> MailboxStatus:
+    async def statuses(self, names: Sequence[str], *, deleted: bool = False) -> dict[str, MailboxStatus]:
+        found = {}
+        for name in names:
+            with suppress(NoSuchMailbox, OSError):
+                found[name] = await self.status(name, deleted=deleted)
+        return found
+
+    async def status(self, name: str, *, deleted: bool = False) -> MailboxStatus:
         mailbox = await self.open(name)
         try:
             return mailbox.status()

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from twistmail.mail.mailbox import Folder, NoSuchMailbox, StoreError
-from twistmail.mail.names import EVERY_USE, INBOX, SEPARATOR, USES, normal, parents
+from twistmail.mail.names import INBOX, SEPARATOR, USES, checked_uses, normal, parents
 from twistmail.mbox.ledger import Ledger
 
 SUFFIX = ".mbox"
@@ -78,12 +78,16 @@ class Tree:
         """Raises StoreError."""
         if self.exists(name):
             raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
-        taken = {use for some in self.ledger.uses().values() for use in some}
-        asked = tuple(dict.fromkeys(EVERY_USE.get(use.lower(), "") for use in uses))
-        if "" in asked or taken.intersection(asked):
-            raise StoreError("That special use cannot be had", "USEATTR")
+        asked = checked_uses(uses, self.ledger.uses().values())
         self.make(name)
         self.ledger.use(name, asked)
+
+    def set_uses(self, name: str, uses: Sequence[str]) -> None:
+        """Raises StoreError."""
+        if not self.exists(name):
+            raise NoSuchMailbox(name)
+        others = [some for other, some in self.ledger.uses().items() if other != name]
+        self.ledger.use(name, checked_uses(uses, others))
 
     def make(self, name: str) -> None:
         """Make a mailbox and the levels above it, where they are missing."""

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
-from twistmail.mail import matching, mime
+from twistmail.mail import matching, mime, objectids
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import (
     Change,
@@ -35,6 +35,7 @@ class Home(Protocol):
 
     now: Callable[[], float]
     news: TreeNews
+    account: str
 
     def existing(self, name: str) -> Mailbox: ...
 
@@ -57,6 +58,7 @@ class Mailbox:
     def __init__(self, name: str, uidvalidity: int, home: Home) -> None:
         self.name = name
         self.uidvalidity = uidvalidity
+        self.mailboxid = objectids.mailboxid(home.account, uidvalidity)
         self.uidnext = 1
         self.highest_modseq = 1
         self.uids = array("L")
@@ -88,8 +90,10 @@ class Mailbox:
 
     def status(self) -> MailboxStatus:
         unseen = sum(not bits & Flag.SEEN for bits in self.bits)
-        size = sum(len(message.content) for message in self._messages.values())
-        return MailboxStatus(len(self.uids), len(self._recent), unseen, self.uidnext, self.uidvalidity, size, self.highest_modseq)
+        sizes = [len(self._messages[uid].content) for uid in self.uids]
+        deleted = [size for size, bits in zip(sizes, self.bits, strict=True) if bits & Flag.DELETED]
+        return MailboxStatus(len(self.uids), len(self._recent), unseen, self.uidnext, self.uidvalidity, sum(sizes), self.highest_modseq,
+                             self.mailboxid, len(deleted), sum(deleted))  # fmt: skip
 
     async def claim_recent(self) -> tuple[int, ...]:
         claimed = tuple(sorted(self._recent))

@@ -11,7 +11,7 @@ from zope.interface import implementer
 from twistmail.interfaces import IMailboxes, IMailStore
 from twistmail.mail.annotations import changed
 from twistmail.mail.mailbox import Delivery, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
-from twistmail.mail.names import EVERY_USE, INBOX, SEPARATOR, USES, existing, normal, parents
+from twistmail.mail.names import INBOX, SEPARATOR, USES, checked_uses, existing, normal, parents
 from twistmail.mail.news import TreeNews, Watcher
 from twistmail.memory.mailbox import Mailbox, take_over
 
@@ -29,7 +29,7 @@ class Mailboxes:
     def __init__(self, account: str, standard: Sequence[str], now: Callable[[], float], quota_of: QuotaOf) -> None:
         self.now = now
         self.news = TreeNews()
-        self._account = account
+        self.account = account
         self._quota_of = quota_of
         self._annotations: dict[str, dict[str, bytes]] = {}
         self._uidvalidity = int(now())
@@ -73,13 +73,17 @@ class Mailboxes:
         name = normal(name.removesuffix(SEPARATOR))
         if name in self._mailboxes:
             raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
-        asked = tuple(dict.fromkeys(EVERY_USE.get(use.lower(), "") for use in uses))
-        if "" in asked or any(use in some for use in asked for some in self._uses.values()):
-            raise StoreError("That special use cannot be had", "USEATTR")
+        asked = checked_uses(uses, self._uses.values())
         self._make_with_levels(name)
         if asked:
             self._uses[name] = asked
         self.news.tell(TreeEvent.CREATED, name)
+
+    async def set_uses(self, name: str, uses: Sequence[str]) -> None:
+        name = self.existing(name).name
+        others = {other: some for other, some in self._uses.items() if other != name}
+        asked = checked_uses(uses, others.values())
+        self._uses = others | {name: asked} if asked else others
 
     async def delete(self, name: str) -> None:
         name = existing(name)
@@ -136,14 +140,20 @@ class Mailboxes:
     async def subscriptions(self) -> tuple[str, ...]:
         return tuple(sorted(self._subscribed))
 
-    async def status(self, name: str) -> MailboxStatus:
+    async def status(self, name: str, *, deleted: bool = False) -> MailboxStatus:
         return self.existing(name).status()
+
+    async def statuses(self, names: Sequence[str], *, deleted: bool = False) -> dict[str, MailboxStatus]:
+        return {name: self._mailboxes[name].status() for name in names if name in self._mailboxes}
 
     async def open(self, name: str) -> Mailbox:
         return self.existing(name)
 
     async def annotations(self, name: str) -> dict[str, bytes]:
         return dict(self._annotations.get(self.existing(name).name if name else "", {}))
+
+    async def annotations_of(self, names: Sequence[str]) -> dict[str, dict[str, bytes]]:
+        return {name: dict(found) for name in names if (found := self._annotations.get(name))}
 
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         name = self.existing(name).name if name else ""
@@ -153,7 +163,7 @@ class Mailboxes:
     async def quota(self) -> Quota:
         octets = sum(mailbox.status().size for mailbox in self._mailboxes.values())
         messages = sum(mailbox.status().messages for mailbox in self._mailboxes.values())
-        return Quota(octets, messages, *await self._quota_of(self._account))
+        return Quota(octets, messages, *await self._quota_of(self.account))
 
     def place_for(self, folder: str) -> Mailbox:
         """Where a delivery for *folder* goes: it is made when missing; INBOX where there can be none of that name."""

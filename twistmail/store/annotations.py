@@ -31,6 +31,10 @@ class Annotations:
         """{entry: value} of mailbox *name*."""
         return self._read().get(name, {})
 
+    def all(self) -> dict[str, dict[str, bytes]]:
+        """{mailbox name: {entry: value}}."""
+        return self._read()
+
     def change(self, name: str, values: Mapping[str, bytes | None]) -> None:
         """Set or (None) remove entries, all or none. Raises StoreError, OSError."""
         everything = self._read()

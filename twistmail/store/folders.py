@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twistmail.mail.mailbox import Folder, NoSuchMailbox, StoreError
+from twistmail.mail.names import USES, checked_uses
 from twistmail.store import names
 from twistmail.store.maildir import KEPT, Maildir, NotAMaildir
 from twistmail.store.names import INBOX, SEPARATOR
@@ -25,13 +26,6 @@ from twistmail.store.uidlist import FILE as LIST
 from twistmail.store.uidlist import LARGEST_UID, UidList, sync_directory
 
 MOST_FOLDERS = 10_000
-#: RFC 6154 §2: the names that a new account's folders usually have, and what they are for.
-USES = {"Sent": "\\Sent", "Drafts": "\\Drafts", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
-#: All that a client may ask for (RFC 6154 §2, and \Important), in lower case, as we spell them.
-EVERY_USE = {
-    use.lower(): use for use in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Important", "\\Junk", "\\Sent", "\\Trash")
-}
-
 _SUBSCRIPTIONS = "subscriptions"
 _USES = "twistmail-special-use"
 _COUNTER = "dovecot-uidvalidity"
@@ -138,7 +132,7 @@ class FolderTree:
             if self.exists(name):
                 raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
             taken = self.uses()
-            asked = _checked(uses, taken)
+            asked = checked_uses(uses, taken.values())
             wanted = [level for level in (*names.parents(name), name) if not self.exists(level)]
             if len(self.names()) + len(wanted) > MOST_FOLDERS:
                 raise StoreError("You have too many mailboxes", "LIMIT")
@@ -146,6 +140,15 @@ class FolderTree:
                 self._create(level)
             if asked:
                 self._write_uses(taken | {name: asked})
+
+    def set_uses(self, name: str, uses: Sequence[str]) -> None:
+        """See IMailboxes."""
+        with self._guard:
+            if not self.exists(name):
+                raise NoSuchMailbox(name)
+            others = {other: some for other, some in self.uses().items() if other != name}
+            asked = checked_uses(uses, others.values())
+            self._write_uses(others | {name: asked})
 
     def _create(self, name: str) -> None:
         """A mailbox and its UID list, whose UIDVALIDITY is thereby settled (spec D6)."""
@@ -272,16 +275,6 @@ def _is_made(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False) and (os.path.isdir(entry.path + "/cur") or os.path.exists(f"{entry.path}/{LIST}"))
 
 
-def _checked(uses: Sequence[str], taken: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The special uses that a new mailbox gets, as we spell them. StoreError USEATTR (RFC 6154 §3)."""
-    asked = tuple(dict.fromkeys(EVERY_USE.get(use.lower(), "") for use in uses))
-    if "" in asked:
-        raise StoreError("That is not a special use that we know", "USEATTR")
-    if any(use in some for use in asked for some in taken.values()):
-        raise StoreError("Another mailbox has that special use", "USEATTR")
-    return asked
-
-
 def _read_lines(path: Path) -> list[str]:
     try:
         return path.read_text("utf-8", "replace").split("\n")
@@ -300,4 +293,4 @@ def replace_file(path: Path, text: str) -> None:
     sync_directory(path.parent)
 
 
-__all__ = ["EVERY_USE", "USES", "FolderTree", "NotAMaildir", "Surroundings", "replace_file"]
+__all__ = ["USES", "FolderTree", "NotAMaildir", "Surroundings", "replace_file"]

@@ -46,6 +46,12 @@ class Loaded:
     begun: bool = False
     told: Stamp | None = None
     crashed: bool = False
+    mailboxid: str = ""
+
+
+def mailboxid(guid: str) -> str:
+    """As RFC 8474 §4 wants it: the name that the UID list has, which it keeps when the mailbox is renamed."""
+    return "F" + guid
 
 
 def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) -> Loaded:
@@ -60,6 +66,7 @@ def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) 
         certain = known is not None and is_true(known, stamp, maildir.uids.nextuid, len(snapshot.uids))
         loaded = _begun(maildir, known, now, boot, certain=certain)
         loaded.snapshot, loaded.blocks, loaded.begun = snapshot, blocks, known is not None
+        loaded.mailboxid = mailboxid(maildir.uids.guid)
         loaded.told = Stamp(known.new_changed, known.cur_changed) if known and known.new_changed else None
         if certain and loaded.crashed and known and not known.clean:  # the power has failed: both may lack what clients have seen
             snapshot.modseqs = array("Q", [loaded.modseq]) * len(snapshot.uids)

@@ -49,11 +49,12 @@ class Mailbox(Reading):
         self._appending = tasks.Limit(1)
         self._home = home
 
-    def status(self) -> MailboxStatus:
+    def status(self, *, deleted: bool = False) -> MailboxStatus:
         known = self._snapshot
         return MailboxStatus(
-            len(known.uids), len(self._recent), known.unseen, self.uidnext, self.uidvalidity, known.size, self.highest_modseq
-        )
+            len(known.uids), len(self._recent), known.unseen, self.uidnext, self.uidvalidity, known.size, self.highest_modseq,
+            self.mailboxid, *(known.deleted() if deleted else (0, 0)),
+        )  # fmt: skip
 
     def _tell(self, change: Change) -> None:
         super()._tell(change)

@@ -97,6 +97,9 @@ class Mailboxes:
         self._lookout.add(name)
         self.news.tell(TreeEvent.CREATED, name)
 
+    async def set_uses(self, name: str, uses: Sequence[str]) -> None:
+        await self._workshop.threads.run(self.tree.set_uses, _existing(name), uses)
+
     async def delete(self, name: str) -> None:
         name = _existing(name)
         await self._workshop.threads.run(self.tree.delete, name)
@@ -179,6 +182,11 @@ class Mailboxes:
         async with self._annotating:
             return await self._workshop.threads.run(self._annotations.of, await self._annotated(name))
 
+    async def annotations_of(self, names: Sequence[str]) -> dict[str, dict[str, bytes]]:
+        async with self._annotating:
+            found = await self._workshop.threads.run(self._annotations.all)
+        return {name: found[name] for name in names if name in found}
+
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         async with self._annotating:
             name = await self._annotated(name)
@@ -233,10 +241,17 @@ class Mailboxes:
 
     # ----- mailboxes
 
-    async def status(self, name: str) -> MailboxStatus:
+    async def statuses(self, names: Sequence[str], *, deleted: bool = False) -> dict[str, MailboxStatus]:
+        found = {}
+        for name in names:
+            with suppress(NoSuchMailbox, OSError):
+                found[name] = await self.status(name, deleted=deleted)
+        return found
+
+    async def status(self, name: str, *, deleted: bool = False) -> MailboxStatus:
         mailbox = await self.open(name)
         try:
-            return mailbox.status()
+            return mailbox.status(deleted=deleted)
         finally:
             mailbox.close()
 

@@ -16,6 +16,7 @@ Blocking; used by the committer's thread and by scans.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import threading
@@ -175,6 +176,11 @@ class UidList:
         return {int(line[: line.index(b" ")]): line + b"\n" for line in lines if not line.partition(b" ")[2].startswith(b":")}
 
     @property
+    def guid(self) -> str:
+        """What Dovecot, too, knows the mailbox by, whatever it is called: 32 hex digits. True while `locked()`."""
+        return self._guid.decode("ascii")
+
+    @property
     def descriptor(self) -> int:
         return self._descriptor
 
@@ -256,7 +262,8 @@ class UidList:
         if header.uidvalidity == self.uidvalidity and nextuid < self.nextuid:
             raise DamagedList("an older list has come back")
         self.uidvalidity, self.nextuid, self._guid, self._others = header.uidvalidity, nextuid, header.guid, header.others
-        self._guid = self._guid or self._random(16).hex().encode()  # Dovecot 1 wrote none
+        if not self._guid:  # Dovecot 1 wrote none: until the list is written anew, it follows from what the list is
+            self._guid = hashlib.md5(b"%d %b" % (self.uidvalidity, os.fsencode(self.path)), usedforsecurity=False).hexdigest().encode()
 
     def _start_again(self, *, create: bool = False) -> None:
         """A new, empty list with a UIDVALIDITY above every earlier one."""

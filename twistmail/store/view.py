@@ -46,6 +46,7 @@ class View:
     def __init__(self, name: str, maildir: Maildir, index: Index, workshop: Workshop, tally: Tally) -> None:
         self.name = name
         self.uidvalidity = 0
+        self.mailboxid = ""
         self.uidnext = 1
         self.highest_modseq = 1
         self.keywords: list[str] = []
@@ -93,6 +94,7 @@ class View:
         except NotAMaildir:
             raise NoSuchMailbox(self.name) from None
         self.uidvalidity, self.uidnext, self.keywords = loaded.uidvalidity, loaded.uidnext, loaded.keywords
+        self.mailboxid = loaded.mailboxid
         self.highest_modseq = max(loaded.modseq, 1)
         self._snapshot, self._blocks = loaded.snapshot, loaded.blocks
         self._book.fresh = loaded.fresh

@@ -17,7 +17,11 @@ AFTER_LOGIN = (
     # the connection
     "COMPRESS=DEFLATE UNAUTHENTICATE",
     # names of mailboxes
-    "NAMESPACE CHILDREN SPECIAL-USE LIST-EXTENDED",
+    "NAMESPACE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS LIST-METADATA STATUS=SIZE METADATA OBJECTID",
+    # how much there may be
+    "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE",
+    # what is told of messages
+    "SAVEDATE PREVIEW",
     # the selected mailbox
     "UNSELECT UIDPLUS MOVE",
     # searching

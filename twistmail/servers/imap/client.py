@@ -22,6 +22,8 @@ from twistmail.wire import sasl
 from twistmail.wire.imap.responses import NO, Response
 
 Responses = AsyncIterator[Response]
+#: A family's table: event class -> the function that answers it.
+Answers = dict[type, Callable[[Any, Any], Responses]]
 
 class Refusal(Exception):
     """A command is refused: *text* for the client, *code* a response code or empty. NO, or BAD where the client is wrong."""

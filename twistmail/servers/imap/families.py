@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twistmail.servers.imap import append, entry, mailboxes, multisearch, transfer
+from twistmail.servers.imap import append, entry, listing, mailboxes, metadata, multisearch, quota, transfer
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import fetch
 from twistmail.servers.imap.flags import store
@@ -16,6 +16,9 @@ from twistmail.servers.imap.search import search, unsearchable
 from twistmail.wire.imap import commands as c
 
 FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
+    **listing.ANSWERS,
+    **metadata.ANSWERS,
+    **quota.ANSWERS,
     c.Bad: entry.refused,
     c.No: entry.refused,
     c.Continue: entry.go_on,
@@ -42,8 +45,6 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Rename: mailboxes.rename,
     c.Subscribe: mailboxes.subscribe,
     c.Unsubscribe: mailboxes.unsubscribe,
-    c.List: mailboxes.list_folders,
-    c.Status: mailboxes.status,
     c.Copy: transfer.copy,
     c.Move: transfer.move,
     c.Expunge: transfer.expunge,

@@ -25,7 +25,7 @@ from twistmail.servers.imap.rendering import Days, dates
 from twistmail.servers.imap.view import Block, View
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.fetchitems import FetchItem, Item, Section, SectionText
-from twistmail.wire.imap.responses import BAD, NO, OK, Raw, Tagged, literal
+from twistmail.wire.imap.responses import BAD, NIL, NO, OK, Raw, Tagged, literal, nstring, string
 
 COLUMNS = {
     Item.INTERNALDATE: Column.INTERNALDATE,
@@ -34,6 +34,21 @@ COLUMNS = {
     Item.BODY: Column.BODY,
     Item.BODYSTRUCTURE: Column.BODYSTRUCTURE,
     Item.RFC822_HEADER: Column.HEADER,
+    Item.SAVEDATE: Column.SAVEDATE,
+    Item.EMAILID: Column.EMAILID,
+    Item.THREADID: Column.THREADID,
+    Item.PREVIEW: Column.PREVIEW,
+    Item.PREVIEW_LAZY: Column.PREVIEW,
+}
+#: How a value from the store looks in a response; the others are rendered already.
+RENDERED: dict[Item, Callable[[Sequence[Any]], Iterable[Any]]] = {
+    Item.INTERNALDATE: lambda found: dates(found, Days()),
+    Item.SAVEDATE: lambda found: dates(found, Days()),  # RFC 8514 §4.2
+    Item.EMAILID: lambda found: [b"(%b)" % value.encode("ascii") for value in found],  # RFC 8474 §5.3
+    Item.THREADID: lambda found: [b"(%b)" % value.encode("ascii") if value else NIL for value in found],
+    Item.PREVIEW: lambda found: [string(value.encode()) for value in found],  # RFC 8970 §3.2
+    Item.PREVIEW_LAZY: lambda found: [nstring(None if value is None else value.encode()) for value in found],
+    Item.RFC822_HEADER: lambda found: map(literal, found),
 }
 #: Columns whose values may be others tomorrow.
 _CHANGING = frozenset({Column.MODSEQ})
@@ -209,9 +224,7 @@ def _values(item: FetchItem, view: View, block: Block, fetched: Mapping[Column, 
     if item is Item.FLAGS:
         return map(view.rendered.__getitem__, block.bits)
     found = fetched.get(COLUMNS[item], ())
-    if item is Item.INTERNALDATE:
-        return dates(found, Days())
-    return map(literal, found) if item is Item.RFC822_HEADER else found
+    return RENDERED[item](found) if item in RENDERED else found
 
 
 def _header_section(item: Section) -> Callable[[bytes], bytes]:

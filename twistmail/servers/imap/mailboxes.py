@@ -1,19 +1,15 @@
-"""Mailboxes by name: LIST, LSUB, STATUS, CREATE, DELETE, RENAME, SUBSCRIBE, NAMESPACE, and SELECT with its opposites.
+"""Mailboxes by name: CREATE, DELETE, RENAME, SUBSCRIBE, NAMESPACE, and SELECT with its opposites. LIST and STATUS are in `listing`.
 
-RFC 3501 §6.3 and §6.4.1 to §6.4.2, RFC 2342, RFC 3348 (CHILDREN), RFC 3691,
-RFC 6154 (special uses) and the options of LIST from RFC 5258.
+RFC 3501 §6.3 and §6.4.1 to §6.4.2, RFC 2342, RFC 3691, RFC 6154 §3 (CREATE with a use), RFC 8474 §4 (MAILBOXID).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from twistmail.mail.mailbox import Folder, MailboxStatus
-from twistmail.servers.imap.client import Client, Refusal, Responses
-from twistmail.servers.imap.patterns import Pattern
+from twistmail.mail.mailbox import MailboxStatus
+from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.transfer import expunge_deleted
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap.responses import OK, Tagged, Untagged, mailbox
+from twistmail.wire.imap.responses import OK, Tagged, Untagged
 
 # ----- SELECT
 
@@ -26,6 +22,7 @@ async def select(client: Client, event: c.Select) -> Responses:
     await view.claim_recent()
     for line in view.opening_lines():
         yield Untagged(line)
+    yield Untagged(b"OK [MAILBOXID (%b)] The same under any name" % opened.mailboxid.encode("ascii"))  # RFC 8474 §4.2
     code = b"READ-ONLY" if event.read_only else b"READ-WRITE"
     yield Tagged(event.tag, OK, "Selected", code)
 
@@ -47,10 +44,9 @@ async def unselect(client: Client, event: c.Unselect) -> Responses:
 
 
 async def create(client: Client, event: c.Create) -> Responses:
-    if event.uses:
-        raise Refusal("Special uses cannot be chosen here", "USEATTR")  # RFC 6154 §3; CREATE-SPECIAL-USE is not offered
-    await client.folders.create(event.mailbox)
-    yield Tagged(event.tag, OK, "Created")
+    await client.folders.create(event.mailbox, event.uses)
+    made: MailboxStatus = await client.folders.status(event.mailbox)
+    yield Tagged(event.tag, OK, "Created", b"MAILBOXID (%b)" % made.mailboxid.encode("ascii"))  # RFC 8474 §4.1
 
 
 async def delete(client: Client, event: c.Delete) -> Responses:
@@ -64,6 +60,8 @@ async def delete(client: Client, event: c.Delete) -> Responses:
 
 async def rename(client: Client, event: c.Rename) -> Responses:
     await client.folders.rename(event.old, event.new)
+    if event.old == "INBOX":  # which stays: both have its annotations now (RFC 5464 §4.1)
+        await client.folders.annotate(event.new, await client.folders.annotations("INBOX"))
     yield Tagged(event.tag, OK, "Renamed")
 
 
@@ -80,96 +78,3 @@ async def unsubscribe(client: Client, event: c.Unsubscribe) -> Responses:
 async def namespace(client: Client, event: c.Namespace) -> Responses:
     yield Untagged(b'NAMESPACE (("" "/")) NIL NIL')
     yield Tagged(event.tag, OK, "Done")
-
-
-_STATUS_ATTRIBUTES = {
-    "MESSAGES": "messages",
-    "RECENT": "recent",
-    "UIDNEXT": "uidnext",
-    "UIDVALIDITY": "uidvalidity",
-    "UNSEEN": "unseen",
-}
-
-
-async def status(client: Client, event: c.Status) -> Responses:
-    found: MailboxStatus = await client.folders.status(event.mailbox)
-    values = " ".join(f"{item} {getattr(found, _STATUS_ATTRIBUTES[item])}" for item in event.items)
-    yield Untagged(b"STATUS %b (%b)" % (mailbox(event.mailbox), values.encode("ascii")))
-    yield Tagged(event.tag, OK, "Done")
-
-
-# ----- LIST and LSUB
-
-
-async def list_folders(client: Client, event: c.List) -> Responses:
-    patterns = [Pattern(event.reference + pattern) for pattern in event.patterns if pattern]
-    if not patterns:  # RFC 3501 §6.3.8: what is the delimiter?
-        yield Untagged(b'LIST (\\Noselect) "/" ""')
-    elif event.subscribed_only:
-        for line in _subscribed(await client.folders.folders(), await client.folders.subscriptions(), patterns):
-            yield line
-    else:
-        for line in _listed(await client.folders.folders(), await client.folders.subscriptions(), patterns, event):
-            yield line
-    yield Tagged(event.tag, OK, "Done")
-
-
-def _fits(name: str, patterns: Iterable[Pattern]) -> bool:
-    return any(pattern.matches(name) for pattern in patterns)
-
-
-def _subscribed(folders: Iterable[Folder], names: Iterable[str], patterns: list[Pattern]) -> list[Untagged]:
-    """LSUB: what is subscribed, and of a name that only "%" has left out the level above, which is then \\Noselect (RFC 3501 §6.3.9)."""
-    selectable = {folder.name for folder in folders if folder.selectable}
-    found: dict[str, str] = {}
-    for name in names:
-        if _fits(name, patterns):
-            found[name] = "" if name in selectable else "\\Noselect"
-    for name in names:
-        for level in _levels_above(name) if name not in found else ():
-            if level not in found and _fits(level, patterns):
-                found[level] = "\\Noselect"
-    return [_line(b"LSUB", name, attributes) for name, attributes in sorted(found.items())]
-
-
-def _levels_above(name: str) -> list[str]:
-    """ "a/b/c" -> ["a/b", "a"]"""
-    levels = []
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        levels.append(name)
-    return levels
-
-
-def _listed(folders: Iterable[Folder], subscriptions: Iterable[str], patterns: list[Pattern], event: c.List) -> list[Untagged]:
-    """LIST, with the options of RFC 5258 §3."""
-    subscribed = set(subscriptions)
-    known = {folder.name: folder for folder in folders}
-    if "SUBSCRIBED" in event.select:
-        known |= {name: Folder(name, subscribed=True, selectable=False) for name in subscribed - known.keys()}
-    tells_subscriptions = "SUBSCRIBED" in event.select | event.returned
-    lines = []
-    for name, folder in known.items():
-        if not _fits(name, patterns):
-            continue
-        below = "RECURSIVEMATCH" in event.select and any(other.startswith(name + "/") for other in subscribed)
-        if "SUBSCRIBED" in event.select and name not in subscribed and not below:
-            continue
-        if "SPECIAL-USE" in event.select and not folder.uses:
-            continue
-        attributes = _attributes(folder)
-        if tells_subscriptions and name in subscribed:
-            attributes.append("\\Subscribed")
-        lines.append(_line(b"LIST", name, " ".join(attributes), b' ("CHILDINFO" ("SUBSCRIBED"))' if below else b""))
-    return lines
-
-
-def _attributes(folder: Folder) -> list[str]:
-    children = "\\HasChildren" if folder.has_children else "\\HasNoChildren"
-    if folder.selectable:
-        return [children, *folder.uses]
-    return ["\\Noselect", children] if folder.has_children else ["\\NonExistent", children]
-
-
-def _line(kind: bytes, name: str, attributes: str, extended: bytes = b"") -> Untagged:
-    return Untagged(b'%b (%b) "/" %b%b' % (kind, attributes.encode("ascii"), mailbox(name), extended))

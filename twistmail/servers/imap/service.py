@@ -9,7 +9,7 @@ from typing import Any
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, SIZE, SWITCH, Option, Reload, Section, Settings, choice
+from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, Option, Reload, Section, Settings, choice
 from twistmail.servers.census import Census
 from twistmail.servers.imap.hiding import HIDDEN
 from twistmail.servers.imap.kept import Kept
@@ -31,6 +31,10 @@ OPTIONS = Section(
     Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
            example="192.0.2.1 10.0.0.0/8"),
     Option("max_message", SIZE, "36700160", "The biggest message that a client may append, in octets.", Reload.NEW),
+    Option("comment", TEXT, "", "What mail programs are told of this server, if they ask (METADATA /shared/comment).", Reload.NEW,
+           example="Mail of the Example company"),
+    Option("contact", TEXT, "", "How to reach the administrator, a URI, for programs that ask (METADATA /shared/admin).", Reload.NEW,
+           example="mailto:postmaster@example.org"),
     Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
     Option("compress", SWITCH, "no", "Whether clients may compress (COMPRESS=DEFLATE); it costs 90 KiB for each that does.", Reload.NEW),
     Option("literal", choice("plus", "minus"), "plus",

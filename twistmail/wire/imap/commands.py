@@ -197,29 +197,6 @@ class Unsubscribe(Command):
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class List(Command):
-    """LIST, or LSUB where `subscribed_only`. `patterns` hold the wildcards "*" and "%"; at least one pattern, maybe "".
-
-    `select` and `returned` are the extended LIST's options, upper case (RFC 5258, RFC 6154): SUBSCRIBED, REMOTE,
-    RECURSIVEMATCH, SPECIAL-USE; and SUBSCRIBED, CHILDREN, SPECIAL-USE. Both are empty for a plain LIST.
-    """
-
-    reference: str
-    patterns: tuple[str, ...]
-    select: frozenset[str] = frozenset()
-    returned: frozenset[str] = frozenset()
-    subscribed_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Status(Command):
-    """`items` in upper case, in the client's order: MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN."""
-
-    mailbox: str
-    items: tuple[str, ...]
-
-
 # ----- selected (RFC 3501 §6.4)
 
 

@@ -25,10 +25,15 @@ class Item(Enum):
     RFC822 = b"RFC822"  # as BODY[], sets \Seen
     RFC822_HEADER = b"RFC822.HEADER"  # as BODY.PEEK[HEADER], does not set \Seen
     RFC822_TEXT = b"RFC822.TEXT"  # as BODY[TEXT], sets \Seen
+    SAVEDATE = b"SAVEDATE"  # RFC 8514
+    EMAILID = b"EMAILID"  # RFC 8474
+    THREADID = b"THREADID"
+    PREVIEW = b"PREVIEW"  # RFC 8970
+    PREVIEW_LAZY = b"PREVIEW (LAZY)"  # the same, if it need not be made first
 
     @property
     def label(self) -> bytes:
-        return bytes(self.value)
+        return b"PREVIEW" if self is Item.PREVIEW_LAZY else bytes(self.value)
 
     @property
     def sets_seen(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap import searching, uploads
+from twistmail.wire.imap import listing, metadata, quota, searching, uploads
 from twistmail.wire.imap.fetchitems import Item
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.parse_search import checked, search_program
@@ -122,59 +122,6 @@ def _rename(cursor: Cursor, tag: bytes) -> c.Rename:
     return c.Rename(tag, old, cursor.mailbox().removesuffix("/"))
 
 
-SELECT_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
-
-
-def _list(cursor: Cursor, tag: bytes) -> c.List:
-    """LIST with the extended form of RFC 5258 §6 as far as RFC 6154 and RFC 3348 need it."""
-    cursor.space()
-    select: frozenset[str] = frozenset()
-    returned: frozenset[str] = frozenset()
-    if cursor.next_is(b"("):
-        select = _options(cursor, SELECT_OPTIONS)
-        cursor.space()
-    reference = cursor.mailbox()
-    cursor.space()
-    patterns = cursor.several(cursor.pattern, "patterns") if cursor.next_is(b"(") else (cursor.pattern(),)
-    if not cursor.at_end:
-        cursor.space()
-        if cursor.word() != b"RETURN":
-            raise cursor.lacking("RETURN")
-        cursor.space()
-        returned = _options(cursor, RETURN_OPTIONS)
-    if "RECURSIVEMATCH" in select and "SUBSCRIBED" not in select:  # RFC 5258 §6, `list-select-base-opt`
-        raise Misspelled("RECURSIVEMATCH needs the selection option SUBSCRIBED")
-    return c.List(tag, reference, patterns, select, returned)
-
-
-def _options(cursor: Cursor, known: frozenset[str]) -> frozenset[str]:
-    options = frozenset(cursor.several(lambda: cursor.word("an option").decode("ascii"), "options", may_be_empty=True))
-    if not options <= known:
-        raise Misspelled(f"LIST knows the options {', '.join(sorted(known))} here")
-    return options
-
-
-def _lsub(cursor: Cursor, tag: bytes) -> c.List:
-    cursor.space()
-    reference = cursor.mailbox()
-    cursor.space()
-    return c.List(tag, reference, (cursor.pattern(),), subscribed_only=True)
-
-
-STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
-
-
-def _status(cursor: Cursor, tag: bytes) -> c.Status:
-    cursor.space()
-    mailbox = cursor.mailbox()
-    cursor.space()
-    items = cursor.several(lambda: cursor.word("an item").decode("ascii"), "items")
-    if not set(items) <= set(STATUS_ITEMS):
-        raise Misspelled(f"STATUS knows the items {', '.join(STATUS_ITEMS)}")
-    return c.Status(tag, mailbox, tuple(dict.fromkeys(items)))
-
-
 def _expunge_uids(cursor: Cursor, tag: bytes) -> c.Expunge:
     cursor.space()
     return c.Expunge(tag, cursor.sequence_set())
@@ -238,6 +185,9 @@ def _to_mailbox(kind: Callable[..., c.Command], *, uid: bool) -> Parse:
 
 
 COMMANDS: dict[bytes, Row] = {
+    **listing.ROWS,
+    **metadata.ROWS,
+    **quota.ROWS,
     b"CAPABILITY": Row(bare(c.Capability), ANY),
     b"NOOP": Row(bare(c.Noop), ANY),
     b"LOGOUT": Row(bare(c.Logout), ANY),
@@ -256,9 +206,6 @@ COMMANDS: dict[bytes, Row] = {
     b"RENAME": Row(_rename, AFTER_LOGIN),
     b"SUBSCRIBE": Row(one_mailbox(c.Subscribe), AFTER_LOGIN),
     b"UNSUBSCRIBE": Row(one_mailbox(c.Unsubscribe), AFTER_LOGIN),
-    b"LIST": Row(_list, AFTER_LOGIN),
-    b"LSUB": Row(_lsub, AFTER_LOGIN),
-    b"STATUS": Row(_status, AFTER_LOGIN),
     b"IDLE": Row(bare(c.Idle), AFTER_LOGIN),
     b"CHECK": Row(bare(c.Check), WITH_MAILBOX),
     b"CLOSE": Row(bare(c.Close), WITH_MAILBOX),

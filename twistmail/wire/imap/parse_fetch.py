@@ -14,6 +14,7 @@ _NAME = re.compile(rb"[A-Za-z0-9.]+")
 _SPEC = re.compile(rb"[A-Za-z0-9.]*")
 _PARTIAL = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
 _PART_NUMBER = re.compile(rb"[1-9][0-9]{0,9}")
+_LAZY = re.compile(rb" \((?i:LAZY)(?: (?i:LAZY))*\)")  # RFC 8970 §6: its modifiers, of which there is one
 _FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")
 
 _ITEMS: dict[bytes, Item] = {item.value: item for item in Item}
@@ -44,6 +45,8 @@ def _item(cursor: Cursor) -> FetchItem:
     item = _ITEMS.get(name)
     if item is None:
         raise Misspelled("FETCH knows no such item")
+    if item is Item.PREVIEW and cursor.takes_match(_LAZY):
+        return Item.PREVIEW_LAZY
     return item
 
 

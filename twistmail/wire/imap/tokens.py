@@ -33,6 +33,7 @@ _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*+)"')
 _ESCAPED = re.compile(rb'\\(["\\])')
 _LITERAL = re.compile(rb"\{[0-9]+\+?\}\r\n")
 _NUMBER = re.compile(rb"[0-9]{1,10}")
+_NUMBER64 = re.compile(rb"[0-9]{1,19}")
 _SET = re.compile(rb"[0-9*][0-9*:,]*|\$")
 _FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 _DATE = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
@@ -121,6 +122,12 @@ class Cursor:
         self.position = match.end()
         return match
 
+    def takes_match(self, pattern: re.Pattern[bytes]) -> bool:
+        """Read what *pattern* matches, if it comes next; whether it did."""
+        match = pattern.match(self._text, self.position)
+        self.position = match.end() if match else self.position
+        return match is not None
+
     # ----- words and strings
 
     def atom(self, what: str = "a word") -> bytes:
@@ -185,6 +192,13 @@ class Cursor:
         number = int(self.matched(_NUMBER, what)[0])
         if number > 0xFFFFFFFF:
             raise Misspelled("A number is larger than 4294967295")
+        return number
+
+    def number64(self, what: str = "a number") -> int:
+        """0 to 9223372036854775807 (RFC 9051 §9)."""
+        number = int(self.matched(_NUMBER64, what)[0])
+        if number > 0x7FFFFFFFFFFFFFFF:
+            raise Misspelled("A number is larger than 9223372036854775807")
         return number
 
     def sequence_set(self) -> SequenceSet:

@@ -1,0 +1,164 @@
+"""Mailboxes by name: what is told of them when they are many, limited, or strangely called."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.dialogues.imap_house import ANN, NOW, THREE, Guest, ImapHouse, mail
+from tests.helpers import result_of
+from twistmail.memory.store import MailStore
+
+LIMITS: dict[str, tuple[int | None, int | None]] = {ANN: (2000, 5)}
+
+
+async def limits(account: str) -> tuple[int | None, int | None]:
+    return LIMITS.get(account, (None, None))
+
+
+@pytest.fixture
+def house() -> ImapHouse:
+    house = ImapHouse()
+    house.put(*THREE)
+    return house
+
+
+@pytest.fixture
+def limited() -> ImapHouse:
+    house = ImapHouse(store=MailStore(lambda: NOW, quota_of=limits))
+    house.put(*THREE)
+    return house
+
+
+# ----- quotas (RFC 9208)
+
+
+def test_storage_is_told_in_whole_units_of_1024_octets(limited: ImapHouse) -> None:
+    guest = Guest(limited)
+    assert guest.say("a GETQUOTAROOT inbox") == [
+        "* QUOTAROOT INBOX ann@here.example",
+        "* QUOTA ann@here.example (STORAGE 1 2 MESSAGE 3 5)",
+        "a OK Done",
+    ]
+    assert guest.say("b GETQUOTA ann@here.example")[0] == "* QUOTA ann@here.example (STORAGE 1 2 MESSAGE 3 5)"
+
+
+@pytest.mark.parametrize("command", [
+    pytest.param("COPY 1:3 Trash", id="copy"),
+    pytest.param("UID COPY 1:3 Trash", id="uid-copy"),
+    pytest.param("APPEND INBOX {2000+}\r\n" + "x" * 2000, id="append"),
+])  # fmt: skip
+def test_what_finds_no_room_is_over_quota(limited: ImapHouse, command: str) -> None:
+    guest = Guest(limited, select="INBOX")
+    assert guest.say("x " + command) == ["x NO [OVERQUOTA] The mailbox is full"]
+    assert guest.say("y STATUS Trash (MESSAGES)")[0] == "* STATUS Trash (MESSAGES 0)"
+
+
+def test_deleted_messages_are_counted_with_their_octets(house: ImapHouse) -> None:
+    guest = Guest(house, select="INBOX")
+    guest.say("a STORE 1,3 +FLAGS.SILENT (\\Deleted)")
+    sizes = len(THREE[0]) + len(THREE[2])
+    assert guest.say("b STATUS INBOX (DELETED-STORAGE DELETED)")[0] == f"* STATUS INBOX (DELETED-STORAGE {sizes} DELETED 2)"
+
+
+# ----- what is told of a message beside itself
+
+
+def test_identifiers_of_a_message_go_with_its_copies(house: ImapHouse) -> None:
+    guest = Guest(house, select="INBOX")
+    guest.say("a COPY 1 Trash")
+    told = guest.say("b FETCH 1 (EMAILID THREADID)")[0]
+    match = re.fullmatch(r"\* 1 FETCH \(EMAILID \(([A-Za-z0-9_-]{1,255})\) THREADID \(([A-Za-z0-9_-]{1,255})\)\)", told)
+    assert match, told
+    assert match[1] != match[2]
+    guest.say("c SELECT Trash")
+    assert guest.say("d FETCH 1 (EMAILID THREADID)")[0] == told
+
+
+def test_a_message_tells_when_it_was_saved(house: ImapHouse) -> None:
+    guest = Guest(house, select="INBOX")
+    assert guest.say("a FETCH 1 SAVEDATE")[0] == '* 1 FETCH (SAVEDATE "21-Nov-2026 03:20:00 +0000")'
+
+
+def test_a_preview_is_text(house: ImapHouse) -> None:
+    house.put(mail("four", body="Gr\u00fc\u00dfe\r\n", more="Content-Type: text/plain; charset=utf-8\r\n"))
+    guest = Guest(house, select="INBOX")
+    assert guest.say("a FETCH 1 (PREVIEW UID)")[0] == '* 1 FETCH (PREVIEW "Hello" UID 1)'
+    assert guest.say("b UID FETCH 1 (PREVIEW (LAZY))")[0] == '* 1 FETCH (UID 1 PREVIEW "Hello")'
+    assert guest.say("c FETCH 4 PREVIEW")[:2] == ["* 4 FETCH (PREVIEW {7}", "Gr\u00fc\u00dfe)"]
+
+
+# ----- many names, strange names
+
+
+@pytest.fixture(scope="module")
+def crowded() -> ImapHouse:
+    """Ten thousand mailboxes."""
+    house = ImapHouse()
+    mailboxes = house.mailboxes()
+    for number in range(9_900):
+        result_of(mailboxes.create(f"Projects/{number // 100}/number {number}"))
+    return house
+
+
+@pytest.mark.parametrize(("command", "lines"), [
+    pytest.param('LIST "" *', 10_006, id="all"),
+    pytest.param('LIST "" %', 7, id="one-level"),
+    pytest.param('LIST "" "Projects/%/*7"', 990, id="wildcards-in-the-middle"),
+    pytest.param('LIST (SUBSCRIBED RECURSIVEMATCH) "" *', 6, id="recursive"),
+    pytest.param('LSUB "" *', 6, id="lsub"),
+    pytest.param('LIST "" "Projects/1/*" RETURN (STATUS (MESSAGES UNSEEN) SUBSCRIBED)', 200, id="status"),
+])  # fmt: skip
+def test_ten_thousand_names_are_told_in_pieces(crowded: ImapHouse, monkeypatch: Any, command: str, lines: int) -> None:
+    guest = Guest(crowded)
+    turns = []
+    later = crowded.clock.callLater
+    monkeypatch.setattr(crowded.clock, "callLater", lambda delay, *args, **named: turns.append(delay) or later(delay, *args, **named))
+    said = guest.say(f"x {command}")
+    assert len(said) == lines + 1
+    assert turns.count(0) >= (40 if command.startswith("LIST") else 0)
+
+
+@pytest.mark.parametrize(("spelled", "answer"), [
+    pytest.param("..", "NO [CANNOT]", id="dots"),
+    pytest.param("a/../b", "NO [CANNOT]", id="dots-between"),
+    pytest.param("a//b", "NO [CANNOT]", id="nothing-between-slashes"),
+    pytest.param("/a", "NO [CANNOT]", id="slash-in-front"),
+    pytest.param("&AAA-", "NO [CANNOT]", id="nul-as-utf7"),
+    pytest.param("&AAo-", "NO [CANNOT]", id="line-feed-as-utf7"),
+    pytest.param("&AH8-", "NO [CANNOT]", id="delete-as-utf7"),
+    pytest.param("&2AA-", "BAD", id="half-a-surrogate-pair"),
+    pytest.param("a&b", "BAD", id="ampersand-alone"),
+    pytest.param("&AGE-", "BAD", id="ascii-as-utf7"),
+    pytest.param("&APw", "BAD", id="utf7-without-end"),
+    pytest.param('"a\tb"', "BAD", id="tab"),
+    pytest.param("x" * 255, "OK", id="longest-part"),
+    pytest.param("x" * 256, "NO [CANNOT]", id="part-too-long"),
+    pytest.param("/".join("x" * 16), "OK", id="deepest"),
+    pytest.param("/".join("x" * 17), "NO [CANNOT]", id="too-deep"),
+    pytest.param("/".join(["x" * 250] * 5), "NO [CANNOT]", id="too-long"),
+])  # fmt: skip
+def test_what_a_mailbox_may_be_called(spelled: str, answer: str) -> None:
+    guest = Guest(ImapHouse())
+    for line in (f"x CREATE {spelled}", f"x RENAME Sent {spelled}"):
+        said = guest.say(line)
+        assert said[-1].startswith(f"x {answer}") or (answer == "OK" and "ALREADYEXISTS" in said[-1]), said
+    if answer != "OK":
+        for command in ("SELECT", "STATUS", "DELETE", "GETMETADATA"):
+            rest = {"STATUS": " (MESSAGES)", "GETMETADATA": " /private/comment"}.get(command, "")
+            assert guest.say(f"y {command} {spelled}{rest}")[-1].startswith("y BAD" if answer == "BAD" else "y NO [NONEXISTENT]")
+
+
+def test_the_name_of_a_mailbox_outlives_a_rename(house: ImapHouse) -> None:
+    guest = Guest(house)
+    made = guest.say("a CREATE One/Two")[-1].partition("MAILBOXID ")[2].partition("]")[0]
+    assert made != guest.say("b CREATE One/Three")[-1].partition("MAILBOXID ")[2].partition("]")[0]
+    guest.say("c RENAME One Four")
+    assert guest.say("d STATUS Four/Two (MAILBOXID)")[0] == f"* STATUS Four/Two (MAILBOXID {made})"
+    assert f"* OK [MAILBOXID {made}] The same under any name" in guest.say("e SELECT Four/Two")
+    guest.say("f CREATE One/Two")
+    assert made not in guest.say("g STATUS One/Two (MAILBOXID)")[0]
+
+
