@@ -12,13 +12,18 @@ come, so that many messages become durable together.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from typing import Any
+from urllib.parse import quote
 
 from twistmail.interfaces import IMailbox
+from twistmail.mail.imapurl import BadUrl, parse
 from twistmail.mail.mailbox import Column, Copied, NewMessage, NoSuchMailbox
 from twistmail.servers.imap.client import Client, Refusal, Responses
+from twistmail.servers.imap.excerpts import excerpt
 from twistmail.servers.imap.incoming import IN_MEMORY, Incoming
 from twistmail.servers.imap.view import View
 from twistmail.wire.imap.responses import BAD, OK, Continuation, Postponed, Tagged, Untagged
@@ -34,6 +39,8 @@ from twistmail.wire.imap.uploads import (
     Replaced,
     Url,
 )
+
+_NOT_IN_CODE = re.compile(r"[^!-\\^-~]")
 
 
 class Upload:
@@ -53,12 +60,34 @@ class Upload:
     async def take(self, words: Iterable[Head | Url], literal: Literal | None = None) -> None:
         """What the client has said up to *literal*, which comes next. Raises where it need not come."""
         for word in words:
-            if isinstance(word, Url):
-                raise Refusal("That URL means no message here", "BADURL")
-            await self._begin(word)
+            if isinstance(word, Head):
+                await self._begin(word)
+            else:
+                await self._add_excerpt(word.url)
         if literal is not None:
             self._literal = literal
-            await self._need_room(literal.size)
+            await self._admit(literal.size)
+
+    async def _add_excerpt(self, text: str) -> None:
+        """What an IMAP URL means is part of the message, octet by octet (RFC 4469 §3)."""
+        try:
+            url = parse(text, self._client.view.mailbox.name if self._client.view else "")
+            if url.server is not None or url.grant is not None:
+                raise BadUrl("A message is put together from URLs of this session")
+            mailbox = await self._client.folders.open(url.mailbox)
+        except (BadUrl, NoSuchMailbox) as error:
+            raise Refusal(str(error), bad_url(text)) from None
+        threads = self._client.service.threads
+        try:
+            found = await excerpt(threads, mailbox, url)
+            if found is None:
+                raise Refusal("There is no such message or part", bad_url(text))
+            await self._admit(found.size)
+            async with aclosing(found.pieces(threads)) as pieces:
+                async for piece in pieces:
+                    await self._messages[-1].keep(piece)
+        finally:
+            mailbox.close()
 
     async def _begin(self, head: Head) -> None:
         self._concluded()
@@ -80,8 +109,12 @@ class Upload:
         if not latest.size:
             raise Refusal("A message without any octets: nothing was appended")
 
-    async def _need_room(self, octets: int) -> None:
-        total = self._size + self._messages[-1].size + octets
+    async def _admit(self, octets: int) -> None:
+        """Whether so much more may come. Refusal, with the reason."""
+        size, most = self._messages[-1].size + octets, self._client.service.settings.max_message
+        if most is not None and size > most:
+            raise Refusal(f"A message may have {most} octets", "TOOBIG")
+        total = self._size + size
         if not await self.mailbox.room_for(total - sum(self.freed), len(self._messages) - len(self.freed)):
             raise Refusal("The mailbox is full", "OVERQUOTA")
 
@@ -103,6 +136,11 @@ class Upload:
         if self._open:
             self._open = False
             self.mailbox.close()
+
+
+def bad_url(text: str) -> str:
+    """The response code that tells the URL *text* (RFC 4469 §4.1), in which "]" would end it."""
+    return "BADURL " + _NOT_IN_CODE.sub(lambda match: quote(match[0], safe=""), text)
 
 
 async def append_begin(client: Client, event: AppendBegin) -> Responses:

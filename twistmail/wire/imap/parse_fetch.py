@@ -50,6 +50,14 @@ def _item(cursor: Cursor) -> FetchItem:
     return item
 
 
+def section_named(spec: bytes) -> Section:
+    """The section that *spec* (what stands between the brackets of BODY.PEEK[...]) names. Raises Misspelled."""
+    cursor = Cursor(spec + b"]")
+    section = _section(cursor, peek=True)
+    cursor.end()
+    return section
+
+
 def _section(cursor: Cursor, *, peek: bool) -> Section:
     """What stands behind "BODY[": the section and the partial range."""
     part, text = _spec(cursor.matched(_SPEC, "a section")[0].upper())
