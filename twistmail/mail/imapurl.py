@@ -108,7 +108,7 @@ def _server(text: str) -> tuple[int, Server | None]:
 
 
 def _from_base(path: str, base: str) -> str:
-    """The name of a mailbox whose *path* may be relative to that of *base* (RFC 3986 §5.2)."""
+    """The name of a mailbox whose *path* may be relative to that of *base*, as paths in URLs are."""
     name = path.strip("/")
     if not name:
         if not base:

@@ -83,7 +83,7 @@ class Upload:
             if found is None:
                 raise Refusal("There is no such message or part", bad_url(text))
             await self._admit(found.size)
-            async with aclosing(found.pieces(threads)) as pieces:
+            async with aclosing(found.pieces(threads)) as pieces:  # type: ignore[type-var]
                 async for piece in pieces:
                     await self._messages[-1].keep(piece)
         finally:

@@ -6,6 +6,8 @@ Which words are kept from whom is in `hiding`.
 
 from __future__ import annotations
 
+from twistmail.options import Settings
+
 #: What holds in any state; RFC 3501 §7.2.1 wants IMAP4rev1 among it.
 EVERYWHERE = (
     "IMAP4rev1",
@@ -27,11 +29,21 @@ AFTER_LOGIN = (
     # searching
     "ESEARCH SEARCHRES WITHIN SEARCH=FUZZY CONTEXT=SEARCH MULTISEARCH INPROGRESS UIDBATCHES",
     # messages that clients bring
-    "MULTIAPPEND REPLACE",
+    "MULTIAPPEND CATENATE URL-PARTIAL REPLACE APPENDLIMIT",
 )
 
 #: What ENABLE turns on (RFC 5161): name -> the names that it turns on, its own among them.
 ENABLEABLE: dict[str, tuple[str, ...]] = {}
+
+
+#: Words that tell a setting of [imap], if it sets a limit: word -> key.
+VALUED = {"APPENDLIMIT": "max_message"}
+
+
+def valued(word: str, settings: Settings) -> str:
+    """*word* as it is told: with its value, where it has one (RFC 7889 §2)."""
+    value = getattr(settings, VALUED[word]) if word in VALUED else None
+    return word if value is None else f"{word}={value}"
 
 
 def words(groups: tuple[str, ...]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
-from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, words
+from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, valued, words
 from twistmail.servers.imap.hiding import hidden_from
 from twistmail.servers.imap.pending import Pending
 from twistmail.servers.imap.service import ImapService
@@ -66,7 +66,7 @@ class Client:
         hidden = self.hidden
         told = [word for word in words(EVERYWHERE) if word not in hidden]
         if self.account is not None:
-            told += [word for word in words(AFTER_LOGIN) if word not in hidden]
+            told += [valued(word, self.service.settings) for word in words(AFTER_LOGIN) if word not in hidden]
             return " ".join(told).encode("ascii")
         if self.can_start_tls:
             told.append("STARTTLS")
