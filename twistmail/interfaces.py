@@ -419,7 +419,13 @@ class IMailbox(Interface):
         """Those of *uids* that have a *field* (str, any case) which, decoded and case folded, holds *needle* (case folded): a set."""
 
     async def sort(uids, keys):  # type: ignore[no-untyped-def]
-        """Those of *uids* that exist (list), ordered by *keys*, a tuple of (SortKey, is reversed); what is equal by UID (RFC 5256 §3)."""
+        """Those of *uids* that exist, ordered by *keys*, a tuple of (SortKey, is reversed); what is equal by UID (RFC 5256 §3).
+
+        A sequence, which is read only.
+        """
+
+    async def thread(uids, how):  # type: ignore[no-untyped-def]
+        """Those of *uids* that exist, threaded in one of the ways of `Threading`: Threads."""
 
 
 __all__ = [

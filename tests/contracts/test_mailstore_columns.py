@@ -10,7 +10,7 @@ import pytest
 
 from tests.contracts.mailstores import ALICE, ENCODED, PLAIN, append, column_of, deliver, message, told
 from tests.helpers import result_of
-from twistmail.mail.mailbox import Column, FlagChange, SortKey
+from twistmail.mail.mailbox import Column, FlagChange, SortKey, Threading
 
 NOON = 1_700_049_600.0  # Wed, 15 Nov 2023 12:00:00 UTC
 #: RFC 8474 §7: objectid.
@@ -139,7 +139,7 @@ def test_no_message_is_too_strange_to_be_kept_and_told_of(store, inbox, content)
     assert len(told_of[Column.PREVIEW]) <= 200
     assert OBJECTID.fullmatch(told_of[Column.EMAILID])
     assert OBJECTID.fullmatch(told_of[Column.THREADID])
-    assert result_of(inbox.sort([1], [(key, False) for key in SortKey])) == [1]
+    assert list(result_of(inbox.sort([1], [(key, False) for key in SortKey]))) == [1]
 
 
 @pytest.mark.parametrize("content", [b"A: b\r\n\r\none\r\r\ntwo\r\n", b"A: b\n\none\ntwo\n"], ids=["too-many-returns", "too-few"])
@@ -264,14 +264,14 @@ SORTED = [
         pytest.param([(SortKey.ARRIVAL, False)], [2, 3, 4, 1], id="arrival"),
         pytest.param([(SortKey.ARRIVAL, True)], [1, 3, 4, 2], id="arrival-reversed-what-is-equal-is-not"),
         pytest.param([(SortKey.DATE, False)], [3, 4, 2, 1], id="date-or-else-arrival"),
-        pytest.param([(SortKey.SUBJECT, False)], [2, 1, 3, 4], id="base-subject"),
+        pytest.param([(SortKey.SUBJECT, False)], [2, 4, 1, 3], id="base-subject"),
         pytest.param([(SortKey.FROM, False)], [1, 3, 2, 4], id="local-part-of-from"),
         pytest.param([(SortKey.DISPLAYFROM, False)], [3, 4, 2, 1], id="display-name-or-address"),
         pytest.param([(SortKey.TO, False)], [2, 4, 1, 3], id="to-nobody-first"),
         pytest.param([(SortKey.DISPLAYTO, False)], [2, 4, 3, 1], id="display-to"),
         pytest.param([(SortKey.CC, False)], [1, 3, 4, 2], id="cc-nobody-first"),
-        pytest.param([(SortKey.SUBJECT, False), (SortKey.ARRIVAL, False)], [2, 3, 1, 4], id="two-keys"),
-        pytest.param([(SortKey.SUBJECT, True), (SortKey.ARRIVAL, False)], [4, 3, 1, 2], id="the-first-reversed"),
+        pytest.param([(SortKey.SUBJECT, False), (SortKey.ARRIVAL, False)], [2, 4, 3, 1], id="two-keys"),
+        pytest.param([(SortKey.SUBJECT, True), (SortKey.ARRIVAL, False)], [3, 1, 4, 2], id="the-first-reversed"),
         pytest.param([(SortKey.CC, True), (SortKey.SUBJECT, True), (SortKey.DATE, True)], [2, 4, 1, 3], id="three-reversed"),
         pytest.param([], [1, 2, 3, 4], id="no-key"),
     ],
@@ -279,8 +279,8 @@ SORTED = [
 def test_sorting(inbox, keys, order):
     for date, size, fields in SORTED:
         append(inbox, message(fields["subject"], b"x" * size, **{k: v for k, v in fields.items() if k != "subject"}), date=date)
-    assert result_of(inbox.sort([1, 2, 3, 4, 9], keys)) == order
-    assert result_of(inbox.sort([1, 3], keys)) == [uid for uid in order if uid in (1, 3)]
+    assert list(result_of(inbox.sort([1, 2, 3, 4, 9], keys))) == order
+    assert list(result_of(inbox.sort([1, 3], keys))) == [uid for uid in order if uid in (1, 3)]
 
 
 COMPARED = {
@@ -296,7 +296,52 @@ def test_any_two_keys_sort_by_their_columns(inbox):
     told_of = {key: dict(result_of(inbox.rows(inbox.uids, (column,)))) for key, column in COMPARED.items()}
     for first, second in permutations(COMPARED, 2):
         plain = sorted(inbox.uids, key=lambda uid: (told_of[first][uid], told_of[second][uid], uid))
-        assert result_of(inbox.sort(inbox.uids, [(first, False), (second, False)])) == plain
+        assert list(result_of(inbox.sort(inbox.uids, [(first, False), (second, False)]))) == plain
         turned = sorted(inbox.uids, key=lambda uid: (told_of[second][uid], -uid), reverse=True)
         turned.sort(key=lambda uid: told_of[first][uid])
-        assert result_of(inbox.sort(inbox.uids, [(first, False), (second, True)])) == turned
+        assert list(result_of(inbox.sort(inbox.uids, [(first, False), (second, True)]))) == turned
+
+
+# ----- threading
+
+
+def threads_of(mailbox, uids, how):
+    return b"".join(result_of(mailbox.thread(uids, how)).rendered(lambda uids: uids)).decode()
+
+
+@pytest.mark.parametrize(
+    ("how", "all_of_them", "some"),
+    [
+        pytest.param(Threading.REFERENCES, "(3)(1 (2)(4))", "((2)(4))", id="references"),
+        pytest.param(Threading.REFS, "(3)(1 2)(4)", "(2)(4)", id="refs"),
+        pytest.param(Threading.ORDEREDSUBJECT, "(3)(1 (2)(4))", "(2 4)", id="ordered-subject"),
+    ],
+)
+def test_threading(inbox, how, all_of_them, some):
+    for number, subject, fields in (
+        (3, b"lunch", {"Message_ID": b"<1@a.test>"}),
+        (5, b"Re: lunch", {"Message_ID": b"<2@a.test>", "In_Reply_To": b'<"1"@a.test>'}),
+        (1, b"supper", {"Message_ID": b"<3@a.test>"}),
+        (4, b"Fwd: Lunch", {"Message_ID": b"<4@a.test>", "Date": b"Thu, 01 Jan 1970 00:00:07 +0000"}),
+    ):
+        append(inbox, message(subject, **fields), date=1e9 if number == 4 else number)
+    assert threads_of(inbox, [], how) == ""
+    assert threads_of(inbox, [1, 2, 3, 4], how) == all_of_them
+    assert threads_of(inbox, [2, 4, 9], how) == some
+
+
+def test_what_is_in_order_stays_true_when_messages_come_and_go(inbox):
+    keys = [(SortKey.SUBJECT, False)]
+
+    def as_told():
+        return list(result_of(inbox.sort(inbox.uids, keys))), threads_of(inbox, inbox.uids, Threading.REFERENCES)
+
+    for subject in (b"c", b"a", b"b"):
+        append(inbox, message(subject), date=1e9)
+    assert as_told() == ([2, 3, 1], "(1)(2)(3)")
+    append(inbox, message(b"Re: a"), date=1e9)
+    assert as_told() == ([2, 4, 3, 1], "(1)(2 4)(3)")
+    result_of(inbox.expunge([2]))
+    assert as_told() == ([4, 3, 1], "(1)(3)(4)")
+    result_of(inbox.expunge([1, 3, 4]))
+    assert as_told() == ([], "")

@@ -126,7 +126,7 @@ class Side:
             "spans": [result_of(mailbox.span(uid, uid * 7, 50_000)) for uid in everything],
             "times": (times := [[uid, *map(dated, some)] for uid, *some in result_of(mailbox.rows(everything, TIMES))]),
             "sort": [
-                result_of(mailbox.sort(everything, [(key, key is SortKey.FROM), (SortKey.SIZE, True)]))
+                list(result_of(mailbox.sort(everything, [(key, key is SortKey.FROM), (SortKey.SIZE, True)])))
                 for key in SortKey
                 if key not in (SortKey.ARRIVAL, SortKey.DATE) or "lately" not in (word for _, *some in times for word in some)
             ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twistmail.mail import preview
 from twistmail.mail.dates import sent_time
 from twistmail.mail.mime import describe
-from twistmail.mail.subjects import base_subject
+from twistmail.mail.subjects import base_subject, based
 
 NOON = 1_700_049_600.0  # Wed, 15 Nov 2023 12:00:00 UTC
 
@@ -61,6 +61,22 @@ def test_the_base_subject(subject, base):
     assert base_subject(subject) == base
 
 
+@pytest.mark.parametrize(
+    ("subject", "is_reply"),
+    [
+        pytest.param("lunch", False, id="plain"),
+        pytest.param("Re: lunch", True, id="reply"),
+        pytest.param("[list] fwd[1] : lunch", True, id="forward-in-a-list"),
+        pytest.param("lunch (fwd)", True, id="trailer"),
+        pytest.param("[fwd: lunch]", True, id="forwarded-in-brackets"),
+        pytest.param("[list] lunch ", False, id="tag-and-blanks"),
+        pytest.param(" reply: lunch", False, id="a-word-that-begins-so"),
+    ],
+)
+def test_a_reply_or_forward_is_known_by_its_subject(subject, is_reply):
+    assert based(subject)[1] is is_reply
+
+
 @given(st.text(alphabet="[]re:fwd ()ab\t", max_size=200))
 def test_a_base_subject_is_its_own_base(subject):
     once = base_subject(subject)
@@ -87,7 +103,7 @@ def test_fields_are_decoded_folded_and_joined():
         pytest.param(b"Ann Other <ann@away.test>, bob@b.test", "ANN", "ANN OTHER", id="named"),
         pytest.param(b"ann@away.test", "ANN", "ANN@AWAY.TEST", id="bare"),
         pytest.param(b'"Other, Ann" <ann@away.test>', "ANN", "OTHER, ANN", id="comma-in-the-name"),
-        pytest.param(b"=?utf-8?q?J=C3=B6rg?= <j@away.test>", "J", "JÖRG", id="encoded"),
+        pytest.param(b"=?utf-8?q?J=C3=B6rg?= <j@away.test>", "J", "JO\u0308RG", id="encoded"),
         pytest.param(b"friends: ann@away.test, bob@b.test;", "ANN", "ANN@AWAY.TEST", id="group"),
         pytest.param(b"undisclosed-recipients:;", "", "", id="empty-group"),
         pytest.param(b"", "", "", id="empty"),
@@ -106,6 +122,10 @@ def test_a_thread_is_known_by_its_first_message():
     assert root.threadid == reply.threadid == third.threadid != other.threadid
     assert [found.threading for found in (root, reply, third)] == ["1@a.test", "2@b.test 1@a.test", "3@c.test 1@a.test 2@b.test"]
     assert summary(b"References: <1@a.test>\r\n").threading == " 1@a.test"
+
+
+def test_quotes_do_not_make_another_id_of_one():
+    assert summary(b'Message-ID: <"01KF"@a.test>\r\nReferences: <"0\\1"@a.test>\r\n').threading == "01KF@a.test 01@a.test"
 
 
 def test_without_any_id_a_message_is_a_thread_of_its_own():
@@ -161,4 +181,4 @@ def test_no_message_breaks_a_summary(message):
     found = describe(message).summary
     assert len(found.preview) <= preview.LONGEST
     for text in found[1:]:
-        text.encode("utf-8")
+        str(text).encode("utf-8")

@@ -150,7 +150,7 @@ def test_a_full_disk_is_said_once_and_again_when_it_is_over(house, quiet, logged
         result_of(quiet.store(ALL, FlagChange.ADD, [flag, flag[1:]]))
         house.deliver(house.stores[-1], *LETTERS * 40)
         assert not result_of(quiet.save())
-        assert result_of(quiet.sort(ALL, [(SortKey.SUBJECT, False)]))[:3] == [1, 2, 11]
+        assert list(result_of(quiet.sort(ALL, [(SortKey.SUBJECT, False)])))[:3] == [1, 2, 11]
         assert result_of(quiet.header_search(ALL, "subject", "letter 1")) == {2, *range(11, 21)}
     assert len([line for line in logged if FILE in line]) == 1
     assert quiet._index.age == 0

@@ -55,7 +55,8 @@ class Column(Enum):
     EMAILID = "emailid"  # str (RFC 8474): the same for the same content, wherever it lies
     THREADID = "threadid"  # str (RFC 8474): the same for all messages of a thread
     SENT = "sent"  # float, POSIX seconds of the Date field, or of INTERNALDATE where it tells none (RFC 5256 §2.2)
-    BASE_SUBJECT = "base_subject"  # str (RFC 5256 §2.1), in capitals
+    BASE_SUBJECT = "base_subject"  # str (RFC 5256 §2.1), mapped by `collation.casemap`
+    REPLY = "reply"  # bool: the subject is that of a reply or forward (RFC 5256 §2.1)
     THREADING = "threading"  # str: its Message-ID, then those that it refers to, oldest first (RFC 5256 §3), separated by blanks
 
 
@@ -71,6 +72,14 @@ class SortKey(Enum):
     TO = "TO"
     DISPLAYFROM = "DISPLAYFROM"
     DISPLAYTO = "DISPLAYTO"
+
+
+class Threading(Enum):
+    """How THREAD can thread: RFC 5256 §3, and REFS as Dovecot has it: REFERENCES without subjects, what was written to last at the end."""
+
+    ORDEREDSUBJECT = "ORDEREDSUBJECT"
+    REFERENCES = "REFERENCES"
+    REFS = "REFS"
 
 
 @dataclass(frozen=True, slots=True)

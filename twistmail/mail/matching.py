@@ -1,4 +1,4 @@
-"""What FETCH, SORT and SEARCH ask of one whole message, for stores that keep no index of it. Pure."""
+"""What FETCH, SORT, THREAD and SEARCH ask of one whole message, for stores that keep no index of it. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from twistmail.mail import headers as header_fields
 from twistmail.mail import texts, words
 from twistmail.mail.mailbox import Column, SortKey
 from twistmail.mail.mime import Description
+from twistmail.mail.threads import Threaded
 
 
 def column(described: Description, wanted: Column, date: float) -> Any:
@@ -42,6 +43,18 @@ def sort_value(described: Description, key: SortKey, date: float, size: int) -> 
         case SortKey.DISPLAYFROM:
             return summary.display_from
     return summary.display_to
+
+
+def threaded(rows: Iterable[tuple[Any, ...]]) -> Threaded:
+    """The columns of *rows* (`thread_row`), UIDs ascending."""
+    columns = list(zip(*rows, strict=True))
+    return Threaded(*columns) if columns else Threaded((), (), (), (), ())
+
+
+def thread_row(uid: int, described: Description, date: float) -> tuple[Any, ...]:
+    """What is compared of a message when it is threaded. *date*: its INTERNALDATE."""
+    summary = described.summary
+    return uid, column(described, Column.SENT, date), summary.base_subject, summary.reply, summary.threading
 
 
 def has_field(message: bytes, field: str, wanted: str) -> bool:

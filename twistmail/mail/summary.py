@@ -2,7 +2,7 @@
 
 The store keeps a Summary of each message beside its ENVELOPE (`mime.describe`).
 Texts are decoded; those that SEARCH looks through are case folded, those that
-SORT compares are in capitals. Pure, linear, never raises.
+SORT compares are mapped by i;unicode-casemap. Pure, linear, never raises.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from twistmail.mail import preview, words
 from twistmail.mail.addresses import ListedAddress, addresses
+from twistmail.mail.collation import casemap
 from twistmail.mail.dates import sent_time
 from twistmail.mail.headers import message_ids
 from twistmail.mail.parts import Part
-from twistmail.mail.subjects import base_subject
+from twistmail.mail.subjects import based
 
 #: Messages that one refers to: the oldest, which is the root of the thread, and so many of the latest.
 MOST_REFERENCES = 200
@@ -31,10 +32,10 @@ class Summary(NamedTuple):
     """`sent`: POSIX seconds of the Date field, None where it tells none.
 
     `subject`, `sender`, `to`, `cc`, `bcc`: all values of the fields Subject, From, To, Cc and Bcc, decoded and case folded, a
-    line each. `base_subject`: RFC 5256 §2.1. `sort_from`, `sort_to`, `sort_cc`: the local part of the first address
-    (RFC 5256 §3); `display_from`, `display_to`: its display name, or else the address (RFC 5957 §3). `threading`: its
-    Message-ID (may be empty), then those that it refers to, oldest first, without brackets, separated by blanks.
-    `emailid`, `threadid`: RFC 8474. `preview`: RFC 8970.
+    line each. `base_subject`, `reply`: RFC 5256 §2.1, and whether it is that of a reply or forward. `sort_from`, `sort_to`,
+    `sort_cc`: the local part of the first address (RFC 5256 §3); `display_from`, `display_to`: its display name, or else the
+    address (RFC 5957 §3). `threading`: its Message-ID (may be empty), then those that it refers to, oldest first, without
+    brackets, separated by blanks. `emailid`, `threadid`: RFC 8474. `preview`: RFC 8970.
     """
 
     sent: float | None
@@ -44,6 +45,7 @@ class Summary(NamedTuple):
     cc: str
     bcc: str
     base_subject: str
+    reply: bool
     sort_from: str
     sort_to: str
     sort_cc: str
@@ -66,6 +68,7 @@ def summarise(message: bytes, root: Part) -> Summary:
     own, references = _threading(fields)
     emailid = "M" + _digest(message)
     first = references[0] if references else own
+    base, reply = based(words.decode_words(subject[0]).strip()) if subject else ("", False)
     sender, to, cc = (_first_address(fields.get(name)) for name in (b"from", b"to", b"cc"))
     return Summary(
         sent_time(date[0]) if date else None,
@@ -74,7 +77,8 @@ def summarise(message: bytes, root: Part) -> Summary:
         _searched(fields.get(b"to")),
         _searched(fields.get(b"cc")),
         _searched(fields.get(b"bcc")),
-        base_subject(words.decode_words(subject[0]).strip()) if subject else "",
+        base,
+        reply,
         _mailbox(sender),
         _mailbox(to),
         _mailbox(cc),
@@ -108,7 +112,7 @@ def _first_address(values: list[bytes] | None) -> ListedAddress | None:
 
 
 def _mailbox(address: ListedAddress | None) -> str:
-    return words.decode(address.local or b"", "").upper() if address else ""
+    return casemap(words.decode(address.local or b"", "")) if address else ""
 
 
 def _display(address: ListedAddress | None) -> str:
@@ -116,8 +120,8 @@ def _display(address: ListedAddress | None) -> str:
     if address is None:
         return ""
     if address.name and (name := words.decode_words(address.name).strip()):
-        return name.upper()
-    return words.decode(b"%b@%b" % (address.local or b"", address.domain or b""), "").upper()
+        return casemap(name)
+    return casemap(words.decode(b"%b@%b" % (address.local or b"", address.domain or b""), ""))
 
 
 def _threading(fields: Fields) -> tuple[str, list[str]]:
@@ -130,7 +134,12 @@ def _threading(fields: Fields) -> tuple[str, list[str]]:
 
 
 def _ids(values: list[bytes] | None) -> list[str]:
-    return [words.decode(found[1:-1], "").replace("\0", "") for found in message_ids(values[0])] if values else []
+    return [_unquoted(words.decode(found[1:-1], "").replace("\0", "")) for found in message_ids(values[0])] if values else []
+
+
+def _unquoted(identifier: str) -> str:
+    """One id has one spelling (RFC 5256 §3): <"a"@b> is <a@b>."""
+    return identifier.replace('"', "").replace("\\", "") if '"' in identifier else identifier
 
 
 def _preview(message: bytes, root: Part) -> str:

@@ -13,9 +13,22 @@ from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime, objectids
 from twistmail.mail.content import Stored
-from twistmail.mail.mailbox import Change, Column, Copied, Flag, FlagChange, MailboxStatus, NewMessage, SortKey, StoreError, TreeEvent
+from twistmail.mail.mailbox import (
+    Change,
+    Column,
+    Copied,
+    Flag,
+    FlagChange,
+    MailboxStatus,
+    NewMessage,
+    SortKey,
+    StoreError,
+    Threading,
+    TreeEvent,
+)
 from twistmail.mail.news import TreeNews
 from twistmail.mail.paged import looked_at
+from twistmail.mail.threads import Threads, threads
 from twistmail.mbox.boxfile import BoxFile, Unit
 from twistmail.mbox.messages import Copy, Deposit
 from twistmail.mbox.view import View, Workshop
@@ -142,6 +155,12 @@ class Mailbox(View):
         for number, (_, reverse) in reversed(list(enumerate(keys))):
             found.sort(key=lambda row, number=number: row[1][number], reverse=reverse)  # type: ignore[misc]
         return [uid for uid, _ in found]
+
+    async def thread(self, uids: Sequence[int], how: Threading) -> Threads:
+        listing = self._listing
+        dates = {listing.uids[place]: listing.dates[place] for place in listing.places(uids)}
+        found = await self._each(uids, lambda uid, message: matching.thread_row(uid, mime.describe(message), dates[uid]), dates)
+        return await self._workshop.threads.run(threads, matching.threaded(row for _, row in found), how)
 
     async def _each(self, uids: Sequence[int], ask: Callable[[int, bytes], T], among: Any = None) -> list[tuple[int, T]]:
         """(UID, *ask*(UID, octets)) of those of *uids* that exist, ascending: in pieces, so that nobody waits long for the lock."""

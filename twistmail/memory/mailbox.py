@@ -24,8 +24,10 @@ from twistmail.mail.mailbox import (
     NewMessage,
     Quota,
     SortKey,
+    Threading,
 )
 from twistmail.mail.news import TreeNews
+from twistmail.mail.threads import Threads, threads
 
 Watcher = Callable[[Change], None]
 
@@ -138,6 +140,10 @@ class Mailbox:
         for key, reverse in reversed(keys):
             found.sort(key=lambda message, key=key: _sort_value(message, key), reverse=reverse)  # type: ignore[misc]
         return [message.uid for message in found]
+
+    async def thread(self, uids: Sequence[int], how: Threading) -> Threads:
+        rows = [matching.thread_row(message.uid, mime.describe(message.content), message.date) for message in self._found(uids)]
+        return threads(matching.threaded(rows), how)
 
     # ----- changes and their numbers
 

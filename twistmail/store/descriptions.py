@@ -36,6 +36,9 @@ _QUOTED = {name: f'"{name}"' for name in _PLACES}
 _INSERT_RENDERED = f"INSERT OR REPLACE INTO rendered VALUES (?{', ?' * len(RENDERED)})"
 _INSERT_SUMMARY = f"INSERT OR REPLACE INTO summary VALUES (?{', ?' * len(Summary._fields)})"
 
+#: Summaries that are read in one transaction.
+TOGETHER = 10_000
+
 #: {UID: values of the columns that were asked for}
 Values = dict[int, tuple[Any, ...]]
 
@@ -98,14 +101,29 @@ class Descriptions:
             query = f"SELECT id & 0xffffffff FROM summary WHERE id BETWEEN ? AND ? AND instr({FIELDS[field]}, ?)"
             return {uid for (uid,) in database.execute(query, (*span(number), needle))}
 
-    def column(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> Values:
-        """As `known`, of any number."""
-        with self._database.transaction() as database:
-            base = self._database.numbered(database, directory) << 32
-            ends = (base | uids[0], base | uids[-1])
-            names = ", ".join(_QUOTED[column] for column in columns)
-            found = database.execute(f"SELECT id & 0xffffffff, {names} FROM summary WHERE id BETWEEN ? AND ?", ends)
-            return {row[0]: row[1:] for row in found}
+    def columns(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> list[list[Any]]:
+        """The *columns* of the summaries of *uids* (ascending, any number), each as long as these; None where nothing is known."""
+        names = ", ".join(_QUOTED[column] for column in columns)
+        query = f"SELECT id, {names} FROM summary WHERE id BETWEEN ? AND ? ORDER BY id"
+        told: list[list[Any]] = [[] for _ in columns]
+        for start in range(0, len(uids), TOGETHER):  # others shall write meanwhile
+            some = uids[start : start + TOGETHER]
+            with self._database.transaction() as database:
+                base = self._database.numbered(database, directory) << 32
+                rows = database.execute(query, (base | some[0], base | some[-1])).fetchall()
+            for values, column in zip(told, _aligned(rows, [base | uid for uid in some], len(columns)), strict=True):
+                values += column
+        return told
+
+
+def _aligned(rows: Sequence[tuple[Any, ...]], keys: Sequence[int], columns: int) -> Sequence[Sequence[Any]]:
+    """The columns of *rows* behind the first, which is the key, for *keys*."""
+    found = list(zip(*rows, strict=True)) or [()]
+    if found[0] == tuple(keys):
+        return found[1:]
+    unknown = (None,) * columns
+    known = {row[0]: row[1:] for row in rows}
+    return list(zip(*(known.get(key, unknown) for key in keys), strict=True))
 
 
 def _select(reader: sqlite3.Connection, number: int, uids: Sequence[int], columns: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -1,4 +1,7 @@
-"""One open mailbox (IMailbox): what sessions ask for. What keeps it true is in `view` and `writing`, what it reads in `reading`."""
+"""One open mailbox (IMailbox): what sessions ask for.
+
+What keeps it true is in `view` and `writing`, what it reads in `reading` and `sorting`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from twistmail.store import flags as flag_words
 from twistmail.store import keywords as keyword_file
 from twistmail.store.jobs import AppendJob, CopyJob, Entry, Original
 from twistmail.store.maildir import Maildir
-from twistmail.store.reading import Reading
+from twistmail.store.sorting import Sorting
 from twistmail.store.workshop import Workshop
 
 
@@ -39,7 +42,7 @@ class Home(Protocol):
 
 
 @implementer(IMailbox)
-class Mailbox(Reading):
+class Mailbox(Sorting):
     """Shared by all sessions that have it open. Made by `Mailboxes`, which wakes it."""
 
     def __init__(self, name: str, maildir: Maildir, workshop: Workshop, home: Home) -> None:

@@ -1,4 +1,4 @@
-"""What sessions read of a mailbox: columns, contents, parts of contents; searching and sorting.
+"""What sessions read of a mailbox: columns, contents, parts of contents; searching. Sorting is in `sorting`.
 
 Columns that never change come from the index (`descriptions`); what is not there
 yet is described from the files, in a thread, and kept.
@@ -15,11 +15,11 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
-from twistmail.mail.mailbox import Column, SortKey
+from twistmail.mail.mailbox import Column
 from twistmail.mail.mime import Description
 from twistmail.store import names, searching
 from twistmail.store.contents import StoredContent, load_all
-from twistmail.store.descriptions import FIELDS, SORTED, Descriptions, Values, values
+from twistmail.store.descriptions import FIELDS, Descriptions, Values, values
 from twistmail.store.snapshot import at
 from twistmail.store.textsearch import TextSearch
 from twistmail.store.view import Watcher
@@ -109,14 +109,15 @@ class Reading(Writing):
         """Make sure that what all of *uids* say is in the index. Raises NotKept, and other sqlite3.Errors."""
         if self._descriptions.age != self._described_in:
             self._described_in, self._described_up_to = self._descriptions.age, 0
-        above = [uid for uid in uids if uid > self._described_up_to]
-        if not above:
+        above = uids[bisect_right(uids, self._described_up_to) :]
+        if not len(above):
             return
         missing = await self._workshop.threads.run(self._descriptions.missing, self._directory, above)
         for together in self._portions(missing):
             await self._kept(together)
         first, last = bisect_right(self.uids, self._described_up_to), bisect_right(self.uids, above[-1])
-        if set(above).issuperset(self.uids[first:last]):  # some may have come or gone meanwhile
+        present = self.uids[first:last]
+        if above == present or set(above).issuperset(present):  # some may have come or gone meanwhile
             self._described_up_to = above[-1]
 
     def _portions(self, uids: Sequence[int]) -> Iterator[list[int]]:
@@ -157,7 +158,7 @@ class Reading(Writing):
         except FileNotFoundError:
             return None
 
-    # ----- searching and sorting
+    # ----- searching
 
     async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
         return await self._texts.search(self._snapshot.chosen(self._snapshot.places(uids)), needle, headers=headers)
@@ -206,24 +207,6 @@ class Reading(Writing):
             found |= await self._workshop.threads.run(searching.with_field, headers, field, needle)
         return found
 
-    async def sort(self, uids: Sequence[int], keys: Sequence[tuple[SortKey, bool]]) -> list[int]:
-        places = self._snapshot.places(uids)
-        wanted = [self.uids[place] for place in places]
-        columns = tuple(SORTED[key] for key, _ in keys if key in SORTED)
-        if not wanted:
-            return []
-        snapshot = self._snapshot
-        at_hand = {SortKey.ARRIVAL: [snapshot.dates[p] for p in places], SortKey.SIZE: [snapshot.sizes[p] for p in places]}
-        described: Values = {}
-        if columns:
-            try:
-                await self._describe_all(wanted)
-                described = await self._workshop.threads.run(self._descriptions.column, self._directory, wanted, columns)
-            except sqlite3.Error as error:
-                self._index.trouble.begins(error)
-                described = await self._described(wanted, columns)
-        return await self._workshop.threads.run(_sorted, wanted, keys, columns, described, at_hand)
-
 
 _AT_HAND: dict[Column, Callable[[Any, Sequence[int]], Sequence[Any]]] = {
     Column.SIZE: lambda mailbox, places: at(mailbox._snapshot.sizes, places),
@@ -259,25 +242,3 @@ def _describe(
     except sqlite3.Error as error:
         raise NotKept(error, described) from error
     return described
-
-
-def _sorted(
-    uids: list[int], keys: Sequence[tuple[SortKey, bool]], columns: Sequence[str], described: Values, at_hand: dict[SortKey, list[Any]]
-) -> list[int]:
-    """By the last key first: each sort keeps the order of what is equal (RFC 5256 §3)."""
-    place_of = {uid: place for place, uid in enumerate(uids)}
-    dates = at_hand[SortKey.ARRIVAL]
-    order = list(uids)
-    for key, reverse in reversed(keys):
-        if key in at_hand:
-            column = at_hand[key]
-            value = {uid: column[place] for uid, place in place_of.items()}
-        else:
-            number = columns.index(SORTED[key])
-            value = {uid: described[uid][number] if uid in described else None for uid in uids}
-            if key is SortKey.DATE:
-                value = {uid: dates[place_of[uid]] if sent is None else sent for uid, sent in value.items()}
-            else:
-                value = {uid: text or "" for uid, text in value.items()}
-        order.sort(key=value.__getitem__, reverse=reverse)
-    return order

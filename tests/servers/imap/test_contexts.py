@@ -81,6 +81,65 @@ def test_a_client_that_does_as_it_is_told_has_the_right_result(seed: int, few: i
             assert results[f"c{number}"] == uids_in(guest.say(f"t UID SEARCH RETURN (ALL) {program}")), (program, step)
 
 
+ORDERS = (
+    "(REVERSE SUBJECT) UTF-8 FLAGGED", "(SIZE REVERSE ARRIVAL) UTF-8 NOT SEEN", "(SUBJECT) UTF-8 ALL",
+    "(FROM REVERSE SUBJECT) UTF-8 UID 3:99",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_client_that_does_as_it_is_told_has_the_right_order(seed: int) -> None:
+    rng, house = random.Random(seed), ImapHouse()
+    house.put(*[mail(f"m{number}") for number in range(6)])
+    guest, other = Guest(house, select="INBOX"), Guest(house, select="INBOX")
+    results = {f"c{n}": order_in(guest.say(f"c{n} UID SORT RETURN (UPDATE ALL) {text}")) for n, text in enumerate(ORDERS)}
+    for step in range(30):
+        who = rng.choice((guest, other))
+        command = rng.choice(("STORE {} +FLAGS (\\Flagged)", "STORE {} -FLAGS (\\Flagged \\Seen)", "STORE {} +FLAGS (\\Seen)",
+                              "STORE {} +FLAGS (\\Deleted)", "EXPUNGE", "put", "NOOP"))  # fmt: skip
+        if command == "put":
+            house.put(mail(f"m{step % 7}"), mail(f"m{rng.randrange(99)}"))
+        follow_order(results, act(who, step, command, rng.choice(("1", "1:3", "*"))) if who is guest else act(who, step, command, "1")[:0])
+        follow_order(results, guest.say(f"n{step} NOOP"))
+        for number, program in enumerate(ORDERS):
+            assert results[f"c{number}"] == order_in(guest.say(f"t UID SORT RETURN (ALL) {program}")), (program, step)
+
+
+def test_numbers_of_a_sort_are_those_that_the_client_knows(house: ImapHouse) -> None:
+    guest, other = Guest(house, select="INBOX"), Guest(house, select="INBOX")
+    assert guest.say("c SORT RETURN (UPDATE ALL) (REVERSE SUBJECT) UTF-8 ALL")[0] == '* ESEARCH (TAG "c") ALL 3,1:2'
+    guest.say("i IDLE")
+    house.put(mail("tea"), mail("zoo"), mail("ale"))
+    assert guest.heard()[-1] == '* ESEARCH (TAG "c") ADDTO (1 5 3 4 6 6)'
+    other.say("a STORE 1,3 +FLAGS.SILENT (\\Deleted)")
+    guest.heard()
+    other.say("b EXPUNGE")
+    assert guest.heard() == ['* ESEARCH (TAG "c") REMOVEFROM (4 1 2 3)', "* 3 EXPUNGE", "* 1 EXPUNGE"]
+
+
+def order_in(lines: list[str]) -> list[int]:
+    return listed(next(line for line in lines if "ESEARCH" in line).partition(" ALL ")[2])
+
+
+def follow_order(results: dict[str, list[int]], lines: list[str]) -> None:
+    for line in lines:
+        if "ADDTO" not in line and "REMOVEFROM" not in line:
+            continue
+        order, words = results[line.split('"')[1]], line.rpartition("(")[2].rstrip(")").split()
+        for position, numbers in zip(words[::2], map(listed, words[1::2]), strict=True):
+            at = int(position) - 1
+            if "ADDTO" in line:
+                order[at:at] = numbers
+            else:
+                assert order[at : at + len(numbers)] == numbers
+                del order[at : at + len(numbers)]
+
+
+def listed(text: str) -> list[int]:
+    pieces = [piece.partition(":") for piece in text.split(",") if piece]
+    return [number for low, _, high in pieces for number in range(int(low), int(high or low) + 1)]
+
+
 def act(guest: Guest, step: int, command: str, numbers: str) -> list[str]:
     return guest.say(f"s{step} " + command.format(numbers)) if command != "put" else []
 

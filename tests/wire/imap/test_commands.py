@@ -7,10 +7,12 @@ from datetime import date
 import pytest
 
 from tests.wire.imap.playing import event_of
+from twistmail.mail.mailbox import SortKey, Threading
 from twistmail.wire.contract import Ask
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import listing, metadata, quota
 from twistmail.wire.imap import searchkeys as k
+from twistmail.wire.imap import sorting as o
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.grammar import COMMANDS
 from twistmail.wire.imap.returns import ALL, Partial, Returns
@@ -112,6 +114,11 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
     (b"UIDBATCHES 2000", UidBatches(T, 2000)),
     (b"UIDBATCHES 2000 1:50", UidBatches(T, 2000, (1, 50))),
     (b"FETCH $ UID", c.Fetch(T, SAVED, (Item.UID,), uid=False)),
+    (b"SORT (subject reverse date) utf-8 1",
+     o.Sort(T, ((SortKey.SUBJECT, False), (SortKey.DATE, True)), k.Numbers(ONE), "UTF-8", uid=False)),
+    (b'UID SORT (DISPLAYFROM) "US-ASCII" TEXT x', o.Sort(T, ((SortKey.DISPLAYFROM, False),), k.Text("x"), "US-ASCII", uid=True)),
+    (b"THREAD references us-ascii all", o.Thread(T, Threading.REFERENCES, k.All(), "US-ASCII", uid=False)),
+    (b"UID THREAD REFS UTF-8 1", o.Thread(T, Threading.REFS, k.Numbers(ONE), "UTF-8", uid=True)),
     (b"FETCH 1 FLAGS", c.Fetch(T, ONE, (Item.FLAGS,), uid=False)),
     (b"FETCH 1:* fast", c.Fetch(T, SequenceSet(((1, STAR),)), (Item.FLAGS, Item.INTERNALDATE, Item.SIZE), uid=False)),
     (b"FETCH 1 ALL", c.Fetch(T, ONE, (Item.FLAGS, Item.INTERNALDATE, Item.SIZE, Item.ENVELOPE), uid=False)),
@@ -231,6 +238,15 @@ BADLY_SPELLED = [
     pytest.param(b"A1 ID (" + b" ".join([b'"a" "b"'] * 31) + b")", "pairs", id="id-with-31-fields"),
     pytest.param(b'A1 ID ("' + b"x" * 31 + b'" "b")', "30 octets", id="id-field-too-long"),
     pytest.param(b'A1 ID (NIL "b")', "30 octets", id="id-field-nil"),
+    pytest.param(b"A1 SORT DATE UTF-8 ALL", "parentheses", id="sort-without-parentheses"),
+    pytest.param(b"A1 SORT () UTF-8 ALL", "empty", id="sort-by-nothing"),
+    pytest.param(b"A1 SORT (COLOUR) UTF-8 ALL", "criteria ARRIVAL", id="sort-by-what-nobody-knows"),
+    pytest.param(b"A1 SORT (REVERSE) UTF-8 ALL", "one space", id="sort-reverse-of-nothing"),
+    pytest.param(b"A1 SORT (REVERSE REVERSE DATE) UTF-8 ALL", "criteria ARRIVAL", id="sort-reverse-twice"),
+    pytest.param(b"A1 SORT (DATE) UTF-8", "one space", id="sort-without-keys"),
+    pytest.param(b"A1 SORT (" + b"DATE " * 20 + b"DATE) UTF-8 ALL", "20 criteria", id="sort-by-too-much"),
+    pytest.param(b"A1 THREAD JWZ UTF-8 ALL", "algorithms ORDEREDSUBJECT", id="threaded-as-nobody-knows"),
+    pytest.param(b"A1 THREAD REFS UTF-8", "one space", id="thread-without-keys"),
     pytest.param(b"A1 FETCH 1", "one space", id="fetch-nothing"),
     pytest.param(b"A1 FETCH 0 FLAGS", "numbers from 1", id="number-zero"),
     pytest.param(b"A1 FETCH x FLAGS", "message numbers", id="set-of-letters"),
@@ -454,16 +470,23 @@ def test_an_unknown_charset_is_refused_with_those_we_know(charset):
     assert event == c.No(b"A1", b"BADCHARSET (US-ASCII UTF-8)", "We search in US-ASCII and UTF-8")
 
 
+@pytest.mark.parametrize("command", [b"SORT (DATE) KOI8-R ALL", b"THREAD REFS KOI8-R ALL"])
+def test_where_a_charset_must_be_said_an_unknown_one_is_refused_too(command):
+    assert event_of(b"A1 " + command) == c.No(b"A1", b"BADCHARSET (US-ASCII UTF-8)", "We search in US-ASCII and UTF-8")
+
+
 def test_numbers_stay_while_a_command_without_uid_is_answered():
     for line, keeps in [
         (b"FETCH 1 FLAGS", True),
         (b"STORE 1 FLAGS ()", True),
         (b"SEARCH ALL", True),
+        (b"SORT (DATE) UTF-8 ALL", True),
+        (b"THREAD REFS UTF-8 ALL", True),
         (b"NOOP", False),
         (b"COPY 1 x", False),
     ]:
         assert event_of(b"A1 " + line).keeps_numbers is keeps
-    for line in (b"UID FETCH 1 FLAGS", b"UID STORE 1 FLAGS ()", b"UID SEARCH ALL"):
+    for line in (b"UID FETCH 1 FLAGS", b"UID STORE 1 FLAGS ()", b"UID SEARCH ALL", b"UID SORT (DATE) UTF-8 ALL"):
         assert event_of(b"A1 " + line).keeps_numbers is False
 
 

@@ -13,7 +13,9 @@ from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import fetch
 from twistmail.servers.imap.flags import store
 from twistmail.servers.imap.search import search, unsearchable
+from twistmail.servers.imap.sort import sort, thread
 from twistmail.wire.imap import commands as c
+from twistmail.wire.imap import sorting
 
 FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     **listing.ANSWERS,
@@ -54,4 +56,6 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Unsearchable: unsearchable,
     **multisearch.ANSWERS,
     **append.ANSWERS,
+    sorting.Sort: sort,
+    sorting.Thread: thread,
 }

@@ -42,7 +42,8 @@ async def search_lines(client: Client, values: Sequence[int], kind: bytes = b"SE
     """The old answer: all numbers, one by one. *more*: such as b"(MODSEQ 5)"."""
     yield Raw(b"* " + kind)
     for start in range(0, len(values), TOGETHER):
-        yield Raw(b"".join([b" %d" % value for value in values[start : start + TOGETHER]]))
+        told = tuple(values[start : start + TOGETHER])
+        yield Raw(b" %d" * len(told) % told)
         if len(values) > TOGETHER:
             await client.turn()
     yield Raw(b" %b\r\n" % more if more else b"\r\n")

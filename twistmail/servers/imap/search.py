@@ -6,8 +6,8 @@ mailboxes is in `multisearch`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.contexts import Context, contexts_of, fixed
@@ -42,13 +42,13 @@ async def searched(
     *about*: the correlator of an ESEARCH command, which tells nothing where nothing was found (RFC 7377 §2.1).
     """
     view = client.selected
-    if wanted is not None:
-        _prepare(client, view, tag, wanted)
+    refuse_used_tag(client, view, tag, wanted)
     inquiry = Inquiry(client, view)
-    work = Work(inquiry.find(key))
-    async for far in in_progress(client, tag, work, inquiry.progress):
-        yield far
-    found = work.result()
+    with unsaved_on_failure(view, wanted):
+        work = Work(inquiry.find(key))
+        async for far in in_progress(client, tag, work, inquiry.progress):
+            yield far
+        found = work.result()
     if wanted is not None and wanted.saves:
         view.saved.replace(to_save(inquiry, wanted, found), inquiry.count)
     if found or not about:
@@ -57,7 +57,7 @@ async def searched(
             async for line in lines:
                 yield line
     if wanted is not None and wanted.updates and not _follow(client, view, inquiry, (tag, key, found), uid=uid):
-        yield Untagged(b"NO [NOUPDATE %b] There is too much that you follow" % string(tag))
+        yield no_update(tag)
 
 
 async def found_lines(inquiry: Inquiry, found: int, wanted: Returns | None, about: bytes, *, uid: bool) -> AsyncIterator[Raw]:
@@ -75,12 +75,26 @@ async def found_lines(inquiry: Inquiry, found: int, wanted: Returns | None, abou
             yield line
 
 
-def _prepare(client: Client, view: View, tag: bytes, wanted: Returns) -> None:
-    """What has to be so before the search begins. Refusal (BAD) for a tag that has a context already (RFC 5267 §4.3)."""
-    if wanted.updates and tag in contexts_of(client, view):
+def refuse_used_tag(client: Client, view: View, tag: bytes, wanted: Returns | None) -> None:
+    """Refusal (BAD) for a tag that has a context already and wants another one (RFC 5267 §4.3)."""
+    if wanted is not None and wanted.updates and tag in contexts_of(client, view):
         raise Refusal("That tag is in use for a search that is followed", condition=BAD)
-    if wanted.saves:
-        view.saved.replace(0, 0)  # RFC 5182 §2.1: nothing, should this fail
+
+
+@contextmanager
+def unsaved_on_failure(view: View, wanted: Returns | None) -> Iterator[None]:
+    """RFC 5182 §2.1: what fails has saved nothing; until then "$" is what it was, and the command itself may ask for it."""
+    try:
+        yield
+    except BaseException:
+        if wanted is not None and wanted.saves:
+            view.saved.replace(0, 0)
+        raise
+
+
+def no_update(tag: bytes) -> Untagged:
+    """RFC 5267 §4.3.1."""
+    return Untagged(b"NO [NOUPDATE %b] There is too much that you follow" % string(tag))
 
 
 def _follow(client: Client, view: View, inquiry: Inquiry, searched: tuple[bytes, k.Key, int], *, uid: bool) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap import listing, metadata, quota, searching, uploads
+from twistmail.wire.imap import listing, metadata, quota, searching, sorting, uploads
 from twistmail.wire.imap.fetchitems import Item
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.parse_search import checked, search_program
@@ -224,6 +224,7 @@ COMMANDS: dict[bytes, Row] = {
     b"UID MOVE": Row(_to_mailbox(c.Move, uid=True), WITH_MAILBOX),
     **searching.ROWS,
     **uploads.ROWS,
+    **sorting.ROWS,
 }
 
 #: State after a positive answer; a missing class leaves it as it was.

@@ -90,6 +90,11 @@ def search_program(cursor: Cursor) -> tuple[Key, str]:
         cursor.position = start
         return search_key(cursor, WITHOUT_CHARSET), ""
     cursor.space()
+    return program_in_charset(cursor)
+
+
+def program_in_charset(cursor: Cursor) -> tuple[Key, str]:
+    """The name of a charset and the keys, as SORT and THREAD have them (RFC 5256 §5); the same is returned and raised."""
     charset = cursor.text(cursor.astring("a charset"), "the charset's name").upper()
     if charset not in CHARSETS:
         raise Refused(b"BADCHARSET (US-ASCII UTF-8)", "We search in US-ASCII and UTF-8")

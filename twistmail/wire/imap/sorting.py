@@ -1,0 +1,95 @@
+"""SORT, with RETURN (RFC 5267 §3), and THREAD (RFC 5256, RFC 5957): their values, and how they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from twistmail.mail.mailbox import SortKey, Threading
+from twistmail.wire.imap.commands import Command, Unsearchable
+from twistmail.wire.imap.parse_search import program_in_charset
+from twistmail.wire.imap.returns import Returns, returns
+from twistmail.wire.imap.rows import WITH_MAILBOX, Row
+from twistmail.wire.imap.searchkeys import Key
+from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
+
+MOST_SORT_KEYS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sort(Command):
+    """`keys`: (what is compared, whether the order is reversed); `key`: which messages; `charset` in upper case; `returns` as in Search."""
+
+    keys: tuple[tuple[SortKey, bool], ...]
+    key: Key
+    charset: str
+    uid: bool
+    returns: Returns | None = None
+
+    @property
+    def keeps_numbers(self) -> bool:
+        return not self.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Thread(Command):
+    """As Sort; `how`: the algorithm."""
+
+    how: Threading
+    key: Key
+    charset: str
+    uid: bool
+
+    @property
+    def keeps_numbers(self) -> bool:
+        return not self.uid
+
+
+def _sort(cursor: Cursor, tag: bytes, *, uid: bool) -> Command:
+    wanted = returns(cursor)
+    if wanted is not None and "RELEVANCY" in wanted:
+        raise Misspelled("SORT tells no RELEVANCY")
+    cursor.space()
+    keys = cursor.several(lambda: _criterion(cursor), "sort criteria")
+    if len(keys) > MOST_SORT_KEYS:
+        raise Misspelled(f"SORT takes {MOST_SORT_KEYS} criteria at most")
+    cursor.space()
+    try:
+        key, charset = program_in_charset(cursor)
+    except Refused as error:
+        if wanted is None or not wanted.saves:
+            raise
+        cursor.skip()
+        return Unsearchable(tag, error.code, str(error))
+    return Sort(tag, keys, key, charset, uid, wanted)
+
+
+def _criterion(cursor: Cursor) -> tuple[SortKey, bool]:
+    word = cursor.word("a sort criterion")
+    reverse = word == b"REVERSE"
+    if reverse:
+        cursor.space()
+        word = cursor.word("a sort criterion")
+    try:
+        return SortKey(word.decode("ascii")), reverse
+    except ValueError:
+        raise Misspelled(f"SORT knows the criteria {', '.join(key.value for key in SortKey)} and REVERSE before one of them") from None
+
+
+def _thread(cursor: Cursor, tag: bytes, *, uid: bool) -> Thread:
+    cursor.space()
+    try:
+        how = Threading(cursor.word("a threading algorithm").decode("ascii"))
+    except ValueError:
+        raise Misspelled(f"THREAD knows the algorithms {', '.join(how.value for how in Threading)}") from None
+    cursor.space()
+    key, charset = program_in_charset(cursor)
+    return Thread(tag, how, key, charset, uid)
+
+
+ROWS = {
+    b"SORT": Row(partial(_sort, uid=False), WITH_MAILBOX),
+    b"THREAD": Row(partial(_thread, uid=False), WITH_MAILBOX),
+    b"UID SORT": Row(partial(_sort, uid=True), WITH_MAILBOX),
+    b"UID THREAD": Row(partial(_thread, uid=True), WITH_MAILBOX),
+}
