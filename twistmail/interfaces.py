@@ -384,7 +384,10 @@ class IMailbox(Interface):
         """UIDs (list, ascending) of messages whose modification sequence is above *modseq*. Plain function."""
 
     async def vanished_since(modseq):  # type: ignore[no-untyped-def]
-        """UIDs (list, ascending) of messages expunged after *modseq*; of all that are missing where that is not remembered."""
+        """UIDs of messages expunged after *modseq*; of all that are missing where that is not remembered.
+
+        A list of inclusive ranges (low, high), ascending, which do not touch: what is missing may be much.
+        """
 
     async def store(uids, change, flags, by=None, unchanged_since=None):  # type: ignore[no-untyped-def]
         """Change flags (names; FlagChange) of *uids*. (changed, failed): UIDs now different, and UIDs newer than *unchanged_since*."""

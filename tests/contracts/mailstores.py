@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -117,6 +118,14 @@ def flags_of(mailbox, uid):
 
 def modseq_of(mailbox, uid):
     return mailbox.modseqs[mailbox.uids.index(uid)]
+
+
+def vanished_since(mailbox, modseq):
+    """The UIDs one by one, after a look at how they are told: as ranges that neither overlap nor touch."""
+    ranges = result_of(mailbox.vanished_since(modseq))
+    assert all(low <= high for low, high in ranges)
+    assert all(high + 1 < low for (_, high), (low, _) in pairwise(ranges))
+    return [uid for low, high in ranges for uid in range(low, high + 1)]
 
 
 def told(mailbox, column, *uids):

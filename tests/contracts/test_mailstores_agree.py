@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.contracts.mailstores import ALICE, ENCODED, KINDS, PLAIN, MemoryHouse, flags_of, message
+from tests.contracts.mailstores import ALICE, ENCODED, KINDS, PLAIN, MemoryHouse, flags_of, message, vanished_since
 from tests.helpers import result_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Column, Delivery, FlagChange, NewMessage, SortKey, StoreError
@@ -134,7 +134,7 @@ class Side:
             "text": [result_of(mailbox.text_search(everything, needle, headers)) for needle in NEEDLES for headers in (True, False)],
             "changed": [mailbox.changed_since(mark) for mark in self.marks.get(mailbox.uidvalidity, ())],
         }
-        gone = [set(result_of(mailbox.vanished_since(mark))) for mark in self.marks.get(mailbox.uidvalidity, ())]
+        gone = [set(vanished_since(mailbox, mark)) for mark in self.marks.get(mailbox.uidvalidity, ())]
         self.marks.setdefault(mailbox.uidvalidity, []).append(mailbox.highest_modseq)
         uidvalidity, missing = mailbox.uidvalidity, set(range(1, mailbox.uidnext)).difference(everything)
         mailbox.close()

@@ -16,6 +16,7 @@ from contextlib import suppress
 import pytest
 from twisted.internet.task import Clock
 
+from tests.contracts.mailstores import vanished_since
 from tests.helpers import result_of
 from twistmail import disk, tasks
 from twistmail.mail.content import Memory
@@ -226,7 +227,7 @@ class Life:
             assert mailbox.highest_modseq >= modseq
             changed = {uid for uid, what in told.items() if then.get(uid) != what}
             assert changed <= set(mailbox.changed_since(modseq))
-            vanished = set(result_of(mailbox.vanished_since(modseq)))
+            vanished = set(vanished_since(mailbox, modseq))
             assert then.keys() - told.keys() <= vanished
             assert vanished.isdisjoint(told)
 

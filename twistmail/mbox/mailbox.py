@@ -28,6 +28,7 @@ from twistmail.mail.mailbox import (
 )
 from twistmail.mail.news import TreeNews
 from twistmail.mail.paged import looked_at
+from twistmail.mail.ranges import Range, gaps, runs
 from twistmail.mail.threads import Threads, threads
 from twistmail.mbox.boxfile import BoxFile, Unit
 from twistmail.mbox.messages import Copy, Deposit
@@ -192,11 +193,11 @@ class Mailbox(View):
     def changed_since(self, modseq: int) -> list[int]:
         return [uid for uid, changed in zip(self.uids, self.modseqs, strict=True) if changed > modseq]
 
-    async def vanished_since(self, modseq: int) -> list[int]:
+    async def vanished_since(self, modseq: int) -> list[Range]:
         if modseq < self._numbers.forgotten:
-            return sorted(set(range(1, self.uidnext)).difference(self.uids))
+            return gaps(runs(self.uids), self.uidnext - 1)
         logged = await self._workshop.threads.run(self.file.ledger.vanished, self.name, modseq)
-        return sorted({*logged, *(uid for expunged, uid in self._expunged if expunged > modseq)})
+        return runs(sorted({*logged, *(uid for expunged, uid in self._expunged if expunged > modseq)}))
 
     # ----- flags
 

@@ -27,6 +27,7 @@ from twistmail.mail.mailbox import (
     Threading,
 )
 from twistmail.mail.news import TreeNews
+from twistmail.mail.ranges import Range, runs
 from twistmail.mail.threads import Threads, threads
 
 Watcher = Callable[[Change], None]
@@ -150,8 +151,8 @@ class Mailbox:
     def changed_since(self, modseq: int) -> list[int]:
         return [uid for uid, changed in zip(self.uids, self.modseqs, strict=True) if changed > modseq]
 
-    async def vanished_since(self, modseq: int) -> list[int]:
-        return sorted(uid for expunged, uid in self._expunged if expunged > modseq)
+    async def vanished_since(self, modseq: int) -> list[Range]:
+        return runs(sorted(uid for expunged, uid in self._expunged if expunged > modseq))
 
     # ----- flags
 

@@ -16,6 +16,7 @@ from twistmail import tasks
 from twistmail.interfaces import IMailbox
 from twistmail.mail.mailbox import Change, Copied, FlagChange, MailboxStatus, NewMessage
 from twistmail.mail.news import TreeNews
+from twistmail.mail.ranges import Range, gaps, runs
 from twistmail.store import flags as flag_words
 from twistmail.store import keywords as keyword_file
 from twistmail.store.jobs import AppendJob, CopyJob, Entry, Original
@@ -80,26 +81,21 @@ class Mailbox(Sorting):
     def changed_since(self, modseq: int) -> list[int]:
         return [uid for uid, changed in zip(self.uids, self.modseqs, strict=True) if changed > modseq]
 
-    async def vanished_since(self, modseq: int) -> list[int]:
+    async def vanished_since(self, modseq: int) -> list[Range]:
         if modseq < self._forgotten:
-            return self._missing()
+            return await self._missing()
         unsaved = [uid for uid, expunged in self._expunged if expunged > modseq]
         try:
             logged = self._index.vanished(self._directory, modseq) if self._begun else []
         except (LookupError, sqlite3.Error) as error:
             self._index.trouble.begins(error)
-            return self._missing()
-        return sorted({*logged, *unsaved}) if unsaved else logged
+            return await self._missing()
+        return runs(sorted({*logged, *unsaved}) if unsaved else logged)
 
-    def _missing(self) -> list[int]:
+    async def _missing(self) -> list[Range]:
         """All UIDs that some message has had, or could have had."""
-        missing: list[int] = []
-        before = 0
-        for uid in self.uids:
-            if uid > before + 1:
-                missing += range(before + 1, uid)
-            before = uid
-        return [*missing, *range(before + 1, self.uidnext)]
+        last = self.uidnext - 1
+        return gaps(await self._workshop.threads.run(runs, self.uids[:]), last)
 
     # ----- flags
 

@@ -33,10 +33,16 @@ AFTER_LOGIN = (
     "MULTIAPPEND REPLACE",
     # in order
     "SORT SORT=DISPLAY ESORT CONTEXT=SORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS",
+    # what has changed since
+    "CONDSTORE QRESYNC UIDONLY",
 )
 
 #: What ENABLE turns on (RFC 5161): name -> the names that it turns on, its own among them.
-ENABLEABLE: dict[str, tuple[str, ...]] = {}
+ENABLEABLE: dict[str, tuple[str, ...]] = {
+    "CONDSTORE": ("CONDSTORE",),
+    "QRESYNC": ("QRESYNC", "CONDSTORE"),  # RFC 7162 §3.2.3
+    "UIDONLY": ("UIDONLY",),
+}
 
 
 #: Words that tell a setting of [imap], if it sets a limit: word -> key.

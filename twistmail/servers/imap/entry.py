@@ -9,6 +9,7 @@ from __future__ import annotations
 from twistmail.facts import Fact, Introduced
 from twistmail.mail.account import Account
 from twistmail.servers.imap.capabilities import ENABLEABLE
+from twistmail.servers.imap.changes import count_changes
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.wire import sasl
 from twistmail.wire.imap import commands as c
@@ -79,6 +80,9 @@ async def enable(client: Client, event: c.Enable) -> Responses:
     hidden = client.hidden
     known = [name for asked in event.names if asked not in hidden for name in ENABLEABLE.get(asked, ())]
     new = [name for name in dict.fromkeys(known) if name not in client.enabled]
+    if "CONDSTORE" in new:
+        for line in count_changes(client):
+            yield line
     client.enabled.update(new)
     yield Untagged(" ".join(["ENABLED", *new]).encode("ascii"))
     yield Tagged(event.tag, OK, "Done")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twistmail.servers.imap import append, entry, listing, mailboxes, metadata, multisearch, quota, transfer
+from twistmail.servers.imap import append, entry, listing, mailboxes, metadata, multisearch, quota, selecting, transfer
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import fetch
 from twistmail.servers.imap.flags import store
@@ -39,9 +39,9 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Idle: entry.idle,
     c.Done: entry.done,
     c.Namespace: mailboxes.namespace,
-    c.Select: mailboxes.select,
-    c.Close: mailboxes.close,
-    c.Unselect: mailboxes.unselect,
+    c.Select: selecting.select,
+    c.Close: selecting.close,
+    c.Unselect: selecting.unselect,
     c.Create: mailboxes.create,
     c.Delete: mailboxes.delete,
     c.Rename: mailboxes.rename,

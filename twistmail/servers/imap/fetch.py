@@ -18,6 +18,7 @@ from typing import Any
 
 from twistmail.mail import headers
 from twistmail.mail.mailbox import Column, Flag, FlagChange
+from twistmail.servers.imap import changes
 from twistmail.servers.imap.bodies import BodyItem, Row, Tally, body_item, body_responses
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.portions import LIGHT, portions
@@ -50,20 +51,22 @@ RENDERED: dict[Item, Callable[[Sequence[Any]], Iterable[Any]]] = {
     Item.PREVIEW_LAZY: lambda found: [nstring(None if value is None else value.encode()) for value in found],
     Item.RFC822_HEADER: lambda found: map(literal, found),
 }
-#: Columns whose values may be others tomorrow.
-_CHANGING = frozenset({Column.MODSEQ})
 _HEADER_TEXTS = {SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A compiled item list. `template` renders one row of `items`' values behind its number; `bodies` need the message itself."""
+    """A compiled item list. `template` renders one row of `items`' values behind its number; `bodies` need the message itself.
+
+    `by_uid`: the UID stands where else the number does (RFC 9586 §3.3).
+    """
 
     items: tuple[FetchItem, ...]
     columns: tuple[Column, ...]
     template: bytes
     bodies: tuple[BodyItem, ...]
     sets_seen: bool
+    by_uid: bool = False
 
     @property
     def heavy(self) -> int:
@@ -73,16 +76,31 @@ class Plan:
     @property
     def keeps(self) -> bool:
         """What it renders depends on nothing but the messages, their numbers and their flags."""
-        return not (self.bodies or self.sets_seen or _CHANGING.intersection(self.columns))
+        return not (self.bodies or self.sets_seen or Item.MODSEQ in self.items)
 
 
-def compile_items(items: Sequence[FetchItem]) -> Plan:
+#: How a value is put behind its label, where it is no octets.
+_VALUES: dict[FetchItem, bytes] = {Item.UID: b" %d", Item.SIZE: b" %d", Item.MODSEQ: b" (%d)"}
+
+
+def compile_items(items: Sequence[FetchItem], *, by_uid: bool = False) -> Plan:
     """The Plan for what the client wants, in its order; items that need the message come last in each response."""
     light = tuple(item for item in items if _is_light(item))
     columns = tuple(dict.fromkeys(column for item in light if (column := _column(item)) is not None))
-    words = [item.label.replace(b"%", b"%%") + (b" %d" if item in (Item.UID, Item.SIZE) else b" %b") for item in light]
+    begin = b"* %d UIDFETCH (" if by_uid else b"* %d FETCH ("
     bodies = tuple(body_item(item) for item in items if not _is_light(item))
-    return Plan(light, columns, b"* %d FETCH (" + b" ".join(words), bodies, any(item.sets_seen for item in items))
+    return Plan(light, columns, begin + _template(light), bodies, any(item.sets_seen for item in items), by_uid)
+
+
+def _template(items: Iterable[FetchItem]) -> bytes:
+    return b" ".join([item.label.replace(b"%", b"%%") + _VALUES.get(item, b" %b") for item in items])
+
+
+def plan_for(view: View, items: Sequence[FetchItem], *, uid: bool) -> Plan:
+    """The Plan for *items*; *uid*: the UID is told in any case (RFC 3501 §6.4.8)."""
+    if uid and Item.UID not in items and not view.by_uid_only:
+        items = (Item.UID, *items)
+    return compile_items(items, by_uid=view.by_uid_only)
 
 
 def _is_light(item: FetchItem) -> bool:
@@ -99,30 +117,46 @@ def _column(item: FetchItem) -> Column | None:
 async def fetch(client: Client, event: c.Fetch) -> Responses:
     view = client.selected
     spans = spans_of(view, event.set, uid=event.uid)
-    plan = compile_items(event.items)
+    if event.vanished:
+        changes.require_qresync(client)
+        for gone in await changes.vanished(client, event.set, event.changed_since or 0):
+            yield gone
     tally = Tally()
-    for start, stop in spans:
-        for first, last in await portions(view.mailbox, view.uids[start:stop], plan.columns, plan.heavy):
-            span = start + first, start + last
-            known = _known(client, plan, span, tally)
-            if known is not None:
-                yield Raw(known)
-                continue
-            lines = block_responses(client, plan, span, tally)
-            async with aclosing(lines):  # type: ignore[type-var]
-                async for line in lines:
-                    yield line
+    items = event.items
+    wanted: Iterable[Sequence[int]] = [range(*span) for span in spans]
+    if event.changed_since is not None:
+        items = tuple(dict.fromkeys((*items, Item.MODSEQ)))
+        wanted = await changes.changed(client, spans, event.changed_since, tally)
+    lines = responses(client, plan_for(view, items, uid=event.uid), wanted, tally)
+    async with aclosing(lines):  # type: ignore[type-var]
+        async for line in lines:
+            yield line
     yield ended(event, tally)
 
 
-def _known(client: Client, plan: Plan, span: tuple[int, int], tally: Tally) -> bytes | None:
+async def responses(client: Client, plan: Plan, wanted: Iterable[Sequence[int]], tally: Tally) -> AsyncIterator[Raw]:
+    """The responses about the messages at *wanted* positions, of which each is a range or a list of at most BLOCK."""
+    view = client.selected
+    for places in wanted:
+        for first, last in await portions(view.mailbox, view.uids_at(places), plan.columns, plan.heavy):
+            known = _known(client, plan, places[first:last], tally)
+            if known is not None:
+                yield Raw(known)
+                continue
+            lines = block_responses(client, plan, places[first:last], tally)
+            async with aclosing(lines):  # type: ignore[type-var]
+                async for line in lines:
+                    yield line
+
+
+def _known(client: Client, plan: Plan, places: Sequence[int], tally: Tally) -> bytes | None:
     """The responses about the messages at these positions, where they have been rendered before."""
     if not plan.keeps:
         return None
-    block = client.selected.block(*span)
+    block = client.selected.block_at(places)
     known = client.service.kept.find(_key(client, plan, block)[0])
     if known is not None:
-        tally.gone += span[1] - span[0] - len(block.uids)
+        tally.gone += len(places) - len(block.uids)
     return known
 
 
@@ -153,15 +187,15 @@ def ended(event: Any, tally: Tally) -> Tagged:
     return Tagged(event.tag, OK, "Done")
 
 
-async def block_responses(client: Client, plan: Plan, span: tuple[int, int], tally: Tally) -> AsyncIterator[Raw]:
+async def block_responses(client: Client, plan: Plan, places: Sequence[int], tally: Tally) -> AsyncIterator[Raw]:
     """The responses about the messages at these positions."""
-    view, (start, stop) = client.selected, span
-    newly_seen = await _mark_seen(view, span) if plan.sets_seen and not view.read_only else frozenset()
-    rows = await view.mailbox.rows(view.uids[start:stop], plan.columns) if plan.columns else None
-    block = view.block(start, stop)
+    view = client.selected
+    newly_seen = await _mark_seen(view, places) if plan.sets_seen and not view.read_only else frozenset()
+    rows = await view.mailbox.rows(view.uids_at(places), plan.columns) if plan.columns else None
+    block = view.block_at(places)
     if rows is not None and len(rows) != len(block.uids):
         block, rows = _both(block, rows)
-    tally.gone += stop - start - len(block.uids)
+    tally.gone += len(places) - len(block.uids)
     if not block.uids:
         return
     texts = _rows_rendered(view, plan, block, rows)
@@ -185,12 +219,13 @@ def _both(block: Block, rows: list[Any]) -> tuple[Block, list[Any]]:
     """What is in the block and in the rows: between the two, messages have gone."""
     by_uid = {row[0]: row for row in rows}
     kept = [entry for entry in zip(*block, strict=True) if entry[1] in by_uid]
-    return Block([e[0] for e in kept], [e[1] for e in kept], [e[2] for e in kept]), [by_uid[e[1]] for e in kept]
+    both = Block(*map(list, zip(*kept, strict=True))) if kept else Block((), (), (), ())
+    return both, [by_uid[uid] for uid in both.uids]
 
 
-async def _mark_seen(view: View, span: tuple[int, int]) -> frozenset[int]:
+async def _mark_seen(view: View, places: Sequence[int]) -> frozenset[int]:
     """Set \\Seen where it is missing; the UIDs that have got it."""
-    block = view.block(*span)
+    block = view.block_at(places)
     unseen = [uid for uid, bits in zip(block.uids, block.bits, strict=True) if not bits & Flag.SEEN]
     if not unseen:
         return frozenset()
@@ -200,19 +235,29 @@ async def _mark_seen(view: View, span: tuple[int, int]) -> frozenset[int]:
 
 def _tails(view: View, plan: Plan, block: Block, newly_seen: frozenset[int]) -> list[bytes]:
     """What ends each response: where fetching has changed the flags and they were not asked for, they are told (RFC 3501 §6.4.5)."""
-    if not newly_seen or Item.FLAGS in plan.items:
+    more = [item for item in flag_news(view) if item not in plan.items] if newly_seen else []
+    if not more:
         return [b")\r\n"] * len(block.uids)
-    return [
-        b" FLAGS %b)\r\n" % view.rendered[bits] if uid in newly_seen else b")\r\n"
-        for uid, bits in zip(block.uids, block.bits, strict=True)
-    ]  # fmt: skip
+    news = zip(*[_values(item, view, block, {}) for item in more], strict=True)
+    template = b" " + _template(more) + b")\r\n"
+    return [template % new if uid in newly_seen else b")\r\n" for uid, new in zip(block.uids, news, strict=True)]
+
+
+def flag_news(view: View, *, silent: bool = False) -> list[Item]:
+    """What this client is told where flags have changed; *silent*: it knows them itself (RFC 7162 §3.2.4)."""
+    told = [] if silent else [Item.FLAGS]
+    if view.tells_modseqs:
+        told.append(Item.MODSEQ)
+        if not view.by_uid_only:
+            told.insert(0, Item.UID)
+    return told
 
 
 def _rows_rendered(view: View, plan: Plan, block: Block, rows: list[Any] | None) -> list[bytes]:
     """The beginning of each response with the values of `plan.items`: one % of the template for each row, and no loop of ours."""
     fetched = dict(zip(plan.columns, list(zip(*rows, strict=True))[1:], strict=False)) if rows else {}
     values: list[Iterable[Any]] = [_values(item, view, block, fetched) for item in plan.items]
-    return list(map(plan.template.__mod__, zip(block.numbers, *values, strict=True)))
+    return list(map(plan.template.__mod__, zip(block.uids if plan.by_uid else block.numbers, *values, strict=True)))
 
 
 def _values(item: FetchItem, view: View, block: Block, fetched: Mapping[Column, Sequence[Any]]) -> Iterable[Any]:
@@ -223,6 +268,8 @@ def _values(item: FetchItem, view: View, block: Block, fetched: Mapping[Column, 
         return block.uids
     if item is Item.FLAGS:
         return map(view.rendered.__getitem__, block.bits)
+    if item is Item.MODSEQ:
+        return block.modseqs
     found = fetched.get(COLUMNS[item], ())
     return RENDERED[item](found) if item in RENDERED else found
 

@@ -64,6 +64,7 @@ class Inquiry:
         self._tests: dict[Column, list[tuple[Scale, bytearray]]] = {}
         self._key: k.Key = k.All()
         self.fuzziness = Fuzziness(self)
+        self._modseqs: array[int] | None = None  # of all places, 0 where a message is gone
 
     async def find(self, key: k.Key) -> int:
         """The places that *key* means."""
@@ -143,6 +144,8 @@ class Inquiry:
                 return await self._by_text(needle, among, headers=False)
             case k.Text(needle):
                 return await self._by_text(needle, among, headers=True)
+            case k.ModSeq(least):
+                return among & await self._by_modseq(least)
             case k.Header(name, needle):
                 uids = await self.uids_by_stretch(among)
                 return await self._located(await self.view.mailbox.header_search(uids, name, needle.casefold()))
@@ -207,6 +210,35 @@ class Inquiry:
             fitting += [uid for uid, value in rows if value == identifier]
             await self.rest(len(rows) * 200)
         return self.places.of_few(bisect_left(self.uids, uid) for uid in fitting)
+
+    # ----- modification sequences
+
+    def _modseqs_now(self) -> array[int]:
+        if self._modseqs is None:
+            of = self.view.aligned_modseqs if self._positions is None else self.view.modseqs_of
+            self._modseqs = of(self.uids[: self.places.count])
+        return self._modseqs
+
+    async def _by_modseq(self, least: int) -> int:
+        modseqs, digits = self._modseqs_now(), []
+        for start in range(0, len(modseqs), places.STRETCH):
+            digits.append(bytes(map(least.__le__, modseqs[start : start + places.STRETCH])).translate(places.DIGITS))
+            await self.rest(10 * places.STRETCH)
+        return self.existing & self.places.of_digits(b"".join(digits))
+
+    @property
+    def asks_for_modseqs(self) -> bool:
+        return k.mentions(self._key, k.ModSeq)
+
+    async def highest_modseq(self, found: int) -> int:
+        """The highest modification sequence at the places *found*; 0 for none."""
+        modseqs, highest, at = self._modseqs_now(), 0, 0
+        while at < self.places.count:
+            digits, stop = self.places.stretch(found, at)
+            highest = max([highest, *places.chosen(digits, modseqs[at:stop])])
+            await self.rest(10 * (stop - at))
+            at = stop
+        return highest
 
     # ----- columns
 

@@ -1,44 +1,14 @@
-"""Mailboxes by name: CREATE, DELETE, RENAME, SUBSCRIBE, NAMESPACE, and SELECT with its opposites. LIST and STATUS are in `listing`.
+"""Mailboxes by name: CREATE, DELETE, RENAME, SUBSCRIBE, NAMESPACE. LIST and STATUS are in `listing`, SELECT in `selecting`.
 
-RFC 3501 §6.3 and §6.4.1 to §6.4.2, RFC 2342, RFC 3691, RFC 6154 §3 (CREATE with a use), RFC 8474 §4 (MAILBOXID).
+RFC 3501 §6.3, RFC 2342, RFC 6154 §3 (CREATE with a use), RFC 8474 §4 (MAILBOXID).
 """
 
 from __future__ import annotations
 
 from twistmail.mail.mailbox import MailboxStatus
 from twistmail.servers.imap.client import Client, Responses
-from twistmail.servers.imap.transfer import expunge_deleted
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import OK, Tagged, Untagged
-
-# ----- SELECT
-
-
-async def select(client: Client, event: c.Select) -> Responses:
-    client.leave_mailbox()  # RFC 3501 §6.3.1: whether or not the new one can be had
-    opened = await client.folders.open(event.mailbox)
-    view = client.select(opened, read_only=event.read_only)
-    await opened.refresh()
-    await view.claim_recent()
-    for line in view.opening_lines():
-        yield Untagged(line)
-    yield Untagged(b"OK [MAILBOXID (%b)] The same under any name" % opened.mailboxid.encode("ascii"))  # RFC 8474 §4.2
-    code = b"READ-ONLY" if event.read_only else b"READ-WRITE"
-    yield Tagged(event.tag, OK, "Selected", code)
-
-
-async def close(client: Client, event: c.Close) -> Responses:
-    view = client.view
-    if view is not None and not view.read_only:
-        await expunge_deleted(view)
-    client.leave_mailbox()
-    yield Tagged(event.tag, OK, "Closed")
-
-
-async def unselect(client: Client, event: c.Unselect) -> Responses:
-    client.leave_mailbox()
-    yield Tagged(event.tag, OK, "Unselected")
-
 
 # ----- names
 

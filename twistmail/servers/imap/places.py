@@ -19,7 +19,8 @@ STRETCH = 50_000
 
 _RUN = re.compile(b"1+")
 _TRUTH = bytes.maketrans(b"01", b"\0\1")
-_DIGITS = bytes.maketrans(b"\0\1", b"01")
+#: From truths, as octets, to digits.
+DIGITS = bytes.maketrans(b"\0\1", b"01")
 
 
 class Places:
@@ -36,7 +37,7 @@ class Places:
         return int(digits, 2) if self.count else 0
 
     def of_truths(self, truths: Iterable[bool]) -> int:
-        return self.of_digits(bytes(truths).translate(_DIGITS))
+        return self.of_digits(bytes(truths).translate(DIGITS))
 
     def of_spans(self, spans: Iterable[tuple[int, int]]) -> int:
         """*spans*: half-open ranges, ascending and without overlap."""

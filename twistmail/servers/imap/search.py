@@ -65,14 +65,20 @@ async def found_lines(inquiry: Inquiry, found: int, wanted: Returns | None, abou
     if wanted is not None and wanted.tells_nothing:
         return
     values = await inquiry.values(found, uid=uid)
+    more = await modseq_told(inquiry, to_save(inquiry, wanted or ALL, found))
     if wanted is None:
-        lines = search_lines(inquiry.client, values)
+        lines = search_lines(inquiry.client, values, more=b"(%b)" % more if more else b"")
     else:
         scores = inquiry.fuzziness.scores(found) if "RELEVANCY" in wanted else None
-        lines = esearch_lines(inquiry.client, about, wanted, Result(values, uid, scores))
+        lines = esearch_lines(inquiry.client, about, wanted, Result(values, uid, scores, more))
     async with aclosing(lines):  # type: ignore[type-var]
         async for line in lines:
             yield line
+
+
+async def modseq_told(inquiry: Inquiry, told: int) -> bytes:
+    """What an answer tells of the messages *told*, where the client has asked by MODSEQ (RFC 7162 §3.1.6, RFC 4731 §3.2)."""
+    return b"MODSEQ %d" % await inquiry.highest_modseq(told) if told and inquiry.asks_for_modseqs else b""
 
 
 def refuse_used_tag(client: Client, view: View, tag: bytes, wanted: Returns | None) -> None:

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twistmail.interfaces import Unavailable
 from twistmail.mail.envelope import TlsState
 from twistmail.mail.mailbox import StoreError
+from twistmail.servers.imap.changes import begun
 from twistmail.servers.imap.client import Client, Refusal
 from twistmail.servers.imap.families import FAMILIES
 from twistmail.servers.imap.pending import Answer
@@ -111,6 +112,9 @@ class ImapSession:
             yield self._bye(MAILBOX_GONE)
             return
         try:
+            if isinstance(event, c.Command):
+                for line in begun(self.client, event):
+                    yield line
             responses = FAMILIES[type(event)](self.client, event)
             async with aclosing(responses):  # type: ignore[type-var]
                 async for response in responses:

@@ -7,6 +7,7 @@ silent loss) and is passed over by UID.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twistmail.mail.mailbox import Copied, Flag, NoSuchMailbox
@@ -15,7 +16,11 @@ from twistmail.servers.imap.fetch import spans_of
 from twistmail.servers.imap.view import View
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import OK, Tagged, Untagged
-from twistmail.wire.imap.sequence import SequenceSet, render
+from twistmail.wire.imap.sequence import STAR, SequenceSet, render
+
+EVERYTHING = SequenceSet(((1, STAR),))
+#: Blocks in which deleted messages are looked for before the reactor has its turn.
+TURN_AFTER = 40
 
 # ----- COPY and MOVE
 
@@ -32,11 +37,12 @@ async def copy(client: Client, event: c.Copy) -> Responses:
 async def move(client: Client, event: c.Move) -> Responses:
     view = client.writable
     uids = _chosen(view, event)
+    code = b""
     if uids:
         moved = await _to(event.mailbox, view.mailbox.move(uids, event.mailbox, by=view.watcher))
-        view.note_expunged(moved.source)
         yield Untagged(b"OK [%b] Moved" % _copyuid(moved))  # RFC 6851 §4.3: before the EXPUNGEs
-    yield Tagged(event.tag, OK, "Done")
+        code = _modseq(view, moved.source)
+    yield Tagged(event.tag, OK, "Done", code)
 
 
 def _chosen(view: View, event: c.Copy | c.Move) -> list[int]:
@@ -65,13 +71,23 @@ def _copyuid(copied: Copied) -> bytes:
 
 
 async def expunge(client: Client, event: c.Expunge) -> Responses:
-    await expunge_deleted(client.writable, event.uids)
-    yield Tagged(event.tag, OK, "Expunged")
+    view = client.writable
+    gone = await expunge_deleted(client, event.uids)
+    yield Tagged(event.tag, OK, "Expunged", _modseq(view, gone))
 
 
-async def expunge_deleted(view: View, among: SequenceSet | None = None) -> None:
-    """Remove what is marked \\Deleted and known to this client; *among*: the UIDs of UID EXPUNGE."""
-    spans = [(0, len(view.uids))] if among is None else view.spans(among, uid=True)
-    uids = [uid for span in spans for uid, bits in zip(*view.block(*span)[1:], strict=True) if bits & Flag.DELETED]
-    if uids:
-        view.note_expunged(await view.mailbox.expunge(uids, by=view.watcher))
+async def expunge_deleted(client: Client, among: SequenceSet | None = None) -> list[int]:
+    """Remove what is marked \\Deleted and known to this client; *among*: the UIDs of UID EXPUNGE. The UIDs of what is gone."""
+    view = client.writable
+    uids: list[int] = []
+    for number, span in enumerate(view.spans(among or EVERYTHING, uid=True), 1):
+        block = view.block(*span)
+        uids += [uid for uid, bits in zip(block.uids, block.bits, strict=True) if bits & Flag.DELETED]
+        if number % TURN_AFTER == 0:
+            await client.turn()
+    return await view.mailbox.expunge(uids, by=view.watcher) if uids else []
+
+
+def _modseq(view: View, gone: Sequence[int]) -> bytes:
+    """Who resynchronises is told, with the end of the command, that this much has been said (RFC 7162 §3.2.7)."""
+    return b"HIGHESTMODSEQ %d" % view.mailbox.highest_modseq if gone and "QRESYNC" in view.enabled else b""

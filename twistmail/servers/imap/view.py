@@ -20,21 +20,25 @@ from typing import Any, NamedTuple
 from twistmail.interfaces import IMailbox
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Change, Flag
 from twistmail.mail.parts import Part
+from twistmail.mail.ranges import Range, runs
 from twistmail.servers.imap.places import Following, missing
 from twistmail.servers.imap.rendering import RECENT_BIT, FlagsRendered
 from twistmail.tasks import start
-from twistmail.wire.imap.sequence import SequenceSet
+from twistmail.wire.imap.sequence import SequenceSet, spelled
 
 #: Messages that are looked at in one go.
 BLOCK = 500
+#: Ranges of UIDs that one VANISHED tells; clients have their limits, too (RFC 7162 §4).
+IN_A_LINE = 500
 
 
 class Block(NamedTuple):
-    """Messages in the client's order: sequence numbers, UIDs and flag bits (with RECENT_BIT), parallel."""
+    """Messages in the client's order: sequence numbers, UIDs, flag bits (with RECENT_BIT), modification sequences; all parallel."""
 
     numbers: Sequence[int]
     uids: Sequence[int]
     bits: Sequence[int]
+    modseqs: Sequence[int]
 
 
 EXISTING_FLAGS = " ".join(FLAG_NAMES)
@@ -63,6 +67,7 @@ class View:
         self._news = news
         self._top = self.uids[-1] if self.uids else 0  # the highest UID that we have told or skipped
         self._expunged: set[int] = set()
+        self._highest_before = 0  # of the mailbox, before the first of them was expunged
         self._flagged: set[int] = set()
         self._recent_told = 0
         self._keywords_told = len(mailbox.keywords)
@@ -93,9 +98,15 @@ class View:
         """*uids* are gone: they keep their numbers until the client may be told."""
         for uid in uids:
             if self.knows(uid):
+                if not self._expunged:
+                    self._highest_before = self.mailbox.highest_modseq - 1
                 self._expunged.add(uid)
             else:
                 self.recent.discard(uid)
+
+    def note_flagged(self, uids: Iterable[int]) -> None:
+        """The client shall hear what flags *uids* have."""
+        self._flagged.update(uids)
 
     async def claim_recent(self) -> None:
         """What has arrived is \\Recent for us, unless another session was first (RFC 3501 §2.3.2); EXAMINE takes nothing."""
@@ -105,6 +116,26 @@ class View:
         if claimed:
             self.recent.update(claimed)
             self._news()
+
+    # ----- what the client can understand
+
+    @property
+    def tells_modseqs(self) -> bool:
+        """Every FETCH response that nobody has asked for tells UID and MODSEQ (RFC 7162 §3.2.4)."""
+        return "CONDSTORE" in self.enabled
+
+    @property
+    def by_uid_only(self) -> bool:
+        """No message has a number (RFC 9586)."""
+        return "UIDONLY" in self.enabled
+
+    @property
+    def highest_modseq(self) -> int:
+        """Up to this modification sequence the client has heard of everything, or will with the next `updates` (RFC 7162 §3.2).
+
+        Of an expunge that has to wait it has not: a client that is told more, and then loses us, would never hear of it.
+        """
+        return self._highest_before if self._expunged else self.mailbox.highest_modseq
 
     @property
     def untold(self) -> Collection[int]:
@@ -132,36 +163,58 @@ class View:
     def aligned(self) -> tuple[list[int], bytes]:
         """The positions of messages that are gone and still have a number; the flag bits of all positions, as octets of an array('Q')."""
         gone = missing(self.uids, self.mailbox.uids)
-        bits = self.mailbox.bits[: len(self.uids) - len(gone)].tobytes()
-        if not gone:
-            return gone, bits
-        borders = [0, *(8 * (place - before) for before, place in enumerate(gone)), len(bits)]
-        return gone, bytes(8).join(bits[start:stop] for start, stop in pairwise(borders))
+        return gone, _spread(self.mailbox.bits, gone, len(self.uids))
+
+    def aligned_modseqs(self, uids: Sequence[int]) -> array[int]:
+        """The modification sequences of *uids*, all that we had at some time; 0 where a message is gone."""
+        return array("Q", _spread(self.mailbox.modseqs, missing(uids, self.mailbox.uids), len(uids)))
+
+    def modseqs_of(self, uids: Sequence[int]) -> array[int]:
+        """The same of any *uids* (ascending), not many."""
+        found = {uid: modseq for _, uid, _, modseq in self._existing(uids, range(len(uids)))}
+        return array("Q", [found.get(uid, 0) for uid in uids])
+
+    def places(self, uids: Iterable[int]) -> list[int]:
+        """The positions of those of *uids* (ascending) that the client knows."""
+        found, at = [], 0
+        for uid in uids:
+            at = bisect_left(self.uids, uid, at)
+            if at < len(self.uids) and self.uids[at] == uid:
+                found.append(at)
+        return found
+
+    def uids_at(self, places: Sequence[int]) -> Sequence[int]:
+        """The UIDs of the messages at positions *places*, a range or a list."""
+        if isinstance(places, range):
+            return self.uids[places.start : places.stop]
+        return [self.uids[place] for place in places]
 
     def block(self, start: int, stop: int) -> Block:
         """Those of the messages at positions *start* to *stop* that still exist, as they are at this moment."""
-        mailbox = self.mailbox
-        uids = self.uids[start:stop]
-        if mailbox.uids[start:stop] == uids:
-            numbers: Sequence[int] = range(start + 1, stop + 1)
-            bits: Sequence[int] = mailbox.bits[start:stop]
+        return self.block_at(range(start, stop))
+
+    def block_at(self, places: Sequence[int]) -> Block:
+        """The same of positions *places* (ascending), a range or a list; a range is fast."""
+        mailbox, uids = self.mailbox, self.uids_at(places)
+        part = slice(places.start, places.stop) if isinstance(places, range) else None
+        if part is not None and mailbox.uids[part] == uids:
+            block = Block(range(places[0] + 1, places[-1] + 2) if places else places, uids, mailbox.bits[part], mailbox.modseqs[part])
         else:
-            found = list(self._existing(uids, start))
-            numbers = [number for number, _, _ in found]
-            uids = array(uids.typecode, [uid for _, uid, _ in found])
-            bits = [flags for _, _, flags in found]
+            found = list(self._existing(uids, places))
+            block = Block(*map(list, zip(*found, strict=True))) if found else Block((), (), (), ())
         if self.recent:
             recent = self.recent
-            bits = [flags | RECENT_BIT if uid in recent else flags for uid, flags in zip(uids, bits, strict=True)]
-        return Block(numbers, uids, bits)
+            bits = [flags | RECENT_BIT if uid in recent else flags for uid, flags in zip(block.uids, block.bits, strict=True)]
+            return block._replace(bits=bits)
+        return block
 
-    def _existing(self, uids: Sequence[int], start: int) -> Iterator[tuple[int, int, int]]:
-        present, bits = self.mailbox.uids, self.mailbox.bits
+    def _existing(self, uids: Sequence[int], places: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+        present, bits, modseqs = self.mailbox.uids, self.mailbox.bits, self.mailbox.modseqs
         at = 0
-        for number, uid in enumerate(uids, start + 1):
+        for place, uid in zip(places, uids, strict=True):
             at = bisect_left(present, uid, at)
             if at < len(present) and present[at] == uid:
-                yield number, uid, bits[at]
+                yield place + 1, uid, bits[at], modseqs[at]
 
     # ----- flags
 
@@ -189,7 +242,12 @@ class View:
             lines.append(b"OK [UNSEEN %d] The first unseen" % unseen)
         lines.append(b"OK [UIDVALIDITY %d] UIDs are valid" % self.mailbox.uidvalidity)
         lines.append(b"OK [UIDNEXT %d] The next UID" % self.mailbox.uidnext)
+        lines.append(self.modseq_line())
         return lines
+
+    def modseq_line(self) -> bytes:
+        """HIGHESTMODSEQ (RFC 7162 §3.1.2.1)."""
+        return b"OK [HIGHESTMODSEQ %d] You know of all changes up to it" % self.highest_modseq
 
     @property
     def has_new_keywords(self) -> bool:
@@ -209,7 +267,10 @@ class View:
         return [b"%d EXISTS" % len(self.uids), b"%d RECENT" % self._recent_told]
 
     def updates(self, *, expunges: bool) -> bytes:
-        """All news as response lines, said once; *expunges*: numbers may change now (RFC 3501 §7.4.1)."""
+        """All news as response lines, said once; *expunges*: numbers may change now (RFC 3501 §7.4.1).
+
+        Where an expunge has to wait, and the client counts changes, it is told how far it may count (RFC 7162 §3.2).
+        """
         lines: list[bytes] = []
         if expunges and self._expunged:
             lines += self._tell_expunged()
@@ -217,20 +278,25 @@ class View:
             lines += self.count_lines()
         if self.has_new_keywords:
             lines += self.flag_lines()
+        if self._expunged and self.tells_modseqs:
+            lines.append(self.modseq_line())
         text = b"".join([b"* %b\r\n" % line for line in lines]) if lines else b""
         return text + self._tell_flags() if self._flagged else text
 
     def _tell_expunged(self) -> list[bytes]:
-        """Highest number first, so that none of them shifts the next."""
+        """By UID where the client wants it so (RFC 7162 §3.2.10, RFC 9586 §3), else highest number first, so that none shifts the next."""
         gone, self._expunged = self._expunged, set()
         self._recent_told -= len(self.recent & gone)
         self.recent -= gone
         self._flagged -= gone
-        numbers = [bisect_left(self.uids, uid) + 1 for uid in sorted(gone, reverse=True)]
+        uids = sorted(gone)
+        places = self.places(uids)
         for follower in self.followers:
-            follower.expunge([number - 1 for number in reversed(numbers)], len(self.uids))
-        self.uids = array(self.uids.typecode, [uid for uid in self.uids if uid not in gone])
-        return [b"%d EXPUNGE" % number for number in numbers]
+            follower.expunge(places, len(self.uids))
+        self.uids = _without(self.uids, places)
+        if "QRESYNC" in self.enabled or self.by_uid_only:
+            return vanished_lines(runs(uids))
+        return [b"%d EXPUNGE" % (place + 1) for place in reversed(places)]
 
     def _take_arrivals(self) -> bool:
         present = self.mailbox.uids
@@ -242,12 +308,35 @@ class View:
 
     def _tell_flags(self) -> bytes:
         changed, self._flagged = sorted(self._flagged), set()
-        positions = [place for uid in changed if (place := bisect_left(self.uids, uid)) < len(self.uids) and self.uids[place] == uid]
-        blocks = [self.block(place, place + 1) for place in positions] if len(positions) < BLOCK else [self.block(0, len(self.uids))]
-        wanted = set(changed)
-        return b"".join(
-            b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, uid, self.rendered[bits])
-            for block in blocks
-            for number, uid, bits in zip(*block, strict=True)
-            if uid in wanted
-        )
+        numbers, uids, bits, modseqs = self.block_at(self.places(changed))
+        flags = map(self.rendered.__getitem__, bits)
+        if self.by_uid_only:
+            heads = [b"* %d UIDFETCH (FLAGS %b" % each for each in zip(uids, flags, strict=True)]
+        else:
+            heads = [b"* %d FETCH (UID %d FLAGS %b" % each for each in zip(numbers, uids, flags, strict=True)]
+        if self.tells_modseqs:
+            return b"".join([b"%b MODSEQ (%d))\r\n" % each for each in zip(heads, modseqs, strict=True)])
+        return b")\r\n".join([*heads, b""])
+
+
+def vanished_lines(ranges: Sequence[Range], kind: bytes = b"VANISHED") -> list[bytes]:
+    """That *ranges* of UIDs are gone, in lines of bounded length (RFC 7162 §3.2.10)."""
+    return [b"%b %b" % (kind, spelled(ranges[start : start + IN_A_LINE])) for start in range(0, len(ranges), IN_A_LINE)]
+
+
+def _spread(column: array[int], gone: Sequence[int], count: int) -> bytes:
+    """The octets of *column* with an entry of zeros at each of the places *gone* (ascending), *count* entries in all."""
+    octets, size = column[: count - len(gone)].tobytes(), column.itemsize
+    borders = [0, *(size * (place - before) for before, place in enumerate(gone)), len(octets)]
+    return bytes(size).join([octets[start:stop] for start, stop in pairwise(borders)])
+
+
+def _without(column: array[int], places: Sequence[int]) -> array[int]:
+    """*column* without what is at *places* (ascending), made of what lies between."""
+    left = array(column.typecode)
+    start = 0
+    for place in places:
+        left += column[start:place]
+        start = place + 1
+    left += column[start:]
+    return left

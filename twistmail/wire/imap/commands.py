@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from twistmail.wire.contract import Ask
-from twistmail.wire.imap.fetchitems import FetchItem
+from twistmail.wire.imap.fetchitems import FetchItem, Item
 from twistmail.wire.imap.returns import Returns
-from twistmail.wire.imap.searchkeys import Key
+from twistmail.wire.imap.searchkeys import Key, ModSeq, mentions, uses_numbers
 from twistmail.wire.imap.sequence import SequenceSet
 
 
@@ -34,6 +34,16 @@ class Command(Ask):
     @property
     def keeps_numbers(self) -> bool:
         """True while answering which no EXPUNGE may be said (RFC 3501 §7.4.1): FETCH, STORE and SEARCH without UID."""
+        return False
+
+    @property
+    def by_number(self) -> bool:
+        """It names messages by their sequence numbers, which is over once a client has enabled UIDONLY (RFC 9586 §3)."""
+        return getattr(self, "uid", True) is False
+
+    @property
+    def wants_modseqs(self) -> bool:
+        """It is a "CONDSTORE enabling command" (RFC 7162 §3.1). ENABLE and SELECT, which may be, see to it themselves."""
         return False
 
 
@@ -158,14 +168,34 @@ class Namespace(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Resync:
+    """What a client remembers of a mailbox: it wants to hear what has changed since (RFC 7162 §3.2.5).
+
+    `known`: the UIDs that it asks about, None for all. `sample`: sequence numbers and, in the same order, as many UIDs that
+    they had. Neither holds "*".
+    """
+
+    uidvalidity: int
+    modseq: int
+    known: SequenceSet | None = None
+    sample: tuple[SequenceSet, SequenceSet] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Select(Command):
-    """SELECT, or EXAMINE where `read_only`.
+    """SELECT, or EXAMINE where `read_only`. What follows it are its parameters (`modifiers.SELECT`).
 
     Tagged OK moves the wire to the selected state; NO leaves no mailbox selected, whatever was before (RFC 3501 §6.3.1).
     """
 
     mailbox: str
     read_only: bool
+    condstore: bool = False
+    resync: Resync | None = None
+
+    @property
+    def by_number(self) -> bool:
+        return self.resync is not None and self.resync.sample is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +253,24 @@ class Expunge(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Search(Command):
+class Searching(Command):
+    """A command with a search `key`."""
+
+    @property
+    def keeps_numbers(self) -> bool:
+        return self.by_number
+
+    @property
+    def by_number(self) -> bool:
+        return getattr(self, "uid", True) is False or uses_numbers(self.key)  # type: ignore[attr-defined]
+
+    @property
+    def wants_modseqs(self) -> bool:
+        return mentions(self.key, ModSeq)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Searching):
     """`key`: the whole question; `charset` in upper case, "" where none was given (needles are decoded already).
 
     `returns`: None for a plain SEARCH; otherwise the answer is an ESEARCH (RFC 4731 §3.1).
@@ -233,10 +280,6 @@ class Search(Command):
     charset: str
     uid: bool
     returns: Returns | None = None
-
-    @property
-    def keeps_numbers(self) -> bool:
-        return not self.uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,15 +292,25 @@ class Unsearchable(Command):
 
 @dataclass(frozen=True, slots=True)
 class Fetch(Command):
-    """`items` without repetitions, in the client's order; where `uid`, Item.UID is among them."""
+    """`items` without repetitions, as the client wants them: a UID FETCH tells the UID, too, where it is not among them.
+
+    What follows `uid` are modifiers (`modifiers.FETCH`). `changed_since`: only messages with a higher modification sequence
+    (RFC 7162 §3.1.4.1); then `vanished`, with `uid` only: tell those that are gone, too (§3.2.6).
+    """
 
     set: SequenceSet
     items: tuple[FetchItem, ...]
     uid: bool
+    changed_since: int | None = None
+    vanished: bool = False
 
     @property
     def keeps_numbers(self) -> bool:
         return not self.uid
+
+    @property
+    def wants_modseqs(self) -> bool:
+        return self.changed_since is not None or Item.MODSEQ in self.items
 
 
 class StoreMode(Enum):
@@ -270,17 +323,25 @@ class StoreMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Store(Command):
-    """`flags` may be empty. \\Recent is refused by the wire."""
+    """`flags` may be empty. \\Recent is refused by the wire.
+
+    `unchanged_since`: not for messages with a higher modification sequence (RFC 7162 §3.1.3).
+    """
 
     set: SequenceSet
     mode: StoreMode
     flags: tuple[str, ...]
     silent: bool
     uid: bool
+    unchanged_since: int | None = None
 
     @property
     def keeps_numbers(self) -> bool:
         return not self.uid
+
+    @property
+    def wants_modseqs(self) -> bool:
+        return self.unchanged_since is not None
 
 
 @dataclass(frozen=True, slots=True)

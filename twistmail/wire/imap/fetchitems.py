@@ -19,6 +19,7 @@ class Item(Enum):
     UID = b"UID"
     INTERNALDATE = b"INTERNALDATE"
     SIZE = b"RFC822.SIZE"
+    MODSEQ = b"MODSEQ"  # RFC 7162 §3.1.4.2
     ENVELOPE = b"ENVELOPE"
     BODY = b"BODY"  # the structure without extension data
     BODYSTRUCTURE = b"BODYSTRUCTURE"

@@ -12,10 +12,10 @@ import re
 from binascii import a2b_base64
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap import listing, metadata, quota, searching, sorting, uploads
-from twistmail.wire.imap.fetchitems import Item
+from twistmail.wire.imap import listing, metadata, modifiers, quota, searching, sorting, uploads
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.parse_search import checked, search_program
 from twistmail.wire.imap.returns import returns
@@ -93,7 +93,11 @@ def _enable(cursor: Cursor, tag: bytes) -> c.Enable:
 
 def _select(cursor: Cursor, tag: bytes, *, read_only: bool) -> c.Select:
     cursor.space()
-    return c.Select(tag, cursor.mailbox(), read_only)
+    mailbox = cursor.mailbox()
+    if cursor.at_end:
+        return c.Select(tag, mailbox, read_only)
+    cursor.space()
+    return c.Select(tag, mailbox, read_only, **modifiers.read(cursor, modifiers.SELECT))
 
 
 def _create(cursor: Cursor, tag: bytes) -> c.Create:
@@ -145,9 +149,13 @@ def _fetch(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Fetch:
     numbers = cursor.sequence_set()
     cursor.space()
     items = fetch_items(cursor)
-    if uid and Item.UID not in items:  # RFC 3501 §6.4.8: a UID FETCH tells the UID in any case
-        items = (Item.UID, *items)
-    return c.Fetch(tag, numbers, items, uid)
+    if cursor.at_end:
+        return c.Fetch(tag, numbers, items, uid)
+    cursor.space()
+    fetch = c.Fetch(tag, numbers, items, uid, **modifiers.read(cursor, modifiers.FETCH))
+    if fetch.vanished and (not uid or fetch.changed_since is None):
+        raise Misspelled("VANISHED goes with UID FETCH and CHANGEDSINCE only (RFC 7162 section 3.2.6)")
+    return fetch
 
 
 #: Name of STORE's item -> (mode, silent).
@@ -158,11 +166,15 @@ def _store(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Store:
     cursor.space()
     numbers = cursor.sequence_set()
     cursor.space()
+    given: dict[str, Any] = {}
+    if cursor.next_is(b"("):
+        given = modifiers.read(cursor, modifiers.STORE)
+        cursor.space()
     mode, silent = STORE_ITEMS.get(cursor.word("FLAGS, +FLAGS or -FLAGS"), (None, False))
     if mode is None:
         raise Misspelled("STORE changes FLAGS, +FLAGS or -FLAGS, each with or without .SILENT")
     cursor.space()
-    return c.Store(tag, numbers, mode, _bare_or_listed_flags(cursor), silent, uid)
+    return c.Store(tag, numbers, mode, _bare_or_listed_flags(cursor), silent, uid, **given)
 
 
 def _bare_or_listed_flags(cursor: Cursor) -> tuple[str, ...]:

@@ -43,6 +43,10 @@ class List(Command):
     metadata: tuple[str, ...] = ()
     is_extended: bool = False
 
+    @property
+    def wants_modseqs(self) -> bool:
+        return "HIGHESTMODSEQ" in self.status
+
 
 @dataclass(frozen=True, slots=True)
 class Status(Command):
@@ -50,6 +54,10 @@ class Status(Command):
 
     mailbox: str
     items: tuple[str, ...]
+
+    @property
+    def wants_modseqs(self) -> bool:
+        return "HIGHESTMODSEQ" in self.items
 
 
 def _list(cursor: Cursor, tag: bytes) -> List:

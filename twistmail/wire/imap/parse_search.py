@@ -22,6 +22,7 @@ from twistmail.wire.imap.searchkeys import (
     Key,
     Lacks,
     Larger,
+    ModSeq,
     Not,
     Numbers,
     Older,
@@ -40,7 +41,7 @@ from twistmail.wire.imap.searchkeys import (
     ThreadId,
     Uid,
     Younger,
-    contains_fuzzy,
+    mentions,
 )
 from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 
@@ -77,6 +78,7 @@ _DAYS: dict[bytes, Callable[..., Key]] = {
 _SIZES: dict[bytes, Callable[[int], Key]] = {b"LARGER": Larger, b"SMALLER": Smaller}
 _AGES: dict[bytes, Callable[[int], Key]] = {b"OLDER": Older, b"YOUNGER": Younger}
 _IDENTIFIERS: dict[bytes, Callable[[str], Key]] = {b"EMAILID": EmailId, b"THREADID": ThreadId}
+ENTRY_TYPES = frozenset({b"PRIV", b"SHARED", b"ALL"})
 _KEYWORDS: dict[bytes, Callable[[str], Key]] = {b"KEYWORD": Has, b"UNKEYWORD": Lacks}
 
 
@@ -104,7 +106,7 @@ def program_in_charset(cursor: Cursor) -> tuple[Key, str]:
 
 def checked(wanted: Returns | None, key: Key) -> Returns | None:
     """*wanted*, if it suits *key*. Raises Misspelled for scores where nothing is fuzzy (RFC 6203 §4)."""
-    if wanted is not None and "RELEVANCY" in wanted and not contains_fuzzy(key):
+    if wanted is not None and "RELEVANCY" in wanted and not mentions(key, Fuzzy):
         raise Misspelled("RELEVANCY needs a FUZZY search key (RFC 6203 section 4)")
     return wanted
 
@@ -193,6 +195,8 @@ def _with_argument(word: bytes, cursor: Cursor, codec: str) -> Key:
         return _KEYWORDS[word](cursor.atom("a keyword").decode("ascii"))
     if word == b"UID":
         return Uid(cursor.sequence_set())
+    if word == b"MODSEQ":
+        return _mod_sequence(cursor)
     if word == b"HEADER":
         name = cursor.text(cursor.astring("a header field name"), "the field name", "ascii").lower()
         cursor.space()
@@ -206,6 +210,17 @@ def _age(cursor: Cursor) -> int:
     if not seconds:
         raise Misspelled("An interval has at least one second (RFC 5032 section 4)")
     return seconds
+
+
+def _mod_sequence(cursor: Cursor) -> ModSeq:
+    """MODSEQ ["/flags/x" shared] 7: there is one sequence for all of a message, so name and type do not matter (RFC 7162 §3.1.5)."""
+    if cursor.next_is(b'"'):
+        cursor.string("the name of an entry")
+        cursor.space()
+        if cursor.word("priv, shared or all") not in ENTRY_TYPES:
+            raise Misspelled("The type of an entry is priv, shared or all")
+        cursor.space()
+    return ModSeq(cursor.number64("a modification sequence"))
 
 
 def _needle(cursor: Cursor, codec: str) -> str:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from twistmail.wire.imap.commands import Command, Unsearchable
+from twistmail.wire.imap.commands import Command, Searching, Unsearchable
 from twistmail.wire.imap.parse_search import checked, search_program
 from twistmail.wire.imap.returns import ALL, Returns, returns
 from twistmail.wire.imap.rows import AFTER_LOGIN, WITH_MAILBOX, Row
@@ -45,7 +45,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Esearch(Command):
+class Esearch(Searching):
     """`sources`: at least one; the selected mailbox where the client named none. `returns`: ALL where it asked for nothing."""
 
     sources: tuple[Source, ...]

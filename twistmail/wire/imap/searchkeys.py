@@ -13,6 +13,7 @@ Days are dates without a time zone, as the client wrote them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -86,6 +87,13 @@ class ThreadId(Key):
     """Messages by their THREADID (RFC 8474 §6)."""
 
     identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModSeq(Key):
+    """The modification sequence is `least` or more (RFC 7162 §3.1.5)."""
+
+    least: int
 
 
 # ----- flags
@@ -217,17 +225,29 @@ class SavedSince(Key):
     day: date
 
 
-def contains_fuzzy(key: Key) -> bool:
-    """Whether a FUZZY stands anywhere in *key*."""
+# ----- looking into a tree
+
+
+def inside(key: Key) -> Iterator[Key]:
+    """*key* and all keys in it."""
     waiting = [key]
     while waiting:
-        match waiting.pop():
-            case Fuzzy():
-                return True
+        found = waiting.pop()
+        yield found
+        match found:
             case And(keys):
                 waiting += keys
             case Or(left, right):
                 waiting += (left, right)
-            case Not(inner):
+            case Not(inner) | Fuzzy(inner):
                 waiting.append(inner)
-    return False
+
+
+def mentions(key: Key, kind: type[Key]) -> bool:
+    """Whether a key of *kind* stands anywhere in *key*."""
+    return any(isinstance(found, kind) for found in inside(key))
+
+
+def uses_numbers(key: Key) -> bool:
+    """Whether *key* asks for sequence numbers anywhere; "$" is none."""
+    return any(isinstance(found, Numbers) and not found.set.saved for found in inside(key))

@@ -12,6 +12,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from twistmail.mail.ranges import Range
+
 #: Stands for "*", the largest number in use; larger than every real number (which have 32 bits).
 STAR = 1 << 32
 MOST_RANGES = 10_000
@@ -24,7 +26,7 @@ class SequenceSet:
     `saved`: "$", what the last SEARCH has saved (RFC 5182); it has no ranges, and only the view of the mailbox knows what it means.
     """
 
-    ranges: tuple[tuple[int, int], ...]
+    ranges: tuple[Range, ...]
     saved: bool = False
 
     @property
@@ -34,6 +36,17 @@ class SequenceSet:
         A sequence number above the size of the mailbox is a client's mistake (BAD); a UID that is gone is none.
         """
         return max((max(low % STAR, high % STAR) for low, high in self.ranges), default=0)
+
+    @property
+    def count(self) -> int:
+        """How many numbers are in it. There must be no "*"."""
+        return sum(high - low + 1 for low, high in self.ranges)
+
+    def up_to(self, last: int) -> tuple[Range, ...]:
+        """The ranges with *last* for "*"."""
+        if not self.ranges or self.ranges[-1][1] != STAR:
+            return self.ranges
+        return merged((min(low, last), last) if high == STAR else (low, high) for low, high in self.ranges).ranges
 
     def spans(self, uids: Sequence[int], *, numbers: bool) -> list[tuple[int, int]]:
         """Half-open position ranges (start, stop) into *uids* (ascending, one client's view) that the set means.
@@ -117,18 +130,19 @@ def _number(text: bytes) -> int:
 
 def render(uids: Iterable[int]) -> bytes:
     """*uids*, in the order given, as a UIDPLUS set: b"1:5,7" (RFC 4315 §3). Runs of consecutive numbers become ranges."""
-    pieces: list[bytes] = []
+    found: list[Range] = []
     start = previous = -1
     for uid in uids:
         if uid != previous + 1 or start < 0:
             if start >= 0:
-                pieces.append(_range(start, previous))
+                found.append((start, previous))
             start = uid
         previous = uid
     if start >= 0:
-        pieces.append(_range(start, previous))
-    return b",".join(pieces)
+        found.append((start, previous))
+    return spelled(found)
 
 
-def _range(start: int, end: int) -> bytes:
-    return b"%d" % start if start == end else b"%d:%d" % (start, end)
+def spelled(ranges: Iterable[Range]) -> bytes:
+    """*ranges*, in the order given: b"1:5,7"."""
+    return b",".join([b"%d" % start if start == end else b"%d:%d" % (start, end) for start, end in ranges])

@@ -1,0 +1,266 @@
+"""Who hears of which change, and by which number (RFC 7162 §3.1 and §3.2, RFC 9586)."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.dialogues.imap_house import Guest, ImapHouse, mail
+from tests.helpers import result_of
+from twistmail.mail.mailbox import FlagChange
+
+ALL_FLAGS = "\\Answered \\Flagged \\Deleted \\Seen \\Draft"
+
+
+@pytest.fixture
+def house() -> ImapHouse:
+    """INBOX with ten messages, UIDs 1 to 10."""
+    house = ImapHouse()
+    house.put(*(mail(f"number {number}") for number in range(10)))
+    return house
+
+
+def client(house: ImapHouse, *enabled: str, select: str = "INBOX") -> Guest:
+    guest = Guest(house)
+    if enabled:
+        guest.say("e ENABLE " + " ".join(enabled))
+    if select:
+        guest.say(f"s SELECT {select}")
+    return guest
+
+
+def flag(house: ImapHouse, *uids: int, flags: tuple[str, ...] = ("\\Flagged",)) -> int:
+    """Somebody else changes flags; the new modification sequence."""
+    mailbox = house.mailbox()
+    result_of(mailbox.store(uids, FlagChange.ADD, flags))
+    return mailbox.highest_modseq
+
+
+def expunge(house: ImapHouse, *uids: int) -> int:
+    mailbox = house.mailbox()
+    result_of(mailbox.expunge(uids))
+    return mailbox.highest_modseq
+
+
+# ----- who counts changes
+
+
+@pytest.mark.parametrize("command", [
+    pytest.param("ENABLE CONDSTORE", id="enable"),
+    pytest.param("ENABLE QRESYNC", id="enable-qresync"),
+    pytest.param("STATUS Trash (HIGHESTMODSEQ)", id="status"),
+    pytest.param("FETCH 1 (MODSEQ)", id="fetch-modseq"),
+    pytest.param("UID FETCH 1 (FLAGS) (CHANGEDSINCE 99)", id="fetch-changedsince"),
+    pytest.param("SEARCH NOT MODSEQ 99", id="search"),
+    pytest.param("STORE 1 (UNCHANGEDSINCE 1) +FLAGS (\\Seen)", id="store"),
+])  # fmt: skip
+def test_the_first_command_that_counts_changes_is_told_from_where(house: ImapHouse, command: str) -> None:
+    guest = client(house)
+    said = guest.say("a " + command)
+    assert said[0].startswith(f"* OK [HIGHESTMODSEQ {house.mailbox().highest_modseq}]")
+    assert said[-1].startswith("a OK")
+    assert not any("HIGHESTMODSEQ" in line for line in guest.say("b FETCH 1 (MODSEQ)"))
+    modseq = flag(house, 2)
+    assert guest.say("c NOOP")[0] == f"* 2 FETCH (UID 2 FLAGS (\\Flagged \\Recent) MODSEQ ({modseq}))"
+
+
+def test_select_with_condstore_counts_changes_too(house: ImapHouse) -> None:
+    guest = client(house, select="")
+    said = guest.say("a EXAMINE INBOX (CONDSTORE)")
+    assert [line for line in said if "HIGHESTMODSEQ" in line] == [f"* OK [HIGHESTMODSEQ {house.mailbox().highest_modseq}] "
+                                                                  "You know of all changes up to it"]  # fmt: skip
+    modseq = flag(house, 2)
+    assert f"MODSEQ ({modseq})" in guest.say("b NOOP")[0]
+
+
+def test_who_does_not_count_hears_of_no_modseq(house: ImapHouse) -> None:
+    guest = client(house)
+    flag(house, 2)
+    expunge(house, 1)
+    assert guest.say("a NOOP") == ["* 1 EXPUNGE", "* 1 FETCH (UID 2 FLAGS (\\Flagged \\Recent))", "a OK Done"]
+    assert guest.say("b STORE 1 +FLAGS.SILENT (\\Seen)") == ["b OK Done"]
+
+
+# ----- CHANGEDSINCE
+
+
+def test_what_changed_since_is_told_and_nothing_else(house: ImapHouse) -> None:
+    guest, since = client(house, "CONDSTORE"), house.mailbox().highest_modseq
+    first, second = flag(house, 3, 7), flag(house, 4)
+    answers = [f"* {uid} FETCH (UID {uid} FLAGS (\\Flagged \\Recent) MODSEQ ({modseq}))" for uid, modseq in
+               ((3, first), (4, second), (7, first))]  # fmt: skip
+    guest.say("z NOOP")
+    assert guest.say(f"a UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since})") == [*answers, "a OK Done"]
+    assert guest.say(f"b UID FETCH 4:* (FLAGS) (CHANGEDSINCE {since})") == [*answers[1:], "b OK Done"]
+    assert guest.say(f"c UID FETCH 1:* (FLAGS) (CHANGEDSINCE {first})") == [answers[1], "c OK Done"]
+    assert guest.say(f"d FETCH 1:* (FLAGS MODSEQ) (CHANGEDSINCE {first})") == [answers[1].replace("UID 4 ", ""), "d OK Done"]
+    assert guest.say(f"e UID FETCH 1:* (FLAGS) (CHANGEDSINCE {second})") == ["e OK Done"]
+
+
+def test_a_few_changes_among_many_messages_are_found(house: ImapHouse) -> None:
+    house.put(*(mail("more") for _ in range(1500)))
+    guest, since = client(house, "CONDSTORE"), house.mailbox().highest_modseq
+    changed = [1, 2, 499, 500, 501, 999, 1510]
+    flag(house, *changed)
+    guest.say("z NOOP")
+    said = guest.say(f"a UID FETCH 1:* (UID) (CHANGEDSINCE {since})")
+    assert [int(re.match(r"\* (\d+) FETCH \(UID \1 ", line)[1]) for line in said[:-1]] == changed
+    said = guest.say(f"b UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)] UID) (CHANGEDSINCE {since})")
+    assert sum("FETCH" in line for line in said) == len(changed)
+
+
+def test_by_number_what_is_gone_is_missed_and_by_uid_not(house: ImapHouse) -> None:
+    guest, since = client(house, "CONDSTORE"), house.mailbox().highest_modseq
+    flag(house, 2)
+    expunge(house, 1)
+    assert guest.say(f"a FETCH 1:2 (UID) (CHANGEDSINCE {since})")[-1].startswith("a NO [EXPUNGEISSUED]")
+    assert guest.say(f"b UID FETCH 1:2 (UID) (CHANGEDSINCE {since})")[-1] == "b OK Done"
+
+
+# ----- VANISHED
+
+
+def test_what_vanished_is_told_before_what_changed(house: ImapHouse) -> None:
+    since = house.mailbox().highest_modseq
+    expunge(house, 1, 3, 4, 5, 9)
+    flag(house, 2)
+    guest = client(house, "QRESYNC")
+    said = guest.say(f"a UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since} VANISHED)")
+    assert said[0] == "* VANISHED (EARLIER) 1,3:5,9"
+    assert said[1].startswith("* 1 FETCH (UID 2 FLAGS (\\Flagged \\Recent) MODSEQ (")
+    assert said[2:] == ["a OK Done"]
+    assert guest.say(f"b UID FETCH 4:8 (FLAGS) (CHANGEDSINCE {since} VANISHED)") == ["* VANISHED (EARLIER) 4:5", "b OK Done"]
+
+
+def test_star_reaches_behind_the_last_message_where_others_have_vanished(house: ImapHouse) -> None:
+    since = house.mailbox().highest_modseq
+    expunge(house, 8, 9, 10)
+    guest = client(house, "QRESYNC")
+    assert guest.say(f"a UID FETCH 9:* (FLAGS) (CHANGEDSINCE {since} VANISHED)") == ["* VANISHED (EARLIER) 9:10", "a OK Done"]
+
+
+def test_what_the_client_is_yet_to_hear_of_has_not_vanished_earlier(house: ImapHouse) -> None:
+    """A message that still has its number vanishes by the other kind of VANISHED, once (RFC 7162 §3.2.10)."""
+    since, guest = house.mailbox().highest_modseq, client(house, "QRESYNC")
+    expunge(house, 2, 3)
+    assert guest.say(f"a UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since} VANISHED)") == ["* VANISHED 2:3", "a OK Done"]
+    assert guest.say(f"b UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since} VANISHED)") == ["* VANISHED (EARLIER) 2:3", "b OK Done"]
+
+
+def test_vanished_waits_where_numbers_must_stay(house: ImapHouse) -> None:
+    guest = client(house, "QRESYNC")
+    before = house.mailbox().highest_modseq
+    expunge(house, 2)
+    after = flag(house, 3)
+    said = guest.say("a FETCH 1 (UID)")
+    assert said == [
+        "* 1 FETCH (UID 1)",
+        f"* OK [HIGHESTMODSEQ {before}] You know of all changes up to it",
+        f"* 3 FETCH (UID 3 FLAGS (\\Flagged \\Recent) MODSEQ ({after}))",
+        "a OK Done",
+    ]
+    assert guest.say("b UID SEARCH 1") == ["* SEARCH 1", f"* OK [HIGHESTMODSEQ {before}] You know of all changes up to it", "b OK Done"]
+    assert guest.say("c UID SEARCH ALL")[1:] == ["* VANISHED 2", "c OK Done"]
+    assert guest.say("d NOOP") == ["d OK Done"]
+
+
+def test_many_that_vanished_come_in_lines_of_bounded_length(house: ImapHouse) -> None:
+    house.put(*(mail("more") for _ in range(2400)))
+    guest = client(house, "QRESYNC")
+    gone = list(range(1, 2401, 2))
+    expunge(house, *gone)
+    said = guest.say("a NOOP")
+    assert max(map(len, said)) < 8192
+    assert [int(uid) for line in said[:-1] for uid in line.removeprefix("* VANISHED ").split(",")] == gone
+    assert guest.say("b UID SEARCH UID 1:9") == ["* SEARCH 2 4 6 8", "b OK Done"]
+
+
+def test_an_idle_client_hears_who_vanished(house: ImapHouse) -> None:
+    guest = client(house, "QRESYNC")
+    guest.say("a IDLE")
+    expunge(house, 4, 5)
+    assert guest.heard() == ["* VANISHED 4:5"]
+
+
+@pytest.mark.parametrize(("command", "told"), [
+    pytest.param("EXPUNGE", True, id="expunge"),
+    pytest.param("UID EXPUNGE 1:9", True, id="uid-expunge"),
+    pytest.param("UID MOVE 2 Trash", True, id="move"),
+    pytest.param("UID EXPUNGE 3", False, id="nothing-to-expunge"),
+    pytest.param("CLOSE", False, id="close"),
+])  # fmt: skip
+def test_the_end_of_an_expunge_tells_how_far_the_client_may_count(house: ImapHouse, command: str, told: bool) -> None:
+    guest = client(house, "QRESYNC")
+    flag(house, 2, flags=("\\Deleted",))
+    said = guest.say("a " + command)
+    assert (said[-1].startswith(f"a OK [HIGHESTMODSEQ {house.mailbox().highest_modseq}]")) == told
+    assert told or "MODSEQ" not in said[-1]
+
+
+def test_closed_divides_the_old_mailbox_from_the_new(house: ImapHouse) -> None:
+    guest = client(house)
+    flag(house, 1)
+    said = guest.say("a SELECT Trash")
+    assert said[0].startswith("* OK [CLOSED]")
+    assert guest.say("b SELECT Nowhere")[0].startswith("* OK [CLOSED]")
+    assert not any("CLOSED" in line for line in guest.say("c SELECT INBOX"))
+    guest.say("d UNSELECT")
+    assert not any("CLOSED" in line for line in guest.say("e SELECT INBOX"))
+
+
+# ----- conditional STORE
+
+
+def test_a_conditional_store_spares_what_somebody_has_changed(house: ImapHouse) -> None:
+    guest = client(house, "CONDSTORE")
+    since = house.mailbox().highest_modseq
+    elsewhere = flag(house, 2, 5)
+    said = guest.say(f"a STORE 1:3 (UNCHANGEDSINCE {since}) +FLAGS.SILENT (\\Deleted)")
+    now = house.mailbox().highest_modseq
+    assert said == [
+        f"* 1 FETCH (UID 1 MODSEQ ({now}))",
+        f"* 3 FETCH (UID 3 MODSEQ ({now}))",
+        f"* 2 FETCH (UID 2 FLAGS (\\Flagged \\Recent) MODSEQ ({elsewhere}))",
+        f"* 5 FETCH (UID 5 FLAGS (\\Flagged \\Recent) MODSEQ ({elsewhere}))",
+        "a OK [MODIFIED 2] Some messages have been changed by somebody else",
+    ]
+    assert guest.say(f"b STORE 2 (UNCHANGEDSINCE {elsewhere}) +FLAGS (\\Deleted)")[-1] == "b OK Done"
+
+
+def test_modified_names_messages_as_the_command_did(house: ImapHouse) -> None:
+    expunge(house, 1, 2)
+    guest = client(house, "CONDSTORE")
+    assert "[MODIFIED 1:3]" in guest.say("a STORE 1:3 (UNCHANGEDSINCE 0) +FLAGS (\\Seen)")[-1]
+    assert "[MODIFIED 3:5]" in guest.say("b UID STORE 3:5 (UNCHANGEDSINCE 0) +FLAGS (\\Seen)")[-1]
+
+
+def test_a_conditional_store_on_what_is_gone_too_is_no_success(house: ImapHouse) -> None:
+    """RFC 7162 §3.1.3, Example 11."""
+    guest, since = client(house, "CONDSTORE"), house.mailbox().highest_modseq
+    flag(house, 2)
+    expunge(house, 4)
+    assert guest.say(f"a STORE 1:4 (UNCHANGEDSINCE {since}) +FLAGS (\\Seen)")[-1].startswith("a NO [MODIFIED 2]")
+
+
+def test_flags_that_are_set_already_are_told_and_change_nothing(house: ImapHouse) -> None:
+    guest, modseq = client(house, "CONDSTORE"), flag(house, 1)
+    guest.say("z NOOP")
+    said = guest.say(f"a STORE 1 (UNCHANGEDSINCE {modseq}) +FLAGS.SILENT (\\Flagged)")
+    assert said == [f"* 1 FETCH (UID 1 MODSEQ ({modseq}))", "a OK Done"]
+
+
+# ----- UIDONLY
+
+
+def test_no_number_is_ever_told_to_who_wants_none(house: ImapHouse) -> None:
+    guest = client(house, "UIDONLY")
+    flag(house, 4)
+    expunge(house, 2, 3)
+    said = guest.say("a NOOP")
+    assert said == ["* VANISHED 2:3", "* 4 UIDFETCH (FLAGS (\\Flagged \\Recent))", "a OK Done"]
+    guest.say("b UID STORE 10 +FLAGS.SILENT (\\Deleted)")
+    assert guest.say("c EXPUNGE") == ["* VANISHED 10", "c OK Expunged"]
+    house.put(mail("new"))
+    assert guest.say("d NOOP") == ["* 8 EXISTS", "* 8 RECENT", "d OK Done"]
+    assert guest.say("e UID FETCH 8:* (RFC822.SIZE)")[-2].startswith("* 11 UIDFETCH (RFC822.SIZE ")
