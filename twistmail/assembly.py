@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any
 
 from twistmail.accounts.chain import Chain
+from twistmail.accounts.circles import circles, members, role_table
 from twistmail.accounts.config import config_table
 from twistmail.accounts.file import PasswdFile
 from twistmail.accounts.local import LocalUsers
 from twistmail.accounts.people import People as Known
-from twistmail.accounts.table import Tables
+from twistmail.accounts.table import Tables, account_name
 from twistmail.aliases.chain import AliasChain
 from twistmail.aliases.file import AliasFile
 from twistmail.aliases.table import alias_table
@@ -27,7 +28,9 @@ from twistmail.expansion import Expansion
 from twistmail.facts import Facts
 from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
+from twistmail.mail.acl import ALL, Acl
 from twistmail.mail.address import Address, parse
+from twistmail.mail.circles import Circles
 from twistmail.mail.envelope import Kind, Role
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
@@ -46,6 +49,8 @@ from twistmail.relay.pickups import Pickups
 from twistmail.relay.routes import SMTP_PORT, Identity, Routes
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.session import open_connection as open_imap
+from twistmail.servers.imap.sharing.lists import House as SharingRules
+from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.listeners import Born
 from twistmail.servers.login import Login
 from twistmail.servers.pop3 import Pop3Service
@@ -63,12 +68,13 @@ SERVICES = ("mx", "submission", "lmtp", "imap", "pop3")
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who lives here, in three respects: `accounts` (mailboxes), `authenticator` (logins), `expansion` (addresses)."""
+    """Who lives here: `accounts` (mailboxes), `authenticator` (logins), `expansion` (addresses), `circles` (who belongs together)."""
 
     accounts: Any
     authenticator: Any
     expansion: Expansion
     default_domain: str
+    circles: Circles
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,7 @@ class Parts:
         """Give the queue what it works with from now on; attempts under way keep what they have."""
         runner, ground = self.foundation.runner, self.foundation.ground
         self.foundation.popauth.keep_for(self.config["mx"].pop_before_smtp)
+        self.foundation.access.adopt(_sharing_rules(self.config, self.people))
         runner.dispatch, runner.schedule = self.dispatch, self.schedule
         runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
         pickups = _pickups(self.config, self.foundation)
@@ -164,7 +171,7 @@ def people_of(config: Config, foundation: Standing) -> People:
         postmaster=_postmaster(config, default),
         clock=foundation.ground.reactor.seconds,
     )
-    return People(accounts, accounts, expansion, default)
+    return People(accounts, accounts, expansion, default, circles(config.named("group"), config.named("role"), default))
 
 
 def _local_domains(config: Config) -> tuple[str, ...]:
@@ -180,7 +187,7 @@ def _local_domains(config: Config) -> tuple[str, ...]:
 def _accounts(config: Config, foundation: Standing, default_domain: str) -> Any:
     """One source, or several in order. Our own tables are joined into one, plugins' sources follow."""
     ground = foundation.ground
-    tables: list[Any] = []
+    tables: list[Any] = [role_table(config.named("role"), default_domain)] if config.named("role") else []
     others: list[Any] = []
     renew = None
     for source in config["users"].source:
@@ -329,8 +336,24 @@ def _imap(config: Config, foundation: Foundation, people: People, contexts: Cont
         epoch=ground.epoch,
         tls_available=contexts.available and settings.tls != "off",
         census=foundation.census,
+        sharing=_sharing(config, foundation, people) if config["sharing"].enabled else None,
     )
     return partial(open_imap, service)
+
+
+def _sharing(config: Config, foundation: Foundation, people: People) -> Sharing:
+    ground, store = foundation.ground, foundation.store
+    return Sharing(config["sharing"], foundation.access, store, people.accounts, ground.facts, ground.epoch, people.default_domain)
+
+
+def _sharing_rules(config: Config, people: People) -> SharingRules:
+    """Who belongs together, and whose the mailboxes of the house are."""
+    settings, domain = config["sharing"], people.default_domain
+    return SharingRules(
+        people.circles,
+        account_name(settings.account or "shared", domain),
+        Acl(dict.fromkeys(members(settings.admins, domain), ALL)),
+    )
 
 
 def _pop3(config: Config, foundation: Foundation, people: People, contexts: Contexts) -> Callable[..., Any]:

@@ -45,6 +45,15 @@ class StoreByFormat:
     async def mailboxes(self, account: str) -> Any:
         return await (await self._store(account)).mailboxes(account)
 
+    async def annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
+        parts: dict[Any, list[str]] = {}
+        for account in accounts:
+            parts.setdefault(await self._store(account), []).append(account)
+        found: dict[str, dict[str, bytes]] = {}
+        for store, names in parts.items():
+            found |= await store.annotated(names, entry)
+        return found
+
     async def poll(self) -> None:
         await tasks.gather(*(store.poll() for store in self._stores.values()))
 

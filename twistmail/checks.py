@@ -6,11 +6,12 @@ components is in `config/cross.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error
 from twistmail.config.settled import Config
+from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
 from twistmail.servers.smtp_options import STAGE_OPTIONS
@@ -25,7 +26,7 @@ LONGEST_SOCKET_PATH = 107
 
 def names_are_names(config: Config) -> Iterator[Problem]:
     """Sections that are called after an address or a domain, and settings that hold one."""
-    for pattern, read in (("user", parse), ("alias", parse), ("domain", _spelled)):
+    for pattern, read in (("user", parse), ("alias", parse), ("domain", _spelled), ("role", parse)):
         for name in config.named(pattern):
             yield from _refusal(config.place(f"{pattern}:{name}"), read, name)
     for name, domain in config.named("domain").items():
@@ -34,6 +35,29 @@ def names_are_names(config: Config) -> Iterator[Problem]:
     for word in config["domains"].local:
         yield from _refusal(config.place("domains", "local"), _spelled, word)
     yield from _refusal(config.place("server", "postmaster"), parse, config["server"].postmaster)
+
+
+def circles_are_circles(config: Config) -> Iterator[Problem]:
+    """Groups and roles: members that can be some, groups that there are, and a role that nobody logs in to."""
+    groups = {f"{acl.GROUP}{name}" for name in config.named("group")}
+    for name, group in config.named("group").items():
+        for member in group.members:
+            yield from _refusal(config.place(f"group:{name}", "members"), parse, member)
+    for name, role in config.named("role").items():
+        place = config.place(f"role:{name}", "members")
+        yield from _members(place, role.members, groups)
+        if name in config.named("user"):
+            yield error(place, f"{name} is a user too", f"remove [user:{name}]: nobody logs in as a role")
+        if not config["sharing"].enabled:
+            yield config.problem("sharing", "enabled", f"nobody sees the mailbox of the role {name}", "write enabled = yes", WARNING)
+    yield from _members(config.place("sharing", "admins"), config["sharing"].admins, groups)
+
+
+def _members(place: Place, members: Sequence[str], groups: Collection[str]) -> Iterator[Problem]:
+    for member in members:
+        yield from _refusal(place, lambda word: acl.identifier(word, "default.example"), member)
+        if member.startswith(acl.GROUP) and member not in groups:
+            yield error(place, f"there is no group {member.removeprefix(acl.GROUP)}", f"write a section [group:{member[len(acl.GROUP):]}]")
 
 
 def _spelled(domain: str) -> str:
@@ -168,8 +192,8 @@ def authorities_can_be_read(config: Config) -> Iterator[Problem]:
 
 
 CHECKS: tuple[CrossCheck, ...] = (
-    names_are_names, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked, relayed_is_not_local,
-    stages_have_their_settings, sections_are_asked,
+    names_are_names, circles_are_circles, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked,
+    relayed_is_not_local, stages_have_their_settings, sections_are_asked,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
 FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read)

@@ -174,6 +174,27 @@ class Read:
     uids: str
 
 
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """`account` has opened a mailbox that is not his own: `mailbox` of account `owner`; `writes`: he may change something there."""
+
+    account: str
+    owner: str
+    mailbox: str
+    writes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """`account` has given `identifier` these `rights` (RFC 4314) in `mailbox` of account `owner`; none: taken away."""
+
+    account: str
+    owner: str
+    mailbox: str
+    identifier: str
+    rights: str
+
+
 class Facts:
     """Hands each fact to every listener, on the reactor thread. A listener's bug is logged and harms nobody."""
 

@@ -34,6 +34,7 @@ from twistmail.policy.popauth import PopAuth
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.servers.census import Census
+from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.pop3 import Locks
 from twistmail.servers.stress import Stress
 from twistmail.servers.throttle import Throttle
@@ -88,6 +89,7 @@ class Foundation(Standing):
     pop3_locks: Locks
     census: Census
     stress: Stress
+    access: AccessLists
     hashing: tasks.Threads
     listeners: tuple[Callable[[], None], ...]
 
@@ -143,9 +145,10 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
     journals, listeners = _listen(config, data_dir, facts)
     hashing = tasks.Threads(reactor, "hashing", HASH_THREADS)
     queue = build("queue", config["queue"].use, ground)
+    store = build("store", config["store"].use, ground)
     return Foundation(
         ground=ground,
-        store=build("store", config["store"].use, ground),
+        store=store,
         queue=queue,
         runner=_runner(ground, queue),
         journals=journals,
@@ -157,6 +160,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         pop3_locks=Locks(),
         census=Census(),
         stress=Stress("mx"),
+        access=AccessLists(store),
         hashing=hashing,
         listeners=listeners,
     )

@@ -253,6 +253,12 @@ class IMailStore(Interface):
     async def mailboxes(account):  # type: ignore[no-untyped-def]
         """The IMailboxes of account name *account*; its folders are made at first use. Raises OSError."""
 
+    async def annotated(accounts, entry):  # type: ignore[no-untyped-def]
+        """{account: {mailbox name: value}} of those of *accounts* (names) that have annotation *entry* somewhere; nothing is made.
+
+        Names that can be nobody's have none. Raises OSError.
+        """
+
     async def poll():  # type: ignore[no-untyped-def]
         """Merge what others have done to mailboxes that somebody has open; called about once a second. Cheap when nothing has changed."""
 
@@ -305,7 +311,8 @@ class IMailboxes(Interface):
     async def annotations(name):  # type: ignore[no-untyped-def]
         """{entry: value (bytes)} of a mailbox, or of the account for "" (RFC 5464).
 
-        Entries are str in lower case that begin with "/private/" or "/shared/". NoSuchMailbox.
+        Entries are str in lower case that begin with "/private/" or "/shared/", or "/server/": those are never shown to clients.
+        NoSuchMailbox.
         """
 
     async def annotations_of(names):  # type: ignore[no-untyped-def]
@@ -342,6 +349,7 @@ class IMailbox(Interface):
     bits = Attribute("array('Q') parallel to `uids`: Flag bits and keyword bits; changed in place")
     modseqs = Attribute("array('Q') parallel to `uids`: modification sequences (RFC 7162); changed in place")
     keywords = Attribute("list of keyword names; number n has the bit FIRST_KEYWORD_BIT + n")
+    rights = Attribute("what its user may do here, a frozenset of letters (`mail.acl`); a store says ALL, and leaves others to others")
 
     def watch(watcher):  # type: ignore[no-untyped-def]
         """Call *watcher*(Change) after every change, until `unwatch(watcher)`. Plain function."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from twistmail.accounts.circles import GROUP, ROLE
 from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.accounts.config import USER
 from twistmail.aliases.table import ALIAS
@@ -33,6 +34,7 @@ from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.relay.routes import OPTIONS as RELAY
 from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
 from twistmail.servers.imap.service import OPTIONS as IMAP
+from twistmail.servers.imap.sharing.settings import OPTIONS as SHARING
 from twistmail.servers.login import OPTIONS as AUTH
 from twistmail.servers.pop3 import OPTIONS as POP3
 from twistmail.servers.smtp_options import LMTP, MX, SUBMISSION
@@ -53,6 +55,9 @@ BUILT_IN: tuple[Section, ...] = (
     DOMAIN,
     USERS,
     USER,
+    SHARING,
+    GROUP,
+    ROLE,
     ALIASES,
     ALIAS,
     STORE,

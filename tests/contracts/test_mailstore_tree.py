@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.contracts.mailstores import ALICE, PLAIN, append, code_of, deliver, folders_of, heard_by
+from tests.contracts.mailstores import ALICE, BOB, PLAIN, append, code_of, deliver, folders_of, heard_by
 from tests.helpers import result_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Change, FlagChange, NewMessage, NoSuchMailbox
@@ -394,3 +394,38 @@ def test_removing_an_account_removes_what_it_had_set(store, mailboxes):
     again = result_of(store.mailboxes(ALICE))
     assert annotations(again, "") == {}
     assert list(folders_of(again)) == ["INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"]
+
+
+# ----- what the server itself keeps with a mailbox
+
+
+def test_an_entry_is_found_in_all_mailboxes_of_all_accounts(house, store, mailboxes):
+    others = result_of(store.mailboxes(BOB))
+    for where, name in ((mailboxes, "INBOX"), (mailboxes, "Sent"), (others, "Trash")):
+        annotate(where, {"/server/acl": name.encode()}, name)
+    annotate(mailboxes, {"/shared/comment": b"x"}, "Drafts")
+    annotate(mailboxes, {"/server/acl": b"account"}, "")
+    expected = {ALICE: {"INBOX": b"INBOX", "Sent": b"Sent"}, BOB: {"Trash": b"Trash"}}
+    asked = [ALICE, "ghost@blue.test", "../../etc@blue.test", "", BOB]
+    assert result_of(store.annotated(asked, "/server/acl")) == expected
+    assert result_of(store.annotated([BOB], "/server/acl")) == {BOB: expected[BOB]}
+    assert result_of(store.annotated(asked, "/server/other")) == {}
+    result_of(mailboxes.rename("Sent", "Gone out"))
+    result_of(mailboxes.delete("Gone out"))
+    assert result_of(house.restart().annotated(asked, "/server/acl")) == expected | {ALICE: {"INBOX": b"INBOX"}}
+
+
+def test_looking_for_an_entry_makes_no_account(house, store, mailboxes):
+    annotate(mailboxes, {"/server/acl": b"x"})
+    assert result_of(store.annotated(["carol@blue.test"], "/server/acl")) == {}
+    assert not hasattr(house, "root") or not [path for path in house.root.rglob("*") if "carol" in path.name]
+
+
+def test_what_the_server_keeps_does_not_count(mailboxes):
+    annotate(mailboxes, {f"/private/{number}": b"x" for number in range(100)})
+    annotate(mailboxes, {"/server/acl": b"x"})
+    assert code_of(mailboxes.annotate("INBOX", {"/private/more": b"x"})) == "METADATA TOOMANY"
+
+
+def test_a_store_limits_nobody_s_rights(mailboxes):
+    assert result_of(mailboxes.open("INBOX")).rights == frozenset("lrswipkxtea")

@@ -13,6 +13,8 @@ from tests.dialogues.player import Player
 from tests.helpers import result_of
 from twistmail.drafts import Drafts
 from twistmail.facts import Facts
+from twistmail.mail.acl import ALL, Acl
+from twistmail.mail.circles import Circles
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import NewMessage
 from twistmail.memory.people import MemoryPeople
@@ -21,6 +23,10 @@ from twistmail.servers.census import Census
 from twistmail.servers.imap.kept import Kept
 from twistmail.servers.imap.service import OPTIONS, ImapService
 from twistmail.servers.imap.session import ImapSession, open_connection
+from twistmail.servers.imap.sharing.lists import AccessLists
+from twistmail.servers.imap.sharing.lists import House as Rules
+from twistmail.servers.imap.sharing.settings import OPTIONS as SHARING
+from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.login import Login
 from twistmail.servers.pump import Pump
 from twistmail.servers.throttle import Throttle
@@ -62,13 +68,21 @@ class ImapHouse:
     census: Census = field(default_factory=Census)
     threads: Any = field(default_factory=Inline)
     kept: Kept = field(default_factory=Kept)
+    sharing: Sharing | None = None
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def service(self) -> ImapService:
         login = Login(self.people, Throttle(), self.clock, self.facts, lambda: NOW, jitter=lambda: 0.5,
                       plaintext_allowed=self.plaintext_allowed, accounts=self.people, default_domain="here.example")  # fmt: skip
         return ImapService("imap.here.example", OPTIONS.defaults(**self.settings), self.store, login, self.facts, self.threads, self.drafts,
-                           self.clock, lambda: NOW, self.tls_available, self.census, self.kept)  # fmt: skip
+                           self.clock, lambda: NOW, self.tls_available, self.census, self.kept, self.sharing)  # fmt: skip
+
+    def share(self, circles: Circles | None = None, admins: tuple[str, ...] = (), **settings: str) -> None:
+        """From now on mailboxes can be shared."""
+        lists = self.sharing.lists if self.sharing else AccessLists(self.store)
+        lists.adopt(Rules(circles or Circles(), "shared@here.example", Acl(dict.fromkeys(admins, ALL))))
+        self.sharing = Sharing(SHARING.defaults(enabled=True, **settings), lists, self.store, self.people, self.facts, lambda: NOW,
+                               "here.example")  # fmt: skip
 
     def begin(self, address: str = "192.0.2.7") -> tuple[ImapWire, ImapSession]:
         return open_connection(self.service(), f"c{next(self._ids)}", address, 40000)
@@ -92,14 +106,14 @@ class ImapHouse:
 class Guest(Player):
     """One client among several of one house: `say` sends a line and answers the lines that came back."""
 
-    def __init__(self, house: ImapHouse, *, login: bool = True, select: str = "") -> None:
+    def __init__(self, house: ImapHouse, *, login: bool = True, select: str = "", who: str = "ann secret") -> None:
         self.house = house
         super().__init__(lambda clock, settings: house.pump())
         self.clock = house.clock
         self.settle()
         self.heard()
         if login:
-            assert self.say("l LOGIN ann secret")[-1].startswith("l OK")
+            assert self.say(f"l LOGIN {who}")[-1].startswith("l OK")
         if select:
             assert self.say(f"s SELECT {select}")[-1].startswith("s OK")
 
@@ -109,7 +123,8 @@ class Guest(Player):
 
 
 def connect(clock: Clock, settings: dict[str, str], store: Any) -> Pump:
-    """What `player.play` wants. Settings: clear=no, tls=no, away=yes, mail=three|empty (default three), drafts=PATH.
+    """What `player.play` wants. Settings: clear=no, tls=no, away=yes, mail=three|empty (default three), drafts=PATH,
+    sharing=yes.
 
     Those that begin with "imap." are settings of [imap].
     """
@@ -119,6 +134,8 @@ def connect(clock: Clock, settings: dict[str, str], store: Any) -> Pump:
     house.people.available = "away" not in settings
     if "drafts" in settings:
         house.drafts = Drafts(Path(settings["drafts"]))
+    if "sharing" in settings:
+        house.share()
     if settings.get("mail") != "empty":
         house.put(*THREE)
     return house.pump()

@@ -175,6 +175,8 @@ _SENTENCES = {
     "TlsFailed": lambda e: f"TLS         failed: {e['why']}",
     "LoggedIn": lambda e: f"logged in   {e['account']} ({e['mechanism']})",
     "Introduced": lambda e: f"client      {', '.join(f'{name} {value}' for name, value in e['parameters'])}",
+    "Entered": lambda e: f"opened      {e['mailbox']} of {e['owner']}{'' if e['writes'] else ', to read'} ({e['account']})",
+    "Granted": lambda e: f"granted     {e['identifier']} {e['rights'] or 'nothing'} in {e['mailbox']} of {e['owner']} ({e['account']})",
     "Vouched": lambda e: f"let through {e['recipient']}, because {e['account']} has read mail by {e['service']} from {e['address']}",
     "LoginFailed": lambda e: f"login       failed for {e['login']} ({e['mechanism']})",
     "Closed": lambda e: f"closed      {e['why']}; {amount(e['received'])} received, {amount(e['sent'])} sent",

@@ -1,4 +1,7 @@
-"""What may be an annotation of a mailbox (RFC 5464), and how many there may be. Pure."""
+"""What may be an annotation of a mailbox (RFC 5464), and how many there may be. Pure.
+
+What begins with SERVERS_OWN is not for clients: we keep there what belongs to a mailbox.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from twistmail.mail.mailbox import StoreError
 MOST = 100
 LARGEST = 65_536
 LONGEST_ENTRY = 1024
-#: RFC 5464 §4.1: /private/ or /shared/, then components without "*", "%", "//" or anything that is not printable ASCII.
-_ENTRY = re.compile(r"/(?:private|shared)(?:/[!-$&-)+-.0-~]+)+")
+SERVERS_OWN = "/server/"
+#: RFC 5464 §4.1: /private/ or /shared/ (or ours), then components without "*", "%", "//" or anything that is not printable ASCII.
+_ENTRY = re.compile(r"/(?:private|shared|server)(?:/[!-$&-)+-.0-~]+)+")
 
 
 def changed(annotations: Mapping[str, bytes], values: Mapping[str, bytes | None]) -> dict[str, bytes]:
@@ -27,6 +31,6 @@ def changed(annotations: Mapping[str, bytes], values: Mapping[str, bytes | None]
             raise StoreError("That annotation is too long", f"METADATA MAXSIZE {LARGEST}")
         else:
             result[entry] = value
-    if len(result) > MOST:
+    if sum(not entry.startswith(SERVERS_OWN) for entry in result) > MOST:
         raise StoreError("There are too many annotations", "METADATA TOOMANY")
     return result

@@ -253,6 +253,11 @@ class Ledger:
                 found.setdefault(name, {})[entry] = value
         return found
 
+    def annotated(self, entry: str) -> dict[str, bytes]:
+        """{mailbox name: value} of those that have *entry*."""
+        with self._transaction() as connection:
+            return dict(connection.execute("SELECT name, value FROM annotations WHERE entry = ? AND name != ''", (entry,)))
+
     def annotate(self, name: str, values: Mapping[str, bytes]) -> None:
         """These and no others."""
         with self._transaction() as connection:

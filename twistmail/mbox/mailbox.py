@@ -12,6 +12,7 @@ from zope.interface import implementer
 from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime, objectids
+from twistmail.mail.acl import ALL
 from twistmail.mail.content import Stored
 from twistmail.mail.mailbox import (
     Change,
@@ -62,6 +63,8 @@ class Home(Protocol):
 @implementer(IMailbox)
 class Mailbox(View):
     """Shared by all sessions. Made by `Mailboxes`, which wakes it."""
+
+    rights = ALL
 
     def __init__(self, file: BoxFile, workshop: Workshop, home: Home) -> None:
         super().__init__(file, workshop)

@@ -34,6 +34,10 @@ INBOX_PATH = "mbox/%d/%n/INBOX"
 FOLDERS_PATH = "mbox/%d/%n/folders"
 
 
+#: Accounts whose annotations are read in one go.
+LOOKED_AT_ONCE = 50
+
+
 async def _unlimited(_: str) -> tuple[int | None, int | None]:
     return None, None
 
@@ -84,6 +88,22 @@ class MboxStore:
         home = self._account(account)
         await home.prepare()
         return home
+
+    async def annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
+        found: dict[str, dict[str, bytes]] = {}
+        for first in range(0, len(accounts), LOOKED_AT_ONCE):
+            found |= await self._workshop.threads.run(self._annotated, accounts[first : first + LOOKED_AT_ONCE], entry)
+        return found
+
+    def _annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
+        found = {}
+        for account in accounts:
+            with suppress(ValueError):
+                ledger = Ledger(self._root / account_directory(self._folders, account), durable=self._fsync)
+                if ledger.path.is_file() and (some := ledger.annotated(entry)):
+                    found[account] = some
+                ledger.close()
+        return found
 
     # ----- delivery
 

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime, objectids
+from twistmail.mail.acl import ALL
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import (
     Change,
@@ -58,6 +59,8 @@ class Message:
 
 @implementer(IMailbox)
 class Mailbox:
+    rights = ALL
+
     def __init__(self, name: str, uidvalidity: int, home: Home) -> None:
         self.name = name
         self.uidvalidity = uidvalidity

@@ -160,6 +160,10 @@ class Mailboxes:
         self._annotations[name] = changed(self._annotations.get(name, {}), values)
         self.news.tell(TreeEvent.ANNOTATED, name, entries=values)
 
+    def annotated(self, entry: str) -> dict[str, bytes]:
+        """{mailbox name: value} of those that have *entry*."""
+        return {name: found[entry] for name, found in self._annotations.items() if name and entry in found}
+
     async def quota(self) -> Quota:
         octets = sum(mailbox.status().size for mailbox in self._mailboxes.values())
         messages = sum(mailbox.status().messages for mailbox in self._mailboxes.values())
@@ -207,6 +211,10 @@ class MailStore:
 
     async def mailboxes(self, account: str) -> Mailboxes:
         return self._account(account)
+
+    async def annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
+        found = {name: home.annotated(entry) for name in accounts if (home := self._accounts.get(name))}
+        return {name: some for name, some in found.items() if some}
 
     async def tidy(self) -> None:
         """Nothing is kept here beyond its time."""

@@ -35,6 +35,10 @@ class Annotations:
         """{mailbox name: {entry: value}}."""
         return self._read()
 
+    def having(self, entry: str) -> dict[str, bytes]:
+        """{name: value} of the mailboxes that have *entry*."""
+        return {name: entries[entry] for name, entries in self._read().items() if name and entry in entries}
+
     def change(self, name: str, values: Mapping[str, bytes | None]) -> None:
         """Set or (None) remove entries, all or none. Raises StoreError, OSError."""
         everything = self._read()

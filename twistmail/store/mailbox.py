@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.interfaces import IMailbox
+from twistmail.mail.acl import ALL
 from twistmail.mail.mailbox import Change, Copied, FlagChange, MailboxStatus, NewMessage
 from twistmail.mail.news import TreeNews
 from twistmail.mail.ranges import Range, gaps, runs
@@ -45,6 +46,8 @@ class Home(Protocol):
 @implementer(IMailbox)
 class Mailbox(Sorting):
     """Shared by all sessions that have it open. Made by `Mailboxes`, which wakes it."""
+
+    rights = ALL
 
     def __init__(self, name: str, maildir: Maildir, workshop: Workshop, home: Home) -> None:
         super().__init__(name, maildir, home.index, workshop, home.count, home.descriptions, home.texts)

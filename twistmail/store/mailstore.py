@@ -14,6 +14,7 @@ import socket
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from twistmail.mail import mime
 from twistmail.mail.mailbox import Delivery, StoreError
 from twistmail.options import COUNT_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, choice, duration_or
 from twistmail.store import names, redolog
+from twistmail.store.annotations import Annotations
 from twistmail.store.folders import FolderTree, Surroundings
 from twistmail.store.hints import Hints
 from twistmail.store.homes import accounts_in
@@ -66,6 +68,8 @@ OPTIONS = Section(
 #: Mailboxes kept in memory although nobody has them open, and accounts with open descriptors.
 MOST_IDLE_MAILBOXES = 64
 MOST_WARM_ACCOUNTS = 64
+#: Accounts whose annotations are read in one go.
+LOOKED_AT_ONCE = 200
 #: Messages that go together when their time has come.
 EXPIRED_AT_ONCE = 200
 #: Threads that read messages to search their texts: less than half of those that there are for files.
@@ -158,6 +162,20 @@ class MailStore:
         home = self._account(account)
         await home.prepare()
         return home
+
+    async def annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
+        found: dict[str, dict[str, bytes]] = {}
+        for first in range(0, len(accounts), LOOKED_AT_ONCE):
+            found |= await self._workshop.threads.run(self._annotated, accounts[first : first + LOOKED_AT_ONCE], entry)
+        return found
+
+    def _annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
+        found = {}
+        for account in accounts:
+            with suppress(ValueError):
+                if some := Annotations(self._root / names.account_directory(self._path, account)).having(entry):
+                    found[account] = some
+        return found
 
     async def remove_account(self, account: str) -> None:
         home = self._account(account)

@@ -7,8 +7,10 @@ from datetime import date
 import pytest
 
 from tests.wire.imap.playing import event_of
+from twistmail.mail.acl import RightsChange
 from twistmail.mail.mailbox import SortKey, Threading
 from twistmail.wire.contract import Ask
+from twistmail.wire.imap import access as a
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import listing, metadata, quota
 from twistmail.wire.imap import searchkeys as k
@@ -140,6 +142,15 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
     (b"UID COPY 1 Trash", c.Copy(T, ONE, "Trash", uid=True)),
     (b"MOVE 1 Trash", c.Move(T, ONE, "Trash", uid=False)),
     (b"UID MOVE 1 Trash", c.Move(T, ONE, "Trash", uid=True)),
+    (b"SETACL inbox bob lrs", a.SetAcl(T, "INBOX", "bob", RightsChange.SET, frozenset("lrs"))),
+    (b"SETACL x -anyone +cd", a.SetAcl(T, "x", "-anyone", RightsChange.ADD, frozenset("kxet"))),
+    (b'SETACL x "group=an office" -w', a.SetAcl(T, "x", "group=an office", RightsChange.REMOVE, frozenset("w"))),
+    (b'SETACL x {2}\r\n\xc3\xbc ""', a.SetAcl(T, "x", "\u00fc", RightsChange.SET, frozenset())),
+    (b"SETACL x bob +", a.SetAcl(T, "x", "bob", RightsChange.ADD, frozenset())),
+    (b"DELETEACL x -bob", a.DeleteAcl(T, "x", "-bob")),
+    (b"GETACL x", a.GetAcl(T, "x")),
+    (b"LISTRIGHTS x bob", a.ListRights(T, "x", "bob")),
+    (b"MYRIGHTS inbox", a.MyRights(T, "INBOX")),
 ]  # fmt: skip
 
 
@@ -246,6 +257,15 @@ BADLY_SPELLED = [
     pytest.param(b"A1 SORT (" + b"DATE " * 20 + b"DATE) UTF-8 ALL", "20 criteria", id="sort-by-too-much"),
     pytest.param(b"A1 THREAD JWZ UTF-8 ALL", "algorithms ORDEREDSUBJECT", id="threaded-as-nobody-knows"),
     pytest.param(b"A1 THREAD REFS UTF-8", "one space", id="thread-without-keys"),
+    pytest.param(b"A1 SETACL x bob", "one space", id="setacl-without-rights"),
+    pytest.param(b"A1 SETACL x bob LR", "lower case", id="rights-in-capitals"),
+    pytest.param(b"A1 SETACL x bob lq", "no right", id="a-right-that-is-none"),
+    pytest.param(b"A1 SETACL x bob l+r", "no right", id="a-plus-in-the-midst"),
+    pytest.param(b'A1 SETACL x "\xff" l', "UTF-8", id="identifier-not-utf8"),
+    pytest.param(b"A1 DELETEACL x", "one space", id="deleteacl-without-identifier"),
+    pytest.param(b"A1 GETACL", "one space", id="getacl-without-mailbox"),
+    pytest.param(b"A1 GETACL x y", "end of the line", id="getacl-with-something-behind"),
+    pytest.param(b"A1 LISTRIGHTS x", "one space", id="listrights-without-identifier"),
     pytest.param(b"A1 FETCH 1", "one space", id="fetch-nothing"),
     pytest.param(b"A1 FETCH 0 FLAGS", "numbers from 1", id="number-zero"),
     pytest.param(b"A1 FETCH x FLAGS", "message numbers", id="set-of-letters"),

@@ -25,6 +25,7 @@ from twistmail.mail.mailbox import Column, Copied, NewMessage, NoSuchMailbox
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.excerpts import excerpt
 from twistmail.servers.imap.incoming import IN_MEMORY, Incoming
+from twistmail.servers.imap.sharing.guard import of_one_account
 from twistmail.servers.imap.view import View
 from twistmail.wire.imap.responses import BAD, OK, Continuation, Postponed, Tagged, Untagged
 from twistmail.wire.imap.sequence import render
@@ -149,8 +150,11 @@ async def append_begin(client: Client, event: AppendBegin) -> Responses:
         mailbox = await client.folders.open(event.mailbox)
     except NoSuchMailbox as error:
         raise Refusal(str(error), "TRYCREATE") from None
+    if "i" not in mailbox.rights:
+        mailbox.close()
+        raise Refusal("You may not put messages into this mailbox", "NOPERM")
     client.upload = Upload(client, mailbox, replaced)
-    if replaced is not None:
+    if replaced is not None and of_one_account(mailbox, client.selected.mailbox):
         client.upload.freed = tuple(size for _, size in await client.selected.mailbox.rows([replaced], (Column.SIZE,)))
     await _take(client, event.words, event.literal)
     yield Continuation()
@@ -220,7 +224,9 @@ def _forget(client: Client) -> None:
 
 
 def _replaced(view: View, replaced: Replaced) -> int:
-    """The UID of the message that is to go. Refusal where there is none."""
+    """The UID of the message that is to go. Refusal where there is none, or where it may not go (RFC 8508 §4.1)."""
+    if not (view.may("t") and view.may("e")):
+        raise Refusal("You may not replace messages here", "NOPERM")
     uid = replaced.number
     if not replaced.uid:
         if uid > len(view.uids):

@@ -24,6 +24,9 @@ AFTER_LOGIN = (
     "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE",
     # what is told of messages
     "SAVEDATE PREVIEW",
+    "NAMESPACE CHILDREN SPECIAL-USE LIST-EXTENDED",
+    # who may use them
+    "ACL RIGHTS=texk",
     # the selected mailbox
     "UNSELECT UIDPLUS MOVE",
     # searching
@@ -36,6 +39,9 @@ AFTER_LOGIN = (
     # what has changed since
     "CONDSTORE QRESYNC UIDONLY",
 )
+
+#: What is hidden where mailboxes are not shared ([sharing] enabled).
+SHARING = frozenset({"ACL", "RIGHTS=texk"})
 
 #: What ENABLE turns on (RFC 5161): name -> the names that it turns on, its own among them.
 ENABLEABLE: dict[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from typing import Any
 from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
-from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, valued, words
+from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, SHARING, valued, words
 from twistmail.servers.imap.hiding import hidden_from
 from twistmail.servers.imap.pending import Pending
 from twistmail.servers.imap.service import ImapService
@@ -79,7 +79,8 @@ class Client:
     @property
     def hidden(self) -> frozenset[str]:
         """The capabilities that this client is not told of."""
-        return hidden_from(self.service.settings, self.account.name if self.account else "", self.agent)
+        hidden = hidden_from(self.service.settings, self.account.name if self.account else "", self.agent)
+        return hidden if self.service.sharing else hidden | SHARING
 
     @property
     def can_start_tls(self) -> bool:
@@ -94,6 +95,12 @@ class Client:
         """The mailboxes of who is logged in; the wire sees to it that somebody is."""
         assert self.mailboxes is not None
         return self.mailboxes
+
+    @property
+    def namespaces(self) -> tuple[bytes, bytes]:
+        """What the names of other users' mailboxes and of shared ones begin with, as on the wire (RFC 2342); empty: there are none."""
+        sharing = self.service.sharing
+        return sharing.namespaces if sharing else (b"", b"")
 
     @property
     def selected(self) -> View:

@@ -173,7 +173,8 @@ async def _check(client: Client, tag: bytes, credentials: sasl.Credentials | sas
         if client.failures >= service.login.max_failures:
             return Bye("Too many wrong passwords")
         return Tagged(tag, NO, "Login or password is wrong", b"AUTHENTICATIONFAILED")
-    client.mailboxes = await service.store.mailboxes(account.name)
+    own = await service.store.mailboxes(account.name)
+    client.mailboxes = service.sharing.tree(account.name, own, client.connection) if service.sharing else own
     _count(client, account)
     client.account = account
     return Tagged(tag, OK, "Welcome", b"CAPABILITY " + await client.capabilities())

@@ -190,7 +190,7 @@ def ended(event: Any, tally: Tally) -> Tagged:
 async def block_responses(client: Client, plan: Plan, places: Sequence[int], tally: Tally) -> AsyncIterator[Raw]:
     """The responses about the messages at these positions."""
     view = client.selected
-    newly_seen = await _mark_seen(view, places) if plan.sets_seen and not view.read_only else frozenset()
+    newly_seen = await _mark_seen(view, places) if plan.sets_seen and view.may("s") else frozenset()
     rows = await view.mailbox.rows(view.uids_at(places), plan.columns) if plan.columns else None
     block = view.block_at(places)
     if rows is not None and len(rows) != len(block.uids):

@@ -5,26 +5,30 @@ RFC 3501 §6.3, RFC 2342, RFC 6154 §3 (CREATE with a use), RFC 8474 §4 (MAILBO
 
 from __future__ import annotations
 
-from twistmail.mail.mailbox import MailboxStatus
+from contextlib import suppress
+
+from twistmail.mail.mailbox import MailboxStatus, StoreError
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap.responses import OK, Tagged, Untagged
+from twistmail.wire.imap.responses import OK, Tagged, Untagged, string
 
 # ----- names
 
 
 async def create(client: Client, event: c.Create) -> Responses:
     await client.folders.create(event.mailbox, event.uses)
-    made: MailboxStatus = await client.folders.status(event.mailbox)
-    yield Tagged(event.tag, OK, "Created", b"MAILBOXID (%b)" % made.mailboxid.encode("ascii"))  # RFC 8474 §4.1
+    code = b""
+    with suppress(StoreError):  # who may make it below what is not his need not be able to look at it
+        made: MailboxStatus = await client.folders.status(event.mailbox)
+        code = b"MAILBOXID (%b)" % made.mailboxid.encode("ascii")  # RFC 8474 §4.1
+    yield Tagged(event.tag, OK, "Created", code)
 
 
 async def delete(client: Client, event: c.Delete) -> Responses:
     view = client.view
-    if view is not None and view.mailbox.name == event.mailbox:
-        await client.folders.status(event.mailbox)
-        client.leave_mailbox()
     await client.folders.delete(event.mailbox)
+    if view is not None and view.mailbox.name == event.mailbox:
+        client.leave_mailbox()
     yield Tagged(event.tag, OK, "Deleted")
 
 
@@ -46,5 +50,6 @@ async def unsubscribe(client: Client, event: c.Unsubscribe) -> Responses:
 
 
 async def namespace(client: Client, event: c.Namespace) -> Responses:
-    yield Untagged(b'NAMESPACE (("" "/")) NIL NIL')
+    others, shared = (b"NIL" if not level else b'((%b "/"))' % string(level) for level in client.namespaces)
+    yield Untagged(b'NAMESPACE (("" "/")) %b %b' % (others, shared))
     yield Tagged(event.tag, OK, "Done")

@@ -57,6 +57,9 @@ async def _elsewhere(client: Client, event: Esearch, name: str) -> AsyncIterator
         mailbox = await client.folders.open(name)
     except StoreError:
         return
+    if "r" not in mailbox.rights:
+        mailbox.close()
+        return
     view = View(mailbox, read_only=True, news=lambda: None)
     try:
         await mailbox.refresh()

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from twistmail.servers.imap.bodies import Tally
 from twistmail.servers.imap.changes import agreed, changed, require_qresync, vanished
-from twistmail.servers.imap.client import Client, Responses
+from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import flag_news, plan_for, responses
 from twistmail.servers.imap.transfer import EVERYTHING, expunge_deleted
 from twistmail.wire.imap import commands as c
@@ -22,6 +22,9 @@ async def select(client: Client, event: c.Select) -> Responses:
         client.leave_mailbox()  # RFC 3501 §6.3.1: whether or not the new one can be had
         yield Untagged(b"OK [CLOSED] What comes now is about another mailbox")  # RFC 7162 §3.2.11
     opened = await client.folders.open(event.mailbox)
+    if "r" not in opened.rights:
+        opened.close()
+        raise Refusal("You may not read this mailbox", "NOPERM")
     view = client.select(opened, read_only=event.read_only)
     await opened.refresh()
     await view.claim_recent()
@@ -33,7 +36,7 @@ async def select(client: Client, event: c.Select) -> Responses:
         async with aclosing(lines):  # type: ignore[type-var]
             async for news in lines:
                 yield news
-    code = b"READ-ONLY" if event.read_only else b"READ-WRITE"
+    code = b"READ-ONLY" if view.read_only else b"READ-WRITE"
     yield Tagged(event.tag, OK, "Selected", code)
 
 
@@ -53,7 +56,7 @@ async def resynchronised(client: Client, resync: c.Resync) -> Responses:
 
 async def close(client: Client, event: c.Close) -> Responses:
     view = client.view
-    if view is not None and not view.read_only:
+    if view is not None and view.may("e"):  # RFC 4314 §4: without it CLOSE is UNSELECT
         await expunge_deleted(client)
     client.leave_mailbox()
     yield Tagged(event.tag, OK, "Closed")

@@ -13,6 +13,7 @@ from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, Option, Reloa
 from twistmail.servers.census import Census
 from twistmail.servers.imap.hiding import HIDDEN
 from twistmail.servers.imap.kept import Kept
+from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.login import Login
 from twistmail.wire.imap.framing import ImapLimits
 
@@ -53,7 +54,8 @@ class ImapService:
 
     `store` is an IMailStore, `threads` a `tasks.Threads`, `drafts` a `drafts.Drafts` for appended messages too big for
     memory, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a certificate, so STARTTLS can be
-    offered. `census` outlives a reload: give the new service the old one's. `kept`: blocks of FETCH that are rendered.
+    offered. `census` outlives a reload: give the new service the old one's. `kept`: blocks of FETCH that are rendered. `sharing`: None
+    where everybody sees his own mailboxes only.
     """
 
     hostname: str
@@ -68,6 +70,7 @@ class ImapService:
     tls_available: bool = False
     census: Census = field(default_factory=Census)
     kept: Kept = field(default_factory=Kept)
+    sharing: Sharing | None = None
 
 
 def wire_limits(settings: Settings) -> ImapLimits:

@@ -72,6 +72,8 @@ def _copyuid(copied: Copied) -> bytes:
 
 async def expunge(client: Client, event: c.Expunge) -> Responses:
     view = client.writable
+    if not view.may("e"):
+        raise Refusal("You may not expunge messages here", "NOPERM")
     gone = await expunge_deleted(client, event.uids)
     yield Tagged(event.tag, OK, "Expunged", _modseq(view, gone))
 

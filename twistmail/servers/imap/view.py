@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from twistmail.interfaces import IMailbox
+from twistmail.mail import acl
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Change, Flag
 from twistmail.mail.parts import Part
 from twistmail.mail.ranges import Range, runs
@@ -54,7 +55,7 @@ class View:
         self, mailbox: IMailbox, *, read_only: bool, news: Callable[[], None], enabled: Collection[str] = frozenset()
     ) -> None:  # fmt: skip
         self.mailbox = mailbox
-        self.read_only = read_only
+        self._examined = read_only
         self.enabled = enabled
         self.uids: array[int] = mailbox.uids[:]
         self.recent: set[int] = set()
@@ -70,10 +71,20 @@ class View:
         self._highest_before = 0  # of the mailbox, before the first of them was expunged
         self._flagged: set[int] = set()
         self._recent_told = 0
+        self._rights_told = mailbox.rights
         self._keywords_told = len(mailbox.keywords)
         #: What we are to our mailbox: the `by` of our own changes.
         self.watcher = self._changed
         mailbox.watch(self.watcher)
+
+    @property
+    def read_only(self) -> bool:
+        """EXAMINEd, or the user may change nothing here (RFC 4314 §5.2)."""
+        return self._examined or self.mailbox.rights.isdisjoint(acl.WRITING)
+
+    def may(self, right: str) -> bool:
+        """Whether the user has *right* (`mail.acl`) and has not waived it by EXAMINE."""
+        return right in self.mailbox.rights and not self._examined
 
     def close(self) -> None:
         self.mailbox.unwatch(self.watcher)
@@ -258,8 +269,22 @@ class View:
         """FLAGS and PERMANENTFLAGS."""
         names = " ".join([EXISTING_FLAGS, *self.mailbox.keywords]).encode("ascii", "replace")
         self._keywords_told = len(self.mailbox.keywords)
-        permanent = b"" if self.read_only else names + b" \\*"
+        permanent = b"" if self.read_only else self._permanent().encode("ascii", "replace")
         return [b"FLAGS (%b)" % names, b"OK [PERMANENTFLAGS (%b)] These can be changed" % permanent]
+
+    def _permanent(self) -> str:
+        """The flags that the user may change (RFC 4314 §5.1.1)."""
+        flags = acl.permitted((*FLAG_NAMES, *self.mailbox.keywords), self.mailbox.rights)
+        return " ".join((*flags, "\\*") if "w" in self.mailbox.rights else flags)
+
+    def _rights_lines(self) -> list[bytes]:
+        """What a change of the user's rights has made of the mailbox (RFC 3501 §7.1, RFC 4314 §5.1.1)."""
+        had, self._rights_told = self._rights_told, self.mailbox.rights
+        lines = self.flag_lines()
+        if had.isdisjoint(acl.WRITING) != self._rights_told.isdisjoint(acl.WRITING):
+            code = b"READ-ONLY" if self.read_only else b"READ-WRITE"
+            lines.append(b"OK [%b] Your rights have changed" % code)
+        return lines
 
     def count_lines(self) -> list[bytes]:
         """EXISTS and RECENT."""
@@ -276,7 +301,9 @@ class View:
             lines += self._tell_expunged()
         if self._take_arrivals() or len(self.recent) != self._recent_told:
             lines += self.count_lines()
-        if self.has_new_keywords:
+        if self.mailbox.rights is not self._rights_told and self.mailbox.rights != self._rights_told:
+            lines += self._rights_lines()
+        elif self.has_new_keywords:
             lines += self.flag_lines()
         if self._expunged and self.tells_modseqs:
             lines.append(self.modseq_line())

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from twistmail.wire.imap import access, listing, metadata, modifiers, quota, searching, sorting, uploads
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap import listing, metadata, modifiers, quota, searching, sorting, uploads
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.parse_search import checked, search_program
 from twistmail.wire.imap.returns import returns
@@ -237,6 +237,7 @@ COMMANDS: dict[bytes, Row] = {
     **searching.ROWS,
     **uploads.ROWS,
     **sorting.ROWS,
+    **access.ROWS,
 }
 
 #: State after a positive answer; a missing class leaves it as it was.

@@ -1,0 +1,40 @@
+"""Who belongs together: groups of accounts, and roles, mailboxes (info@) that several people have in common. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from twistmail.mail.acl import Acl, Rights, identifiers
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A mailbox without a login of its own. `members`: identifiers as in access lists, who may `rights` there and send as the role.
+
+    `files_sent`: what they send as the role is filed in its mailbox for sent mail.
+    """
+
+    members: tuple[str, ...]
+    rights: Rights
+    files_sent: bool = True
+
+    @property
+    def acl(self) -> Acl:
+        """What holds in each of its mailboxes unless that has a list which says otherwise."""
+        return Acl(dict.fromkeys(self.members, self.rights))
+
+
+@dataclass(frozen=True, slots=True)
+class Circles:
+    """`groups`: name -> the account names in it; `roles`: account name -> the role that it is."""
+
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+
+    def groups_of(self, account: str) -> tuple[str, ...]:
+        return tuple(name for name, members in self.groups.items() if account in members)
+
+    def belongs(self, account: str, role: str) -> bool:
+        """Whether *account* is a member of the role whose account is called *role*."""
+        return role in self.roles and not identifiers(account, self.groups_of(account)).isdisjoint(self.roles[role].members)

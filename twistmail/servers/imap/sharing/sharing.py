@@ -1,0 +1,44 @@
+"""Sharing as the IMAP service is given it: what the settings say, and a tree for everybody who logs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twistmail.facts import Facts
+from twistmail.mail import mutf7
+from twistmail.mail.names import SEPARATOR
+from twistmail.options import Settings
+from twistmail.servers.imap.sharing.lists import AccessLists
+from twistmail.servers.imap.sharing.places import Places
+from twistmail.servers.imap.sharing.tree import Circumstances, SharedTree
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """`settings` are those of [sharing]; `lists` outlive a reload. `store` is an IMailStore, `accounts` IAccounts."""
+
+    settings: Settings
+    lists: AccessLists
+    store: Any
+    accounts: Any
+    facts: Facts
+    epoch: Callable[[], float]
+    default_domain: str
+
+    @property
+    def namespaces(self) -> tuple[bytes, bytes]:
+        """The prefixes of other users' and of shared mailboxes, as on the wire."""
+        return _prefix(self.settings.other_users), _prefix(self.settings.shared)
+
+    def tree(self, person: str, own: Any, connection: str) -> SharedTree:
+        """What the account *person* sees, whose own mailboxes are *own*; *connection* is named in facts."""
+        house = self.lists.house
+        places = Places(person, self.settings.other_users, self.settings.shared, house.account, house.circles.roles)
+        around = Circumstances(self.store, self.accounts, self.lists, self.facts, self.epoch, connection, self.default_domain)
+        return SharedTree(person, places, own, around)
+
+
+def _prefix(level: str) -> bytes:
+    return mutf7.encode(level + SEPARATOR).encode("ascii")

@@ -1,0 +1,98 @@
+"""SETACL, DELETEACL, GETACL, LISTRIGHTS and MYRIGHTS (RFC 4314 §3): values, their reading, and the spelling of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from twistmail.mail import acl
+from twistmail.mail.acl import Rights, RightsChange
+from twistmail.wire.imap.commands import Command
+from twistmail.wire.imap.responses import Untagged, astring, mailbox
+from twistmail.wire.imap.rows import AFTER_LOGIN, Row, one_mailbox
+from twistmail.wire.imap.tokens import Cursor, Misspelled
+
+
+@dataclass(frozen=True, slots=True)
+class SetAcl(Command):
+    """`identifier` is as the client has spelled it; what it means is the session's to know."""
+
+    mailbox: str
+    identifier: str
+    change: RightsChange
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAcl(Command):
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetAcl(Command):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRights(Command):
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class MyRights(Command):
+    mailbox: str
+
+
+# ----- reading
+
+
+def _set(cursor: Cursor, tag: bytes) -> SetAcl:
+    name, identifier = _named(cursor)
+    cursor.space()
+    text = cursor.text(cursor.astring("rights"), "rights")
+    change = RightsChange(text[:1]) if text[:1] in "+-" else RightsChange.SET
+    try:
+        return SetAcl(tag, name, identifier, change, acl.read(text.removeprefix(change.value)))
+    except ValueError as error:
+        raise Misspelled(str(error)) from None
+
+
+def _named(cursor: Cursor) -> tuple[str, str]:
+    """Mailbox and identifier."""
+    cursor.space()
+    name = cursor.mailbox()
+    cursor.space()
+    return name, cursor.text(cursor.astring("an identifier"), "the identifier")
+
+
+ROWS: dict[bytes, Row] = {
+    b"SETACL": Row(_set, AFTER_LOGIN),
+    b"DELETEACL": Row(lambda cursor, tag: DeleteAcl(tag, *_named(cursor)), AFTER_LOGIN),
+    b"GETACL": Row(one_mailbox(GetAcl), AFTER_LOGIN),
+    b"LISTRIGHTS": Row(lambda cursor, tag: ListRights(tag, *_named(cursor)), AFTER_LOGIN),
+    b"MYRIGHTS": Row(one_mailbox(MyRights), AFTER_LOGIN),
+}
+
+
+# ----- answers (RFC 4314 §3.6 to §3.8)
+
+
+def acl_response(name: str, entries: Iterable[tuple[str, str]]) -> Untagged:
+    """The ACL of mailbox *name*: pairs of identifier and rights."""
+    words = [word for identifier, rights in entries for word in (_word(identifier), _word(rights))]
+    return Untagged(b" ".join([b"ACL", mailbox(name), *words]))
+
+
+def rights_response(name: str, identifier: str, always: str, optional: Iterable[str]) -> Untagged:
+    """LISTRIGHTS: what *identifier* has *always*, and what it can be given, each word as a whole or not at all."""
+    return Untagged(b" ".join([b"LISTRIGHTS", mailbox(name), _word(identifier), *map(_word, (always, *optional))]))
+
+
+def my_rights_response(name: str, rights: str) -> Untagged:
+    return Untagged(b"MYRIGHTS %b %b" % (mailbox(name), _word(rights)))
+
+
+def _word(text: str) -> bytes:
+    return astring(text.encode())
