@@ -117,10 +117,6 @@ class Guest(Player):
         if select:
             assert self.say(f"s SELECT {select}")[-1].startswith("s OK")
 
-    def say(self, line: str) -> list[str]:
-        self.feed(line.encode() + b"\r\n")
-        return self.heard()
-
 
 def connect(clock: Clock, settings: dict[str, str], store: Any) -> Pump:
     """What `player.play` wants. Settings: clear=no, tls=no, away=yes, mail=three|empty (default three), drafts=PATH,

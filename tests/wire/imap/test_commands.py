@@ -17,6 +17,7 @@ from twistmail.wire.imap import searchkeys as k
 from twistmail.wire.imap import sorting as o
 from twistmail.wire.imap.fetchitems import Item, Section, SectionText
 from twistmail.wire.imap.grammar import COMMANDS
+from twistmail.wire.imap.notify import Notify
 from twistmail.wire.imap.returns import ALL, Partial, Returns
 from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.searching import CancelUpdate, Esearch, Scope, Source, UidBatches
@@ -43,6 +44,7 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
     (b"ENABLE condstore X-Y", c.Enable(T, ("CONDSTORE", "X-Y"))),
     (b"COMPRESS deflate", c.Compress(T)),
     (b"UNAUTHENTICATE", c.Unauthenticate(T)),
+    (b"NOTIFY NONE", Notify(T)),
     (b"NAMESPACE", c.Namespace(T)),
     (b"SELECT inbox", c.Select(T, "INBOX", read_only=False)),
     (b'SELECT ""', c.Select(T, "", read_only=False)),

@@ -17,7 +17,7 @@ EVERYWHERE = (
 #: What is told after login only, beside that.
 AFTER_LOGIN = (
     # the connection
-    "COMPRESS=DEFLATE UNAUTHENTICATE",
+    "COMPRESS=DEFLATE UNAUTHENTICATE NOTIFY",
     # names of mailboxes
     "NAMESPACE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS LIST-METADATA STATUS=SIZE METADATA OBJECTID",
     # how much there may be

@@ -60,6 +60,8 @@ class Client:
         self.enabled: set[str] = set()  # what ENABLE has turned on (RFC 5161); the view of the selected mailbox looks at the same set
         self.idling = False
         self.upload: Any = None  # append.Upload
+        self.listening: Any = None  # notify.Listening, once there was a NOTIFY
+        self.doing: Any = None  # the command that is being answered
 
     async def capabilities(self) -> bytes:
         """What CAPABILITY tells now."""
@@ -120,6 +122,8 @@ class Client:
     def select(self, mailbox: IMailbox, *, read_only: bool) -> View:
         self.leave_mailbox()
         self.view = View(mailbox, read_only=read_only, news=self.news, enabled=self.enabled)
+        if self.listening is not None:
+            self.view.wants = self.listening.wants
         return self.view
 
     def leave_mailbox(self) -> None:
@@ -141,9 +145,19 @@ class Client:
         self.counted = []
 
     def news(self) -> None:
-        """The selected mailbox has changed: an idling client shall hear of it now."""
-        if self.idling:
+        """The selected mailbox has changed: a client that idles, or has said NOTIFY, shall hear of it now."""
+        if self.idling or self.listening is not None:
             self.poke()
+
+    def listen(self, listening: Any) -> None:
+        """Hear of what *listening* (notify.Listening) says and of nothing else; None: of nothing, until a command is answered."""
+        if self.listening is not None:
+            self.listening.close()
+        self.listening = listening
+        if listening is not None:
+            listening.begin()
+            if self.view is not None:
+                self.view.wants = listening.wants
 
     async def turn(self) -> None:
         """Let the reactor have its turn in the midst of long work."""

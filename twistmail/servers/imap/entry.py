@@ -47,6 +47,7 @@ async def unauthenticate(client: Client, event: c.Unauthenticate) -> Responses:
     if "UNAUTHENTICATE" in client.hidden:
         raise Refusal("UNAUTHENTICATE is not offered here", condition=BAD)
     client.leave_mailbox()
+    client.listen(None)
     client.uncount()
     client.begin_anew()
     client.compressed = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twistmail.servers.imap import access, append, entry, listing, mailboxes, metadata, multisearch, quota, selecting, transfer
+from twistmail.servers.imap import access, append, entry, listing, mailboxes, metadata, multisearch, notify, quota, selecting, transfer
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import fetch
 from twistmail.servers.imap.flags import store
@@ -59,4 +59,5 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     sorting.Sort: sort,
     sorting.Thread: thread,
     **access.ANSWERS,
+    **notify.ANSWERS,
 }

@@ -24,9 +24,9 @@ from twistmail.mail.mailbox import StoreError
 from twistmail.servers.imap.changes import begun
 from twistmail.servers.imap.client import Client, Refusal
 from twistmail.servers.imap.families import FAMILIES
+from twistmail.servers.imap.notify import news_of_selected
 from twistmail.servers.imap.pending import Answer
 from twistmail.servers.imap.service import ImapService, wire_limits
-from twistmail.servers.imap.view import View
 from twistmail.wire.contract import PeerGone
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import NO, Bye, Late, Raw, Response, Tagged, Untagged
@@ -111,6 +111,7 @@ class ImapSession:
         if self._mailbox_is_gone and isinstance(event, c.Command) and not isinstance(event, c.Logout):
             yield self._bye(MAILBOX_GONE)
             return
+        self.client.doing = event
         try:
             if isinstance(event, c.Command):
                 for line in begun(self.client, event):
@@ -129,6 +130,8 @@ class ImapSession:
             log.warn("{id}: {event} failed: {error}", id=self.client.connection, event=type(event).__name__, error=error)
             async for said in self._failed(event, *_weather(error)):
                 yield said
+        finally:
+            self.client.doing = None
 
     async def _failed(self, event: Any, text: str, code: str, condition: str = NO) -> AsyncIterator[Response]:
         async for news in self._news(event):
@@ -140,29 +143,23 @@ class ImapSession:
         view = self.client.view
         if view is None or isinstance(event, c.Select | c.Logout | c.Bad | c.No):
             return
-        async for news in self._news_of(view, expunges=not event.keeps_numbers):
+        async for news in news_of_selected(self.client, expunges=not event.keeps_numbers):
             yield news
-
-    async def _news_of(self, view: View, *, expunges: bool) -> AsyncIterator[Response]:
-        """Results that the client follows change before numbers do, and after messages have come (RFC 5267 §4.3)."""
-        if expunges and view.contexts is not None and (farewell := view.contexts.farewell()):
-            yield Raw(farewell)
-        if news := view.updates(expunges=expunges):
-            yield Raw(news)
-        if view.contexts is not None and (changes := await view.contexts.changes()):
-            yield Raw(changes)
 
     async def pending_updates(self) -> AsyncIterator[Response]:
         for late in self._late():
             yield late
-        view = self.client.view
-        if view is None or not self.client.idling:
-            return
-        if view.gone:
-            yield self._bye(MAILBOX_GONE)
-            return
-        async for news in self._news_of(view, expunges=True):
-            yield news
+        client = self.client
+        listening = client.listening
+        if client.view is not None and (client.idling or listening is not None):
+            if client.view.gone:
+                yield self._bye(MAILBOX_GONE)
+                return
+            async for news in news_of_selected(client, expunges=client.idling or not listening.delayed):
+                yield news
+        if listening is not None:
+            async for news in listening.said():
+                yield news
 
     def _late(self) -> Iterable[Response]:
         """The answers to earlier commands that have become known."""
@@ -208,6 +205,7 @@ class ImapSession:
             client.upload.close()
             client.upload = None
         client.leave_mailbox()
+        client.listen(None)
         if client.account is not None:
             client.uncount()
 

@@ -42,6 +42,16 @@ class Block(NamedTuple):
     modseqs: Sequence[int]
 
 
+class Wants(NamedTuple):
+    """What a client wants to be told unasked (RFC 5465 §3.1)."""
+
+    arrivals: bool = True
+    expunges: bool = True
+    flags: bool = True
+
+
+EVERYTHING = Wants()
+
 EXISTING_FLAGS = " ".join(FLAG_NAMES)
 
 
@@ -63,6 +73,7 @@ class View:
         self.followers = [self.saved]  # sets of places that follow our numbering
         self.contexts: Any = None  # contexts.Contexts, where the client has asked for updates
         self.gone = False
+        self.wants = EVERYTHING
         self.last_tree: tuple[int, Part] | None = None  # bodies: the parts of the big message asked for last
         self.rendered = FlagsRendered(mailbox.keywords)
         self._news = news
@@ -292,14 +303,14 @@ class View:
         return [b"%d EXISTS" % len(self.uids), b"%d RECENT" % self._recent_told]
 
     def updates(self, *, expunges: bool) -> bytes:
-        """All news as response lines, said once; *expunges*: numbers may change now (RFC 3501 §7.4.1).
+        """All news that is wanted, as response lines, said once; *expunges*: numbers may change now (RFC 3501 §7.4.1).
 
         Where an expunge has to wait, and the client counts changes, it is told how far it may count (RFC 7162 §3.2).
         """
         lines: list[bytes] = []
-        if expunges and self._expunged:
+        if expunges and self._expunged and self.wants.expunges:
             lines += self._tell_expunged()
-        if self._take_arrivals() or len(self.recent) != self._recent_told:
+        if self.wants.arrivals and (self._take_arrivals() or len(self.recent) != self._recent_told):
             lines += self.count_lines()
         if self.mailbox.rights is not self._rights_told and self.mailbox.rights != self._rights_told:
             lines += self._rights_lines()
@@ -308,7 +319,7 @@ class View:
         if self._expunged and self.tells_modseqs:
             lines.append(self.modseq_line())
         text = b"".join([b"* %b\r\n" % line for line in lines]) if lines else b""
-        return text + self._tell_flags() if self._flagged else text
+        return text + self._tell_flags() if self._flagged and self.wants.flags else text
 
     def _tell_expunged(self) -> list[bytes]:
         """By UID where the client wants it so (RFC 7162 §3.2.10, RFC 9586 §3), else highest number first, so that none shifts the next."""
