@@ -120,3 +120,15 @@ def test_a_string_is_read_as_it_was_written(value):
 def test_a_mailbox_name_is_read_as_it_was_written(name):
     cursor = read_back(r.mailbox(name))
     assert cursor.mailbox() == ("INBOX" if name.upper() == "INBOX" else name)
+
+
+@pytest.mark.parametrize(("name", "octets"), [
+    pytest.param("INBOX", b"INBOX", id="atom"),
+    pytest.param("a&b", b"a&b", id="ampersand"),
+    pytest.param("a b", b'"a b"', id="blank"),
+    pytest.param("Entw\u00fcrfe", b'"Entw\xc3\xbcrfe"', id="utf8"),
+    pytest.param('\u00fc"\\', b'"\xc3\xbc\\"\\\\"', id="quotes"),
+    pytest.param("\U0001f600", b'"\xf0\x9f\x98\x80"', id="beyond-the-first-plane"),
+])  # fmt: skip
+def test_a_mailbox_name_in_utf8(name, octets):
+    assert r.mailbox_in_utf8(name) == octets

@@ -429,3 +429,29 @@ def test_limits_are_those_of_the_specification():
     assert (limits.line_before_login, limits.line, limits.auth_line) == (1024, 65536, 12288)
     assert (limits.literal, limits.unasked_literal, limits.command, limits.literals) == (102400, 4096, 1048576, 1000)
     assert (limits.bad_commands, limits.append) == (10, 36700160)
+
+
+# ----- UTF-8 (RFC 6855)
+
+
+@pytest.mark.parametrize("name", ["UTF8=ACCEPT", "IMAP4REV2"])
+def test_mailbox_names_are_utf8_once_that_is_enabled(name):
+    def enabling(event):
+        if isinstance(event, c.Enable):
+            yield r.Enabled((name,))
+        yield from obliging(event)
+
+    lines = b'1 SELECT a&-b\r\n2 ENABLE X\r\n3 SELECT "a&-\xc3\xbc"\r\n4 APPEND a&- {1+}\r\nx\r\n5 UNAUTHENTICATE\r\n'
+    events, said = play(fresh(), [lines], enabling)
+    assert [event.mailbox for event in events if hasattr(event, "mailbox")] == ["a&b", "a&-\u00fc", "a&-"]
+    assert b"* ENABLED %b\r\n2 OK" % name.encode() in said
+
+
+def test_what_else_is_enabled_changes_no_names():
+    def enabling(event):
+        if isinstance(event, c.Enable):
+            yield r.Enabled(("CONDSTORE",))
+        yield from obliging(event)
+
+    events, _ = play(fresh(), [b"1 ENABLE X\r\n2 SELECT a&-b\r\n"], enabling)
+    assert events[-1].mailbox == "a&b"

@@ -38,6 +38,7 @@ AFTER_LOGIN = (
     "SORT SORT=DISPLAY ESORT CONTEXT=SORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS",
     # what has changed since
     "CONDSTORE QRESYNC UIDONLY",
+    "MULTIAPPEND CATENATE URL-PARTIAL REPLACE APPENDLIMIT UTF8=ACCEPT",
 )
 
 #: What is hidden where mailboxes are not shared ([sharing] enabled).
@@ -50,6 +51,8 @@ ENABLEABLE: dict[str, tuple[str, ...]] = {
     "UIDONLY": ("UIDONLY",),
 }
 
+    "UTF8=ACCEPT": ("UTF8=ACCEPT",),
+}
 
 #: Words that tell a setting of [imap], if it sets a limit: word -> key.
 VALUED = {"APPENDLIMIT": "max_message"}

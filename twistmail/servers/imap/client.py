@@ -19,7 +19,7 @@ from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.view import View
 from twistmail.tasks import sleep
 from twistmail.wire import sasl
-from twistmail.wire.imap.responses import NO, Response
+from twistmail.wire.imap.responses import NO, READ_UTF8, Response, mailbox, mailbox_in_utf8
 
 Responses = AsyncIterator[Response]
 #: A family's table: event class -> the function that answers it.
@@ -77,6 +77,11 @@ class Client:
         if not self.may_send_password:
             told.append("LOGINDISABLED")  # RFC 3501 §6.2.3
         return " ".join(told).encode("ascii")
+
+    @property
+    def spelled(self) -> Callable[[str], bytes]:
+        """How this client is told the name of a mailbox: in modified UTF-7, or in UTF-8 once it can read that (RFC 6855 §3)."""
+        return mailbox if self.enabled.isdisjoint(READ_UTF8) else mailbox_in_utf8
 
     @property
     def hidden(self) -> frozenset[str]:

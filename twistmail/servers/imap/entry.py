@@ -13,7 +13,7 @@ from twistmail.servers.imap.changes import count_changes
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.wire import sasl
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap.responses import BAD, NO, OK, Bye, Challenge, Continuation, Response, Tagged, Untagged, refusal
+from twistmail.wire.imap.responses import BAD, NO, OK, Bye, Challenge, Continuation, Enabled, Response, Tagged, Untagged, refusal
 
 # ----- what the wire has to say
 
@@ -85,7 +85,7 @@ async def enable(client: Client, event: c.Enable) -> Responses:
         for line in count_changes(client):
             yield line
     client.enabled.update(new)
-    yield Untagged(" ".join(["ENABLED", *new]).encode("ascii"))
+    yield Enabled(tuple(new))
     yield Tagged(event.tag, OK, "Done")
 
 

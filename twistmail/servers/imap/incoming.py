@@ -13,6 +13,7 @@ from typing import Any
 from twistmail.mail.content import Content, Memory
 from twistmail.mail.unbinary import unbinary
 from twistmail.servers.imap.client import Client, Refusal
+from twistmail.wire.imap.responses import READ_UTF8
 from twistmail.wire.imap.uploads import Head, Literal
 
 #: Octets of a message that are kept in memory; more goes to a draft.
@@ -27,7 +28,9 @@ _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 class Incoming:
     """A message under way. `trouble` is what has stopped it: the rest of it is swallowed, then told. Ends with `close`."""
 
-    __slots__ = ("_after_cr", "_draft", "_drafts", "_is_binary", "_pieces", "_threads", "head", "held", "size", "trouble")
+    __slots__ = (
+        "_after_cr", "_draft", "_drafts", "_is_binary", "_latest", "_pieces", "_threads", "head", "held", "size", "trouble",
+    )  # fmt: skip
 
     def __init__(self, client: Client, head: Head) -> None:
         self.head = head
@@ -40,6 +43,8 @@ class Incoming:
         self._draft: Any = None
         self._after_cr = False
         self._is_binary = False
+        #: The last octets of the header, where it has to be ASCII and is not over yet. A message may begin with its empty line.
+        self._latest = b"" if client.service.settings.raw_headers or not client.enabled.isdisjoint(READ_UTF8) else b"\r\n"
 
     async def add(self, data: bytes, literal: Literal) -> None:
         """Take octets of *literal*."""
@@ -67,6 +72,8 @@ class Incoming:
 
     async def keep(self, data: bytes) -> None:
         """Take octets as they are."""
+        if self._latest:
+            self._look_at_header(data)
         self._after_cr = data.endswith(b"\r") or (self._after_cr and not data)
         self._pieces.append(data)
         self.size += len(data)
@@ -75,6 +82,15 @@ class Incoming:
             await self.to_draft()
         elif len(self._pieces) > MOST_PIECES:
             self._pieces = [b"".join(self._pieces)]
+
+    def _look_at_header(self, data: bytes) -> None:
+        """RFC 6855 §4: a client that has not enabled UTF-8 cannot bring a header with 8-bit octets."""
+        data = self._latest + data
+        end = data.find(b"\r\n\r\n")
+        header = data if end < 0 else data[:end]
+        self._latest = data[-3:] if end < 0 else b""
+        if not header.isascii():
+            self.trouble = Refusal("A header with 8-bit octets takes ENABLE UTF8=ACCEPT")
 
     async def to_draft(self) -> None:
         """What is in memory goes to the disk."""

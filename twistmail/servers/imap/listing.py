@@ -16,7 +16,7 @@ from twistmail.servers.imap.client import Answers, Client, Responses
 from twistmail.servers.imap.metadata import values_line, with_uses
 from twistmail.servers.imap.patterns import Patterns
 from twistmail.wire.imap import listing as said
-from twistmail.wire.imap.responses import OK, Raw, Tagged, Untagged, mailbox
+from twistmail.wire.imap.responses import OK, Raw, Tagged, Untagged
 
 T = TypeVar("T")
 
@@ -54,11 +54,12 @@ class StatusLine:
                 form, attribute = STATUS_ITEMS[item]
                 words.append(item.encode("ascii") + b" " + form)
                 self._attributes.append(attrgetter(attribute))
+        self._spelled = client.spelled
         self._form = b"* STATUS %b (" + b" ".join(words) + b")\r\n"
 
     def render(self, name: str, status: MailboxStatus) -> bytes:
         values = [of(status) for of in self._attributes]
-        return self._form % (mailbox(name), *(value.encode() if isinstance(value, str) else value for value in values))
+        return self._form % (self._spelled(name), *(value.encode() if isinstance(value, str) else value for value in values))
 
 
 async def status(client: Client, event: said.Status) -> Responses:
@@ -78,7 +79,7 @@ async def list_folders(client: Client, event: said.List) -> Responses:
     elif event.subscribed_only:
         names = _subscribed(await client.folders.folders(), await client.folders.subscriptions(), patterns)
         async for piece in _in_pieces(client, names):
-            yield Raw(b"".join([b'* LSUB (%b) "/" %b\r\n' % (attributes, mailbox(name)) for name, attributes in piece]))
+            yield Raw(b"".join([b'* LSUB (%b) "/" %b\r\n' % (attributes, client.spelled(name)) for name, attributes in piece]))
     else:
         async for block in _listed(client, event, patterns):
             yield block
@@ -115,7 +116,7 @@ async def _listed(client: Client, event: said.List, patterns: Patterns) -> Async
     above = await _levels_above(client, event, folders, patterns) if "RECURSIVEMATCH" in event.select else Above(set(), set())
     status_line = StatusLine(client, event.status) if event.status else None
     annotations = await client.folders.annotations_of([folder.name for folder in folders]) if event.metadata else {}
-    teller = Teller(event, above, annotations)
+    teller = Teller(client, event, above, annotations)
     async for piece in _in_pieces(client, folders, STATUSES if status_line else PIECE):
         chosen = [folder for folder in piece if patterns.matches(folder.name) and (_fits(event, folder) or folder.name in above.hidden)]
         if status_line is None:
@@ -168,7 +169,8 @@ def _fits(event: said.List, folder: Folder) -> bool:
 class Teller:
     """What LIST says of each name: mailboxes are of few kinds, so the beginnings of lines are remembered."""
 
-    def __init__(self, event: said.List, above: Above, annotations: Mapping[str, Mapping[str, bytes]]) -> None:
+    def __init__(self, client: Client, event: said.List, above: Above, annotations: Mapping[str, Mapping[str, bytes]]) -> None:
+        self._spelled = client.spelled
         self._event = event
         self._tells_subscriptions = "SUBSCRIBED" in event.select | event.returned
         self._above = above
@@ -179,7 +181,7 @@ class Teller:
         kind = (folder.selectable, folder.has_children, folder.subscribed, folder.uses)
         begun = self._begun.get(kind) or self._begun.setdefault(kind, self._beginning(folder))
         below = b' ("CHILDINFO" ("SUBSCRIBED"))\r\n' if folder.name in self._above.some else b"\r\n"
-        line = begun + mailbox(folder.name) + below
+        line = begun + self._spelled(folder.name) + below
         if self._event.metadata and folder.selectable and _fits(self._event, folder):
             line += self._metadata(folder)
         return line
@@ -195,7 +197,7 @@ class Teller:
     def _metadata(self, folder: Folder) -> bytes:
         """RFC 9590 §3: all entries that were asked for, with NIL where there are none."""
         found = with_uses(self._annotations.get(folder.name, {}), folder.uses)
-        return values_line(folder.name, [(entry, found.get(entry.lower())) for entry in self._event.metadata])
+        return values_line(self._spelled(folder.name), [(entry, found.get(entry.lower())) for entry in self._event.metadata])
 
 
 ANSWERS: Answers = {said.List: list_folders, said.Status: status}

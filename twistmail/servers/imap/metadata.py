@@ -11,24 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from twistmail.mail.mailbox import Folder, StoreError
 from twistmail.servers.imap.client import Answers, Client, Refusal, Responses
 from twistmail.wire.imap import metadata as said
-from twistmail.wire.imap.responses import NIL, OK, Raw, Tagged, astring, mailbox, string
+from twistmail.wire.imap.responses import NIL, OK, Raw, Tagged, astring, string
 
 SPECIAL_USE = "/private/specialuse"
 
 
-def values_line(name: str, values: Iterable[tuple[str, bytes | None]]) -> bytes:
-    """A METADATA response: pairs of entry and value; None is NIL."""
+def values_line(mailbox: bytes, values: Iterable[tuple[str, bytes | None]]) -> bytes:
+    """A METADATA response about *mailbox* (as the client is told it): pairs of entry and value; None is NIL."""
     pairs = b" ".join([astring(entry.encode("ascii")) + b" " + _value(value) for entry, value in values])
-    return b"* METADATA %b (%b)\r\n" % (_mailbox(name), pairs)
+    return b"* METADATA %b (%b)\r\n" % (mailbox, pairs)
 
 
-def names_line(name: str, entries: Iterable[str]) -> bytes:
+def names_line(mailbox: bytes, entries: Iterable[str]) -> bytes:
     """A METADATA response that nobody has asked for: values are not told (RFC 5464 §4.4.2)."""
-    return b"* METADATA %b %b\r\n" % (_mailbox(name), b" ".join([astring(entry.encode("ascii")) for entry in entries]))
-
-
-def _mailbox(name: str) -> bytes:
-    return mailbox(name) if name else b'""'
+    return b"* METADATA %b %b\r\n" % (mailbox, b" ".join([astring(entry.encode("ascii")) for entry in entries]))
 
 
 def _value(value: bytes | None) -> bytes:
@@ -48,7 +44,7 @@ async def get(client: Client, event: said.GetMetadata) -> Responses:
     too_long = [len(value) for _, value in chosen if value is not None and event.largest is not None and len(value) > event.largest]
     told = [(entry, value) for entry, value in chosen if value is None or event.largest is None or len(value) <= event.largest]
     if told:
-        yield Raw(values_line(event.mailbox, told))
+        yield Raw(values_line(client.spelled(event.mailbox), told))
     yield Tagged(event.tag, OK, "Done", b"METADATA LONGENTRIES %d" % max(too_long) if too_long else b"")
 
 

@@ -44,7 +44,7 @@ async def esearch(client: Client, event: Esearch) -> Responses:
 
 async def _selected(client: Client, event: Esearch) -> AsyncIterator[Response]:
     mailbox = client.selected.mailbox
-    about = correlator(event.tag, mailbox.name, mailbox.uidvalidity)
+    about = correlator(event.tag, client.spelled(mailbox.name), mailbox.uidvalidity)
     lines = searched(client, event.tag, event.key, event.returns, uid=True, about=about)
     async with aclosing(lines):  # type: ignore[type-var]
         async for line in lines:
@@ -68,7 +68,7 @@ async def _elsewhere(client: Client, event: Esearch, name: str) -> AsyncIterator
         async for far in in_progress(client, event.tag, work, inquiry.progress):
             yield far
         if found := work.result():
-            about = correlator(event.tag, name, mailbox.uidvalidity)
+            about = correlator(event.tag, client.spelled(name), mailbox.uidvalidity)
             lines = found_lines(inquiry, found, event.returns, about, uid=True)
             async with aclosing(lines):  # type: ignore[type-var]
                 async for line in lines:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from twistmail.mail.mailbox import Quota
 from twistmail.servers.imap.client import Answers, Client, Refusal, Responses
 from twistmail.wire.imap import quota as said
-from twistmail.wire.imap.responses import OK, Tagged, Untagged, astring, mailbox
+from twistmail.wire.imap.responses import OK, Tagged, Untagged, astring
 
 #: Octets of the unit in which STORAGE is told (RFC 9208 §5.1).
 UNIT = 1024
@@ -44,7 +44,7 @@ async def get(client: Client, event: said.GetQuota) -> Responses:
 
 async def get_root(client: Client, event: said.GetQuotaRoot) -> Responses:
     root = own_root(client)
-    yield Untagged(b"QUOTAROOT %b %b" % (mailbox(event.mailbox), astring(root.encode())))
+    yield Untagged(b"QUOTAROOT %b %b" % (client.spelled(event.mailbox), astring(root.encode())))
     yield Untagged(quota_line(root, await client.folders.quota()))
     yield Tagged(event.tag, OK, "Done")
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from twistmail.servers.imap.client import Client
-from twistmail.wire.imap.responses import Raw, mailbox, string
+from twistmail.wire.imap.responses import Raw, string
 from twistmail.wire.imap.returns import Returns
 
 #: Numbers that are rendered before the reactor gets its turn: about two milliseconds.
@@ -30,11 +30,11 @@ class Result:
     more: bytes = b""
 
 
-def correlator(tag: bytes, name: str | None = None, uidvalidity: int = 0) -> bytes:
+def correlator(tag: bytes, mailbox: bytes | None = None, uidvalidity: int = 0) -> bytes:
     """To which command an ESEARCH belongs, and to which mailbox where it is not the selected one (RFC 7377 §2.1)."""
     about = b"TAG " + string(tag)
-    if name is not None:
-        about += b" MAILBOX %b UIDVALIDITY %d" % (mailbox(name), uidvalidity)
+    if mailbox is not None:
+        about += b" MAILBOX %b UIDVALIDITY %d" % (mailbox, uidvalidity)
     return about
 
 

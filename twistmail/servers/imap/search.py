@@ -25,6 +25,8 @@ from twistmail.wire.imap.returns import ALL, Returns
 
 async def search(client: Client, event: c.Search) -> Responses:
     wanted = event.returns
+    if event.charset and "UTF8=ACCEPT" in client.enabled:  # RFC 6855 §3
+        raise Refusal("You have enabled UTF-8, so there is no other charset", condition=BAD)
     if wanted is None and "IMAP4REV2" in client.enabled:
         wanted = ALL  # RFC 9051 §6.4.4
     lines = searched(client, event.tag, event.key, wanted, uid=event.uid)

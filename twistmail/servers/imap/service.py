@@ -32,6 +32,8 @@ OPTIONS = Section(
     Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
            example="192.0.2.1 10.0.0.0/8"),
     Option("max_message", SIZE, "36700160", "The biggest message that a client may append, in octets.", Reload.NEW),
+    Option("raw_headers", SWITCH, "no",
+           "Whether messages with 8-bit octets in their header may be appended by programs that have not enabled UTF8=ACCEPT.", Reload.NEW),
     Option("comment", TEXT, "", "What mail programs are told of this server, if they ask (METADATA /shared/comment).", Reload.NEW,
            example="Mail of the Example company"),
     Option("contact", TEXT, "", "How to reach the administrator, a URI, for programs that ask (METADATA /shared/admin).", Reload.NEW,

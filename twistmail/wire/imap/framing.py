@@ -70,8 +70,8 @@ class Gathered:
         """The lines so far, as `Cursor` wants them."""
         return self._lines[0] if len(self._lines) == 1 else b"\r\n".join(self._lines)
 
-    def cursor(self, position: int) -> Cursor:
-        return Cursor(self.text(), self.literals, position)
+    def cursor(self, position: int, *, utf8: bool = False) -> Cursor:
+        return Cursor(self.text(), self.literals, position, utf8=utf8)
 
     def objection(self, mark: Mark, limits: ImapLimits, *, logged_in: bool) -> str:
         """Why the literal that *mark* announces may not come, or ""."""

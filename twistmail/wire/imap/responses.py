@@ -22,6 +22,8 @@ NIL = b"NIL"
 CRLF = b"\r\n"
 
 
+#: Who has enabled one of these is told UTF-8 in quoted strings, and says it (RFC 6855 §3, RFC 9051 §5.1).
+READ_UTF8 = frozenset({"UTF8=ACCEPT", "IMAP4REV2"})
 #: A block of lines that is longer is not quoted in transcripts.
 LONGEST_NEWS = 512
 
@@ -51,6 +53,17 @@ class Untagged:
 
     def octets(self) -> bytes:
         return b"* " + self.data + CRLF
+
+
+@dataclass(frozen=True, slots=True)
+class Enabled:
+    """What ENABLE has turned on (RFC 5161 §3.2), in upper case. Not final."""
+
+    names: tuple[str, ...]
+    is_final: ClassVar[bool] = False
+
+    def octets(self) -> bytes:
+        return b"* " + " ".join(["ENABLED", *self.names]).encode("ascii") + CRLF
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +135,7 @@ class Bye:
         return b"* BYE " + status_text(self.text, self.code) + CRLF
 
 
-Response = Raw | Untagged | Tagged | Continuation | Challenge | Postponed | Late | Bye
+Response = Raw | Untagged | Enabled | Tagged | Continuation | Challenge | Postponed | Late | Bye
 
 
 def refusal(event: Bad | No) -> Tagged | Bye:
@@ -173,6 +186,14 @@ def astring(value: bytes) -> bytes:
 def mailbox(name: str) -> bytes:
     """A mailbox name as the client shall see it: modified UTF-7, as an astring."""
     return astring(mutf7.encode(name).encode("ascii"))
+
+
+def mailbox_in_utf8(name: str) -> bytes:
+    """The same for a client that has enabled UTF-8: as an astring, quoted where it is not ASCII (RFC 6855 §3)."""
+    octets = name.encode("utf-8")
+    if octets.isascii():
+        return astring(octets)
+    return b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def flag_list(flags: Iterable[str]) -> bytes:

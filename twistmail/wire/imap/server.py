@@ -62,6 +62,7 @@ class ImapWire:
         self._gone = False
         self._bads = 0  # in a row
         self._compressed = False
+        self._utf8 = False  # the client has enabled it
         self._asked: c.Command | None = None  # what waits for its final response
         self._spoken: bytes | Gathered = b""
         self._restart()
@@ -179,7 +180,7 @@ class ImapWire:
 
     def _understood(self) -> c.Command:
         """The complete command. Raises Misspelled and Refused."""
-        cursor = self._command.cursor(self._position)
+        cursor = self._command.cursor(self._position, utf8=self._utf8)
         event = COMMANDS[self._name].parse(cursor, self._tag)
         cursor.end()
         if self._buffer and isinstance(event, (c.StartTls, c.Compress)):  # who put it there? how is it spelled?
@@ -202,7 +203,7 @@ class ImapWire:
             self._upload = Upload(self._tag, self._name)
         text = line if mark is None else line[: line.rindex(b"{")]
         strings = self._command.literals
-        event = self._upload.read(Cursor(text, (), self._position), mark, strings.pop() if strings else None)
+        event = self._upload.read(Cursor(text, (), self._position, utf8=self._utf8), mark, strings.pop() if strings else None)
         self._position = 0
         if isinstance(event, AppendEnd):
             self._restart()
@@ -376,6 +377,9 @@ class ImapWire:
         kind = type(response)
         if self.wants is Wants.CLOSE and not (kind is r.Tagged and isinstance(self._asked, c.Logout)):
             raise LocalProtocolError(f"cannot say {response!r} behind the last word")
+        if kind is r.Enabled:
+            self._utf8 = self._utf8 or not r.READ_UTF8.isdisjoint(response.names)
+            return bytes(response.octets())
         if kind is r.Raw or kind is r.Untagged or kind is r.Late:
             return bytes(response.octets())
         if kind is r.Bye:
@@ -423,6 +427,8 @@ class ImapWire:
 
     def _change_layers(self, asked: c.Command) -> None:
         """OK to *asked* may mean that other octets follow it."""
+        if isinstance(asked, c.Unauthenticate):
+            self._utf8 = False
         if isinstance(asked, c.StartTls):
             self.wants = Wants.START_TLS
         elif isinstance(asked, c.Compress):

@@ -58,9 +58,11 @@ class Refused(Exception):
 class Cursor:
     """Where we are in a command. `text` and `literals` as the module's note says."""
 
-    __slots__ = ("_literals", "_text", "position")
+    __slots__ = ("_literals", "_text", "_utf8", "position")
 
-    def __init__(self, text: bytes, literals: Sequence[bytes] = (), position: int = 0) -> None:
+    def __init__(self, text: bytes, literals: Sequence[bytes] = (), position: int = 0, *, utf8: bool = False) -> None:
+        """*utf8*: the client has enabled UTF-8, so its mailbox names are not in modified UTF-7."""
+        self._utf8 = utf8
         self._text = text
         self._literals = iter(literals)
         self.position = position
@@ -146,10 +148,12 @@ class Cursor:
         return match[0]
 
     def string(self, what: str = "a string") -> bytes:
-        """A quoted string (octets above 127 are let through) or a literal."""
+        """A quoted string, in which other octets than ASCII have to be UTF-8 (RFC 6855 §3), or a literal."""
         match = _QUOTED.match(self._text, self.position)
         if match is not None:
             self.position = match.end()
+            if not match[1].isascii():
+                self.text(match[1], "a quoted string")
             return _ESCAPED.sub(rb"\1", match[1]) if b"\\" in match[1] else match[1]
         self.matched(_LITERAL, what)
         return next(self._literals)
@@ -221,11 +225,14 @@ class Cursor:
         return self.mailbox_name(match[0])
 
     def mailbox_name(self, octets: bytes) -> str:
-        """*octets*, just read as a mailbox name, decoded."""
-        try:
-            name = mutf7.decode(octets.decode("ascii"))
-        except ValueError:
-            raise Misspelled("A mailbox name is not in modified UTF-7 (RFC 3501 section 5.1.3)") from None
+        """*octets*, just read as a mailbox name, decoded; UTF-8 is understood before it is enabled too (RFC 6855 §3)."""
+        if self._utf8 or not octets.isascii():
+            name = self.text(octets, "a mailbox name")
+        else:
+            try:
+                name = mutf7.decode(octets.decode("ascii"))
+            except ValueError:
+                raise Misspelled("A mailbox name is not in modified UTF-7 (RFC 3501 section 5.1.3)") from None
         return "INBOX" if name.upper() == "INBOX" else name
 
     def flag(self) -> str:
