@@ -110,3 +110,10 @@ def test_a_started_coroutine_that_fails_is_logged_under_its_name(capfd: pytest.C
     finally:
         globalLogPublisher.removeObserver(events.append)
     assert [event["what"] for event in events if "log_failure" in event] == ["counting sheep"]
+
+
+def test_behind_the_end_of_the_threads_nothing_runs_and_nobody_is_answered():
+    threads = tasks.Threads(None, "few", 1)
+    threads.stop()
+    done = tasks.shielded(threads.run(pytest.fail, "it must not run"))
+    assert not done.called

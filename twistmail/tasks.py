@@ -237,9 +237,12 @@ class Threads:
         self.reactor = reactor
         self._pool = ThreadPool(minthreads=0, maxthreads=size, name=name)
         self._started = False
+        self._stopped = False
 
     async def run(self, function: Callable[..., T], *args: Any, **keywords: Any) -> T:
-        """*function* in a thread; what it raises is raised here."""
+        """*function* in a thread; what it raises is raised here. Behind `stop` nothing is run any more, and nobody gets an answer."""
+        if self._stopped:
+            await Deferred()  # what was under way in the background when the process ended goes no further
         if not self._started:
             self._started = True
             self._pool.start()
@@ -247,8 +250,8 @@ class Threads:
 
     def stop(self) -> None:
         """Wait for what runs, then end the threads. Blocking; at shutdown only."""
+        self._stopped = True
         if self._started:
-            self._started = False
             self._pool.stop()
 
 
