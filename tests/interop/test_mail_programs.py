@@ -49,8 +49,8 @@ def screen(client, place):
 
     def call(command, *steps, **environ):
         lines = ["set timeout 20", "set stty_init {rows 24 columns 100}", f"spawn -noecho {command}"]
-        lines += [f"expect {{ timeout {{exit 8}} eof {{exit 9}} -re {{{awaited}}} {{send -- {keys}}} }}" for awaited, keys in steps]
-        lines += ["set timeout 3", "expect { timeout {} eof {exit 0} }", "exec kill -KILL [exp_pid]"]
+        lines += [f"expect -brace {{ timeout {{exit 8}} eof {{exit 9}} -re {{{awaited}}} {{send -- {keys}}} }}" for awaited, keys in steps]
+        lines += ["set timeout 3", "expect -brace { timeout {} eof {exit 0} }", "exec kill -KILL [exp_pid]"]
         script = place / "screen.exp"
         script.write_text("\n".join(lines) + "\n")
         return client("expect", "-f", script, timeout=60, **environ)
