@@ -264,3 +264,47 @@ def test_no_number_is_ever_told_to_who_wants_none(house: ImapHouse) -> None:
     house.put(mail("new"))
     assert guest.say("d NOOP") == ["* 8 EXISTS", "* 8 RECENT", "d OK Done"]
     assert guest.say("e UID FETCH 8:* (RFC822.SIZE)")[-2].startswith("* 11 UIDFETCH (RFC822.SIZE ")
+
+
+# ----- MODSEQ in searches
+
+
+@pytest.mark.parametrize(("command", "answer"), [
+    pytest.param("SEARCH MODSEQ {second}", "* SEARCH 4 9 (MODSEQ {third})", id="search"),
+    pytest.param("SEARCH NOT MODSEQ {first}", "* SEARCH 1 2 5 6 7 8 10 (MODSEQ 2)", id="not"),
+    pytest.param("UID SEARCH MODSEQ {first} UNFLAGGED", "* SEARCH", id="nothing-found"),
+    pytest.param("SEARCH MODSEQ {first} SEEN", "* SEARCH 9 (MODSEQ {third})", id="and"),
+    pytest.param("SEARCH RETURN (ALL) MODSEQ {first}", '* ESEARCH (TAG "a") ALL 3:4,9 MODSEQ {third}', id="all"),
+    pytest.param("SEARCH RETURN (MIN) MODSEQ {first}", '* ESEARCH (TAG "a") MIN 3 MODSEQ {first}', id="min"),
+    pytest.param("SEARCH RETURN (MAX) MODSEQ {first}", '* ESEARCH (TAG "a") MAX 9 MODSEQ {third}', id="max"),
+    pytest.param("SEARCH RETURN (MIN COUNT) MODSEQ {first}", '* ESEARCH (TAG "a") MIN 3 COUNT 3 MODSEQ {third}', id="min-and-count"),
+    pytest.param("SEARCH RETURN (PARTIAL 1:2) MODSEQ {first}", '* ESEARCH (TAG "a") PARTIAL (1:2 3:4) MODSEQ {second}', id="partial"),
+    pytest.param("SEARCH RETURN (COUNT) MODSEQ 999999", '* ESEARCH (TAG "a") COUNT 0', id="nothing-counted"),
+    pytest.param("SORT (REVERSE SUBJECT) UTF-8 MODSEQ {second}", "* SORT 9 4 (MODSEQ {third})", id="sort"),
+    pytest.param("SORT RETURN (MIN) (REVERSE SUBJECT) UTF-8 MODSEQ {first} UNSEEN", '* ESEARCH (TAG "a") MIN 4 MODSEQ {second}',
+                 id="sort-min"),
+    pytest.param("THREAD ORDEREDSUBJECT UTF-8 MODSEQ {third}", "* THREAD (9)", id="thread"),
+    pytest.param("ESEARCH IN (selected) RETURN (ALL) MODSEQ {second}", "* ESEARCH (TAG \"a\" MAILBOX INBOX UIDVALIDITY {validity}) "
+                 "UID ALL 4,9 MODSEQ {third}", id="esearch"),
+])  # fmt: skip
+def test_a_search_by_modseq_tells_the_highest_of_what_it_found(house: ImapHouse, command: str, answer: str) -> None:
+    numbers = {"first": flag(house, 3), "second": flag(house, 4), "third": flag(house, 9, flags=("\\Flagged", "\\Seen")),
+               "validity": house.mailbox().uidvalidity}  # fmt: skip
+    guest = client(house, "CONDSTORE")
+    assert guest.say("a " + command.format(**numbers)) == [answer.format(**numbers), "a OK Done"]
+
+
+def test_a_search_by_modseq_does_not_find_what_is_gone(house: ImapHouse) -> None:
+    guest, since = client(house, "CONDSTORE"), flag(house, 3, 4, 9)
+    expunge(house, 4)
+    assert guest.say(f"a SEARCH MODSEQ {since}")[0] == f"* SEARCH 3 9 (MODSEQ {since})"
+    assert guest.say(f"b SEARCH 5:10 MODSEQ {since}")[0] == f"* SEARCH 9 (MODSEQ {since})"
+    assert guest.say(f"c UID SEARCH MODSEQ {since}")[0] == f"* SEARCH 3 9 (MODSEQ {since})"
+
+
+def test_a_search_by_modseq_can_be_followed(house: ImapHouse) -> None:
+    """RFC 5267 §4.3 with a program that has MODSEQ: what changes comes into the result."""
+    guest, since = client(house, "CONDSTORE"), flag(house, 3)
+    assert guest.say(f"a SEARCH RETURN (ALL UPDATE) MODSEQ {since}")[0] == f'* ESEARCH (TAG "a") ALL 3 MODSEQ {since}'
+    flag(house, 7)
+    assert '* ESEARCH (TAG "a") ADDTO (0 7)' in guest.say("b NOOP")

@@ -18,7 +18,7 @@ from twistmail.servers.imap.inquiry import Inquiry
 from twistmail.servers.imap.places import Following
 from twistmail.servers.imap.progress import in_progress
 from twistmail.servers.imap.results import Result, correlator, esearch_lines, search_lines
-from twistmail.servers.imap.search import no_update, refuse_used_tag, unsaved_on_failure
+from twistmail.servers.imap.search import modseq_told, no_update, refuse_used_tag, unsaved_on_failure
 from twistmail.servers.imap.sortcontexts import MOST_FOLLOWED, SortedContext
 from twistmail.tasks import Work
 from twistmail.wire.imap import sorting as c
@@ -45,7 +45,8 @@ async def sort(client: Client, event: c.Sort) -> Responses:
     if wanted is not None and wanted.saves:
         view.saved.replace(_to_save(inquiry, wanted, found, order), inquiry.count)
     if wanted is None or not wanted.tells_nothing:
-        lines = _lines(client, event, Result(order if event.uid else await _numbered(inquiry, order), event.uid))
+        more = await modseq_told(inquiry, found if wanted is None else _to_save(inquiry, wanted, found, order))
+        lines = _lines(client, event, Result(order if event.uid else await _numbered(inquiry, order), event.uid, more=more))
         async with aclosing(lines):  # type: ignore[type-var]
             async for line in lines:
                 yield line
@@ -62,7 +63,7 @@ async def _in_order(inquiry: Inquiry, event: c.Sort) -> tuple[int, Sequence[int]
 
 def _lines(client: Client, event: c.Sort, result: Result) -> AsyncIterator[Raw]:
     if event.returns is None:
-        return search_lines(client, result.values, b"SORT")
+        return search_lines(client, result.values, b"SORT", b"(%b)" % result.more if result.more else b"")
     return esearch_lines(client, correlator(event.tag), event.returns, result)
 
 

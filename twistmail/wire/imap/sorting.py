@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from twistmail.mail.mailbox import SortKey, Threading
-from twistmail.wire.imap.commands import Command, Unsearchable
+from twistmail.wire.imap.commands import Command, Searching, Unsearchable
 from twistmail.wire.imap.parse_search import program_in_charset
 from twistmail.wire.imap.returns import Returns, returns
 from twistmail.wire.imap.rows import WITH_MAILBOX, Row
@@ -17,7 +17,7 @@ MOST_SORT_KEYS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sort(Command):
+class Sort(Searching):
     """`keys`: (what is compared, whether the order is reversed); `key`: which messages; `charset` in upper case; `returns` as in Search."""
 
     keys: tuple[tuple[SortKey, bool], ...]
@@ -26,23 +26,15 @@ class Sort(Command):
     uid: bool
     returns: Returns | None = None
 
-    @property
-    def keeps_numbers(self) -> bool:
-        return not self.uid
-
 
 @dataclass(frozen=True, slots=True)
-class Thread(Command):
+class Thread(Searching):
     """As Sort; `how`: the algorithm."""
 
     how: Threading
     key: Key
     charset: str
     uid: bool
-
-    @property
-    def keeps_numbers(self) -> bool:
-        return not self.uid
 
 
 def _sort(cursor: Cursor, tag: bytes, *, uid: bool) -> Command:

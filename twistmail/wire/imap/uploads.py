@@ -70,6 +70,10 @@ class AppendBegin(c.Command):
     literal: Literal | None
     replaced: Replaced | None = None
 
+    @property
+    def by_number(self) -> bool:
+        return self.replaced is not None and not self.replaced.uid
+
 
 @dataclass(frozen=True, slots=True)
 class AppendMore(c.Command):
