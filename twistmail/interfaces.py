@@ -321,6 +321,8 @@ class IMailboxes(Interface):
     async def annotate(name, values):  # type: ignore[no-untyped-def]
         """Set entries ({entry: bytes, or None to remove it}), all or none, durable. They follow a rename and go with the mailbox.
 
+        It counts as a change of the mailbox: its `highest_modseq` goes up (RFC 7162 §3.2).
+
         NoSuchMailbox; StoreError "METADATA TOOMANY", "METADATA MAXSIZE n", CANNOT (what cannot be an entry).
         """
 

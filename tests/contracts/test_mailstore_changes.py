@@ -259,3 +259,21 @@ def test_appends_that_wait_together_come_in_the_order_of_the_calls(mailboxes):
     loaded = dict(result_of(drafts.load(drafts.uids)))
     assert all(loaded[uid] == b"Subject: %d\r\n\r\n" % number for number, target in enumerate(targets) for uid in target)
     assert list(drafts.modseqs) == sorted(drafts.modseqs)
+
+
+# ----- annotations
+
+
+def test_an_annotation_is_a_change_of_its_mailbox(house, mailboxes, filled):
+    """RFC 7162 §3.2: SETMETADATA raises the number of the mailbox, whether or not somebody has it open; no message changes."""
+    mark = filled.highest_modseq
+    sent = result_of(mailboxes.status("Sent")).highest_modseq
+    result_of(mailboxes.annotate("INBOX", {"/private/comment": b"x"}))
+    result_of(mailboxes.annotate("Sent", {"/private/comment": b"x"}))
+    result_of(mailboxes.annotate("", {"/private/comment": b"x"}))
+    assert filled.highest_modseq > mark
+    assert filled.changed_since(mark) == vanished_since(filled, mark) == []
+    highest = filled.highest_modseq, result_of(mailboxes.status("Sent")).highest_modseq
+    assert highest[1] > sent
+    assert again(house).highest_modseq == highest[0]
+    assert again(house, "Sent").highest_modseq == highest[1]

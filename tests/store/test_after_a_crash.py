@@ -214,3 +214,12 @@ def test_flags_that_only_the_names_could_keep_win_over_what_the_index_was_told_b
     assert inbox._home.in_memory == (inbox,)
     house.stores.pop()  # killed
     assert opened().bits.tolist() == [int(Flag.FLAGGED)] * 20
+
+
+def test_a_burst_of_changes_does_not_outrun_the_clock(house, quiet, opened):
+    """What a client was told in the burst is below all that is told after the crash (RFC 7162 §3.1)."""
+    began = house.now()
+    for number in range(1500):
+        result_of(quiet.store([1], (FlagChange.ADD, FlagChange.REMOVE)[number % 2], ["\\Flagged"]))
+    assert house.now() - began < 1.5, "more than one change in each millisecond"
+    assert opened("the next").highest_modseq > quiet.highest_modseq

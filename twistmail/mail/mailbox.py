@@ -22,6 +22,9 @@ class Flag(IntFlag):
 
 
 FIRST_KEYWORD_BIT = 8
+#: Modification sequences follow the clock, and go ahead of it only by as many changes as there are in such a fraction of a second:
+#: in microseconds no burst of changes gets ahead, so that what was told before a crash is never told again.
+MODSEQS_A_SECOND = 1_000_000
 #: Order and spelling on the wire.
 FLAG_NAMES: dict[str, Flag] = {
     "\\Answered": Flag.ANSWERED,

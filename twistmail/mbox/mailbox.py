@@ -193,6 +193,10 @@ class Mailbox(View):
 
     # ----- changes and their numbers
 
+    def note_change(self) -> None:
+        """Something about the mailbox itself is different (RFC 7162 §3.2: an annotation)."""
+        self.highest_modseq = self._next_modseq()
+
     def changed_since(self, modseq: int) -> list[int]:
         return [uid for uid, changed in zip(self.uids, self.modseqs, strict=True) if changed > modseq]
 

@@ -147,6 +147,10 @@ class Mailboxes:
             name = await self._annotated(name)
             before = await self._workshop.threads.run(self.tree.ledger.annotations, name)
             await self._workshop.threads.run(self.tree.ledger.annotate, name, changed(before, values))
+        if name:
+            mailbox = await self.open(name)
+            mailbox.note_change()
+            mailbox.close()
         self.news.tell(TreeEvent.ANNOTATED, name, entries=values)
 
     async def _annotated(self, name: str) -> str:

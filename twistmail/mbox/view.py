@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.formats.locks import TIMEOUT, Held
 from twistmail.mail import flags as flag_words
-from twistmail.mail.mailbox import Change, NoSuchMailbox, StoreError
+from twistmail.mail.mailbox import MODSEQS_A_SECOND, Change, NoSuchMailbox, StoreError
 from twistmail.mail.names import INBOX
 from twistmail.mbox.boxfile import BoxFile, Unit
 from twistmail.mbox.ledger import Numbers
@@ -134,7 +134,7 @@ class View:
 
     def _next_modseq(self) -> int:
         """One that was never used: it follows the clock, so that it need not be written down at once (RFC 7162 §3.1)."""
-        return max(self.highest_modseq + 1, int(self._workshop.now() * 1000))
+        return max(self.highest_modseq + 1, int(self._workshop.now() * MODSEQS_A_SECOND))
 
     def _learn_from(self, flags: Sequence[str]) -> None:
         for words in dict.fromkeys(flags):

@@ -158,6 +158,8 @@ class Mailboxes:
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         name = self.existing(name).name if name else ""
         self._annotations[name] = changed(self._annotations.get(name, {}), values)
+        if name:
+            self.existing(name).highest_modseq += 1
         self.news.tell(TreeEvent.ANNOTATED, name, entries=values)
 
     def annotated(self, entry: str) -> dict[str, bytes]:

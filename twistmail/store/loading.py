@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from twisted.logger import Logger
 
+from twistmail.mail.mailbox import MODSEQS_A_SECOND
 from twistmail.store import keywords, namebook, names
 from twistmail.store.blocks import MOST, Blocks, divided
 from twistmail.store.database import is_damage
@@ -82,12 +83,12 @@ def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) 
 def _begun(maildir: Maildir, known: Known | None, now: float, boot: str, *, certain: bool) -> Loaded:
     """Nothing yet but the numbers.
 
-    Modification sequences follow the clock (milliseconds), so that an index that was lost, or that has lost its last
+    Modification sequences follow the clock (MODSEQS_A_SECOND), so that an index that was lost, or that has lost its last
     seconds, never counts again what clients have seen (RFC 7162 §3.1). What was expunged in such seconds nobody knows:
     the log is told to begin now. Nothing was lost where nothing followed, nor where it is *certain* that nothing has
     changed, unless the power has failed since.
     """
-    modseq = int(now * 1000)
+    modseq = int(now * MODSEQS_A_SECOND)
     words = keywords.read(maildir.path)
     if known is None:
         return Loaded(maildir.uids.uidvalidity, maildir.uids.nextuid, modseq, words, modseq)

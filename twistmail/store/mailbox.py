@@ -81,6 +81,11 @@ class Mailbox(Sorting):
 
     # ----- changes and their numbers
 
+    async def note_change(self) -> None:
+        """Something about the mailbox itself is different (RFC 7162 §3.2: an annotation)."""
+        await self._doubt()
+        self._next_modseq()
+
     def changed_since(self, modseq: int) -> list[int]:
         return [uid for uid, changed in zip(self.uids, self.modseqs, strict=True) if changed > modseq]
 

@@ -191,6 +191,12 @@ class Mailboxes:
         async with self._annotating:
             name = await self._annotated(name)
             await self._workshop.threads.run(self._annotations.change, name, values)
+        if name:
+            mailbox = await self.open(name)
+            try:
+                await mailbox.note_change()
+            finally:
+                mailbox.close()
         self.news.tell(TreeEvent.ANNOTATED, name, entries=values)
 
     async def _annotated(self, name: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from twistmail import tasks
-from twistmail.mail.mailbox import Change, NoSuchMailbox
+from twistmail.mail.mailbox import MODSEQS_A_SECOND, Change, NoSuchMailbox
 from twistmail.store import loading, namebook, names, scan
 from twistmail.store.blocks import Blocks
 from twistmail.store.contents import Whereabouts
@@ -139,7 +139,7 @@ class View:
             watcher(change)
 
     def _clock(self) -> int:
-        return int(self._workshop.now() * 1000)
+        return int(self._workshop.now() * MODSEQS_A_SECOND)
 
     def _next_modseq(self) -> int:
         """One that was never used: it follows the clock, so that it need not be written down at once (RFC 7162 §3.1)."""
