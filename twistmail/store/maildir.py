@@ -100,6 +100,7 @@ class Maildir:
 
     def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList, *, keeps: bool = False, redo: Any = None) -> None:
         self.path = path
+        self._looked_at = os.fsencode(path / "new"), os.fsencode(path / "cur")  # NOOP asks: putting paths together costs more than stat
         self.uids = uids
         self.keeps = keeps  # what is expunged
         self.redo: Redo | None = redo
@@ -326,7 +327,8 @@ class Maildir:
     def stamp(self) -> Stamp:
         """The directories' times now. Looked up by path: a directory that was replaced is noticed. Raises NotAMaildir."""
         try:
-            return Stamp(os.stat(self.path / "new").st_mtime_ns, os.stat(self.path / "cur").st_mtime_ns)
+            new, cur = self._looked_at
+            return Stamp(os.stat(new).st_mtime_ns, os.stat(cur).st_mtime_ns)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NotAMaildir(error.errno, error.strerror, error.filename) from error
 
