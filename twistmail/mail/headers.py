@@ -118,14 +118,15 @@ def unfold(value: bytes) -> bytes:
 
 
 def select(header: bytes, names: Collection[bytes], exclude: bool = False) -> bytes:
-    """The fields called one of *names* (lower case) or, with *exclude*, all others; as written, then an empty line.
+    """The fields called one of *names* (lower case) or, with *exclude*, all others; as written, then the empty line, where there is one.
 
     This is BODY[HEADER.FIELDS (...)] and BODY[HEADER.FIELDS.NOT (...)] of RFC 3501 §6.4.5. Lines that are no fields are
     among the others.
     """
     lines = _FIELD_END.split(header)
     chosen = [line for line in lines if line and (line.partition(b":")[0].rstrip(b" \t").lower() in names) is not exclude]
-    return b"\r\n".join(chosen) + b"\r\n\r\n" if chosen else b"\r\n"
+    end = b"\r\n" if header.endswith(b"\r\n\r\n") or header == b"\r\n" else b""  # a message that has no body may have none
+    return b"\r\n".join(chosen) + b"\r\n" + end if chosen else end
 
 
 def message_ids(value: bytes) -> list[bytes]:

@@ -278,25 +278,27 @@ def parameters(value: bytes, at: int) -> Parameters:
 
 
 def _joined(found: list[tuple[bytes, bytes]]) -> Parameters:
-    """Continuations (`name*0`, `name*1*`) as one parameter, called `name*` where a piece is percent-encoded (RFC 2231 §4.1)."""
+    """Continuations (`name*0`, `name*1*`) as one parameter, called `name*` where a piece is percent-encoded (RFC 2231 §4.1).
+
+    Pieces of which one is missing, or there twice, are told as they stand: nobody knows what they would be together.
+    """
     if not any(b"*" in key for key, _ in found):
         return tuple(found)
     whole: list[tuple[bytes, bytes]] = []
-    pieces: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
+    pieces: dict[bytes, list[tuple[int, bytes, bool, bytes]]] = {}
     for key, text in found:
         match = _CONTINUED.fullmatch(key)
         if match:
-            pieces.setdefault(match[1], {}).setdefault(int(match[2]), (text, bool(match[3])))
+            pieces.setdefault(match[1], []).append((int(match[2]), text, bool(match[3]), key))
         else:
             whole.append((key, text))
     for key, numbered in pieces.items():
-        encoded = any(extended for _, extended in numbered.values())
-        texts = []
-        for number in range(len(numbered)):
-            if number not in numbered:
-                break
-            text, extended = numbered[number]
-            texts.append(text if extended or not encoded else _UNSAFE.sub(_percent, text))
+        ordered = sorted(numbered, key=lambda piece: piece[0])
+        if [piece[0] for piece in ordered] != list(range(len(ordered))):
+            whole += [(spelled, text) for _, text, _, spelled in numbered]
+            continue
+        encoded = any(extended for _, _, extended, _ in ordered)
+        texts = [text if extended or not encoded else _UNSAFE.sub(_percent, text) for _, text, extended, _ in ordered]
         whole.append((key + b"*" if encoded else key, b"".join(texts)))
     return tuple(whole)
 
