@@ -21,7 +21,7 @@ def sections(message: bytes) -> list[str]:
     found = ["BODY.PEEK[]", "BODY.PEEK[HEADER]", "BODY.PEEK[TEXT]", "BODY.PEEK[HEADER.FIELDS (SUBJECT CONTENT-TYPE TO)]",
              "BODY.PEEK[HEADER.FIELDS.NOT (SUBJECT FROM)]", "BODY.PEEK[TEXT]<2.10>", "BODY.PEEK[]<100000000.5>"]  # fmt: skip
     paths = list(_paths(scan(message), ""))
-    for path in [*paths[:MOST_PARTS], "1.1.1", "7000"]:
+    for path in [*paths[:MOST_PARTS], "1.7.1", "7000"]:
         found += [f"BODY.PEEK[{path}]", f"BODY.PEEK[{path}.MIME]", f"BODY.PEEK[{path}.HEADER]", f"BODY.PEEK[{path}.TEXT]",
                   f"BODY.PEEK[{path}.HEADER.FIELDS (SUBJECT)]", f"BODY.PEEK[{path}]<1.7>"]  # fmt: skip
     return list(dict.fromkeys(found))

@@ -83,6 +83,8 @@ MAILS: dict[str, bytes] = {
     "type-without-mime-version": only("Content-Type: text/html\n"),
     "fields-without-mime-version": only("Content-Type: text/html\nContent-Transfer-Encoding: base64\nContent-ID: <a@b>\n"
                                         "Content-Disposition: attachment; filename=x\nContent-Language: de\n", "dGV4dA==\n"),
+    "disposition-without-mime-version": only("Content-Transfer-Encoding: base64\nContent-ID: <a@b>\n"
+                                             "Content-Disposition: attachment; filename=x\nContent-Language: de\n", "dGV4dA==\n"),
     "type-with-an-odd-mime-version": only("MIME-Version: 7.3\nContent-Type: text/html\nContent-ID: <a@b>\n"),
     "type-quoted": _typed('"text/html"; charset=utf-8'),
     "type-with-a-semicolon-only": _typed("text/html;"),

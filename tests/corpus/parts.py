@@ -90,14 +90,16 @@ MAILS: dict[str, bytes] = {
     "message-inside": headed("Content-Type: message/rfc822\n", _LETTER),
     "message-inside-a-multipart": multipart(f"--b\n\nsee below\n--b\nContent-Type: message/rfc822\n\n{_LETTER}\n--b--\n"),
     "message-inside-with-parts": multipart(
-        f"--b\nContent-Type: message/rfc822\n\nSubject: in\nContent-Type: multipart/mixed; boundary=c\n\n{_TWO.replace('--b', '--c')}\n--b--\n"),
+        "--b\nContent-Type: message/rfc822\n\nSubject: in\nContent-Type: multipart/mixed; boundary=c\n\n"
+        f"{_TWO.replace('--b', '--c')}\n--b--\n"),
     "message-inside-a-message": headed("Content-Type: message/rfc822\n", f"Content-Type: message/rfc822\nSubject: middle\n\n{_LETTER}"),
     "message-inside-empty": headed("Content-Type: message/rfc822\n", ""),
     "message-inside-empty-part": multipart("--b\nContent-Type: message/rfc822\n\n--b--\n"),
     "message-inside-empty-part-and-line": multipart("--b\nContent-Type: message/rfc822\n\n\n--b--\n"),
     "message-inside-without-a-header": headed("Content-Type: message/rfc822\n", "\ntext\n"),
     "message-inside-header-only": multipart("--b\nContent-Type: message/rfc822\n\nSubject: no body\n--b--\n"),
-    "message-inside-in-base64": headed("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n", "U3ViamVjdDogaW5uZXINCg0KdGV4dA==\n"),
+    "message-inside-in-base64": headed("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n",
+                                       "U3ViamVjdDogaW5uZXINCg0KdGV4dA==\n"),
     "message-inside-never-closed": multipart(
         "--b\nContent-Type: message/rfc822\n\nSubject: in\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\none\n--b\n\ntwo\n--b--\n"),
     "message-global": headed("Content-Type: message/global\n", "Subject: gr\xfc\xdfe\n\ninside\n"),

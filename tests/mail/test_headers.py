@@ -49,6 +49,18 @@ def test_choosing_fields(names: set[bytes], exclude: bool, chosen: bytes) -> Non
     assert headers.select(HEADER, names, exclude) == chosen
 
 
+@pytest.mark.parametrize(("header", "chosen"), [
+    pytest.param(b"Subject: x\r\n", b"Subject: x\r\n", id="no-empty-line"),
+    pytest.param(b"Subject: x", b"Subject: x\r\n", id="no-line-end"),
+    pytest.param(b"To: x\r\n", b"", id="no-empty-line-and-no-such-field"),
+    pytest.param(b"\r\n", b"\r\n", id="nothing-but-an-empty-line"),
+    pytest.param(b"", b"", id="nothing"),
+])  # fmt: skip
+def test_no_empty_line_is_told_where_a_message_without_a_body_has_none(header: bytes, chosen: bytes) -> None:
+    """RFC 3501 §6.4.5."""
+    assert headers.select(header, {b"subject"}) == chosen
+
+
 def test_message_ids() -> None:
     assert headers.message_ids(b" <a@b>\r\n <c.d@e> junk <f g> <h@i><j>") == [b"<a@b>", b"<c.d@e>", b"<h@i>", b"<j>"]
 

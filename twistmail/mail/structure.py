@@ -55,8 +55,9 @@ def envelope(fields: dict[bytes, list[bytes]]) -> bytes:
 
 
 def _text(fields: dict[bytes, list[bytes]], name: bytes) -> bytes:
+    """Where there are several the last counts: DKIM signs from below (RFC 6376 §5.4.2), so a stranger can only put his above it."""
     raw = fields.get(name)
-    return string(unfold(raw[0])) if raw else NIL
+    return string(unfold(raw[-1]).replace(b"\r", b" ")) if raw else NIL
 
 
 def _address_list(raw: list[bytes]) -> bytes:

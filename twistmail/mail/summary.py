@@ -62,16 +62,17 @@ def summarise(message: bytes, root: Part) -> Summary:
 
     The EMAILID is a digest of the content: copies have the same one, and it needs no memory (RFC 8474 §4 lets equal messages
     share it). The THREADID is a digest of the id of the first message of the thread, as far as this message tells it.
+    Where a field stands twice, its last is told, as in ENVELOPE.
     """
     fields = root.fields
     date, subject = fields.get(b"date"), fields.get(b"subject")
     own, references = _threading(fields)
     emailid = "M" + _digest(message)
     first = references[0] if references else own
-    base, reply = based(words.decode_words(subject[0]).strip()) if subject else ("", False)
+    base, reply = based(words.decode_words(subject[-1]).strip()) if subject else ("", False)
     sender, to, cc = (_first_address(fields.get(name)) for name in (b"from", b"to", b"cc"))
     return Summary(
-        sent_time(date[0]) if date else None,
+        sent_time(date[-1]) if date else None,
         _searched(subject),
         _searched(fields.get(b"from")),
         _searched(fields.get(b"to")),
@@ -134,7 +135,7 @@ def _threading(fields: Fields) -> tuple[str, list[str]]:
 
 
 def _ids(values: list[bytes] | None) -> list[str]:
-    return [_unquoted(words.decode(found[1:-1], "").replace("\0", "")) for found in message_ids(values[0])] if values else []
+    return [_unquoted(words.decode(found[1:-1], "").replace("\0", "")) for found in message_ids(values[-1])] if values else []
 
 
 def _unquoted(identifier: str) -> str:
