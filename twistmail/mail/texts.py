@@ -54,18 +54,18 @@ def _text(message: bytes, part: Part) -> Iterable[str]:
     charset = (part.parameter(b"charset") or b"").decode("latin-1")
     if part.size <= PIECE:
         return (words.decode(undone(message[part.body : part.end], part.encoding), charset),)
-    return _decoded(lambda: _octets(message, part), charset)
+    return _decoded(lambda: octets(message, part), charset)
 
 
-def _octets(message: bytes, part: Part) -> Iterator[bytes]:
-    """The content of a big part, its encoding undone, in pieces."""
+def octets(message: bytes, part: Part) -> Iterator[bytes]:
+    """The content of a part, its encoding undone, in pieces."""
     encoding = (part.encoding or b"").lower()
     if encoding != b"base64":
-        for raw in _cut(message, part.body, part.end):
+        for raw in cut(message, part.body, part.end):
             yield undone(raw, encoding)
         return
     rest = b""
-    for raw in _cut(message, part.body, part.end):
+    for raw in cut(message, part.body, part.end):
         clean = rest + words.base64_alphabet(raw)
         whole = len(clean) // 4 * 4
         yield words.base64(clean[:whole])
@@ -73,7 +73,7 @@ def _octets(message: bytes, part: Part) -> Iterator[bytes]:
     yield words.base64(rest)
 
 
-def _cut(message: bytes, start: int, end: int) -> Iterator[bytes]:
+def cut(message: bytes, start: int, end: int) -> Iterator[bytes]:
     """Pieces that end with a line, or at least not inside what quoted-printable escapes."""
     while start < end:
         stop = min(start + PIECE, end)

@@ -15,7 +15,7 @@ from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import listing, metadata, quota
 from twistmail.wire.imap import searchkeys as k
 from twistmail.wire.imap import sorting as o
-from twistmail.wire.imap.fetchitems import Item, Section, SectionText
+from twistmail.wire.imap.fetchitems import Binary, Item, Section, SectionText
 from twistmail.wire.imap.grammar import COMMANDS
 from twistmail.wire.imap.notify import Notify
 from twistmail.wire.imap.returns import ALL, Partial, Returns
@@ -137,6 +137,8 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
     (b"FETCH 1 (PREVIEW (LAZY) FLAGS)", c.Fetch(T, ONE, (Item.PREVIEW_LAZY, Item.FLAGS), uid=False)),
     (b"UID FETCH 1 FLAGS", c.Fetch(T, ONE, (Item.FLAGS,), uid=True)),
     (b"UID FETCH 1 (FLAGS UID)", c.Fetch(T, ONE, (Item.FLAGS, Item.UID), uid=True)),
+    (b"FETCH 1 (BINARY[1.2]<5.7> binary.peek[] BINARY.SIZE[3])", c.Fetch(T, ONE, (
+        Binary((1, 2), False, 5, 7), Binary((), True), Binary((3,), size_only=True)), uid=False)),
     (b"FETCH 1 BODY[]", c.Fetch(T, ONE, (Section(),), uid=False)),
     (b"STORE 1 FLAGS ()", c.Store(T, ONE, c.StoreMode.SET, (), silent=False, uid=False)),
     (b"STORE 1 +flags.silent (\\SEEN Junk \\Seen)", c.Store(T, ONE, c.StoreMode.ADD, ("\\Seen", "Junk"), silent=True, uid=False)),
@@ -176,6 +178,10 @@ def test_every_command_has_a_sample():
 
 BEFORE = State.NOT_AUTHENTICATED
 BADLY_SPELLED = [
+    pytest.param(b"A1 FETCH 1 BINARY", "no such item", id="binary-of-nothing"),
+    pytest.param(b"A1 FETCH 1 BINARY[1.MIME]", "number of a part", id="binary-of-a-header"),
+    pytest.param(b"A1 FETCH 1 BINARY[1]<5>", "a range", id="binary-half-a-range"),
+    pytest.param(b"A1 FETCH 1 BINARY.SIZE[1]<0.5>", "one space", id="binary-size-of-a-range"),
     pytest.param(b"", "a tag", id="empty-line"),
     pytest.param(b"* NOOP", "a tag", id="star-is-no-tag"),
     pytest.param(b"+ NOOP", "a tag", id="plus-is-no-tag"),

@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 from twistmail.facts import Fact, Read
 from twistmail.mail import headers, mime
 from twistmail.mail.mailbox import Column
-from twistmail.mail.paged import looked_at
+from twistmail.mail.paged import Paged, looked_at
 from twistmail.mail.parts import Part, scan
+from twistmail.servers.imap import binary
+from twistmail.servers.imap.binary import Torn
 from twistmail.servers.imap.client import Client
 from twistmail.tasks import shielded
-from twistmail.wire.imap.fetchitems import Item, Section, SectionText
+from twistmail.wire.imap.fetchitems import Binary, Item, Section, SectionText
 from twistmail.wire.imap.responses import Raw
 from twistmail.wire.imap.sequence import render
 
@@ -32,10 +34,6 @@ from twistmail.wire.imap.sequence import render
 TOGETHER = 1024 * 1024
 #: Octets of a streamed message that one thread hop brings.
 PIECE = 256 * 1024
-
-
-class Torn(Exception):
-    """A message has become shorter while it was being sent. The literal cannot be finished, so the connection must end."""
 
 
 @dataclass(slots=True)
@@ -47,7 +45,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class BodyItem:
-    """One wanted literal: `label` with its leading blank, where it lies (`part`, `text`, `fields` as `mime.section`), which of it."""
+    """One wanted literal: its `label`, where it lies (`part`, `text`, `fields` as `mime.section`), which of it."""
 
     label: bytes
     part: tuple[int, ...] = ()
@@ -55,13 +53,17 @@ class BodyItem:
     fields: tuple[bytes, ...] = ()
     offset: int = 0
     count: int | None = None
+    is_binary: bool = False  # BINARY[...]
+    is_size: bool = False  # BINARY.SIZE[...]
 
     @property
     def needs_parts(self) -> bool:
         return bool(self.part)
 
 
-def body_item(item: Item | Section) -> BodyItem:
+def body_item(item: Item | Section | Binary) -> BodyItem:
+    if isinstance(item, Binary):
+        return BodyItem(item.label, item.part, "", (), item.offset or 0, item.count, not item.size_only, item.size_only)
     if isinstance(item, Section):
         return BodyItem(item.label, item.part, item.text.value.decode("ascii"), item.fields, item.offset or 0, item.count)
     return BodyItem(item.label, text=SectionText.TEXT.value.decode("ascii") if item is Item.RFC822_TEXT else "")
@@ -145,6 +147,10 @@ def _add_sections(pieces: list[bytes], message: bytes, items: tuple[BodyItem, ..
     for number, item in enumerate(items):
         if number:
             pieces.append(b" ")
+        if item.is_binary or item.is_size:
+            octets = binary.undone(message, root, item.part)
+            pieces += item.label, binary.size_of(octets) if item.is_size else binary.rendered(octets, item.offset, item.count)
+            continue
         if root is not None:
             place = mime.span(root, item.part, item.text)
             octets = None if place is None else mime.chosen(message[place[0] : place[1]], item.text, item.fields)
@@ -174,10 +180,19 @@ async def _big(client: Client, items: tuple[BodyItem, ...], row: Row, tally: Tal
         return
     content = found[0][1]
     root = await _tree(client, row.uid, content) if any(item.needs_parts for item in items) else None
+    for item in items:
+        if item.is_binary or item.is_size:
+            binary.undone(Paged(content), root, item.part)  # it is too late to refuse it when the response has begun
     yield row.text
     for number, item in enumerate(items):
         if number:
             yield b" "
+        if item.is_binary or item.is_size:
+            pieces = _big_binary(client, content, root, item)
+            async with aclosing(pieces):  # type: ignore[type-var]
+                async for piece in pieces:
+                    yield piece
+            continue
         place = await _place(client, root, content, item)
         if place is None or item.fields:  # chosen fields of a header are few enough to be put together
             octets = None if place is None else b"".join([piece async for piece in _stream(client, content, *place)])
@@ -191,6 +206,22 @@ async def _big(client: Client, items: tuple[BodyItem, ...], row: Row, tally: Tal
             async for piece in pieces:
                 yield _sayable(piece)
     yield row.tail
+
+
+async def _big_binary(client: Client, content: Any, root: Part | None, item: BodyItem) -> AsyncIterator[bytes]:
+    threads = client.service.threads
+    yield item.label
+
+    def decode() -> Iterator[bytes] | None:
+        return binary.undone(Paged(content), root, item.part)
+
+    if item.is_size:
+        yield await threads.run(lambda: binary.size_of(decode()))
+        return
+    pieces = binary.streamed(threads, decode, item.offset, item.count)
+    async with aclosing(pieces):  # type: ignore[type-var]
+        async for piece in pieces:
+            yield piece
 
 
 async def _tree(client: Client, uid: int, content: Any) -> Part:

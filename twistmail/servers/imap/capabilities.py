@@ -23,7 +23,7 @@ AFTER_LOGIN = (
     # how much there may be
     "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE",
     # what is told of messages
-    "SAVEDATE PREVIEW",
+    "SAVEDATE PREVIEW BINARY",
     # who may use them
     "ACL RIGHTS=texk",
     # the selected mailbox

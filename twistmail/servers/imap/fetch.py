@@ -25,7 +25,7 @@ from twistmail.servers.imap.portions import LIGHT, portions
 from twistmail.servers.imap.rendering import Days, dates
 from twistmail.servers.imap.view import Block, View
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap.fetchitems import FetchItem, Item, Section, SectionText
+from twistmail.wire.imap.fetchitems import Binary, FetchItem, Item, Section, SectionText
 from twistmail.wire.imap.responses import BAD, NIL, NO, OK, Raw, Tagged, literal, nstring, string
 
 COLUMNS = {
@@ -105,6 +105,8 @@ def plan_for(view: View, items: Sequence[FetchItem], *, uid: bool) -> Plan:
 
 def _is_light(item: FetchItem) -> bool:
     """No need to open the message."""
+    if isinstance(item, Binary):
+        return False
     if isinstance(item, Section):
         return not item.part and item.text in _HEADER_TEXTS
     return item not in (Item.RFC822, Item.RFC822_TEXT)

@@ -93,7 +93,28 @@ class Section:
         return b"BODY[" + spec + b"]" + origin
 
 
-FetchItem = Item | Section
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """BINARY[...] (RFC 3516): as BODY[...] of a part, its transfer encoding undone; BINARY.SIZE[...] where `size_only`."""
+
+    part: tuple[int, ...] = ()
+    peek: bool = False
+    offset: int | None = None
+    count: int | None = None
+    size_only: bool = False
+
+    @property
+    def sets_seen(self) -> bool:
+        return not (self.peek or self.size_only)
+
+    @property
+    def label(self) -> bytes:
+        origin = b"" if self.offset is None else b"<%d>" % self.offset
+        name = b"BINARY.SIZE[" if self.size_only else b"BINARY["
+        return name + b".".join([b"%d" % number for number in self.part]) + b"]" + origin
+
+
+FetchItem = Item | Section | Binary
 
 _PLAIN_NAME = re.compile(rb"[!#$&'+\-./0-9:;<=>?@A-Z^_`a-z|}~,]+")
 

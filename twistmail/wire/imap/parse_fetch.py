@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from twistmail.wire.imap.fetchitems import MACROS, FetchItem, Item, Section, SectionText
+from twistmail.wire.imap.fetchitems import MACROS, Binary, FetchItem, Item, Section, SectionText
 from twistmail.wire.imap.tokens import Cursor, Misspelled
 
 MOST_ITEMS = 64  # no mail program asks for twenty; each may be the whole message once more
@@ -21,6 +21,7 @@ _ITEMS: dict[bytes, Item] = {item.value: item for item in Item}
 _TEXTS: dict[bytes, SectionText] = {text.value: text for text in SectionText}
 _WITH_FIELDS = (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
 _SECTIONS = {b"BODY": False, b"BODY.PEEK": True}
+_BINARIES = frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})
 
 
 def fetch_items(cursor: Cursor) -> tuple[FetchItem, ...]:
@@ -42,6 +43,8 @@ def _item(cursor: Cursor) -> FetchItem:
     name = cursor.matched(_NAME, "an item to fetch")[0].upper()
     if name in _SECTIONS and cursor.takes(b"["):
         return _section(cursor, peek=_SECTIONS[name])
+    if name in _BINARIES and cursor.takes(b"["):
+        return _binary(cursor, name)
     item = _ITEMS.get(name)
     if item is None:
         raise Misspelled("FETCH knows no such item")
@@ -66,12 +69,28 @@ def _section(cursor: Cursor, *, peek: bool) -> Section:
         cursor.space()
         fields = cursor.several(lambda: _field(cursor), "header field names")
     cursor.expect(b"]", "]")
+    return Section(part, text, fields, peek, *_partial(cursor))
+
+
+def _binary(cursor: Cursor, name: bytes) -> Binary:
+    """What stands behind the bracket (RFC 3516 §7)."""
+    part, text = _spec(cursor.matched(_SPEC, "a part number")[0].upper())
+    if text is not SectionText.WHOLE:
+        raise Misspelled("BINARY takes the number of a part")
+    cursor.expect(b"]", "]")
+    if name == b"BINARY.SIZE":
+        return Binary(part, size_only=True)
+    return Binary(part, name == b"BINARY.PEEK", *_partial(cursor))
+
+
+def _partial(cursor: Cursor) -> tuple[int | None, int | None]:
+    """Where the octets that are wanted begin and how many they are; None for all."""
     if not cursor.next_is(b"<"):
-        return Section(part, text, fields, peek)
+        return None, None
     offset, count = map(int, cursor.matched(_PARTIAL, "a range such as <0.2048>").groups())
     if not 0 < count <= 0xFFFFFFFF or offset > 0xFFFFFFFF:
         raise Misspelled("A partial range begins below 4294967296 and has at least one octet")
-    return Section(part, text, fields, peek, offset, count)
+    return offset, count
 
 
 def _spec(spec: bytes) -> tuple[tuple[int, ...], SectionText]:
