@@ -423,13 +423,13 @@ class IMailbox(Interface):
     # ----- searching and sorting
 
     async def text_search(uids, needle, headers):  # type: ignore[no-untyped-def]
-        """Those of *uids* whose body (with *headers* True: header too) holds *needle* (str, case folded, decoded as MIME says): a set.
+        """Those of *uids* whose body (with *headers* True: header too) holds *needle* (a `folded` str, decoded as MIME says): a set.
 
         Of any number: the mailbox sees to it that one who searches for long neither blocks the reactor nor takes all threads.
         """
 
     async def header_search(uids, field, needle):  # type: ignore[no-untyped-def]
-        """Those of *uids* that have a *field* (str, any case) which, decoded and case folded, holds *needle* (case folded): a set."""
+        """Those of *uids* that have a *field* (str, any case) which, decoded and `folded`, holds *needle* (folded): a set."""
 
     async def sort(uids, keys):  # type: ignore[no-untyped-def]
         """Those of *uids* that exist, ordered by *keys*, a tuple of (SortKey, is reversed); what is equal by UID (RFC 5256 §3).

@@ -7,6 +7,7 @@ from typing import Any
 
 from twistmail.mail import headers as header_fields
 from twistmail.mail import texts, words
+from twistmail.mail.folding import folded
 from twistmail.mail.mailbox import Column, SortKey
 from twistmail.mail.mime import Description
 from twistmail.mail.threads import Threaded
@@ -58,15 +59,15 @@ def thread_row(uid: int, described: Description, date: float) -> tuple[Any, ...]
 
 
 def has_field(message: bytes, field: str, wanted: str) -> bool:
-    """Whether *message* (CRLF line ends) has a *field* that holds *wanted* (case folded) when it is decoded (RFC 2047)."""
+    """Whether *message* (CRLF line ends) has a *field* that holds *wanted* (`folded`) when it is decoded (RFC 2047)."""
     header = header_fields.split(message)[0]
     name = field.lower().encode("utf-8", "replace")
-    return any(wanted in words.decode_words(value).casefold() for value in header_fields.values(header, name))
+    return any(wanted in folded(words.decode_words(value)) for value in header_fields.values(header, name))
 
 
 def holds(message: bytes, wanted: str, *, headers: bool) -> bool:
-    """Whether *message* (CRLF line ends) holds *wanted* (case folded), as MIME decodes it; *headers*: or its header does."""
-    if headers and wanted in texts.header_of(message).casefold():
+    """Whether *message* (CRLF line ends) holds *wanted* (`folded`), as MIME decodes it; *headers*: or its header does."""
+    if headers and wanted in folded(texts.header_of(message)):
         return True
     return any(_stands_in(text, wanted) for text in texts.texts_of(message))
 
@@ -77,9 +78,9 @@ def _stands_in(text: Iterable[str], wanted: str) -> bool:
 
 
 def _windows(text: Iterable[str], overlap: int) -> Iterator[str]:
-    """The pieces, case folded, each after the last *overlap* characters of what came before."""
+    """The pieces, folded, each after the last *overlap* characters of what came before."""
     before = ""
     for piece in text:
-        window = before + piece.casefold()
+        window = before + folded(piece)
         yield window
         before = window[-overlap:] if overlap > 0 else ""

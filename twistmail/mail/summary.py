@@ -16,6 +16,7 @@ from twistmail.mail import preview, words
 from twistmail.mail.addresses import ListedAddress, addresses
 from twistmail.mail.collation import casemap
 from twistmail.mail.dates import sent_time
+from twistmail.mail.folding import folded
 from twistmail.mail.headers import message_ids
 from twistmail.mail.parts import Part
 from twistmail.mail.subjects import based
@@ -100,7 +101,7 @@ def _digest(message: bytes) -> str:
 
 
 def _searched(values: Iterable[bytes] | None) -> str:
-    return "\n".join([words.decode_words(value).casefold() for value in values]) if values else ""
+    return "\n".join([folded(words.decode_words(value)) for value in values]) if values else ""
 
 
 def _first_address(values: list[bytes] | None) -> ListedAddress | None:

@@ -14,6 +14,7 @@ from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime, objectids
 from twistmail.mail.acl import ALL
 from twistmail.mail.content import Stored
+from twistmail.mail.folding import folded
 from twistmail.mail.mailbox import (
     Change,
     Column,
@@ -138,12 +139,12 @@ class Mailbox(View):
         return await self._workshop.threads.run(self._big[1].span, start, length)
 
     async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
-        wanted = needle.casefold()
+        wanted = folded(needle)
         found = await self._each(uids, lambda uid, message: matching.holds(message, wanted, headers=headers))
         return {uid for uid, holds in found if holds}
 
     async def header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
-        wanted = needle.casefold()
+        wanted = folded(needle)
         found = await self._each(uids, lambda uid, message: matching.has_field(message, field, wanted))
         return {uid for uid, has in found if has}
 

@@ -15,6 +15,7 @@ from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime, objectids
 from twistmail.mail.acl import ALL
 from twistmail.mail.content import Memory
+from twistmail.mail.folding import folded
 from twistmail.mail.mailbox import (
     Change,
     Column,
@@ -129,14 +130,14 @@ class Mailbox:
         return [(message.uid, message.content) for message in self._found(uids)]
 
     async def text_search(self, uids: Sequence[int], needle: str, headers: bool) -> set[int]:
-        wanted = needle.casefold()
+        wanted = folded(needle)
         return {message.uid for message in self._found(uids) if matching.holds(message.content, wanted, headers=headers)}
 
     async def span(self, uid: int, start: int, length: int) -> bytes | None:
         return self._messages[uid].content[start : start + length] if uid in self._messages else None
 
     async def header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
-        wanted = needle.casefold()
+        wanted = folded(needle)
         return {message.uid for message in self._found(uids) if matching.has_field(message.content, field, wanted)}
 
     async def sort(self, uids: Sequence[int], keys: Sequence[tuple[SortKey, bool]]) -> list[int]:

@@ -31,7 +31,7 @@ from twistmail.store.database import delete, prepared, span
 from twistmail.store.searching import Sought, Texts
 
 FILE = "twistmail-text.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE mailbox (id INTEGER PRIMARY KEY AUTOINCREMENT, directory TEXT NOT NULL UNIQUE, uidvalidity INTEGER NOT NULL,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from twistmail.mail import headers as header_fields
 from twistmail.mail import texts
+from twistmail.mail.folding import folded
 from twistmail.mail.matching import holds
 from twistmail.store.contents import StoredContent
 
@@ -54,9 +55,9 @@ UNREAD = Texts("", None, False)
 
 
 def sought(needle: str, *, headers: bool) -> Sought:
-    folded = needle.casefold()
-    plain = _plain(folded)
-    return Sought(folded, headers, plain, REPLACED not in plain)
+    wanted = folded(needle)
+    plain = _plain(wanted)
+    return Sought(wanted, headers, plain, REPLACED not in plain)
 
 
 def matching(messages: Iterable[tuple[int, StoredContent]], what: Sought) -> set[int]:
@@ -90,13 +91,13 @@ def all_texts(messages: Iterable[tuple[int, StoredContent]]) -> list[tuple[int, 
 
 def texts_of(message: bytes) -> Texts:
     """What the index keeps of *message* (CRLF line ends)."""
-    header = _plain(texts.header_of(message).casefold())
+    header = _plain(folded(texts.header_of(message)))
     body: list[str] = []
     room = MOST_KEPT
     for text in texts.texts_of(message):
         body.append(SEPARATOR)
         for piece in text:
-            body.append(_plain(piece.casefold())[:room])
+            body.append(_plain(folded(piece))[:room])
             room -= len(body[-1])
             if room <= 0:
                 return Texts(header, "".join(body[1:]), whole=False)
@@ -113,7 +114,7 @@ def field_holds(header: bytes, name: bytes, needle: str) -> bool:
     """Whether a field called *name* (lower case) holds *needle* (case folded), decoded (RFC 2047)."""
     if name not in header.lower():  # most often, there is no such field
         return False
-    return any(needle in header_fields.decode_words(value).casefold() for value in header_fields.values(header, name))
+    return any(needle in folded(header_fields.decode_words(value)) for value in header_fields.values(header, name))
 
 
 def _plain(text: str) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from twistmail.mail.folding import folded
 from twistmail.wire.imap import searchkeys as k
 
 #: Words that are looked for one by one, of one needle and of one search; of more, needles are looked for as they stand.
@@ -27,7 +28,7 @@ _WORD = re.compile(r"\w+")
 
 def words_of(needle: str) -> list[str]:
     """The words of *needle*, case folded, each once; the first few of many."""
-    return list(dict.fromkeys(_WORD.findall(needle.casefold())))[:MOST_WORDS]
+    return list(dict.fromkeys(_WORD.findall(folded(needle))))[:MOST_WORDS]
 
 
 def stem_of(word: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any
 
+from twistmail.mail.folding import folded
 from twistmail.mail.mailbox import Column
 from twistmail.servers.imap import places
 from twistmail.servers.imap.client import Client
@@ -148,7 +149,7 @@ class Inquiry:
                 return among & await self._by_modseq(least)
             case k.Header(name, needle):
                 uids = await self.uids_by_stretch(among)
-                return await self._located(await self.view.mailbox.header_search(uids, name, needle.casefold()))
+                return await self._located(await self.view.mailbox.header_search(uids, name, folded(needle)))
             case k.EmailId(identifier) | k.ThreadId(identifier):
                 return await self._by_identifier(_COLUMNS_OF_IDENTIFIERS[type(key)], identifier, among)
         test = test_of(key, self._now)
@@ -200,7 +201,7 @@ class Inquiry:
     async def _by_text(self, needle: str, among: int, *, headers: bool) -> int:
         """All at once: the mailbox may have an index, and bounds what it reads by itself."""
         uids = await self.uids_by_stretch(among)
-        return await self._located(await self.view.mailbox.text_search(uids, needle.casefold(), headers))
+        return await self._located(await self.view.mailbox.text_search(uids, folded(needle), headers))
 
     async def _by_identifier(self, column: Column, identifier: str, among: int) -> int:
         fitting: list[int] = []
