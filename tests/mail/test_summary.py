@@ -92,7 +92,7 @@ def test_no_subject_takes_long(unit):
 
 def test_fields_are_decoded_folded_and_joined():
     found = summary(b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nTo: Bob <bob@blue.test>\r\nTo: CAROL@blue.test\r\nBcc: x@y.test\r\n")
-    assert found.subject == " grüsse"
+    assert found.subject == " gru\u0308sse"
     assert found.to.split("\n") == [" bob <bob@blue.test>", " carol@blue.test"]
     assert (found.cc, found.bcc) == ("", " x@y.test")
 

@@ -15,6 +15,7 @@ from tests.helpers import result_of
 from tests.store.conftest import ALICE
 from twistmail import disk, tasks
 from twistmail.mail.content import Memory
+from twistmail.mail.folding import folded
 from twistmail.mail.mailbox import NewMessage
 from twistmail.store import fulltext, searching, textsearch
 from twistmail.store.fulltext import FILE, FullText, Place
@@ -50,7 +51,7 @@ def answered(index: FullText, messages: dict[int, bytes], needle: str, *, header
 
 
 def brute(messages: dict[int, bytes], needle: str, *, headers: bool) -> set[int]:
-    wanted = needle.casefold()
+    wanted = folded(needle)
     return {uid for uid, message in messages.items() if holds(message, wanted, headers=headers)}
 
 

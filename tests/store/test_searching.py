@@ -49,4 +49,4 @@ def test_what_sqlite_cannot_hold_is_replaced_in_texts_and_needles_alike() -> Non
     assert texts_of(message("a\0b\ufdd0c\uffff")).body == "a\ufffdb\ufffdc\ufffd"
     assert sought("A\0B", headers=True) == searching.Sought("a\0b", True, "a\ufffdb", False)
     assert sought("\ud800", headers=True).plain == "\ufffd"
-    assert sought("Gr\u00fc\u00dfe", headers=False) == searching.Sought("gr\u00fcsse", False, "gr\u00fcsse", True)
+    assert sought("Gr\u00fc\u00dfe", headers=False) == searching.Sought("gru\u0308sse", False, "gru\u0308sse", True)
