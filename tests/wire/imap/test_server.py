@@ -444,7 +444,7 @@ def test_mailbox_names_are_utf8_once_that_is_enabled(name):
     lines = b'1 SELECT a&-b\r\n2 ENABLE X\r\n3 SELECT "a&-\xc3\xbc"\r\n4 APPEND a&- {1+}\r\nx\r\n5 UNAUTHENTICATE\r\n'
     events, said = play(fresh(), [lines], enabling)
     assert [event.mailbox for event in events if hasattr(event, "mailbox")] == ["a&b", "a&-\u00fc", "a&-"]
-    assert b"* ENABLED %b\r\n2 OK" % name.encode() in said
+    assert b"* ENABLED %b\r\n2 OK" % name.replace("REV2", "rev2").encode() in said
 
 
 def test_what_else_is_enabled_changes_no_names():

@@ -47,6 +47,7 @@ ENABLEABLE: dict[str, tuple[str, ...]] = {
     "QRESYNC": ("QRESYNC", "CONDSTORE"),  # RFC 7162 §3.2.3
     "UIDONLY": ("UIDONLY",),
     "UTF8=ACCEPT": ("UTF8=ACCEPT",),
+    "IMAP4REV2": ("IMAP4REV2",),
 }
 
 #: Words that tell a setting of [imap], if it sets a limit: word -> key.

@@ -78,13 +78,15 @@ async def identify(client: Client, event: c.Id) -> Responses:
 
 async def enable(client: Client, event: c.Enable) -> Responses:
     """What is not offered is passed over; what is on already is not told again (RFC 5161 §3.1, §3.2)."""
-    hidden = client.hidden
+    hidden = {word.upper() for word in client.hidden}
     known = [name for asked in event.names if asked not in hidden for name in ENABLEABLE.get(asked, ())]
     new = [name for name in dict.fromkeys(known) if name not in client.enabled]
     if "CONDSTORE" in new:
         for line in count_changes(client):
             yield line
     client.enabled.update(new)
+    if client.view is not None and client.view.is_rev2:
+        client.view.recent.clear()
     yield Enabled(tuple(new))
     yield Tagged(event.tag, OK, "Done")
 

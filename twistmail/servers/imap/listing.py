@@ -166,6 +166,25 @@ def _fits(event: said.List, folder: Folder) -> bool:
     return ("SUBSCRIBED" not in select or folder.subscribed) and ("SPECIAL-USE" not in select or bool(folder.uses))
 
 
+def one_listed(client: Client, folder: Folder, old: str = "") -> bytes:
+    """The LIST of one mailbox that nobody has asked for, behind "* "; *old*: how it was called (RFC 5465 §5.4, RFC 9051 §6.3.9.7)."""
+    attributes = ["\\HasChildren" if folder.has_children else "\\HasNoChildren", *folder.uses]
+    if not folder.selectable:
+        attributes.insert(0, "\\NonExistent")
+    if folder.subscribed:
+        attributes.append("\\Subscribed")
+    line = b'LIST (%b) "/" %b' % (" ".join(attributes).encode("ascii"), client.spelled(folder.name))
+    return line + (b' ("OLDNAME" (%b))' % client.spelled(old) if old else b"")
+
+
+async def listed_as(client: Client, said: str, name: str) -> list[Untagged]:
+    """What IMAP4rev2 wants to hear of mailbox *name*, which the client has called *said* (RFC 9051 §6.3.2): nothing otherwise."""
+    if "IMAP4REV2" not in client.enabled:
+        return []
+    found = [folder for folder in await client.folders.folders() if folder.name == name]
+    return [Untagged(one_listed(client, folder, said if said != name else "")) for folder in found]
+
+
 class Teller:
     """What LIST says of each name: mailboxes are of few kinds, so the beginnings of lines are remembered."""
 

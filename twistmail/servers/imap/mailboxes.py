@@ -8,7 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from twistmail.mail.mailbox import MailboxStatus, StoreError
+from twistmail.mail.names import normal
 from twistmail.servers.imap.client import Client, Responses
+from twistmail.servers.imap.listing import listed_as
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import OK, Tagged, Untagged, string
 
@@ -21,6 +23,8 @@ async def create(client: Client, event: c.Create) -> Responses:
     with suppress(StoreError):  # who may make it below what is not his need not be able to look at it
         made: MailboxStatus = await client.folders.status(event.mailbox)
         code = b"MAILBOXID (%b)" % made.mailboxid.encode("ascii")  # RFC 8474 §4.1
+    for line in await _renamed(client, event.mailbox):
+        yield line
     yield Tagged(event.tag, OK, "Created", code)
 
 
@@ -36,7 +40,15 @@ async def rename(client: Client, event: c.Rename) -> Responses:
     await client.folders.rename(event.old, event.new)
     if event.old == "INBOX":  # which stays: both have its annotations now (RFC 5464 §4.1)
         await client.folders.annotate(event.new, await client.folders.annotations("INBOX"))
+    for line in await _renamed(client, event.new):
+        yield line
     yield Tagged(event.tag, OK, "Renamed")
+
+
+async def _renamed(client: Client, said: str) -> list[Untagged]:
+    """What tells the client that the mailbox which it has called *said* is called otherwise (RFC 9051 §6.3.4, §6.3.6)."""
+    name = normal(said)
+    return await listed_as(client, said, name) if name != said else []
 
 
 async def subscribe(client: Client, event: c.Subscribe) -> Responses:

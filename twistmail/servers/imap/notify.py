@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Set
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -23,9 +23,10 @@ from twistmail.mail.names import SEPARATOR, parents
 from twistmail.servers.imap.bodies import Tally
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import block_responses, plan_for
+from twistmail.servers.imap.listing import one_listed
 from twistmail.servers.imap.view import Wants
 from twistmail.wire.imap.notify import OF_MESSAGES, SELECTED_ONES, Event, Filter, Group, Notify
-from twistmail.wire.imap.responses import OK, Raw, Response, Tagged, Untagged, astring, mailbox
+from twistmail.wire.imap.responses import OK, Raw, Response, Tagged, Untagged, astring
 
 log = Logger()
 
@@ -198,10 +199,11 @@ class Listening:
             log.debug("{id}: {name} is not told of: {error}", id=self._client.connection, name=name, error=error)
             return
         told = b"STATUS %b (%b)"
-        now = told % (mailbox(name), self._items(status, events, baseline=False))
+        spelled = self._client.spelled(name)
+        now = told % (spelled, self._items(status, events, baseline=False))
         if baseline or self._told.get(name) != now:
             self._told[name] = now
-            yield Untagged(told % (mailbox(name), self._items(status, events, baseline=True)) if baseline else now)
+            yield Untagged(told % (spelled, self._items(status, events, baseline=True)) if baseline else now)
 
     def _items(self, status: MailboxStatus, events: Set[Event], *, baseline: bool) -> bytes:
         """RFC 5465 §3.1, §5.1 to §5.3."""
@@ -221,14 +223,16 @@ class Listening:
         if change.what is TreeEvent.ANNOTATED:
             entries = [astring(entry.encode("ascii")) for entry in change.entries if entry.startswith(("/private/", "/shared/"))]
             if entries:
-                yield Untagged(b"METADATA %b %b" % (mailbox(change.name) if change.name else b'""', b" ".join(entries)))
+                name = self._client.spelled(change.name) if change.name else b'""'
+                yield Untagged(b"METADATA %b %b" % (name, b" ".join(entries)))
             return
         self._subscribed = frozenset(await self._folders.subscriptions())
         names = [name for name in _concerned(change) if self._wants_of(name, change)]
         if names and not untold.own:
             folders = {folder.name: folder for folder in await self._folders.folders()}
             for name in names:
-                yield Untagged(list_line(folders, name, name in self._subscribed, change.old))
+                folder = replace(folders.get(name) or Folder(name, selectable=False), subscribed=name in self._subscribed)
+                yield Untagged(one_listed(self._client, folder, change.old))
 
     async def new_messages(self, first: int) -> AsyncIterator[Response]:
         """What the client wants fetched of messages that it has just been told to exist: those from position *first* on."""
@@ -252,18 +256,6 @@ def _concerned(change: TreeChange) -> Iterable[str]:
     if change.what in (TreeEvent.CREATED, TreeEvent.DELETED):
         return (*parents(change.name)[-1:], change.name)
     return (change.name,)
-
-
-def list_line(folders: Mapping[str, Folder], name: str, subscribed: bool, old: str = "") -> bytes:
-    """An extended LIST of *name*, which was *old* until now (RFC 5258 §6, RFC 9051 §6.3.9)."""
-    folder = folders.get(name) or Folder(name, selectable=False)
-    attributes = ["\\HasChildren" if folder.has_children else "\\HasNoChildren", *folder.uses]
-    if not folder.selectable:
-        attributes.insert(0, "\\NonExistent")
-    if subscribed:
-        attributes.append("\\Subscribed")
-    line = b'LIST (%b) "/" %b' % (" ".join(attributes).encode("ascii"), mailbox(name))
-    return line + (b' ("OLDNAME" (%b))' % mailbox(old) if old else b"")
 
 
 async def news_of_selected(client: Client, *, expunges: bool) -> AsyncIterator[Response]:

@@ -8,6 +8,7 @@ from twistmail.servers.imap.bodies import Tally
 from twistmail.servers.imap.changes import agreed, changed, require_qresync, vanished
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import flag_news, plan_for, responses
+from twistmail.servers.imap.listing import listed_as
 from twistmail.servers.imap.transfer import EVERYTHING, expunge_deleted
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import OK, Tagged, Untagged
@@ -31,6 +32,8 @@ async def select(client: Client, event: c.Select) -> Responses:
     for line in view.opening_lines():
         yield Untagged(line)
     yield Untagged(b"OK [MAILBOXID (%b)] The same under any name" % opened.mailboxid.encode("ascii"))  # RFC 8474 §4.2
+    for listed in await listed_as(client, event.mailbox, opened.name):
+        yield listed
     if event.resync is not None and event.resync.uidvalidity == opened.uidvalidity:
         lines = resynchronised(client, event.resync)
         async with aclosing(lines):  # type: ignore[type-var]

@@ -132,7 +132,7 @@ class View:
 
     async def claim_recent(self) -> None:
         """What has arrived is \\Recent for us, unless another session was first (RFC 3501 §2.3.2); EXAMINE takes nothing."""
-        if self.read_only:
+        if self.read_only or self.is_rev2:
             return
         claimed = await self.mailbox.claim_recent()
         if claimed:
@@ -145,6 +145,11 @@ class View:
     def tells_modseqs(self) -> bool:
         """Every FETCH response that nobody has asked for tells UID and MODSEQ (RFC 7162 §3.2.4)."""
         return "CONDSTORE" in self.enabled
+
+    @property
+    def is_rev2(self) -> bool:
+        """Nothing is \\Recent, and nobody is told how much (RFC 9051 appendix E)."""
+        return "IMAP4REV2" in self.enabled
 
     @property
     def by_uid_only(self) -> bool:
@@ -260,7 +265,7 @@ class View:
         """What SELECT tells of the mailbox (RFC 3501 §6.3.1), behind "* "."""
         self._take_arrivals()
         lines = [*self.flag_lines(), *self.count_lines()]
-        if unseen := self.first_unseen():
+        if not self.is_rev2 and (unseen := self.first_unseen()):
             lines.append(b"OK [UNSEEN %d] The first unseen" % unseen)
         lines.append(b"OK [UIDVALIDITY %d] UIDs are valid" % self.mailbox.uidvalidity)
         lines.append(b"OK [UIDNEXT %d] The next UID" % self.mailbox.uidnext)
@@ -300,7 +305,8 @@ class View:
     def count_lines(self) -> list[bytes]:
         """EXISTS and RECENT."""
         self._recent_told = len(self.recent)
-        return [b"%d EXISTS" % len(self.uids), b"%d RECENT" % self._recent_told]
+        exists = b"%d EXISTS" % len(self.uids)
+        return [exists] if self.is_rev2 else [exists, b"%d RECENT" % self._recent_told]
 
     def updates(self, *, expunges: bool) -> bytes:
         """All news that is wanted, as response lines, said once; *expunges*: numbers may change now (RFC 3501 §7.4.1).

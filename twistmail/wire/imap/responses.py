@@ -63,7 +63,8 @@ class Enabled:
     is_final: ClassVar[bool] = False
 
     def octets(self) -> bytes:
-        return b"* " + " ".join(["ENABLED", *self.names]).encode("ascii") + CRLF
+        names = ["IMAP4rev2" if name == "IMAP4REV2" else name for name in self.names]  # clients compare what they see
+        return b"* " + " ".join(["ENABLED", *names]).encode("ascii") + CRLF
 
 
 @dataclass(frozen=True, slots=True)
