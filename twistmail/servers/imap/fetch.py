@@ -27,6 +27,7 @@ from twistmail.servers.imap.view import Block, View
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.fetchitems import Binary, FetchItem, Item, Section, SectionText
 from twistmail.wire.imap.responses import BAD, NIL, NO, OK, Raw, Tagged, literal, nstring, string
+from twistmail.wire.imap.returns import Partial
 
 COLUMNS = {
     Item.INTERNALDATE: Column.INTERNALDATE,
@@ -119,6 +120,8 @@ def _column(item: FetchItem) -> Column | None:
 async def fetch(client: Client, event: c.Fetch) -> Responses:
     view = client.selected
     spans = spans_of(view, event.set, uid=event.uid)
+    if event.partial is not None:
+        spans = part_of(spans, event.partial)
     if event.vanished:
         changes.require_qresync(client)
         for gone in await changes.vanished(client, event.set, event.changed_since or 0):
@@ -134,6 +137,18 @@ async def fetch(client: Client, event: c.Fetch) -> Responses:
         async for line in lines:
             yield line
     yield ended(event, tally)
+
+
+def part_of(spans: Sequence[tuple[int, int]], partial: Partial) -> list[tuple[int, int]]:
+    """The places in *spans* that *partial* means, counted over all of them (RFC 9394 §3.3)."""
+    first, last = partial.span(sum(stop - start for start, stop in spans))
+    found, before = [], 0
+    for start, stop in spans:
+        low, high = max(start, start + first - before), min(stop, start + last - before)
+        if low < high:
+            found.append((low, high))
+        before += stop - start
+    return found
 
 
 async def responses(client: Client, plan: Plan, wanted: Iterable[Sequence[int]], tally: Tally) -> AsyncIterator[Raw]:

@@ -20,7 +20,7 @@ from enum import Enum
 
 from twistmail.wire.contract import Ask
 from twistmail.wire.imap.fetchitems import FetchItem, Item
-from twistmail.wire.imap.returns import Returns
+from twistmail.wire.imap.returns import Partial, Returns
 from twistmail.wire.imap.searchkeys import Key, ModSeq, mentions, uses_numbers
 from twistmail.wire.imap.sequence import SequenceSet
 
@@ -295,7 +295,8 @@ class Fetch(Command):
     """`items` without repetitions, as the client wants them: a UID FETCH tells the UID, too, where it is not among them.
 
     What follows `uid` are modifiers (`modifiers.FETCH`). `changed_since`: only messages with a higher modification sequence
-    (RFC 7162 §3.1.4.1); then `vanished`, with `uid` only: tell those that are gone, too (§3.2.6).
+    (RFC 7162 §3.1.4.1); then `vanished`, with `uid` only: tell those that are gone, too (§3.2.6). `partial`, with `uid` only: of
+    the messages in the set only these (RFC 9394 §3.3).
     """
 
     set: SequenceSet
@@ -303,6 +304,7 @@ class Fetch(Command):
     uid: bool
     changed_since: int | None = None
     vanished: bool = False
+    partial: Partial | None = None
 
     @property
     def keeps_numbers(self) -> bool:

@@ -155,6 +155,8 @@ def _fetch(cursor: Cursor, tag: bytes, *, uid: bool) -> c.Fetch:
     fetch = c.Fetch(tag, numbers, items, uid, **modifiers.read(cursor, modifiers.FETCH))
     if fetch.vanished and (not uid or fetch.changed_since is None):
         raise Misspelled("VANISHED goes with UID FETCH and CHANGEDSINCE only (RFC 7162 section 3.2.6)")
+    if fetch.partial is not None and not uid:
+        raise Misspelled("PARTIAL goes with UID FETCH only (RFC 9394 section 3.3)")
     return fetch
 
 

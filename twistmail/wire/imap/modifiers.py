@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twistmail.wire.imap.commands import Resync
+from twistmail.wire.imap.returns import Partial, partial_range
 from twistmail.wire.imap.sequence import STAR, SequenceSet
 from twistmail.wire.imap.tokens import Cursor, Misspelled
 
@@ -38,6 +39,12 @@ def _present(cursor: Cursor) -> bool:
 def _mod_sequence(cursor: Cursor) -> int:
     cursor.space()
     return cursor.number64("a modification sequence")
+
+
+def _partial(cursor: Cursor) -> Partial:
+    """RFC 9394 §3.3."""
+    cursor.space()
+    return partial_range(cursor)
 
 
 def _resync(cursor: Cursor) -> Resync:
@@ -73,5 +80,9 @@ def _without_star(cursor: Cursor) -> SequenceSet:
 
 
 SELECT: Table = {b"CONDSTORE": ("condstore", _present), b"QRESYNC": ("resync", _resync)}
-FETCH: Table = {b"CHANGEDSINCE": ("changed_since", _mod_sequence), b"VANISHED": ("vanished", _present)}
+FETCH: Table = {
+    b"CHANGEDSINCE": ("changed_since", _mod_sequence),
+    b"VANISHED": ("vanished", _present),
+    b"PARTIAL": ("partial", _partial),
+}
 STORE: Table = {b"UNCHANGEDSINCE": ("unchanged_since", _mod_sequence)}
