@@ -26,6 +26,10 @@ def numbers(spelled: str) -> list[int]:
     return found
 
 
+def spelled(uids: list[int]) -> str:
+    return ",".join(map(str, uids))
+
+
 class Remembering:
     """One session over a Cache. It counts modification sequences as RFC 7162 §6 says, and asserts what it must never hear.
 
@@ -42,11 +46,10 @@ class Remembering:
         self.catch_up()
 
     def _remembered(self, known: bool, sample: bool) -> str:
-        uids = sorted(uid for uid in self.cache.flags if uid <= self.cache.complete_to)
-        spelled = ",".join(map(str, uids))
-        text = f" {spelled}" if known and uids else ""
-        # of what came after `complete_to` it does not know all, and therefore no numbers
-        return text + (f" (1:{len(uids)} {spelled})" if sample and uids else "")
+        uids = sorted(self.cache.flags)
+        numbered = [uid for uid in uids if uid <= self.cache.complete_to]  # of what came later it may not know all
+        text = f" {spelled(uids)}" if known and uids else ""
+        return text + (f" (1:{len(numbered)} {spelled(numbered)})" if sample and numbered else "")
 
     def catch_up(self) -> None:
         """Fetch what is new."""

@@ -37,7 +37,7 @@ def append(session: Session, number: int) -> None:
 
 def storm(house: House, seed: int, begun: threading.Event) -> None:
     """Changes of all kinds as fast as they are answered, until the server is gone."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     try:
         session = Session(house)
         session.say("x SELECT INBOX")

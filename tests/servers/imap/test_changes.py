@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from array import array
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.dialogues.imap_house import Guest, ImapHouse, mail
 from tests.helpers import result_of
 from twistmail.mail.mailbox import FlagChange
+from twistmail.mail.ranges import runs
+from twistmail.servers.imap.changes import agreed
+from twistmail.wire.imap.sequence import SequenceSet
 
 ALL_FLAGS = "\\Answered \\Flagged \\Deleted \\Seen \\Draft"
 
@@ -308,3 +314,54 @@ def test_a_search_by_modseq_can_be_followed(house: ImapHouse) -> None:
     assert guest.say(f"a SEARCH RETURN (ALL UPDATE) MODSEQ {since}")[0] == f'* ESEARCH (TAG "a") ALL 3 MODSEQ {since}'
     flag(house, 7)
     assert '* ESEARCH (TAG "a") ADDTO (0 7)' in guest.say("b NOOP")
+
+
+# ----- the sample of QRESYNC
+
+
+class Uids:
+    """As much of a View as `agreed` looks at."""
+
+    def __init__(self, uids: list[int]) -> None:
+        self.uids = array("L", uids)
+
+
+def sample_of(uids: list[int], numbers: list[int]) -> tuple[SequenceSet, SequenceSet]:
+    """What a client knows of these sequence numbers, of which the first is 1."""
+    return SequenceSet(tuple(runs(numbers))), SequenceSet(tuple(runs([uids[number - 1] for number in numbers])))
+
+
+@given(st.data())
+def test_up_to_the_sample_that_agrees_nothing_has_gone(data: st.DataObject) -> None:
+    """RFC 7162 §3.2.5.2: the highest pair that is still true, found without looking at every one."""
+    before = sorted(data.draw(st.sets(st.integers(1, 80), min_size=1)))
+    after = [uid for uid in before if uid not in data.draw(st.sets(st.integers(1, 80), max_size=4))] + [90, 91]
+    numbers = sorted(data.draw(st.sets(st.integers(1, len(before)), min_size=1)))
+    still = [before[number - 1] for number in numbers if number <= len(after) and after[number - 1] == before[number - 1]]
+    assert agreed(Uids(after), sample_of(before, numbers)) == max(still, default=0)  # type: ignore[arg-type]
+
+
+def test_a_sample_of_four_billion_is_no_work() -> None:
+    everything = SequenceSet(((1, 0xFFFFFFFF),))
+    assert agreed(Uids([1, 2, 3, 5]), (everything, everything)) == 3  # type: ignore[arg-type]
+    assert agreed(Uids([]), (everything, everything)) == 0  # type: ignore[arg-type]
+
+
+def test_a_client_is_not_told_again_what_its_sample_shows_it_knows(house: ImapHouse) -> None:
+    """As in RFC 7162 §3.2.5.2; the client has forgotten when, and still need not hear of what is below."""
+    expunge(house, 1, 2, 4, 8)
+    validity = house.mailbox().uidvalidity
+    guest = client(house, "QRESYNC", select="")
+    said = guest.say(f"a SELECT INBOX (QRESYNC ({validity} 1 1:10 (1,2,4:5 3,5,7,8)))")
+    assert [line for line in said if "VANISHED" in line] == ["* VANISHED (EARLIER) 8"]
+    said = guest.say(f"b SELECT INBOX (QRESYNC ({validity} 1 1:3))")
+    assert [line for line in said if "VANISHED" in line] == ["* VANISHED (EARLIER) 1:2"]
+    assert [line for line in said if "FETCH" in line] == ["* 1 FETCH (UID 3 FLAGS () MODSEQ (2))"]
+
+
+def test_another_uidvalidity_makes_everything_else_void(house: ImapHouse) -> None:
+    expunge(house, 1)
+    guest = client(house, "QRESYNC", select="")
+    said = guest.say("a SELECT INBOX (QRESYNC (1 1 1:10))")
+    assert said[-1] == "a OK [READ-WRITE] Selected"
+    assert not any("VANISHED" in line or "FETCH" in line for line in said)
