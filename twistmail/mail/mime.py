@@ -33,6 +33,16 @@ def describe(message: bytes) -> Description:
     return Description(message[: root.body], envelope(root.fields), body, bodystructure, summarise(message, root))
 
 
+def is_told_otherwise(structure: bytes) -> bool:
+    """Whether a BODY or BODYSTRUCTURE may be another for clients of IMAP4rev2: `for_rev2`."""
+    return b'"global"' in structure.lower()
+
+
+def for_rev2(message: bytes) -> tuple[bytes, bytes]:
+    """(BODY, BODYSTRUCTURE) of *message* for clients of IMAP4rev2 (`structure.body_structures`)."""
+    return body_structures(message, scan(message), rev2=True)
+
+
 def part(message: bytes, numbers: tuple[int, ...]) -> Part | None:
     """The part of *message* that has these *numbers* (RFC 3501 §6.4.5), () for the message itself; None where there is none."""
     return find(scan(message), numbers)

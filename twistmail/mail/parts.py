@@ -33,6 +33,8 @@ _ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
 _UNSAFE = re.compile(rb"[^A-Za-z0-9!#$&+\-.^_`{|}~]")
 _CONTINUED = re.compile(rb"(.+)\*(\d{1,3})(\*?)", re.DOTALL)
 
+#: Kinds of message/ that hold a message (RFC 2046 §5.2.1, RFC 6532 §3.7).
+MESSAGES = (b"rfc822", b"global")
 #: The fields of a part that anybody asks for; others are not kept.
 WANTED = frozenset(
     b"date subject from sender reply-to to cc bcc in-reply-to message-id references content-type content-transfer-encoding content-id "
@@ -44,7 +46,7 @@ class Part:
     """One part, or the message itself. Offsets are into the message: `start` <= `body` <= `end`.
 
     `[start:body]` is the header with its empty line, `[body:end]` the content; the line end before a delimiter belongs to
-    the delimiter. `children` are the parts of a multipart, or the one message inside message/rfc822. `type` and `subtype`
+    the delimiter. `children` are the parts of a multipart, or the one message inside a message. `type` and `subtype`
     are spelled as in the message; `fields` has the WANTED fields by lower-case name, each with its raw values in order.
     """
 
@@ -64,7 +66,7 @@ class Part:
 
     @property
     def is_message(self) -> bool:
-        """message/rfc822, with the message inside as its only child."""
+        """One of MESSAGES, with the message inside as its only child."""
         return bool(self.children) and not self.is_multipart
 
     @property
@@ -159,7 +161,7 @@ class _Scanner:
                 if boundary:
                     self._open(part, boundary)
                 break
-            if kind != b"message" or part.subtype.lower() != b"rfc822":
+            if kind != b"message" or part.subtype.lower() not in MESSAGES:
                 break
             start, parent = body, part
         return outermost, max(body - 2, 0)

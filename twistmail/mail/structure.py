@@ -73,14 +73,18 @@ def _address(entry: ListedAddress) -> bytes:
     return b"(%b %b %b %b)" % (nstring(name), nstring(route), string(local or b"MISSING_MAILBOX"), string(domain or b"MISSING_DOMAIN"))
 
 
-def body_structures(message: bytes, root: Part) -> tuple[bytes, bytes]:
-    """(BODY, BODYSTRUCTURE) of the message whose parts are *root*."""
+def body_structures(message: bytes, root: Part, *, rev2: bool = False) -> tuple[bytes, bytes]:
+    """(BODY, BODYSTRUCTURE) of the message whose parts are *root*.
+
+    *rev2*: as clients of IMAP4rev2 want it, to whom message/global is a message (RFC 9051 §9, media-message). To others it is
+    a part like any other, because nothing in RFC 3501 tells them to expect an ENVELOPE there.
+    """
     parts = root.walk()
     lines = _line_counter(message, parts)
     rendered: dict[int, tuple[bytes, bytes]] = {}
     for part in reversed(parts):  # children first: no recursion
         inside = [rendered.pop(id(child)) for child in part.children]
-        rendered[id(part)] = _multipart(part, inside) if part.is_multipart else _leaf(part, inside, lines)
+        rendered[id(part)] = _multipart(part, inside) if part.is_multipart else _leaf(part, inside, lines, rev2=rev2)
     return rendered[id(root)]
 
 
@@ -91,13 +95,13 @@ def _multipart(part: Part, inside: list[tuple[bytes, bytes]]) -> tuple[bytes, by
     return b"(%b %b)" % (plain, subtype), b"(%b %b %b %b)" % (full, subtype, _parameters(part.parameters), _placing(part))
 
 
-def _leaf(part: Part, inside: list[tuple[bytes, bytes]], lines: dict[int, int]) -> tuple[bytes, bytes]:
+def _leaf(part: Part, inside: list[tuple[bytes, bytes]], lines: dict[int, int], *, rev2: bool) -> tuple[bytes, bytes]:
     is_text = part.type.lower() == b"text"
     basic = b"%b %b %b %b %b %b %d" % (
         string(part.type), string(part.subtype), _parameters(part.parameters, charset=is_text), nstring(part.value(b"content-id")),
         nstring(part.value(b"content-description")), string(part.encoding or b"7bit"), part.size)  # fmt: skip
     extension = b"%b %b" % (nstring(part.value(b"content-md5")), _placing(part))
-    if inside:
+    if inside and (rev2 or part.subtype.lower() == b"rfc822"):
         counted = lines[part.end] - lines[part.body]
         letter, ((body, structure),) = envelope(part.children[0].fields), inside
         return b"(%b %b %b %d)" % (basic, letter, body, counted), b"(%b %b %b %d %b)" % (basic, letter, structure, counted, extension)

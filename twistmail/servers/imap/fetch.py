@@ -23,6 +23,7 @@ from twistmail.servers.imap.bodies import BodyItem, Row, Tally, body_item, body_
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.portions import LIGHT, portions
 from twistmail.servers.imap.rendering import Days, dates
+from twistmail.servers.imap.rev2 import as_rev2
 from twistmail.servers.imap.view import Block, View
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.fetchitems import Binary, FetchItem, Item, Section, SectionText
@@ -209,6 +210,8 @@ async def block_responses(client: Client, plan: Plan, places: Sequence[int], tal
     view = client.selected
     newly_seen = await _mark_seen(view, places) if plan.sets_seen and view.may("s") else frozenset()
     rows = await view.mailbox.rows(view.uids_at(places), plan.columns) if plan.columns else None
+    if rows is not None and view.is_rev2:
+        rows = await as_rev2(client, plan.columns, rows)
     block = view.block_at(places)
     if rows is not None and len(rows) != len(block.uids):
         block, rows = _both(block, rows)
