@@ -8,6 +8,7 @@ parts to the listeners and the queue.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -38,7 +39,9 @@ from twistmail.options import Settings
 from twistmail.plugins import POLICY_STAGE
 from twistmail.policy.access import Access
 from twistmail.policy.access_file import parse as parse_access
+from twistmail.policy.identities import Identities
 from twistmail.policy.pipeline import House, Pipeline
+from twistmail.policy.sent import SentCopies
 from twistmail.queue.reports import House as ReportHouse
 from twistmail.queue.reports import Reports
 from twistmail.relay.connect import Dialer, TlsClients
@@ -63,6 +66,8 @@ from twistmail.tls.certificates import Certificates
 from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
 
+#: The special use of the mailbox for what was sent (RFC 6154 §2).
+SENT = "\\Sent"
 SERVICES = ("mx", "submission", "lmtp", "imap", "pop3")
 
 
@@ -270,6 +275,7 @@ def _policy(role: Role, config: Config, foundation: Standing, people: People, lo
         path=config.file,
         threads=ground.threads,
         ledger=ground.ledger,
+        circles=people.circles,
     )
     stages: list[Any] = []
     for word in settings.stages:
@@ -308,7 +314,8 @@ def _smtp(
         settings=settings,
         policy=policy,
         expansion=people.expansion,
-        reception=Reception(hostname, policy, people.expansion, dispatch, foundation.runner.submit, ground.epoch, ground.facts),
+        reception=Reception(hostname, policy, people.expansion, dispatch, foundation.runner.submit, ground.epoch, ground.facts,
+                            sent=_sent_copies(foundation, people) if role is Role.SUBMISSION else None),
         login=_login(role.value, config, foundation, people, plaintext=settings.tls != "required") if role is Role.SUBMISSION else None,
         facts=ground.facts,
         threads=ground.threads,
@@ -320,6 +327,20 @@ def _smtp(
         release=pickups.call if pickups.any else None,
         stress=foundation.stress if role is Role.MX else Stress(),
     )
+
+
+def _sent_copies(foundation: Foundation, people: People) -> SentCopies | None:
+    """What files the mail that is sent as a role; None where there is no role."""
+
+    async def folder_of(account: str) -> str:
+        with suppress(OSError):
+            for folder in await (await foundation.store.mailboxes(account)).folders():
+                if SENT in folder.uses:
+                    return str(folder.name)
+        return SENT.removeprefix("\\")
+
+    circles = people.circles
+    return SentCopies(Identities(people.expansion, None, circles), circles, folder_of) if circles.roles else None
 
 
 def _imap(config: Config, foundation: Foundation, people: People, contexts: Contexts) -> Callable[..., Any]:

@@ -46,6 +46,7 @@ def circles_are_circles(config: Config) -> Iterator[Problem]:
     for name, role in config.named("role").items():
         place = config.place(f"role:{name}", "members")
         yield from _members(place, role.members, groups)
+        yield from _members(config.place(f"role:{name}", "senders"), role.senders, groups)
         if name in config.named("user"):
             yield error(place, f"{name} is a user too", f"remove [user:{name}]: nobody logs in as a role")
         if not config["sharing"].enabled:

@@ -26,6 +26,7 @@ from twistmail.mail.outcome import Event, Outcome, Result
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.mail.trace import received
 from twistmail.policy.pipeline import Pipeline
+from twistmail.policy.sent import SentCopies
 
 MOST_HEADER = 1024 * 1024  # octets of a header block that are looked at
 LONGEST_FIELD = 64 * 1024  # octets of one field, folding included
@@ -89,6 +90,7 @@ class Reception:
         epoch: Callable[[], float],
         facts: Facts,
         sieve: IFilter | None = None,
+        sent: SentCopies | None = None,
     ) -> None:
         self.hostname = hostname
         self.policy = policy
@@ -98,6 +100,7 @@ class Reception:
         self.epoch = epoch
         self.facts = facts
         self.filter = sieve
+        self.sent = sent
         #: Size of the content -> (digest, account) -> when. By size first: a digest of 35 MB is a tenth of a second.
         self._delivered: dict[int, dict[tuple[bytes, str], float]] = {}
 
@@ -200,7 +203,7 @@ class Reception:
         return Item(
             id=transaction.id,
             sender=transaction.sender,
-            errands=_errands(targets, transaction.recipients),
+            errands=_errands(targets, transaction.recipients) + await self._copies(transaction),
             arrived=self.epoch(),
             size=content.size + len(prefix),
             prefix=prefix,
@@ -208,6 +211,11 @@ class Reception:
             body=_body(transaction),
             wishes=transaction.wishes,
         )
+
+    async def _copies(self, transaction: Transaction) -> tuple[Errand, ...]:
+        """For those who send as a role. Nobody is told where a copy cannot be filed: the message itself has gone its way."""
+        targets = await self.sent.targets(transaction) if self.sent is not None else ()
+        return tuple(Errand(target, notify=frozenset({Notify.NEVER})) for target in targets)
 
     async def _sorted(self, sieve: IFilter, targets: tuple[Target, ...], transaction: Transaction, content: Content) -> tuple[Target, ...]:
         """What each account's filter makes of its target: folders, redirections, or nothing at all."""

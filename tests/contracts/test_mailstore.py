@@ -318,3 +318,12 @@ def test_a_closed_mailbox_opens_again_as_it_was(store, mailboxes, inbox):
     again = result_of(mailboxes.open("INBOX"))
     assert list(again.uids) == [1, 2]
     assert flags_of(again, 2) == (Flag.SEEN, {"work"})
+
+
+def test_what_is_delivered_as_seen_is_seen_and_what_is_not_is_not(house, store, mailboxes):
+    errors = result_of(store.deliver([Delivery(ALICE, b"", Memory(PLAIN), "Sent", seen=seen) for seen in (True, False, True)]))
+    assert errors == [None, None, None]
+    for one in (mailboxes, result_of(house.restart().mailboxes(ALICE))):
+        mailbox = result_of(one.open("Sent"))
+        assert [bool(flags_of(mailbox, uid)[0] & Flag.SEEN) for uid in mailbox.uids] == [True, False, True]
+        mailbox.close()

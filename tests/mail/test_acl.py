@@ -171,13 +171,13 @@ def test_what_is_no_list_is_an_error(kept):
 
 CIRCLES = Circles(
     {"office": frozenset({ANN, "bob@here.example"})},
-    {"info@here.example": Role(("group=office", "carol@here.example"), frozenset("lrs"))},
+    {"info@here.example": Role(("group=office", "carol@here.example"), frozenset("lrs"), ("carol@here.example",))},
 )
 
 
 @pytest.mark.parametrize(("name", "belongs"), [("ann", True), ("bob", True), ("carol", True), ("dan", False)])
 def test_who_belongs_to_a_role(name, belongs):
     account = f"{name}@here.example"
-    assert CIRCLES.belongs(account, "info@here.example") == belongs
-    assert not CIRCLES.belongs(account, "sales@here.example")
+    assert CIRCLES.sends_for(account, "info@here.example") == (name == "carol")
+    assert not CIRCLES.sends_for(account, "sales@here.example")
     assert CIRCLES.roles["info@here.example"].acl.grants(acl.identifiers(account, CIRCLES.groups_of(account))) == belongs

@@ -39,6 +39,7 @@ ROLE = Section(
     Option("members", WORDS, "", "Who they are: addresses, and groups as group=NAME.", required=True,
            example="anna@blue.example group=office"),
     Option("rights", RIGHTS, "lrswipkxte", "What they may do there (RFC 4314); with a they may let others in."),
+    Option("senders", WORDS, "", "Who may send as the role; empty: its members.", example="anna@blue.example"),
     Option("file_sent", SWITCH, "yes", "Put what they send as the role into its mailbox for sent mail."),
     Option("name", TEXT, "", "The full name."),
     Option("quota", SIZE, "unlimited", "How much mail may lie in the mailbox."),
@@ -50,11 +51,13 @@ def circles(groups: Mapping[str, Settings], roles: Mapping[str, Settings], defau
     """What the sections say. ValueError where a member or a role is no address."""
     return Circles(
         {name: frozenset(account_name(member, default_domain) for member in group.members) for name, group in groups.items()},
-        {
-            account_name(name, default_domain): Role(members(role.members, default_domain), role.rights, role.file_sent)
-            for name, role in roles.items()
-        },
+        {account_name(name, default_domain): _role(role, default_domain) for name, role in roles.items()},
     )
+
+
+def _role(role: Settings, default_domain: str) -> Role:
+    senders = role.senders or role.members
+    return Role(members(role.members, default_domain), role.rights, members(senders, default_domain), role.file_sent)
 
 
 def members(words: tuple[str, ...], default_domain: str) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ from twistmail.mail.acl import Acl, Rights, identifiers
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A mailbox without a login of its own. `members`: identifiers as in access lists, who may `rights` there and send as the role.
+    """A mailbox without a login of its own. `members`: identifiers as in access lists, who may `rights` there.
 
-    `files_sent`: what they send as the role is filed in its mailbox for sent mail.
+    `senders`: those who may send as the role. `files_sent`: what they send so is filed in its mailbox for sent mail.
     """
 
     members: tuple[str, ...]
     rights: Rights
+    senders: tuple[str, ...] = ()
     files_sent: bool = True
 
     @property
@@ -35,6 +36,9 @@ class Circles:
     def groups_of(self, account: str) -> tuple[str, ...]:
         return tuple(name for name, members in self.groups.items() if account in members)
 
-    def belongs(self, account: str, role: str) -> bool:
-        """Whether *account* is a member of the role whose account is called *role*."""
-        return role in self.roles and not identifiers(account, self.groups_of(account)).isdisjoint(self.roles[role].members)
+    def sends_for(self, account: str, role: str) -> bool:
+        """Whether *account* may send as the role whose account is called *role*."""
+        return role in self.roles and not identifiers(account, self.groups_of(account)).isdisjoint(self.roles[role].senders)
+
+
+NO_CIRCLES = Circles()

@@ -67,7 +67,7 @@ class Target:
     """One end of an expansion: a mailbox (then `account` is its owner's name) or an address elsewhere.
 
     `address` is what the target is called; `original` the address of RCPT that led here.
-    `folder` is a mailbox name the courier should prefer (empty: INBOX).
+    `folder` is a mailbox name the courier should prefer (empty: INBOX). `seen`: it is to lie there as read already.
     """
 
     kind: Kind
@@ -75,6 +75,7 @@ class Target:
     original: Address
     account: str = ""
     folder: str = ""
+    seen: bool = False
 
 
 class Notify(Enum):

@@ -87,13 +87,14 @@ class Threading(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One copy for one mailbox: `prefix` (Return-Path, Delivered-To, Received ...) goes before `content`."""
+    """One copy for one mailbox: `prefix` (Return-Path, Delivered-To, Received ...) goes before `content`. `seen`: marked as read."""
 
     account: str
     prefix: bytes
     content: Content
     folder: str = "INBOX"
     id: str = ""  # the item's, for logs
+    seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class MboxStore:
             return [error] * len(deliveries)
         now, units = self._workshop.now(), []
         for delivery in deliveries:
-            units.append(Unit([NewMessage(Deposit(delivery.prefix, delivery.content), (), now)]))
+            units.append(Unit([NewMessage(Deposit(delivery.prefix, delivery.content), ("\\Seen",) if delivery.seen else (), now)]))
         folders: dict[str, list[Unit]] = {}
         for delivery, unit, has_room in zip(deliveries, units, room, strict=True):
             if has_room:

@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from twistmail.interfaces import IMailboxes, IMailStore
 from twistmail.mail.annotations import changed
-from twistmail.mail.mailbox import Delivery, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
+from twistmail.mail.mailbox import Delivery, Flag, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.names import INBOX, SEPARATOR, USES, checked_uses, existing, normal, parents
 from twistmail.mail.news import TreeNews, Watcher
 from twistmail.memory.mailbox import Mailbox, take_over
@@ -208,7 +208,7 @@ class MailStore:
         home, message = self._account(delivery.account), delivery.prefix + b"".join(delivery.content.chunks())
         if not (await home.quota()).allows(len(message), 1):
             return OSError(errno.EDQUOT, "the mailbox is full")
-        home.place_for(delivery.folder).add([(message, 0, self._now())])
+        home.place_for(delivery.folder).add([(message, Flag.SEEN if delivery.seen else 0, self._now())])
         return None
 
     async def mailboxes(self, account: str) -> Mailboxes:

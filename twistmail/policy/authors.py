@@ -62,6 +62,11 @@ def newest_resent(header: bytes) -> tuple[Field, ...]:
     return tuple(block)
 
 
+def authors_of(header: bytes) -> list[Address]:
+    """The addresses that the message says it is from, as many as are looked up."""
+    return [address for _, address in _mailboxes(signature(header).authors)[:MOST_AUTHORS] if address is not None]
+
+
 def _called(fields: tuple[Field, ...], name: bytes) -> tuple[Field, ...]:
     return tuple(field for field in fields if field.name.lower() == name)
 

@@ -1,4 +1,4 @@
-"""Which addresses a user may write as: his own, aliases that lead to him, and what the sender map gives him.
+"""Which addresses a user may write as: his own, aliases that lead to him, his roles', and what the sender map gives him.
 
 Asked about the envelope by `senders` and about the header by `submission`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from twistmail.expansion import Expansion
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address
+from twistmail.mail.circles import NO_CIRCLES, Circles
 from twistmail.policy.pipeline import House
 from twistmail.policy.sender_map import Line, SenderMap
 from twistmail.policy.sender_map import parse as parse_map
@@ -25,15 +26,23 @@ async def belongs_to(address: Address, account: Account, expansion: Expansion) -
 
 
 class Identities:
-    """The rules above. *listed*: the sender map; None where there is none."""
+    """The rules above. *listed*: the sender map; None where there is none. *circles*: whoever sends for a role may write as it."""
 
-    def __init__(self, expansion: Expansion, listed: WatchedFile[SenderMap] | None = None) -> None:
+    def __init__(self, expansion: Expansion, listed: WatchedFile[SenderMap] | None = None, circles: Circles = NO_CIRCLES) -> None:
         self._expansion = expansion
         self._listed = listed
+        self._circles = circles
+
+    async def roles(self, address: Address, account: Account) -> tuple[str, ...]:
+        """The accounts of the roles to which *address* leads, and for which *account* may send. Raises Unavailable."""
+        if not self._circles.roles:
+            return ()
+        targets = await self._expansion.follow(address)
+        return tuple(target.account for target in targets if self._circles.sends_for(account.name, target.account))
 
     async def refusal(self, address: Address, account: Account) -> str | None:
         """None where *account* may write as *address*; else the rule that does not let him. Raises Unavailable."""
-        if await belongs_to(address, account, self._expansion):
+        if await belongs_to(address, account, self._expansion) or await self.roles(address, account):
             return None
         if self._listed is None:
             return OWN_ADDRESSES
@@ -60,4 +69,4 @@ class Identities:
 def identities(house: House) -> Identities:
     """Those of *house*, by its settings."""
     name = house.settings.sender_map
-    return Identities(house.expansion, house.watched.file(house.path(name), parse_map) if name else None)
+    return Identities(house.expansion, house.watched.file(house.path(name), parse_map) if name else None, house.circles)

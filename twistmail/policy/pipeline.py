@@ -18,6 +18,7 @@ from twistmail import tasks
 from twistmail.facts import Facts
 from twistmail.interfaces import Edit, IPolicyStage, Point, Unavailable, Verdict
 from twistmail.mail.address import Address
+from twistmail.mail.circles import NO_CIRCLES, Circles
 from twistmail.mail.envelope import Fate, Peer, Role, Transaction
 from twistmail.mail.status import BUG, UNAVAILABLE, Status
 from twistmail.options import Settings
@@ -49,6 +50,7 @@ class House:
     path: Callable[[str], Path] = Path
     threads: Any = None
     ledger: Any = None  # `policy.ledger.Ledger`: what users have sent; None: counted from now on
+    circles: Circles = NO_CIRCLES  # groups and roles
     own_addresses: Callable[[], frozenset[str]] = frozenset  # of this machine, loopback included
 
 

@@ -144,12 +144,13 @@ def _status(status: Status | None) -> list[Any] | None:
 
 
 def _target(target: Target) -> list[Any]:
-    return [target.kind.value, _address(target.address), _address(target.original), target.account, target.folder]
+    words = [target.kind.value, _address(target.address), _address(target.original), target.account, target.folder]
+    return [*words, True] if target.seen else words
 
 
 def _to_target(value: Any) -> Target:
-    kind, address, original, account, folder = value
-    return Target(Kind(kind), Address(*address), Address(*original), account, folder)
+    kind, address, original, account, folder, *seen = value
+    return Target(Kind(kind), Address(*address), Address(*original), account, folder, seen == [True])
 
 
 def _errand(e: Errand) -> list[Any]:

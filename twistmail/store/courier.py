@@ -41,6 +41,7 @@ class MailboxCourier:
                     content,
                     target.folder or "INBOX",
                     item.id,
+                    target.seen,
                 )
                 for target in targets
             ]

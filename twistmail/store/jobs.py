@@ -34,12 +34,20 @@ class Piece:
     folder: str
     prefix: bytes
     content: Content
+    seen: bool = False
     maildir: Maildir | None = None
     draft: Draft | None = None
     arrival: Arrival | None = None
     error: OSError | None = None
 
+    @property
+    def letters(self) -> bytes | None:
+        """Its flags as `Maildir.publish` wants them."""
+        return SEEN if self.seen else None
 
+
+#: The flags of what is read already.
+SEEN = b"S"
 #: Larger messages are cheaper to sync than to write twice.
 LARGEST_LOGGED = 256 * 1024
 #: The mailboxes whose UID lists are locked, and what was in the way of the others.
@@ -79,7 +87,7 @@ class DeliveryJob:
         records: list[Stored] = []
         for maildir, pieces in self._by_maildir().items():
             try:
-                records += _assigned(maildir, [piece.draft for piece in pieces if piece.draft], [None] * len(pieces), locked)
+                records += _assigned(maildir, *_drafts(pieces), locked)
             except OSError as error:
                 self._condemn(pieces, error)
         return records
@@ -88,7 +96,7 @@ class DeliveryJob:
         folders: set[int] = set()
         for maildir, pieces in self._by_maildir().items():
             try:
-                arrivals = maildir.publish([piece.draft for piece in pieces if piece.draft], [None] * len(pieces))
+                arrivals = maildir.publish(*_drafts(pieces))
                 folders |= maildir.published_descriptors(arrivals)
             except OSError as error:
                 self._condemn(pieces, error)
@@ -118,6 +126,11 @@ class DeliveryJob:
             if piece.maildir and piece.draft and not piece.error:
                 groups.setdefault(piece.maildir, []).append(piece)
         return groups
+
+
+def _drafts(pieces: Sequence[Piece]) -> tuple[list[Draft], list[bytes | None]]:
+    """What *pieces* have become in tmp/, and their flags."""
+    return [piece.draft for piece in pieces if piece.draft], [piece.letters for piece in pieces if piece.draft]
 
 
 def _write(piece: Piece, write: _Writing) -> Draft:

@@ -134,7 +134,7 @@ class MailStore:
                 errors[place] = error
                 continue
             taken[home] = more
-            consigned.append((place, home, Piece(home.tree, _folder(delivery.folder), delivery.prefix, delivery.content)))
+            consigned.append((place, home, Piece(home.tree, _folder(delivery.folder), delivery.prefix, delivery.content, delivery.seen)))
         job = DeliveryJob([piece for _, _, piece in consigned])
         failure = await self._commit(job, [home for _, home, _ in consigned])
         for place, home, piece in consigned:

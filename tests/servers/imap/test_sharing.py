@@ -81,6 +81,53 @@ def test_only_what_may_be_listed_is_listed(house):
     assert not [name for name in listed(guest) if name.startswith("Other")]
 
 
+def test_list_tells_rights(house):
+    """RFC 8440: behind each name that is a mailbox."""
+    ann(house, "CREATE Work/Open", "SETACL Work/Open bob lrk", "SETACL INBOX bob lrsw")
+    guest = Guest(house, who=BOB)
+    assert guest.say('a LIST "" ("Sent" "Other users/*") RETURN (MYRIGHTS)') == [
+        '* LIST (\\HasNoChildren \\Sent) "/" Sent',
+        "* MYRIGHTS Sent lrswipkxteacd",
+        '* LIST (\\NonExistent \\HasChildren) "/" "Other users/ann@here.example"',
+        '* LIST (\\HasNoChildren) "/" "Other users/ann@here.example/INBOX"',
+        '* MYRIGHTS "Other users/ann@here.example/INBOX" lrsw',
+        f'* LIST (\\NonExistent \\HasChildren) "/" "{PLACE}"',
+        f'* LIST (\\HasNoChildren) "/" "{PLACE}/Open"',
+        f'* MYRIGHTS "{PLACE}/Open" lrkc',
+        "a OK Done",
+    ]
+    assert guest.say('a LIST (SUBSCRIBED RECURSIVEMATCH) "" "Other users/%" RETURN (MYRIGHTS)') == ["a OK Done"]
+
+
+def test_status_and_annotations_are_told_of_what_may_be_read(house):
+    guest = bob(house, "lr", select=False)
+    ann(house, "CREATE Work/Closed", "SETACL Work/Closed bob l", 'SETMETADATA Work (/shared/comment "for all" /private/comment "for me")')
+    lines = guest.say('a LIST "" "Other users/*" RETURN (STATUS (MESSAGES))')
+    assert [line for line in lines if "STATUS" in line] == [f'* STATUS "{PLACE}" (MESSAGES 3)']
+    lines = guest.say('a LIST "" "Other users/*" RETURN (METADATA (/shared/comment /private/comment))')
+    assert f'* METADATA "{PLACE}" (/shared/comment "for all" /private/comment NIL)' in lines
+    assert guest.say(f"a GETMETADATA {THERE} (/private/comment)")[0] == f'* METADATA "{PLACE}" (/private/comment NIL)'
+    assert last(guest, f'SETMETADATA {THERE} (/private/comment "mine")').startswith("a NO [METADATA NOPRIVATE]")
+    assert last(guest, f'SETMETADATA {THERE} (/shared/comment "ours")').startswith("a OK")
+    assert last(guest, f"GETMETADATA {THERE[:-1]}/Closed\" (/shared/comment)").startswith("a NO [NOPERM]")
+    assert last(ann(house), 'SETMETADATA Work (/server/acl "{}")').startswith("a BAD")
+
+
+def test_the_quota_of_a_mailbox_is_that_of_its_owner(house):
+    guest = bob(house, "lr", select=False)
+    assert guest.say(f"a GETQUOTAROOT {THERE}")[0] == f'* QUOTAROOT "{PLACE}" ann@here.example'
+    assert guest.say("a GETQUOTAROOT INBOX")[0] == "* QUOTAROOT INBOX bob@here.example"
+    assert last(guest, 'GETQUOTAROOT "Other users/ann@here.example/INBOX"').startswith("a NO [NONEXISTENT]")
+
+
+def test_a_search_in_several_mailboxes_leaves_out_what_may_not_be_read(house):
+    ann(house, "CREATE Work/Closed", "SETACL Work/Closed bob lip")
+    guest = bob(house, "lr", select=False)
+    lines = guest.say(f"a ESEARCH IN (subtree {THERE}) RETURN (COUNT) ALL")
+    assert [line for line in lines if "COUNT" in line] == [line for line in lines if PLACE + '"' in line]
+    assert len(lines) == 2
+
+
 def test_special_uses_of_others_are_not_told(house):
     ann(house, "SETACL Sent bob lr")
     lines = Guest(house, who=BOB).say('a LIST "" *')

@@ -13,7 +13,7 @@ from twistmail.wire.imap import access as a
 from twistmail.wire.imap.responses import BAD, OK, Tagged
 
 
-def _tree(client: Client) -> SharedTree:
+def tree_of(client: Client) -> SharedTree:
     """What the user sees. Refusal where mailboxes are not shared here."""
     if not isinstance(client.folders, SharedTree):
         raise Refusal("Mailboxes are not shared here", condition=BAD)
@@ -22,7 +22,7 @@ def _tree(client: Client) -> SharedTree:
 
 async def set_acl(client: Client, event: a.SetAcl) -> Responses:
     try:
-        await granting.grant(_tree(client), event.mailbox, event.identifier, event.change, event.rights)
+        await granting.grant(tree_of(client), event.mailbox, event.identifier, event.change, event.rights)
     except ValueError as error:
         raise Refusal(str(error), condition=BAD) from None
     yield Tagged(event.tag, OK, "Set")
@@ -30,29 +30,29 @@ async def set_acl(client: Client, event: a.SetAcl) -> Responses:
 
 async def delete_acl(client: Client, event: a.DeleteAcl) -> Responses:
     try:
-        await granting.revoke(_tree(client), event.mailbox, event.identifier)
+        await granting.revoke(tree_of(client), event.mailbox, event.identifier)
     except ValueError as error:
         raise Refusal(str(error), condition=BAD) from None
     yield Tagged(event.tag, OK, "Deleted")
 
 
 async def get_acl(client: Client, event: a.GetAcl) -> Responses:
-    yield a.acl_response(event.mailbox, await granting.listed(_tree(client), event.mailbox))
+    yield a.acl_response(client.spelled(event.mailbox), await granting.listed(tree_of(client), event.mailbox))
     yield Tagged(event.tag, OK, "Done")
 
 
 async def list_rights(client: Client, event: a.ListRights) -> Responses:
     try:
-        always, optional = await granting.grantable(_tree(client), event.mailbox, event.identifier)
+        always, optional = await granting.grantable(tree_of(client), event.mailbox, event.identifier)
     except ValueError as error:
         raise Refusal(str(error), condition=BAD) from None
-    yield a.rights_response(event.mailbox, event.identifier, always, optional)
+    yield a.rights_response(client.spelled(event.mailbox), event.identifier, always, optional)
     yield Tagged(event.tag, OK, "Done")
 
 
 async def my_rights(client: Client, event: a.MyRights) -> Responses:
-    rights = await granting.my_rights(_tree(client), event.mailbox)
-    yield a.my_rights_response(event.mailbox, acl.told(rights))
+    rights = await granting.my_rights(tree_of(client), event.mailbox)
+    yield a.my_rights_response(client.spelled(event.mailbox), acl.told(rights))
     yield Tagged(event.tag, OK, "Done")
 
 

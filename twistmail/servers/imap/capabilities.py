@@ -25,7 +25,7 @@ AFTER_LOGIN = (
     # what is told of messages
     "SAVEDATE PREVIEW BINARY",
     # who may use them
-    "ACL RIGHTS=texk",
+    "ACL RIGHTS=texk LIST-MYRIGHTS",
     # the selected mailbox
     "UNSELECT UIDPLUS MOVE",
     # searching
@@ -39,7 +39,7 @@ AFTER_LOGIN = (
 )
 
 #: What is hidden where mailboxes are not shared ([sharing] enabled).
-SHARING = frozenset({"ACL", "RIGHTS=texk"})
+SHARING = frozenset({"ACL", "RIGHTS=texk", "LIST-MYRIGHTS"})
 
 #: What ENABLE turns on (RFC 5161): name -> the names that it turns on, its own among them.
 ENABLEABLE: dict[str, tuple[str, ...]] = {

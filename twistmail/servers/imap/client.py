@@ -104,10 +104,10 @@ class Client:
         return self.mailboxes
 
     @property
-    def namespaces(self) -> tuple[bytes, bytes]:
-        """What the names of other users' mailboxes and of shared ones begin with, as on the wire (RFC 2342); empty: there are none."""
+    def levels(self) -> tuple[str, str]:
+        """Below which the mailboxes of other users, and shared ones, are (RFC 2342); empty: there are none."""
         sharing = self.service.sharing
-        return sharing.namespaces if sharing else (b"", b"")
+        return sharing.levels if sharing else ("", "")
 
     @property
     def selected(self) -> View:

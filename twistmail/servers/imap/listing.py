@@ -1,21 +1,26 @@
 """LIST, LSUB and STATUS: which names there are, and what is to be said of each.
 
 RFC 3501 §6.3.8 to §6.3.10, RFC 3348 (CHILDREN), RFC 5258 (LIST-EXTENDED), RFC 5819 (LIST-STATUS), RFC 6154 §2 (special uses),
-RFC 9590 (LIST-METADATA). Ten thousand names are looked at and told in pieces, between which others have their turn.
+RFC 8440 (LIST-MYRIGHTS), RFC 9590 (LIST-METADATA). Ten thousand names are looked at and told in pieces, between which others have
+their turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
+from twistmail.mail import acl
+from twistmail.mail.acl import Rights
 from twistmail.mail.mailbox import Folder, MailboxStatus
 from twistmail.mail.names import parents
+from twistmail.servers.imap.access import tree_of
 from twistmail.servers.imap.client import Answers, Client, Responses
 from twistmail.servers.imap.metadata import values_line, with_uses
 from twistmail.servers.imap.patterns import Patterns
 from twistmail.wire.imap import listing as said
+from twistmail.wire.imap.access import my_rights_response
 from twistmail.wire.imap.responses import OK, Raw, Tagged, Untagged
 
 T = TypeVar("T")
@@ -116,7 +121,8 @@ async def _listed(client: Client, event: said.List, patterns: Patterns) -> Async
     above = await _levels_above(client, event, folders, patterns) if "RECURSIVEMATCH" in event.select else Above(set(), set())
     status_line = StatusLine(client, event.status) if event.status else None
     annotations = await client.folders.annotations_of([folder.name for folder in folders]) if event.metadata else {}
-    teller = Teller(client, event, above, annotations)
+    rights = tree_of(client).rights_teller() if "MYRIGHTS" in event.returned else None
+    teller = Teller(client, event, above, annotations, rights)
     async for piece in _in_pieces(client, folders, STATUSES if status_line else PIECE):
         chosen = [folder for folder in piece if patterns.matches(folder.name) and (_fits(event, folder) or folder.name in above.hidden)]
         if status_line is None:
@@ -188,9 +194,11 @@ async def listed_as(client: Client, said: str, name: str) -> list[Untagged]:
 class Teller:
     """What LIST says of each name: mailboxes are of few kinds, so the beginnings of lines are remembered."""
 
-    def __init__(self, client: Client, event: said.List, above: Above, annotations: Mapping[str, Mapping[str, bytes]]) -> None:
+    def __init__(self, client: Client, event: said.List, above: Above, annotations: Mapping[str, Mapping[str, bytes]],
+                 rights: Callable[[str], Rights] | None = None) -> None:  # fmt: skip
         self._spelled = client.spelled
         self._event = event
+        self._rights = rights
         self._tells_subscriptions = "SUBSCRIBED" in event.select | event.returned
         self._above = above
         self._annotations = annotations
@@ -201,8 +209,11 @@ class Teller:
         begun = self._begun.get(kind) or self._begun.setdefault(kind, self._beginning(folder))
         below = b' ("CHILDINFO" ("SUBSCRIBED"))\r\n' if folder.name in self._above.some else b"\r\n"
         line = begun + self._spelled(folder.name) + below
-        if self._event.metadata and folder.selectable and _fits(self._event, folder):
-            line += self._metadata(folder)
+        if folder.selectable and (self._rights or self._event.metadata) and _fits(self._event, folder):
+            if self._rights is not None:  # RFC 8440 §3
+                line += my_rights_response(self._spelled(folder.name), acl.told(self._rights(folder.name))).octets()
+            if self._event.metadata:
+                line += self._metadata(folder)
         return line
 
     def _beginning(self, folder: Folder) -> bytes:

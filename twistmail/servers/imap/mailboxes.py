@@ -12,7 +12,7 @@ from twistmail.mail.names import normal
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.listing import listed_as
 from twistmail.wire.imap import commands as c
-from twistmail.wire.imap.responses import OK, Tagged, Untagged, string
+from twistmail.wire.imap.responses import OK, Tagged, Untagged
 
 # ----- names
 
@@ -62,6 +62,12 @@ async def unsubscribe(client: Client, event: c.Unsubscribe) -> Responses:
 
 
 async def namespace(client: Client, event: c.Namespace) -> Responses:
-    others, shared = (b"NIL" if not level else b'((%b "/"))' % string(level) for level in client.namespaces)
+    others, shared = (_namespace(client, level) for level in client.levels)
     yield Untagged(b'NAMESPACE (("" "/")) %b %b' % (others, shared))
     yield Tagged(event.tag, OK, "Done")
+
+
+def _namespace(client: Client, level: str) -> bytes:
+    """The namespace below *level*; NIL where there is none."""
+    prefix = client.spelled(level + "/")
+    return b'((%b "/"))' % (prefix if prefix.startswith(b'"') else b'"%b"' % prefix) if level else b"NIL"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from twistmail.mail.mailbox import Quota
 from twistmail.servers.imap.client import Answers, Client, Refusal, Responses
+from twistmail.servers.imap.sharing.tree import SharedTree
 from twistmail.wire.imap import quota as said
 from twistmail.wire.imap.responses import OK, Tagged, Untagged, astring
 
@@ -36,17 +37,24 @@ def _units(octets: int) -> int:
 
 
 async def get(client: Client, event: said.GetQuota) -> Responses:
-    if event.root != own_root(client):
+    if event.root != own_root(client):  # that of others is told by GETQUOTAROOT to who may read a mailbox of theirs
         raise Refusal("You have no such quota root", "NONEXISTENT")
     yield Untagged(quota_line(event.root, await client.folders.quota()))
     yield Tagged(event.tag, OK, "Done")
 
 
 async def get_root(client: Client, event: said.GetQuotaRoot) -> Responses:
-    root = own_root(client)
+    root, quota = await _of(client, event.mailbox)
     yield Untagged(b"QUOTAROOT %b %b" % (client.spelled(event.mailbox), astring(root.encode())))
-    yield Untagged(quota_line(root, await client.folders.quota()))
+    yield Untagged(quota_line(root, quota))
     yield Tagged(event.tag, OK, "Done")
+
+
+async def _of(client: Client, name: str) -> tuple[str, Quota]:
+    """The quota root that mailbox *name* counts against, and how it stands."""
+    if isinstance(client.folders, SharedTree):
+        return await client.folders.quota_of(name)
+    return own_root(client), await client.folders.quota()
 
 
 async def change(client: Client, event: said.SetQuota) -> Responses:

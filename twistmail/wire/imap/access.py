@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twistmail.mail import acl
 from twistmail.mail.acl import Rights, RightsChange
 from twistmail.wire.imap.commands import Command
-from twistmail.wire.imap.responses import Untagged, astring, mailbox
+from twistmail.wire.imap.responses import Untagged, astring
 from twistmail.wire.imap.rows import AFTER_LOGIN, Row, one_mailbox
 from twistmail.wire.imap.tokens import Cursor, Misspelled
 
@@ -76,22 +76,22 @@ ROWS: dict[bytes, Row] = {
 }
 
 
-# ----- answers (RFC 4314 §3.6 to §3.8)
+# ----- answers (RFC 4314 §3.6 to §3.8); *name* is the mailbox's as the client reads it
 
 
-def acl_response(name: str, entries: Iterable[tuple[str, str]]) -> Untagged:
-    """The ACL of mailbox *name*: pairs of identifier and rights."""
+def acl_response(name: bytes, entries: Iterable[tuple[str, str]]) -> Untagged:
+    """The ACL of a mailbox: pairs of identifier and rights."""
     words = [word for identifier, rights in entries for word in (_word(identifier), _word(rights))]
-    return Untagged(b" ".join([b"ACL", mailbox(name), *words]))
+    return Untagged(b" ".join([b"ACL", name, *words]))
 
 
-def rights_response(name: str, identifier: str, always: str, optional: Iterable[str]) -> Untagged:
+def rights_response(name: bytes, identifier: str, always: str, optional: Iterable[str]) -> Untagged:
     """LISTRIGHTS: what *identifier* has *always*, and what it can be given, each word as a whole or not at all."""
-    return Untagged(b" ".join([b"LISTRIGHTS", mailbox(name), _word(identifier), *map(_word, (always, *optional))]))
+    return Untagged(b" ".join([b"LISTRIGHTS", name, _word(identifier), *map(_word, (always, *optional))]))
 
 
-def my_rights_response(name: str, rights: str) -> Untagged:
-    return Untagged(b"MYRIGHTS %b %b" % (mailbox(name), _word(rights)))
+def my_rights_response(name: bytes, rights: str) -> Untagged:
+    return Untagged(b"MYRIGHTS %b %b" % (name, _word(rights)))
 
 
 def _word(text: str) -> bytes:

@@ -19,7 +19,7 @@ STATUS_ITEMS = (
 )  # fmt: skip
 SELECT_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 #: Those without arguments; STATUS and METADATA have some.
-RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
+RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"})
 #: Patterns of one LIST, and their characters together: each name is held against all of them.
 MOST_PATTERNS = 100
 LONGEST_PATTERNS = 4096

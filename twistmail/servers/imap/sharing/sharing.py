@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from twistmail.facts import Facts
-from twistmail.mail import mutf7
-from twistmail.mail.names import SEPARATOR
 from twistmail.options import Settings
 from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.imap.sharing.places import Places
@@ -28,9 +26,9 @@ class Sharing:
     default_domain: str
 
     @property
-    def namespaces(self) -> tuple[bytes, bytes]:
-        """The prefixes of other users' and of shared mailboxes, as on the wire."""
-        return _prefix(self.settings.other_users), _prefix(self.settings.shared)
+    def levels(self) -> tuple[str, str]:
+        """Below which other users' and shared mailboxes are."""
+        return self.settings.other_users, self.settings.shared
 
     def tree(self, person: str, own: Any, connection: str) -> SharedTree:
         """What the account *person* sees, whose own mailboxes are *own*; *connection* is named in facts."""
@@ -38,7 +36,3 @@ class Sharing:
         places = Places(person, self.settings.other_users, self.settings.shared, house.account, house.circles.roles)
         around = Circumstances(self.store, self.accounts, self.lists, self.facts, self.epoch, connection, self.default_domain)
         return SharedTree(person, places, own, around)
-
-
-def _prefix(level: str) -> bytes:
-    return mutf7.encode(level + SEPARATOR).encode("ascii")
