@@ -69,7 +69,7 @@ class Login:
         offered = self._mechanisms if self.allowed(tls=tls is not None) else ()
         if tls is not None and tls.client and self._external:
             try:
-                account = await self._shown(tls.client)
+                account = await self.account_of(tls.client)
             except Unavailable:
                 account = None
             if account is not None and account.enabled:
@@ -93,7 +93,7 @@ class Login:
         began = self._clock.seconds()
         account = None
         if isinstance(credentials, sasl.Proven):  # nothing to guess
-            account = await self._shown(credentials.login)
+            account = await self.account_of(credentials.login)
         elif not self._throttle.refuses(peer_address, began):
             account = await self._authenticator.authenticate(credentials.login, credentials.password)
         if account is not None and account.enabled and _acts_for_himself(credentials, account):
@@ -104,8 +104,10 @@ class Login:
         await self._let_wait(began, self._throttle.failed(peer_address, credentials.login, self._clock.seconds()))
         return None
 
-    async def _shown(self, client: str) -> Account | None:
-        """The account of whoever has shown a certificate with the name *client*, by its own address: no alias leads to it. Unavailable."""
+    async def account_of(self, client: str) -> Account | None:
+        """The account that is called *client*, in a certificate or a URL, by its own address: no alias leads to it. Unavailable."""
+        if self._accounts is None:
+            return None
         try:
             address = parse(client).folded
         except ValueError:

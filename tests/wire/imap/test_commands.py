@@ -22,6 +22,7 @@ from twistmail.wire.imap.returns import ALL, Partial, Returns
 from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.searching import CancelUpdate, Esearch, Scope, Source, UidBatches
 from twistmail.wire.imap.sequence import SAVED, STAR, SequenceSet
+from twistmail.wire.imap.urlauth import GenUrlAuth, ResetKey, UrlFetch
 
 T = b"A1"
 ONE = SequenceSet(((1, 1),))
@@ -140,6 +141,11 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
     (b"FETCH 1 (PREVIEW (LAZY) FLAGS)", c.Fetch(T, ONE, (Item.PREVIEW_LAZY, Item.FLAGS), uid=False)),
     (b"UID FETCH 1 FLAGS", c.Fetch(T, ONE, (Item.FLAGS,), uid=True)),
     (b"UID FETCH 1 (FLAGS UID)", c.Fetch(T, ONE, (Item.FLAGS, Item.UID), uid=True)),
+    (b'GENURLAUTH "imap://a" internal b x-y', GenUrlAuth(T, (("imap://a", "INTERNAL"), ("b", "X-Y")))),
+    (b"URLFETCH a {1}\r\nb", UrlFetch(T, ("a", "b"))),
+    (b"RESETKEY", ResetKey(T, None)),
+    (b"RESETKEY inbox", ResetKey(T, "INBOX")),
+    (b"RESETKEY x internal other", ResetKey(T, "x", ("INTERNAL", "OTHER"))),
     (b"FETCH 1 (BINARY[1.2]<5.7> binary.peek[] BINARY.SIZE[3])", c.Fetch(T, ONE, (
         Binary((1, 2), False, 5, 7), Binary((), True), Binary((3,), size_only=True)), uid=False)),
     (b"FETCH 1 BODY[]", c.Fetch(T, ONE, (Section(),), uid=False)),
@@ -181,6 +187,10 @@ def test_every_command_has_a_sample():
 
 BEFORE = State.NOT_AUTHENTICATED
 BADLY_SPELLED = [
+    pytest.param(b"A1 GENURLAUTH a", "one space", id="url-without-a-mechanism"),
+    pytest.param(b"A1 URLFETCH", "one space", id="fetch-of-no-url"),
+    pytest.param(b"A1 URLFETCH" + b" a" * 101, "100 URLs", id="fetch-of-too-many-urls"),
+    pytest.param(b"A1 RESETKEY x y ", "a mechanism", id="key-of-no-mechanism"),
     pytest.param(b"A1 FETCH 1 BINARY", "no such item", id="binary-of-nothing"),
     pytest.param(b"A1 FETCH 1 BINARY[1.MIME]", "number of a part", id="binary-of-a-header"),
     pytest.param(b"A1 FETCH 1 BINARY[1]<5>", "a range", id="binary-half-a-range"),

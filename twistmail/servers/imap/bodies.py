@@ -148,8 +148,8 @@ def _add_sections(pieces: list[bytes], message: bytes, items: tuple[BodyItem, ..
         if number:
             pieces.append(b" ")
         if item.is_binary or item.is_size:
-            octets = binary.undone(message, root, item.part)
-            pieces += item.label, binary.size_of(octets) if item.is_size else binary.rendered(octets, item.offset, item.count)
+            decoded = binary.undone(message, root, item.part)
+            pieces += item.label, binary.size_of(decoded) if item.is_size else binary.rendered(decoded, item.offset, item.count)
             continue
         if root is not None:
             place = mime.span(root, item.part, item.text)

@@ -8,7 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twistmail.servers.imap import access, append, entry, listing, mailboxes, metadata, multisearch, notify, quota, selecting, transfer
+from twistmail.servers.imap import (
+    access,
+    append,
+    entry,
+    listing,
+    mailboxes,
+    metadata,
+    multisearch,
+    notify,
+    quota,
+    selecting,
+    transfer,
+    urlauth,
+)
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import fetch
 from twistmail.servers.imap.flags import store
@@ -56,6 +69,7 @@ FAMILIES: dict[type, Callable[[Client, Any], Responses]] = {
     c.Unsearchable: unsearchable,
     **multisearch.ANSWERS,
     **append.ANSWERS,
+    **urlauth.ANSWERS,
     sorting.Sort: sort,
     sorting.Thread: thread,
     **access.ANSWERS,

@@ -53,6 +53,8 @@ RENDERED: dict[Item, Callable[[Sequence[Any]], Iterable[Any]]] = {
     Item.PREVIEW_LAZY: lambda found: [nstring(None if value is None else value.encode()) for value in found],
     Item.RFC822_HEADER: lambda found: map(literal, found),
 }
+#: What may be told without opening the message.
+Light = Item | Section
 _HEADER_TEXTS = {SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT}
 
 
@@ -63,7 +65,7 @@ class Plan:
     `by_uid`: the UID stands where else the number does (RFC 9586 §3.3).
     """
 
-    items: tuple[FetchItem, ...]
+    items: tuple[Light, ...]
     columns: tuple[Column, ...]
     template: bytes
     bodies: tuple[BodyItem, ...]
@@ -87,14 +89,14 @@ _VALUES: dict[FetchItem, bytes] = {Item.UID: b" %d", Item.SIZE: b" %d", Item.MOD
 
 def compile_items(items: Sequence[FetchItem], *, by_uid: bool = False) -> Plan:
     """The Plan for what the client wants, in its order; items that need the message come last in each response."""
-    light = tuple(item for item in items if _is_light(item))
+    light = tuple(item for item in items if not isinstance(item, Binary) and _is_light(item))
     columns = tuple(dict.fromkeys(column for item in light if (column := _column(item)) is not None))
     begin = b"* %d UIDFETCH (" if by_uid else b"* %d FETCH ("
-    bodies = tuple(body_item(item) for item in items if not _is_light(item))
+    bodies = tuple(body_item(item) for item in items if isinstance(item, Binary) or not _is_light(item))
     return Plan(light, columns, begin + _template(light), bodies, any(item.sets_seen for item in items), by_uid)
 
 
-def _template(items: Iterable[FetchItem]) -> bytes:
+def _template(items: Iterable[Light]) -> bytes:
     return b" ".join([item.label.replace(b"%", b"%%") + _VALUES.get(item, b" %b") for item in items])
 
 
@@ -105,16 +107,14 @@ def plan_for(view: View, items: Sequence[FetchItem], *, uid: bool) -> Plan:
     return compile_items(items, by_uid=view.by_uid_only)
 
 
-def _is_light(item: FetchItem) -> bool:
+def _is_light(item: Light) -> bool:
     """No need to open the message."""
-    if isinstance(item, Binary):
-        return False
     if isinstance(item, Section):
         return not item.part and item.text in _HEADER_TEXTS
     return item not in (Item.RFC822, Item.RFC822_TEXT)
 
 
-def _column(item: FetchItem) -> Column | None:
+def _column(item: Light) -> Column | None:
     return Column.HEADER if isinstance(item, Section) else COLUMNS.get(item)
 
 
@@ -280,7 +280,7 @@ def _rows_rendered(view: View, plan: Plan, block: Block, rows: list[Any] | None)
     return list(map(plan.template.__mod__, zip(block.uids if plan.by_uid else block.numbers, *values, strict=True)))
 
 
-def _values(item: FetchItem, view: View, block: Block, fetched: Mapping[Column, Sequence[Any]]) -> Iterable[Any]:
+def _values(item: Light, view: View, block: Block, fetched: Mapping[Column, Sequence[Any]]) -> Iterable[Any]:
     """The rendered value of *item* for every message of the block."""
     if isinstance(item, Section):
         return list(map(_header_section(item), fetched.get(Column.HEADER, ())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from twistmail.servers.imap.hiding import HIDDEN
 from twistmail.servers.imap.kept import Kept
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.login import Login
+from twistmail.tasks import Limit
 from twistmail.wire.imap.framing import ImapLimits
 
 OPTIONS = Section(
@@ -57,7 +59,7 @@ class ImapService:
     `store` is an IMailStore, `threads` a `tasks.Threads`, `drafts` a `drafts.Drafts` for appended messages too big for
     memory, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a certificate, so STARTTLS can be
     offered. `census` outlives a reload: give the new service the old one's. `kept`: blocks of FETCH that are rendered. `sharing`: None
-    where everybody sees his own mailboxes only.
+    where everybody sees his own mailboxes only. `random` makes keys for URLs; who holds `keys` may make one.
     """
 
     hostname: str
@@ -73,6 +75,8 @@ class ImapService:
     census: Census = field(default_factory=Census)
     kept: Kept = field(default_factory=Kept)
     sharing: Sharing | None = None
+    random: Callable[[int], bytes] = os.urandom
+    keys: Limit = field(default_factory=lambda: Limit(1))
 
 
 def wire_limits(settings: Settings) -> ImapLimits:

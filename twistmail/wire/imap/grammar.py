@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twistmail.wire.imap import access, listing, metadata, modifiers, notify, quota, searching, sorting, uploads
+from twistmail.wire.imap import access, listing, metadata, modifiers, notify, quota, searching, sorting, uploads, urlauth
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.parse_search import checked, search_program
@@ -238,6 +238,7 @@ COMMANDS: dict[bytes, Row] = {
     b"UID MOVE": Row(_to_mailbox(c.Move, uid=True), WITH_MAILBOX),
     **searching.ROWS,
     **uploads.ROWS,
+    **urlauth.ROWS,
     **sorting.ROWS,
     **access.ROWS,
     **notify.ROWS,
