@@ -32,9 +32,9 @@ async def select(client: Client, event: c.Select) -> Responses:
     for line in view.opening_lines():
         yield Untagged(line)
     yield Untagged(b"OK [MAILBOXID (%b)] The same under any name" % opened.mailboxid.encode("ascii"))  # RFC 8474 §4.2
+    yield Untagged(b"OK [URLMECH INTERNAL] URLs can carry leave to read")  # RFC 4467 §8
     for listed in await listed_as(client, event.mailbox, opened.name):
         yield listed
-    yield Untagged(b"OK [URLMECH INTERNAL] URLs can carry leave to read")  # RFC 4467 §8
     if event.resync is not None and event.resync.uidvalidity == opened.uidvalidity:
         lines = resynchronised(client, event.resync)
         async with aclosing(lines):  # type: ignore[type-var]
