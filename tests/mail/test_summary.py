@@ -104,8 +104,9 @@ def test_fields_are_decoded_folded_and_joined():
         pytest.param(b"ann@away.test", "ANN", "ANN@AWAY.TEST", id="bare"),
         pytest.param(b'"Other, Ann" <ann@away.test>', "ANN", "OTHER, ANN", id="comma-in-the-name"),
         pytest.param(b"=?utf-8?q?J=C3=B6rg?= <j@away.test>", "J", "JO\u0308RG", id="encoded"),
-        pytest.param(b"friends: ann@away.test, bob@b.test;", "ANN", "ANN@AWAY.TEST", id="group"),
-        pytest.param(b"undisclosed-recipients:;", "", "", id="empty-group"),
+        pytest.param(b"friends: ann@away.test, bob@b.test;", "FRIENDS", "FRIENDS", id="group"),
+        pytest.param(b"undisclosed-recipients:;", "UNDISCLOSED-RECIPIENTS", "UNDISCLOSED-RECIPIENTS", id="empty-group"),
+        pytest.param(b"<>", "MISSING_MAILBOX", "MISSING_MAILBOX@MISSING_DOMAIN", id="as-ENVELOPE-has-nobody"),
         pytest.param(b"", "", "", id="empty"),
     ],
 )

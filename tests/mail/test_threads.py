@@ -40,7 +40,8 @@ def told(messages, how):
         pytest.param([("",), (" a",), ("a",)], "(1)(3 2)", id="no-id"),
         pytest.param([("a a",)], "(1)", id="answers-itself"),
         pytest.param([("a b",), ("b a",)], "(2 1)", id="a-circle-of-two"),
-        pytest.param([("d a b c",), ("b",), ("c",), ("a",)], "(4 2 3 1)", id="others-tell-whose-child-one-is"),
+        pytest.param([("b",), ("c",), ("a",), ("d a b c",)], "(3 1 2 4)", id="others-tell-whose-child-one-is"),
+        pytest.param([("d a b c",), ("b",), ("c",), ("a",)], "(2)(3 1)(4)", id="who-answers-nothing-and-comes-later-is-nobodys-child"),
         pytest.param([("c b",), ("d a c",), ("b",), ("a",)], "(3 1 2)(4)", id="what-one-says-itself-counts-more"),
         pytest.param([("b a", "", False, 5.0), ("a", "", False, 9.0), ("c", "", False, 7.0)], "(3)(2 1)", id="by-the-date-of-the-root"),
         pytest.param([("b x", "", False, 5.0), ("c x", "", False, 1.0), ("d", "", False, 3.0)], "((2)(1))(3)", id="a-dummy-by-its-first"),
@@ -134,6 +135,7 @@ def steps_1_to_3(messages):
         for above, below in pairwise(chain):
             if not below.parent and not above.has_above(below):
                 below.put_below(above)
+        node.put_below(None)
         if chain and not chain[-1].has_above(node):
             node.put_below(chain[-1])
     everybody = {id(node): node for node in [*nodes.values(), *mine]}.values()

@@ -105,16 +105,24 @@ def _searched(values: Iterable[bytes] | None) -> str:
 
 
 def _first_address(values: list[bytes] | None) -> ListedAddress | None:
-    """The first mailbox of an address list. One that is plain stands before the first comma; other lists are read as a whole."""
+    """The first entry of an address list, as ENVELOPE has it: a group begins with its name.
+
+    A plain list is read up to its first comma.
+    """
     if not values:
         return None
     start = values[0][:1000]
     head = start.partition(b",")[0] if b'"' not in start and b"(" not in start and b":" not in start else values[0]
-    return next((address for address in addresses(head) if address.is_mailbox), None)
+    return next(iter(addresses(head)), None)
 
 
 def _mailbox(address: ListedAddress | None) -> str:
-    return casemap(words.decode(address.local or b"", "")) if address else ""
+    return casemap(words.decode(_local(address), "")) if address else ""
+
+
+def _local(address: ListedAddress) -> bytes:
+    """As ENVELOPE tells it."""
+    return address.local or (b"MISSING_MAILBOX" if address.is_mailbox else b"")
 
 
 def _display(address: ListedAddress | None) -> str:
@@ -123,7 +131,8 @@ def _display(address: ListedAddress | None) -> str:
         return ""
     if address.name and (name := words.decode_words(address.name).strip()):
         return casemap(name)
-    return casemap(words.decode(b"%b@%b" % (address.local or b"", address.domain or b""), ""))
+    shown = b"%b@%b" % (_local(address), address.domain or b"MISSING_DOMAIN") if address.is_mailbox else _local(address)
+    return casemap(words.decode(shown, ""))
 
 
 def _threading(fields: Fields) -> tuple[str, list[str]]:

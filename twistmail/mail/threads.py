@@ -103,11 +103,12 @@ def _linked(ids: Sequence[str]) -> list[int]:
     for place, told in enumerate(ids):
         if references := told.partition(" ")[2]:
             forest.link(_number(number, references.rpartition(" ")[2], forest), place)
-    for told in ids:
+    for place, told in enumerate(ids):
         if told.count(" ") > 1:
             chain = [_number(number, reference, forest) for reference in told.split(" ")[1:]]
             for above, below in pairwise(chain):
-                forest.link(above, below)
+                if not place < below < len(ids):  # a later message says itself what it answers, and be it nothing
+                    forest.link(above, below)
     return forest.parent
 
 
