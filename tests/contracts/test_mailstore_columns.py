@@ -248,6 +248,18 @@ def test_header_search_sees_what_has_come_since_and_not_what_has_gone(store, inb
     assert result_of(inbox.header_search([1, 2], "subject", "herons")) == {2}
 
 
+def test_texts_are_compared_by_characters_and_not_by_their_spelling(inbox):
+    """RFC 5255 §4.3: i;unicode-casemap."""
+    for subject in ("=?utf-8?q?Cafe=CC=81?=", "=?utf-8?q?CAF=C3=89?=", "cafe"):
+        append(inbox, message(subject.encode(), "Stra\u00dfe \u0438\u0439".encode(), Content_Type=b"text/plain; charset=utf-8"))
+    for needle in ("caf\u00e9", "CAFE\u0301"):
+        assert result_of(inbox.header_search(inbox.uids, "subject", folded(needle))) == {1, 2}
+    for needle in ("STRASSE", "stra\u00dfe", "\u0418\u0419"):
+        assert result_of(inbox.text_search(inbox.uids, folded(needle), False)) == {1, 2, 3}
+    assert list(result_of(inbox.sort(inbox.uids, [(SortKey.SUBJECT, False)]))) == [3, 1, 2]
+    assert threads_of(inbox, inbox.uids, Threading.ORDEREDSUBJECT) == "(1 2)(3)"
+
+
 # ----- sorting
 
 #: By the table: (internaldate, size of the body, fields).

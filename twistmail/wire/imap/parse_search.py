@@ -48,7 +48,7 @@ from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 MOST_KEYS = 500
 DEEPEST = 32
 
-#: Charset name -> Python codec.
+#: Charset name -> Python codec (RFC 5255 §4.2 wants UTF-8).
 CHARSETS = {"US-ASCII": "ascii", "ASCII": "ascii", "UTF-8": "utf-8"}
 WITHOUT_CHARSET = "utf-8"  # of which US-ASCII, the default of RFC 3501 §6.4.4, is a part
 
