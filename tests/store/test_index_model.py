@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from twisted.internet.task import Clock
@@ -22,7 +23,7 @@ from twistmail import disk, tasks
 from twistmail.mail.content import Memory
 from twistmail.mail.flags import words
 from twistmail.mail.mailbox import Column, Delivery, FlagChange, NewMessage
-from twistmail.store import blocks, loading, namebook, writing
+from twistmail.store import blocks, glance, loading, namebook, writing
 from twistmail.store.database import FILE
 from twistmail.store.indexed import differences, read_index
 from twistmail.store.mailstore import MailStore
@@ -48,7 +49,7 @@ class Life:
     def __init__(self, root, seed):
         self.random = random.Random(seed)
         self.root, self.copied = root / "first", root / "copy"
-        self.ahead, self.letters = 0.0, 0
+        self.ahead, self.letters, self.glances = 0.0, 0, 0
         self.told = {folder: {} for folder in FOLDERS}
         self.seen = {folder: [] for folder in FOLDERS}  # (modification sequence, what was told until then)
         self.begin()
@@ -211,8 +212,15 @@ class Life:
             self.ahead += 2
             second = self.made(self.copied)
             mailboxes = result_of(second.mailboxes(ALICE))
+            glanced = glance.statuses(mailboxes.root, mailboxes.index, FOLDERS, ("same", self.now()), deleted=True)
             for folder in FOLDERS:
                 self.compare(folder, result_of(mailboxes.open(folder)))
+            opened = {folder: result_of(mailboxes.status(folder, deleted=True)) for folder in glanced}
+            assert {folder: replace(status, highest_modseq=0) for folder, status in glanced.items()} == {
+                folder: replace(status, highest_modseq=0) for folder, status in opened.items()
+            }
+            assert all(self.seen[folder][-1][0] <= glanced[folder].highest_modseq <= opened[folder].highest_modseq for folder in glanced)
+            self.glances += len(glanced)
             second.close()
 
     def compare(self, folder, mailbox):
@@ -256,4 +264,5 @@ def test_the_index_is_never_believed_wrongly(tmp_path, monkeypatch, seed):
             life.check()
         except AssertionError as error:
             raise AssertionError("after " + ", ".join(done)) from error
+    assert life.glances
     life.store.close()

@@ -26,6 +26,9 @@ from twistmail.store.uidlist import FILE as LIST
 from twistmail.store.uidlist import LARGEST_UID, UidList, sync_directory
 
 MOST_FOLDERS = 10_000
+#: What has changed within this time (nanoseconds) may change again without showing it.
+QUIET_NS = 1_000_000_000
+
 _SUBSCRIPTIONS = "subscriptions"
 _USES = "twistmail-special-use"
 _COUNTER = "dovecot-uidvalidity"
@@ -52,6 +55,8 @@ class FolderTree:
         self._around = around
         self._maildirs: dict[str, Maildir] = {}
         self._guard = threading.RLock()
+        self._spelled: dict[str, str | None] = {}  # directory -> the folder that it is
+        self._told: tuple[tuple[tuple[int, int, int], ...], tuple[Folder, ...]] | None = None  # `folders`, and when that was true
         self.ready = False
 
     # ----- maildirs
@@ -107,19 +112,40 @@ class FolderTree:
 
     def names(self) -> list[str]:
         """All folders that are mailboxes, sorted, INBOX first."""
-        found = []
+        return self._looked_around()[0]
+
+    def _looked_around(self) -> tuple[list[str], bool]:
+        """The same, and whether all that could become a folder without a trace in the directory's time is one."""
+        found, known, is_whole = [], dict[str, str | None](), True
         with os.scandir(self.root) as entries:
             for entry in entries:
-                if entry.name.startswith(".") and (name := names.name_of(entry.name)) and _is_made(entry):
+                if not entry.name.startswith("."):
+                    continue
+                known[entry.name] = name = self._spelled[entry.name] if entry.name in self._spelled else names.name_of(entry.name)
+                if name and _is_made(entry):
                     found.append(name)
-        return [INBOX, *sorted(found)]
+                elif name:
+                    is_whole = False
+        self._spelled = known
+        return [INBOX, *sorted(found)], is_whole
 
     def exists(self, name: str) -> bool:
         return (self.root / names.directory_of(name) / "cur").is_dir()
 
     def folders(self) -> tuple[Folder, ...]:
-        """Every name of the tree, also levels that are no mailboxes, sorted, INBOX first."""
-        mailboxes = set(self.names())
+        """Every name of the tree, also levels that are no mailboxes, sorted, INBOX first. What has not changed is not looked at twice."""
+        stamps = tuple(_stamp(self.root / name) for name in ("", _SUBSCRIPTIONS, _USES))
+        told = self._told
+        if told is not None and told[0] == stamps:
+            return told[1]
+        existing, is_whole = self._looked_around()
+        folders = self._described(existing)
+        quiet = int(self._around.now() * 1e9) - QUIET_NS
+        self._told = (stamps, folders) if is_whole and all(stamp[0] < quiet for stamp in stamps) else None
+        return folders
+
+    def _described(self, existing: Sequence[str]) -> tuple[Folder, ...]:
+        mailboxes = set(existing)
         levels = {level for name in mailboxes for level in names.parents(name)}
         subscribed, uses = set(self.subscriptions()), self.uses()
         return tuple(
@@ -273,6 +299,15 @@ class FolderTree:
 def _is_made(entry: os.DirEntry[str]) -> bool:
     """Whether this is a folder: cur/ is made last, then the list. A directory that a crash has left without both is none, yet."""
     return entry.is_dir(follow_symlinks=False) and (os.path.isdir(entry.path + "/cur") or os.path.exists(f"{entry.path}/{LIST}"))
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """Changes whenever a name in a directory, or a file that is always replaced, does."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return 0, 0, 0
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _read_lines(path: Path) -> list[str]:

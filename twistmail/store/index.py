@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import NamedTuple
 
@@ -112,6 +112,18 @@ class Index(Database):
         return [uid for (uid,) in found]
 
     # ----- in threads
+
+    def glance(self, directories: Mapping[str, str]) -> dict[str, tuple[Known, list[tuple[bytes, bytes, bytes]]]]:
+        """{name: (Known, the columns sizes, bits and named of each block)} of mailboxes, {name: directory}. Raises sqlite3.Error."""
+        found = {}
+        with self._writing:
+            database = self._connection()
+            for name, directory in directories.items():
+                row = database.execute(f"SELECT id, {KNOWN} FROM mailbox WHERE directory = ?", (directory,)).fetchone()
+                if row and row[1]:
+                    blocks = "SELECT sizes, bits, named FROM block JOIN flags USING (id) WHERE id BETWEEN ? AND ?"
+                    found[name] = Known(*row[1:]), database.execute(blocks, span(row[0])).fetchall()
+        return found
 
     def load(self, directory: str, expect: Callable[[int], None], take: Callable[..., None]) -> Known | None:
         """What is known of the mailbox in *directory*, None where nothing is. From now on it is not `clean`.

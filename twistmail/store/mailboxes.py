@@ -14,7 +14,7 @@ from twistmail import tasks
 from twistmail.interfaces import IMailboxes
 from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.news import TreeNews, Watcher
-from twistmail.store import names
+from twistmail.store import glance, names
 from twistmail.store.annotations import Annotations
 from twistmail.store.descriptions import Descriptions
 from twistmail.store.folders import FolderTree
@@ -182,10 +182,10 @@ class Mailboxes:
         async with self._annotating:
             return await self._workshop.threads.run(self._annotations.of, await self._annotated(name))
 
-    async def annotations_of(self, names: Sequence[str]) -> dict[str, dict[str, bytes]]:
+    async def annotations_of(self, wanted: Sequence[str]) -> dict[str, dict[str, bytes]]:
         async with self._annotating:
             found = await self._workshop.threads.run(self._annotations.all)
-        return {name: found[name] for name in names if name in found}
+        return {name: found[name] for name in wanted if name in found}
 
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         async with self._annotating:
@@ -247,11 +247,14 @@ class Mailboxes:
 
     # ----- mailboxes
 
-    async def statuses(self, names: Sequence[str], *, deleted: bool = False) -> dict[str, MailboxStatus]:
-        found = {}
-        for name in names:
-            with suppress(NoSuchMailbox, OSError):
-                found[name] = await self.status(name, deleted=deleted)
+    async def statuses(self, wanted: Sequence[str], *, deleted: bool = False) -> dict[str, MailboxStatus]:
+        closed = [name for name in wanted if name not in self._mailboxes]
+        work = self._workshop
+        found = await work.threads.run(glance.statuses, self.root, self.index, closed, (work.boot, work.now()), deleted=deleted)
+        for name in wanted:
+            if name not in found:
+                with suppress(NoSuchMailbox, OSError):
+                    found[name] = await self.status(name, deleted=deleted)
         return found
 
     async def status(self, name: str, *, deleted: bool = False) -> MailboxStatus:

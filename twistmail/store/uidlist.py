@@ -32,6 +32,8 @@ FILE = "dovecot-uidlist"
 LARGEST_UID = 0xFFFFFFFF
 #: Of a longer list only the first line and about so many octets at its end are read to learn the next UID; `read` checks all of it.
 TAIL = 256 * 1024
+#: Octets that `peek` reads of its beginning and of its end: more than any line has.
+PEEK = 4096
 _HEADER = re.compile(rb"3 (?:[^\n]* )?V(\d{1,10}) (?:[^\n]* )?N(\d{1,10})(?: [^\n]*)?")
 _GUID = re.compile(rb" G([0-9a-f]{32})(?: |$)")
 _OTHERS = re.compile(rb" ([^VNG \n][^ \n]*)")
@@ -83,6 +85,24 @@ def parse_lines(data: bytes, above: int = 0) -> tuple[array[int], list[bytes]]:
 
 def format_lines(uids: Sequence[int], bases: Sequence[bytes]) -> bytes:
     return b"".join([b"%d :%s\n" % pair for pair in zip(uids, bases, strict=True)])
+
+
+def peek(folder: str) -> tuple[Header, int]:
+    """The first line of the list in *folder*, and the next UID by its last one, as they are at this moment. OSError, DamagedList."""
+    descriptor = os.open(f"{folder}/{FILE}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        data = os.pread(descriptor, PEEK, 0)
+        size = os.fstat(descriptor).st_size
+        header = parse_header(data.partition(b"\n")[0])
+        if size > PEEK:
+            data = os.pread(descriptor, PEEK, size - PEEK)
+    finally:
+        os.close(descriptor)
+    lines = data[: data.rfind(b"\n")].rsplit(b"\n", 1)
+    last = lines[1].partition(b" ")[0] if len(lines) == 2 else b"0"
+    if not last.isdigit() or len(last) > 10:
+        raise DamagedList("a line without UID")
+    return header, max(header.nextuid, int(last) + 1)
 
 
 class UidList:

@@ -7,7 +7,7 @@ their turn.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
@@ -82,7 +82,7 @@ async def list_folders(client: Client, event: said.List) -> Responses:
     if event.patterns == ("",) and not event.is_extended:  # RFC 3501 §6.3.8: what is the delimiter?
         yield Untagged(b'LIST (\\Noselect) "/" ""')
     elif event.subscribed_only:
-        names = _subscribed(await client.folders.folders(), await client.folders.subscriptions(), patterns)
+        names = await _subscribed(client, patterns)
         async for piece in _in_pieces(client, names):
             yield Raw(b"".join([b'* LSUB (%b) "/" %b\r\n' % (attributes, client.spelled(name)) for name, attributes in piece]))
     else:
@@ -99,12 +99,19 @@ async def _in_pieces(client: Client, what: Sequence[T], size: int = PIECE) -> As
         yield what[start : start + size]
 
 
-def _subscribed(folders: Iterable[Folder], names: Iterable[str], patterns: Patterns) -> list[tuple[str, bytes]]:
+async def _subscribed(client: Client, patterns: Patterns) -> list[tuple[str, bytes]]:
     """LSUB: what is subscribed, and of a name that only "%" has left out the level above, which is then \\Noselect (RFC 3501 §6.3.9)."""
-    selectable = {folder.name for folder in folders if folder.selectable}
-    found = {name: b"" if name in selectable else b"\\Noselect" for name in names if patterns.matches(name)}
-    left_out = {level for name in names if name not in found for level in parents(name)}
-    found |= {level: b"\\Noselect" for level in left_out - found.keys() if patterns.matches(level)}
+    selectable = {folder.name for folder in await client.folders.folders() if folder.selectable}
+    found: dict[str, bytes] = {}
+    left_out: set[str] = set()
+    async for piece in _in_pieces(client, await client.folders.subscriptions()):
+        for name in piece:
+            if patterns.matches(name):
+                found[name] = b"" if name in selectable else b"\\Noselect"
+            else:
+                left_out.update(parents(name))
+    async for levels in _in_pieces(client, list(left_out - found.keys())):
+        found |= {level: b"\\Noselect" for level in levels if patterns.matches(level)}
     return sorted(found.items())
 
 
@@ -145,12 +152,11 @@ async def _candidates(client: Client, event: said.List) -> Sequence[Folder]:
         return folders
     known = {folder.name for folder in folders}
     strange = {name: Folder(name, subscribed=True, selectable=False) for name in await client.folders.subscriptions() if name not in known}
-    levels = {level for name in strange for level in parents(name)} - known - strange.keys()
-    return sorted([*folders, *strange.values(), *(Folder(level, selectable=False) for level in levels)], key=_inbox_first)
-
-
-def _inbox_first(folder: Folder) -> tuple[bool, str]:
-    return folder.name != "INBOX", folder.name
+    levels: set[str] = set()
+    async for piece in _in_pieces(client, list(strange)):
+        levels.update(level for name in piece for level in parents(name))
+    missing = [*strange.values(), *(Folder(level, selectable=False) for level in levels - known - strange.keys())]
+    return folders if not missing else [folders[0], *sorted([*folders[1:], *missing], key=attrgetter("name"))]  # INBOX is the first
 
 
 async def _levels_above(client: Client, event: said.List, folders: Sequence[Folder], patterns: Patterns) -> Above:
