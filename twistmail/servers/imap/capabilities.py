@@ -10,7 +10,7 @@ from twistmail.options import Settings
 
 #: What holds in any state; RFC 3501 §7.2.1 wants IMAP4rev1 among it.
 EVERYWHERE = (
-    "IMAP4rev1",
+    "IMAP4rev1 IMAP4rev2",
     "SASL-IR LITERAL+ LITERAL- ID ENABLE IDLE",
 )
 
