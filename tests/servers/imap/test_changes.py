@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from tests.dialogues.imap_house import Guest, ImapHouse, mail
 from tests.helpers import result_of
+from tests.remembering import numbers
 from twistmail.mail.mailbox import FlagChange
 from twistmail.mail.ranges import runs
+from twistmail.servers.imap import view
 from twistmail.servers.imap.changes import agreed
 from twistmail.wire.imap.sequence import SequenceSet
 
@@ -365,3 +367,39 @@ def test_another_uidvalidity_makes_everything_else_void(house: ImapHouse) -> Non
     said = guest.say("a SELECT INBOX (QRESYNC (1 1 1:10))")
     assert said[-1] == "a OK [READ-WRITE] Selected"
     assert not any("VANISHED" in line or "FETCH" in line for line in said)
+
+
+# ----- much at once
+
+
+@pytest.mark.parametrize("enabled", ["CONDSTORE", "QRESYNC"])
+def test_many_changes_are_told_in_pieces_and_all_of_them(house: ImapHouse, monkeypatch: pytest.MonkeyPatch, enabled: str) -> None:
+    monkeypatch.setattr(view, "TOLD_AT_ONCE", 3)
+    guest = client(house, enabled)
+    flag(house, *range(1, 11))
+    expunge(house, 1, 2, 4, 6, 7, 8, 10)
+    house.put(mail("new"))
+    uids: list[int | None] = list(range(1, 11))
+    for line in guest.say("a NOOP")[:-1]:
+        if match := re.fullmatch(r"\* (\d+) EXPUNGE", line):
+            del uids[int(match[1]) - 1]
+        elif match := re.fullmatch(r"\* VANISHED (\S+)", line):
+            for uid in numbers(match[1]):
+                uids.remove(uid)
+        elif match := re.fullmatch(r"\* (\d+) EXISTS", line):
+            uids += [None] * (int(match[1]) - len(uids))
+        elif match := re.match(r"\* (\d+) FETCH \(UID (\d+) FLAGS \(\\Flagged", line):
+            assert uids[int(match[1]) - 1] == int(match[2])
+    assert uids == [3, 5, 9, None]
+    assert guest.say("b NOOP") == ["b OK Done"]
+
+
+def test_the_first_unseen_is_found_wherever_it_is(house: ImapHouse) -> None:
+    guest = client(house)
+    for unseen in (0, 10, 7, 1):
+        if unseen:
+            guest.say(f"a STORE {unseen} -FLAGS.SILENT (\\Seen)")
+        else:
+            guest.say("a STORE 1:* +FLAGS.SILENT (\\Seen)")
+        told = [line for line in guest.say("b SELECT INBOX") if "[UNSEEN" in line]
+        assert told == ([f"* OK [UNSEEN {unseen}] The first unseen"] if unseen else [])

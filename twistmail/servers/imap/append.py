@@ -195,7 +195,7 @@ async def append_end(client: Client, event: AppendEnd) -> Responses:
     finally:
         upload.close()
     yield Untagged(b"OK [%b] The replacement is there" % code)  # RFC 8508 §4.3: before the EXPUNGE
-    view.note_expunged(await view.mailbox.expunge([upload.replaced], by=view.watcher))
+    await view.mailbox.expunge([upload.replaced], by=view.watcher)
     yield Tagged(event.tag, OK, "Replaced")
 
 

@@ -20,6 +20,8 @@ from twistmail.wire.imap.sequence import SequenceSet
 
 #: Messages whose modification sequences are looked at before the reactor has its turn.
 TURN_AFTER = 20_000
+#: So many ranges of UIDs that are gone are dealt with in a thread.
+MANY_RANGES = 2000
 
 
 def begun(client: Client, event: Any) -> Iterable[Untagged]:
@@ -69,12 +71,17 @@ async def vanished(client: Client, among: SequenceSet | None, since: int, above:
     view = client.selected
     ranges: Sequence[Range] = await view.mailbox.vanished_since(since)
     last = view.mailbox.uidnext - 1
+    wanted = gaps([(1, above)] if above else [], last)
     if among is not None:
-        ranges = common(ranges, among.up_to(last))
-    for left_out in ([(1, above)] if above else [], runs(sorted(view.untold))):
-        if left_out:
-            ranges = common(ranges, gaps(left_out, last))
-    return [Untagged(line) for line in vanished_lines(ranges, b"VANISHED (EARLIER)")]
+        wanted = common(wanted, among.up_to(last))
+    if len(ranges) < MANY_RANGES:
+        return _vanished(ranges, wanted, gaps(runs(sorted(view.untold)), last))
+    return await client.service.threads.run(_vanished, ranges, wanted, gaps(runs(sorted(view.untold)), last))
+
+
+def _vanished(ranges: Sequence[Range], wanted: Sequence[Range], told: Sequence[Range]) -> list[Untagged]:
+    """What is in all of them."""
+    return [Untagged(line) for line in vanished_lines(common(common(ranges, wanted), told), b"VANISHED (EARLIER)")]
 
 
 def agreed(view: View, sample: tuple[SequenceSet, SequenceSet]) -> int:

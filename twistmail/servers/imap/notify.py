@@ -267,10 +267,14 @@ async def news_of_selected(client: Client, *, expunges: bool) -> AsyncIterator[R
     view = client.view
     assert view is not None
     last = view.uids[-1] if view.uids else 0
-    if expunges and view.wants.expunges and view.contexts is not None and (farewell := view.contexts.farewell()):
-        yield Raw(farewell)
-    if news := view.updates(expunges=expunges):
-        yield Raw(news)
+    while True:
+        if expunges and view.wants.expunges and view.contexts is not None and (farewell := view.contexts.farewell()):
+            yield Raw(farewell)
+        if news := view.updates(expunges=expunges):
+            yield Raw(news)
+        if not view.has_more(expunges=expunges):
+            break
+        await client.turn()
     if view.contexts is not None and (changes := await view.contexts.changes()):
         yield Raw(changes)
     if client.listening is not None and view.uids and view.uids[-1] > last:

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twistmail.mail.mailbox import Copied, Flag, NoSuchMailbox
+from twistmail.mail.mailbox import Copied, NoSuchMailbox
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import spans_of
+from twistmail.servers.imap.inquiry import Inquiry
 from twistmail.servers.imap.view import View
 from twistmail.wire.imap import commands as c
+from twistmail.wire.imap import searchkeys as k
 from twistmail.wire.imap.responses import OK, Tagged, Untagged
 from twistmail.wire.imap.sequence import STAR, SequenceSet, render
 
 EVERYTHING = SequenceSet(((1, STAR),))
-#: Blocks in which deleted messages are looked for before the reactor has its turn.
-TURN_AFTER = 40
 
 # ----- COPY and MOVE
 
@@ -81,15 +81,13 @@ async def expunge(client: Client, event: c.Expunge) -> Responses:
 async def expunge_deleted(client: Client, among: SequenceSet | None = None) -> list[int]:
     """Remove what is marked \\Deleted and known to this client; *among*: the UIDs of UID EXPUNGE. The UIDs of what is gone."""
     view = client.writable
-    uids: list[int] = []
-    for number, span in enumerate(view.spans(among or EVERYTHING, uid=True), 1):
-        block = view.block(*span)
-        uids += [uid for uid, bits in zip(block.uids, block.bits, strict=True) if bits & Flag.DELETED]
-        if number % TURN_AFTER == 0:
-            await client.turn()
-    return await view.mailbox.expunge(uids, by=view.watcher) if uids else []
+    inquiry, deleted = Inquiry(client, view), k.Has("\\Deleted")
+    found = await inquiry.find(deleted if among is None else k.And((k.Uid(among), deleted)))
+    return await view.mailbox.expunge(await inquiry.uids_by_stretch(found), by=view.watcher) if found else []
 
 
 def _modseq(view: View, gone: Sequence[int]) -> bytes:
     """Who resynchronises is told, with the end of the command, that this much has been said (RFC 7162 §3.2.7)."""
-    return b"HIGHESTMODSEQ %d" % view.mailbox.highest_modseq if gone and "QRESYNC" in view.enabled else b""
+    if not gone or "QRESYNC" not in view.enabled:
+        return b""
+    return b"HIGHESTMODSEQ %d" % (view.mailbox.highest_modseq if view.wants.expunges else view.highest_modseq)

@@ -11,6 +11,7 @@ view's arrays and the mailbox's are parallel, and a block is two slices.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -31,6 +32,11 @@ from twistmail.wire.imap.sequence import SequenceSet, spelled
 BLOCK = 500
 #: Ranges of UIDs that one VANISHED tells; clients have their limits, too (RFC 7162 §4).
 IN_A_LINE = 500
+#: Messages of which one `updates` tells that they are gone, or have other flags.
+TOLD_AT_ONCE = 5000
+
+_LOWEST_OCTET = 0 if sys.byteorder == "little" else 7
+_IS_UNSEEN = bytes(not octet & Flag.SEEN for octet in range(256))
 
 
 class Block(NamedTuple):
@@ -116,15 +122,13 @@ class View:
             start(self.claim_recent(), "claiming recent messages")
         self._news()
 
-    def note_expunged(self, uids: Iterable[int]) -> None:
-        """*uids* are gone: they keep their numbers until the client may be told."""
-        for uid in uids:
-            if self.knows(uid):
-                if not self._expunged:
-                    self._highest_before = self.mailbox.highest_modseq - 1
-                self._expunged.add(uid)
-            else:
-                self.recent.discard(uid)
+    def note_expunged(self, uids: Sequence[int]) -> None:
+        """*uids* are gone: they keep their numbers until the client may be told. Those above `_top` it has never heard of."""
+        known = [uid for uid in uids if uid <= self._top]
+        if known and not self._expunged:
+            self._highest_before = self.mailbox.highest_modseq - 1
+        self._expunged.update(known)
+        self.recent.difference_update(uids if self.recent and len(known) < len(uids) else ())
 
     def note_flagged(self, uids: Iterable[int]) -> None:
         """The client shall hear what flags *uids* have."""
@@ -257,7 +261,8 @@ class View:
 
     def first_unseen(self) -> int:
         """The sequence number of the first message without \\Seen; 0 where there is none."""
-        return next((number for number, bits in enumerate(self.mailbox.bits[: len(self.uids)], 1) if not bits & Flag.SEEN), 0)
+        octets = self.mailbox.bits[: len(self.uids)].tobytes()[_LOWEST_OCTET::8]
+        return octets.translate(_IS_UNSEEN).find(b"\1") + 1
 
     # ----- what the client is told
 
@@ -309,12 +314,14 @@ class View:
         return [exists] if self.is_rev2 else [exists, b"%d RECENT" % self._recent_told]
 
     def updates(self, *, expunges: bool) -> bytes:
-        """All news that is wanted, as response lines, said once; *expunges*: numbers may change now (RFC 3501 §7.4.1).
+        """News that are wanted, as response lines, each said once; *expunges*: numbers may change now (RFC 3501 §7.4.1).
 
-        Where an expunge has to wait, and the client counts changes, it is told how far it may count (RFC 7162 §3.2).
+        Of much only a part, so that it takes a few milliseconds: whoever wants all asks until nothing comes. Where an expunge has
+        to wait, and the client counts changes, it is told how far it may count (RFC 7162 §3.2).
         """
         lines: list[bytes] = []
-        if expunges and self._expunged and self.wants.expunges:
+        has_to_wait = not (expunges and self.wants.expunges)
+        if self._expunged and not has_to_wait:
             lines += self._tell_expunged()
         if self.wants.arrivals and (self._take_arrivals() or len(self.recent) != self._recent_told):
             lines += self.count_lines()
@@ -322,19 +329,23 @@ class View:
             lines += self._rights_lines()
         elif self.has_new_keywords:
             lines += self.flag_lines()
-        if self._expunged and self.tells_modseqs:
+        if self._expunged and has_to_wait and self.tells_modseqs:
             lines.append(self.modseq_line())
         text = b"".join([b"* %b\r\n" % line for line in lines]) if lines else b""
         return text + self._tell_flags() if self._flagged and self.wants.flags else text
 
+    def has_more(self, *, expunges: bool) -> bool:
+        """Whether `updates` has left something to be said."""
+        return bool(self._flagged and self.wants.flags) or bool(expunges and self._expunged and self.wants.expunges)
+
     def _tell_expunged(self) -> list[bytes]:
         """By UID where the client wants it so (RFC 7162 §3.2.10, RFC 9586 §3), else highest number first, so that none shifts the next."""
-        gone, self._expunged = self._expunged, set()
+        gone = _some(self._expunged, TOLD_AT_ONCE)
         self._recent_told -= len(self.recent & gone)
         self.recent -= gone
         self._flagged -= gone
-        uids = sorted(gone)
-        places = self.places(uids)
+        places = self.places(sorted(gone))
+        uids = self.uids_at(places)
         for follower in self.followers:
             follower.expunge(places, len(self.uids))
         self.uids = _without(self.uids, places)
@@ -351,7 +362,7 @@ class View:
         return True
 
     def _tell_flags(self) -> bytes:
-        changed, self._flagged = sorted(self._flagged), set()
+        changed = sorted(_some(self._flagged, TOLD_AT_ONCE))
         numbers, uids, bits, modseqs = self.block_at(self.places(changed))
         flags = map(self.rendered.__getitem__, bits)
         if self.by_uid_only:
@@ -373,6 +384,15 @@ def _spread(column: array[int], gone: Sequence[int], count: int) -> bytes:
     octets, size = column[: count - len(gone)].tobytes(), column.itemsize
     borders = [0, *(size * (place - before) for before, place in enumerate(gone)), len(octets)]
     return bytes(size).join([octets[start:stop] for start, stop in pairwise(borders)])
+
+
+def _some(waiting: set[int], most: int) -> set[int]:
+    """At most so many of what is *waiting*, taken out of it."""
+    if len(waiting) > most:
+        return {waiting.pop() for _ in range(most)}
+    taken = set(waiting)
+    waiting.clear()
+    return taken
 
 
 def _without(column: array[int], places: Sequence[int]) -> array[int]:
