@@ -160,7 +160,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         pop3_locks=Locks(),
         census=Census(),
         stress=Stress("mx"),
-        access=AccessLists(store),
+        access=AccessLists(store, reactor),
         hashing=hashing,
         listeners=listeners,
     )

@@ -408,6 +408,44 @@ def test_a_mailbox_that_goes_takes_its_list_along(house):
     assert last(guest, f"SELECT {THERE}").startswith("a NO [NONEXISTENT]")
 
 
+def test_notify_tells_of_the_mailboxes_of_others_as_far_as_they_may_be_read(house):
+    """RFC 5465 §3: r for what happens to messages; whatever is personal is one's own."""
+    ann(house, "CREATE Work/Closed", "SETACL Work/Closed bob l")
+    guest = bob(house, "lr", select=False)
+    assert last(guest, f"NOTIFY SET (subtree {THERE} (MessageNew MessageExpunge))").startswith("a OK")
+    owner = ann(house, "APPEND Work {5+}\r\nhello", "APPEND Work/Closed {5+}\r\nhello")
+    guest.settle()
+    assert [line.split(" (")[0] for line in guest.heard()] == [f'* STATUS "{PLACE}"']
+    assert last(guest, "NOTIFY SET (personal (MessageNew MessageExpunge))").startswith("a OK")
+    assert last(owner, "APPEND Work {5+}\r\nhello").startswith("a OK")
+    guest.settle()
+    assert guest.heard() == []
+    assert last(guest, f"NOTIFY SET (mailboxes {THERE} (MessageNew MessageExpunge))").startswith("a OK")
+    assert last(owner, "SETACL Work bob l").startswith("a OK")
+    assert last(owner, "APPEND Work {5+}\r\nhello").startswith("a OK")
+    guest.settle()
+    assert guest.heard() == []
+
+
+def test_a_search_of_what_is_personal_is_one_of_one_s_own_mailboxes(house):
+    guest = bob(house, "lr", select=False)
+    assert guest.say("a APPEND INBOX {5+}\r\nhello")[-1].startswith("a OK")
+    lines = guest.say("a ESEARCH IN (personal) RETURN (COUNT) ALL")
+    assert [PLACE in line for line in lines if "COUNT" in line] == [False]
+
+
+def test_accounts_are_found_by_who_stands_in_their_lists(house):
+    lists = house.sharing.lists
+    bob(house, "lr", select=False)
+    assert (lists.sharers("bob@here.example"), lists.sharers("carol@here.example")) == ({"ann@here.example"}, set())
+    ann(house, "SETACL Work group=office lr", "DELETEACL Work bob")
+    assert lists.sharers("bob@here.example") == {"ann@here.example"}
+    ann(house, "SETACL Work anyone l")
+    assert lists.sharers("carol@here.example") == {"ann@here.example"}
+    ann(house, "DELETE Work")
+    assert (lists.sharers("bob@here.example"), lists._granting) == (set(), {})
+
+
 def test_nothing_is_watched_that_nobody_has_open(house):
     guest = bob(house, "lr")
     assert house.sharing.lists._watchers

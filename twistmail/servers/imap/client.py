@@ -109,6 +109,10 @@ class Client:
         sharing = self.service.sharing
         return sharing.levels if sharing else ("", "")
 
+    def is_personal(self, name: str) -> bool:
+        """Whether *name* is one of the user's own mailboxes'."""
+        return name.partition("/")[0] not in self.levels
+
     @property
     def selected(self) -> View:
         """The view of the selected mailbox. Refusal where there is none any more (it was deleted by the client itself)."""

@@ -93,7 +93,7 @@ async def mailboxes_of(client: Client, sources: Iterable[Source]) -> list[str]:
             names.update(dict.fromkeys(await client.folders.subscriptions()))
         elif source.scope is not Scope.SELECTED:
             folders = folders or list(await client.folders.folders())
-            fits = _FITS[source.scope](source.names)
+            fits = client.is_personal if source.scope is Scope.PERSONAL else _FITS[source.scope](source.names)
             names.update({folder.name: None for folder in folders if folder.selectable and fits(folder.name)})
     return list(names)
 
@@ -108,7 +108,6 @@ def _one_below(names: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 _FITS: dict[Scope, Callable[[tuple[str, ...]], Callable[[str], bool]]] = {
-    Scope.PERSONAL: lambda names: lambda name: True,
     Scope.SUBTREE: _below,
     Scope.SUBTREE_ONE: _one_below,
 }

@@ -117,7 +117,7 @@ class Listening:
     def _means(self, group: Group, name: str) -> bool:
         match group.filter:
             case Filter.INBOXES | Filter.PERSONAL:  # anything may be delivered anywhere (RFC 5465 §6.3)
-                return True
+                return self._client.is_personal(name)
             case Filter.SUBSCRIBED:
                 return name in self._subscribed
             case Filter.SUBTREE:
@@ -246,7 +246,7 @@ class Listening:
                 async with aclosing(lines):  # type: ignore[type-var]
                     async for line in lines:
                         yield line
-            except (OSError, Unavailable) as error:  # the client knows that there is something, and can ask
+            except (StoreError, OSError, Unavailable) as error:  # the client knows that there is something, and can ask
                 log.warn("{id}: new messages cannot be told of: {error}", id=self._client.connection, error=error)
                 return
 

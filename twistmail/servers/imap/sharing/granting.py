@@ -7,11 +7,12 @@ rights is kept even when it is empty: it says that he has none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twistmail.mail import acl
 from twistmail.mail import address as addresses
-from twistmail.mail.acl import GROUP, LETTERS, NEGATIVE, NOBODY, NONE, OWNER, VIRTUAL, Acl, Rights, RightsChange
+from twistmail.mail.acl import GROUP, LETTERS, NEGATIVE, NONE, OWNER, VIRTUAL, Acl, Rights, RightsChange
 from twistmail.mail.mailbox import NoSuchMailbox, StoreError
 from twistmail.servers.imap.sharing.places import Place
 from twistmail.servers.imap.sharing.tree import SharedTree
@@ -50,26 +51,30 @@ async def grant(tree: SharedTree, name: str, identifier: str, change: RightsChan
     """SETACL. ValueError for an identifier that can be none; StoreError for somebody who is not known here."""
     place = await tree.allowed(name, "a", ADMINISTER)
     who = _kept(identifier, place, tree)
-    own, rule = tree.lists.of(place.account).get(place.inner, NOBODY), tree.lists.house.rule(place.account)
-    after = own.over(rule).changed(who, change, rights).entries[who]
-    if after:
+    if rights and change is not RightsChange.REMOVE:
         await _must_be_known(who, tree)
-    wanted = Acl({**own.entries, who: after}) if after or who in rule.entries else own.without(who)
-    await _set(tree, place, wanted, who, after)
+    await _change(tree, place, who, lambda effective: effective.changed(who, change, rights).entries[who])
 
 
 async def revoke(tree: SharedTree, name: str, identifier: str) -> None:
     """DELETEACL; whoever has no entry loses nothing. ValueError as with `grant`."""
     place = await tree.allowed(name, "a", ADMINISTER)
-    who = _kept(identifier, place, tree)
-    own, rule = tree.lists.of(place.account).get(place.inner, NOBODY), tree.lists.house.rule(place.account)
-    await _set(tree, place, Acl({**own.entries, who: NONE}) if who in rule.entries else own.without(who), who, NONE)
+    await _change(tree, place, _kept(identifier, place, tree), lambda _: NONE)
 
 
-async def _set(tree: SharedTree, place: Place, wanted: Acl, who: str, rights: Rights) -> None:
+async def _change(tree: SharedTree, place: Place, who: str, after: Callable[[Acl], Rights]) -> None:
+    """Give *who* the rights that *after* makes of the list that holds now."""
     mailboxes = await _mailboxes(tree, place)
-    await tree.lists.set(place.account, mailboxes, place.inner, wanted)
-    tree.tell_granted(place, _shown(who, place), "".join(letter for letter in LETTERS if letter in rights))
+    rule = tree.lists.house.rule(place.account)
+    given = NONE
+
+    def changed(own: Acl) -> Acl:
+        nonlocal given
+        given = after(own.over(rule))
+        return Acl({**own.entries, who: given}) if given or who in rule.entries else own.without(who)
+
+    await tree.lists.change(place.account, mailboxes, place.inner, changed)
+    tree.tell_granted(place, _shown(who, place), "".join(letter for letter in LETTERS if letter in given))
 
 
 async def _mailboxes(tree: SharedTree, place: Place) -> Any:

@@ -24,6 +24,8 @@ log = Logger()
 
 #: In a mailbox that is his own nobody can lock himself out: it is always granted (LISTRIGHTS tells so).
 ALWAYS: Rights = frozenset("la")
+#: Accounts whose lists are read before others have their turn.
+PIECE = 100
 OWNERS = Acl({OWNER: ALL})
 
 Lists = Mapping[str, Acl]
@@ -53,12 +55,14 @@ class House:
 
 
 class AccessLists:
-    """See the module note. *store* is an IMailStore."""
+    """See the module note. *store* is an IMailStore; *clock* (IReactorTime) lets others have their turn, None: nobody waits."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, clock: Any = None) -> None:
         self.house = House()
         self._store = store
+        self._clock = clock
         self._known: dict[str, Lists] = {}
+        self._granting: dict[str, set[str]] = {}  # identifier -> the accounts that have it in a list
         self._everybody_known = False
         self._busy = tasks.Limit(1)
         self._watchers: dict[str, set[Callable[[], None]]] = {}
@@ -91,9 +95,10 @@ class AccessLists:
         """The lists of *account*, which `learn` has read."""
         return self._known.get(account, {})
 
-    def sharers(self) -> list[str]:
-        """The accounts that have lists, sorted."""
-        return sorted(account for account, lists in self._known.items() if lists)
+    def sharers(self, person: str) -> set[str]:
+        """The accounts in whose lists somebody stands who may be *person*."""
+        who = acl.identifiers(person, self.house.circles.groups_of(person))
+        return {account for identifier in who for account in self._granting.get(identifier, ())}
 
     def effective(self, account: str, mailbox: str) -> Acl:
         """What holds in *mailbox*; for a name that has no list, what the house says."""
@@ -118,12 +123,16 @@ class AccessLists:
 
     # ----- changing
 
-    async def set(self, account: str, mailboxes: Any, name: str, wanted: Acl) -> None:
-        """Give mailbox *name* among *mailboxes* (of *account*) the list *wanted*, durable. NoSuchMailbox, OSError."""
+    async def change(self, account: str, mailboxes: Any, name: str, changed: Callable[[Acl], Acl]) -> None:
+        """Give mailbox *name* among *mailboxes* (of *account*) what *changed* makes of its list, durable. NoSuchMailbox, OSError.
+
+        One change after the other: none is lost that is made at the same time.
+        """
         async with self._busy:
+            wanted = changed(self.of(account).get(name, NOBODY))
             await mailboxes.annotate(name, {acl.ENTRY: wanted.dump() if wanted else None})
             lists = {other: some for other, some in self.of(account).items() if other != name}
-            self._known[account] = {**lists, name: wanted} if wanted else lists
+            self._keep(account, {**lists, name: wanted} if wanted else lists)
         self._tell(account)
 
     async def look_again(self, account: str) -> None:
@@ -134,8 +143,21 @@ class AccessLists:
 
     async def _read(self, accounts: Sequence[str]) -> None:
         found = await self._store.annotated(accounts, acl.ENTRY)
-        for account in accounts:
-            self._known[account] = {name: _loaded(kept, account, name) for name, kept in found.get(account, {}).items()}
+        for number, account in enumerate(accounts, 1):
+            self._keep(account, {name: _loaded(kept, account, name) for name, kept in found.get(account, {}).items()})
+            if number % PIECE == 0 and self._clock is not None:
+                await tasks.sleep(self._clock, 0)
+
+    def _keep(self, account: str, lists: Lists) -> None:
+        """From now on these are the lists of *account*."""
+        before, after = _identifiers(self.of(account)), _identifiers(lists)
+        self._known[account] = lists
+        for identifier in after - before:
+            self._granting.setdefault(identifier, set()).add(account)
+        for identifier in before - after:
+            self._granting[identifier].discard(account)
+            if not self._granting[identifier]:
+                del self._granting[identifier]
 
     # ----- hearing of it
 
@@ -152,6 +174,10 @@ class AccessLists:
     def _tell(self, account: str) -> None:
         for watcher in tuple(self._watchers.get(account, ())):
             watcher()
+
+
+def _identifiers(lists: Lists) -> set[str]:
+    return {identifier for one in lists.values() for identifier in one.entries}
 
 
 def _loaded(kept: bytes, account: str, name: str) -> Acl:

@@ -10,6 +10,9 @@ from twistmail.mail.acl import Rights
 from twistmail.mail.annotations import SERVERS_OWN
 from twistmail.mail.mailbox import TreeChange, TreeEvent
 
+#: What nobody hears of who may not read the mailbox (RFC 5465 §3).
+OF_MESSAGES = frozenset({TreeEvent.ARRIVED, TreeEvent.EXPUNGED, TreeEvent.FLAGGED, TreeEvent.STIRRED})
+
 Watcher = Callable[[TreeChange], None]
 
 
@@ -43,7 +46,8 @@ def _told(change: TreeChange, prefix: str, rights: Callable[[str], Rights]) -> T
     """*change* as the user hears of it; None where it is none of his business."""
     if prefix and (not change.name or change.what is TreeEvent.SUBSCRIBED):
         return None
-    if "l" not in rights(change.name):
+    allowed = rights(change.name)
+    if "l" not in allowed or (change.what in OF_MESSAGES and "r" not in allowed):
         return None
     entries = tuple(entry for entry in change.entries if not entry.startswith(SERVERS_OWN))
     if change.entries and not entries:

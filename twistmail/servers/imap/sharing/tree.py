@@ -129,7 +129,7 @@ class SharedTree:
     def _hosts(self) -> list[str]:
         """The accounts of others in which there may be something to see, sorted."""
         house = self.lists.house
-        found = {account for account in self.lists.sharers() if any(map(self._sight(account), self.lists.of(account)))}
+        found = {account for account in self.lists.sharers(self.person) if any(map(self._sight(account), self.lists.of(account)))}
         found |= {account for account in (*house.circles.roles, house.account)
                   if account and house.rule(account).grants(house.identifiers(self.person, account))}  # fmt: skip
         return sorted(found - {self.person})
@@ -144,7 +144,7 @@ class SharedTree:
         if inherited:
             for level in (*parents(place.inner), place.inner):
                 if len(level) > len(above):  # what was made now: whoever may list the one above may list it too
-                    await self.lists.set(place.account, mailboxes, level, inherited)
+                    await self.lists.change(place.account, mailboxes, level, lambda _: inherited)
 
     def _to_be(self, name: str) -> Place:
         """Where a mailbox called *name* would be made. StoreError CANNOT where none can."""
