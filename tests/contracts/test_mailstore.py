@@ -117,6 +117,7 @@ def test_rows_tell_every_column_of_those_that_exist(store, inbox):
     assert first[Column.INTERNALDATE] > 1_000_000_000
     assert b'"first light"' in first[Column.ENVELOPE]
     assert first[Column.HEADER] == b"From: ann@away.test\r\nSubject: first light\r\n\r\n"
+    assert first[Column.LISTED] == first[Column.HEADER]
     assert first[Column.BODY].upper().startswith(b'("TEXT" "PLAIN"')
     assert first[Column.BODYSTRUCTURE].startswith(first[Column.BODY][:-1])
 

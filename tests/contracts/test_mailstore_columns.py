@@ -10,6 +10,7 @@ import pytest
 
 from tests.contracts.mailstores import ALICE, ENCODED, PLAIN, append, column_of, deliver, message, told
 from tests.helpers import result_of
+from twistmail.mail import headers
 from twistmail.mail.folding import folded
 from twistmail.mail.mailbox import Column, FlagChange, SortKey, Threading
 
@@ -137,6 +138,7 @@ def test_no_message_is_too_strange_to_be_kept_and_told_of(store, inbox, content)
     told_of = dict(zip(Column, values, strict=True))
     assert (uid, told_of[Column.SIZE]) == (1, len(content))
     assert content.startswith(told_of[Column.HEADER])
+    assert told_of[Column.LISTED] == headers.select(told_of[Column.HEADER], headers.LISTED)
     assert len(told_of[Column.PREVIEW]) <= 200
     assert OBJECTID.fullmatch(told_of[Column.EMAILID])
     assert OBJECTID.fullmatch(told_of[Column.THREADID])

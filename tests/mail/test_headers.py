@@ -49,6 +49,15 @@ def test_choosing_fields(names: set[bytes], exclude: bool, chosen: bytes) -> Non
     assert headers.select(HEADER, names, exclude) == chosen
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([b"To: a", b"X-Odd: b", b"Subject : c", b" more", b"no field", b"\r\n", b"\r\n", b"\r\n\r\n", b"\tx"])))
+def test_what_is_chosen_of_the_listed_fields_is_what_is_chosen_of_all(pieces: list[bytes]) -> None:
+    block = b"".join(pieces)
+    header = block[: block.find(b"\r\n\r\n") + 4] if b"\r\n\r\n" in block else block
+    for names in ({b"to"}, {b"subject", b"cc"}):
+        assert headers.select(headers.select(header, headers.LISTED), names) == headers.select(header, names)
+
+
 @pytest.mark.parametrize(("header", "chosen"), [
     pytest.param(b"Subject: x\r\n", b"Subject: x\r\n", id="no-empty-line"),
     pytest.param(b"Subject: x", b"Subject: x\r\n", id="no-line-end"),

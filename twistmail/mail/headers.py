@@ -24,6 +24,12 @@ MOST = 1024 * 1024
 _AT_ONCE = 64 * 1024
 #: The line end of a field: not followed by the blank of a continuation line (RFC 5322 §2.2.3).
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
+#: The fields that mail programs list mailboxes by, and look for; the store keeps them apart from those of which most headers consist.
+LISTED = frozenset(
+    b"date from sender reply-to to cc bcc subject message-id in-reply-to references content-type content-description "
+    b"content-transfer-encoding newsgroups priority x-priority importance lines list-id list-post list-unsubscribe mail-followup-to "
+    b"mail-reply-to disposition-notification-to return-path x-draft-info x-label mime-version".split()
+)
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}>")
 #: RFC 5322 §2.2: printable US-ASCII without the colon.
 _NAME = re.compile(rb"[!-9;-~]+")

@@ -54,6 +54,7 @@ class Column(Enum):
     BODYSTRUCTURE = "bodystructure"  # bytes, rendered, with extension data
     BODY = "body"  # bytes, rendered, without extension data
     HEADER = "header"  # bytes, the header block with its empty line, CRLF
+    LISTED = "listed"  # bytes, of the header block those fields that are `headers.LISTED`
     PREVIEW = "preview"  # str, at most 200 characters (RFC 8970)
     EMAILID = "emailid"  # str (RFC 8474): the same for the same content, wherever it lies
     THREADID = "threadid"  # str (RFC 8474): the same for all messages of a thread

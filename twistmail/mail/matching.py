@@ -18,7 +18,7 @@ def column(described: Description, wanted: Column, date: float) -> Any:
     match wanted:
         case Column.SENT:
             return date if described.summary.sent is None else described.summary.sent
-        case Column.ENVELOPE | Column.BODY | Column.BODYSTRUCTURE | Column.HEADER:
+        case Column.ENVELOPE | Column.BODY | Column.BODYSTRUCTURE | Column.HEADER | Column.LISTED:
             return getattr(described, wanted.value)
     return getattr(described.summary, wanted.value)
 

@@ -17,9 +17,12 @@ from twistmail.mail.summary import Summary, summarise
 
 
 class Description(NamedTuple):
-    """What the store keeps of a message: the header block; ENVELOPE, BODY, BODYSTRUCTURE rendered for the wire; what is compared."""
+    """What the store keeps of a message: the header block, and those of its fields that are LISTED; ENVELOPE, BODY, BODYSTRUCTURE
+    rendered for the wire; what is compared.
+    """
 
     header: bytes
+    listed: bytes
     envelope: bytes
     body: bytes
     bodystructure: bytes
@@ -30,7 +33,8 @@ def describe(message: bytes) -> Description:
     """The Description of *message* (CRLF line ends)."""
     root = scan(message)
     body, bodystructure = body_structures(message, root)
-    return Description(message[: root.body], envelope(root.fields), body, bodystructure, summarise(message, root))
+    header = message[: root.body]
+    return Description(header, headers.select(header, headers.LISTED), envelope(root.fields), body, bodystructure, summarise(message, root))
 
 
 def is_told_otherwise(structure: bytes) -> bool:

@@ -18,7 +18,7 @@ from twistmail.store.trouble import Trouble
 
 FILE = "twistmail-index.sqlite"
 #: A database with another number is thrown away and built anew. The arrays lie in it as this machine has them in memory.
-SCHEMA_VERSION = 14 + (sys.byteorder == "big")
+SCHEMA_VERSION = 16 + (sys.byteorder == "big")
 
 _SCHEMA = """
 CREATE TABLE mailbox (id INTEGER PRIMARY KEY, directory TEXT NOT NULL UNIQUE, uidvalidity INTEGER NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE block (id INTEGER PRIMARY KEY, uids BLOB NOT NULL, sizes BLOB NOT N
 CREATE TABLE flags (id INTEGER PRIMARY KEY, bits BLOB NOT NULL, named BLOB NOT NULL, modseqs BLOB NOT NULL);
 CREATE TABLE expunged (id INTEGER PRIMARY KEY, modseq INTEGER NOT NULL);
 CREATE TABLE rendered (id INTEGER PRIMARY KEY, envelope BLOB NOT NULL, body BLOB NOT NULL, bodystructure BLOB NOT NULL,
-    header BLOB NOT NULL);
+    listed BLOB NOT NULL, header BLOB NOT NULL);
 CREATE TABLE summary (id INTEGER PRIMARY KEY, sent REAL, subject TEXT NOT NULL, sender TEXT NOT NULL, "to" TEXT NOT NULL,
     cc TEXT NOT NULL, bcc TEXT NOT NULL, base_subject TEXT NOT NULL, reply INTEGER NOT NULL, sort_from TEXT NOT NULL, sort_to TEXT NOT NULL,
     sort_cc TEXT NOT NULL, display_from TEXT NOT NULL, display_to TEXT NOT NULL, threading TEXT NOT NULL,

@@ -16,7 +16,7 @@ from twistmail.mail.mime import Description
 from twistmail.mail.summary import Summary
 from twistmail.store.database import Database, span
 
-RENDERED = ("envelope", "body", "bodystructure", "header")
+RENDERED = ("envelope", "body", "bodystructure", "listed", "header")
 #: The header fields that have a column of their own, decoded and case folded.
 FIELDS = {"subject": "subject", "from": "sender", "to": '"to"', "cc": "cc", "bcc": "bcc"}
 #: The columns that SORT compares; ARRIVAL and SIZE are in memory.

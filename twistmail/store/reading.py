@@ -15,6 +15,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+from twistmail.mail.headers import LISTED
 from twistmail.mail.mailbox import Column
 from twistmail.mail.mime import Description
 from twistmail.store import names, searching
@@ -202,8 +203,9 @@ class Reading(Writing):
     async def _header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
         """Field by field, in the header blocks."""
         found: set[int] = set()
+        column = Column.LISTED if field.lower().encode("utf-8", "replace") in LISTED else Column.HEADER
         for together in self._portions(uids):
-            headers = await self._described(together, (Column.HEADER.value,))
+            headers = await self._described(together, (column.value,))
             found |= await self._workshop.threads.run(searching.with_field, headers, field, needle)
         return found
 

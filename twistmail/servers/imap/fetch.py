@@ -115,7 +115,10 @@ def _is_light(item: Light) -> bool:
 
 
 def _column(item: Light) -> Column | None:
-    return Column.HEADER if isinstance(item, Section) else COLUMNS.get(item)
+    if isinstance(item, Section):
+        is_listed = item.text is SectionText.HEADER_FIELDS and headers.LISTED.issuperset(name.lower() for name in item.fields)
+        return Column.LISTED if is_listed else Column.HEADER
+    return COLUMNS.get(item)
 
 
 async def fetch(client: Client, event: c.Fetch) -> Responses:
@@ -282,15 +285,16 @@ def _rows_rendered(view: View, plan: Plan, block: Block, rows: list[Any] | None)
 
 def _values(item: Light, view: View, block: Block, fetched: Mapping[Column, Sequence[Any]]) -> Iterable[Any]:
     """The rendered value of *item* for every message of the block."""
+    column = _column(item)
+    found: Sequence[Any] = () if column is None else fetched.get(column, ())
     if isinstance(item, Section):
-        return list(map(_header_section(item), fetched.get(Column.HEADER, ())))
+        return list(map(_header_section(item), found))
     if item is Item.UID:
         return block.uids
     if item is Item.FLAGS:
         return map(view.rendered.__getitem__, block.bits)
     if item is Item.MODSEQ:
         return block.modseqs
-    found = fetched.get(COLUMNS[item], ())
     return RENDERED[item](found) if item in RENDERED else found
 
 
