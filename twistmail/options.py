@@ -158,6 +158,21 @@ COUNT_OR_UNLIMITED = Kind(
     lambda text: None if text == UNLIMITED else _read_count(text),
     lambda value: UNLIMITED if value is None else str(value),
 )
+
+
+def count_from(least: int) -> Kind:
+    """A whole number from *least* on, or unlimited, which is None."""
+
+    def read(text: str) -> int | None:
+        if text == UNLIMITED:
+            return None
+        if _read_count(text) < least:
+            raise ValueError(f"{text} is too few\nwrite {least} or more, or the word {UNLIMITED}")
+        return int(text)
+
+    return Kind(f"a whole number from {least} on, or unlimited", read, lambda value: UNLIMITED if value is None else str(value))
+
+
 SWITCH = Kind("yes or no", _read_switch, lambda value: "yes" if value else "no")
 #: Words divided by spaces, commas or line ends.
 WORDS = Kind("a list of words", lambda text: tuple(re.split(r"[\s,]+", text.strip())) if text.strip() else (), " ".join)

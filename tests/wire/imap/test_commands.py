@@ -96,6 +96,9 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
     (b"UNSELECT", c.Unselect(T)),
     (b"EXPUNGE", c.Expunge(T)),
     (b"UID EXPUNGE 3:5", c.Expunge(T, SequenceSet(((3, 5),)))),
+    (b"UID SEARCH uidafter 5", c.Search(T, k.Uid(SequenceSet(((6, 0xFFFFFFFF),))), "", uid=True)),
+    (b"UID SEARCH UIDBEFORE 5", c.Search(T, k.Uid(SequenceSet(((1, 4),))), "", uid=True)),
+    (b"UID SEARCH UIDBEFORE 1", c.Search(T, k.Not(k.All()), "", uid=True)),
     (b"uid search all", c.Search(T, k.All(), "", uid=True)),
     (b"SEARCH CHARSET utf-8 1", c.Search(T, k.Numbers(ONE), "UTF-8", uid=False)),
     (b"SEARCH RETURN (min Max) 1", c.Search(T, k.Numbers(ONE), "", False, Returns(frozenset({"MIN", "MAX"})))),
@@ -187,6 +190,8 @@ def test_every_command_has_a_sample():
 
 BEFORE = State.NOT_AUTHENTICATED
 BADLY_SPELLED = [
+    pytest.param(b"A1 SEARCH UIDAFTER 0", "from 1 on", id="after-no-uid"),
+    pytest.param(b"A1 SEARCH UIDBEFORE *", "a UID", id="before-the-last"),
     pytest.param(b"A1 GENURLAUTH a", "one space", id="url-without-a-mechanism"),
     pytest.param(b"A1 URLFETCH", "one space", id="fetch-of-no-url"),
     pytest.param(b"A1 URLFETCH" + b" a" * 101, "100 URLs", id="fetch-of-too-many-urls"),

@@ -25,6 +25,7 @@ from twistmail.mail.mailbox import Column, Copied, NewMessage, NoSuchMailbox
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.excerpts import excerpt
 from twistmail.servers.imap.incoming import IN_MEMORY, Incoming
+from twistmail.servers.imap.limits import refuse_above, saved_at_once
 from twistmail.servers.imap.sharing.guard import of_one_account
 from twistmail.servers.imap.view import View
 from twistmail.wire.imap.responses import BAD, OK, Continuation, Postponed, Tagged, Untagged
@@ -92,6 +93,7 @@ class Upload:
 
     async def _begin(self, head: Head) -> None:
         self._concluded()
+        refuse_above(saved_at_once(self._client.service.settings), len(self._messages) + 1)
         if self._messages:
             latest = self._messages[-1]
             if self._held + latest.held > IN_MEMORY:

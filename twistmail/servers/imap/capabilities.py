@@ -32,6 +32,8 @@ AFTER_LOGIN = (
     "ESEARCH SEARCHRES WITHIN SEARCH=FUZZY CONTEXT=SEARCH MULTISEARCH PARTIAL INPROGRESS UIDBATCHES",
     # messages that clients bring
     "MULTIAPPEND CATENATE URL-PARTIAL REPLACE APPENDLIMIT UTF8=ACCEPT URLAUTH",
+    # how many messages a command may be about
+    "MESSAGELIMIT SAVELIMIT",
     # in order
     "SORT SORT=DISPLAY ESORT CONTEXT=SORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS I18NLEVEL=1",
     # what has changed since
@@ -51,7 +53,7 @@ ENABLEABLE: dict[str, tuple[str, ...]] = {
 }
 
 #: Words that tell a setting of [imap], if it sets a limit: word -> key.
-VALUED = {"APPENDLIMIT": "max_message"}
+VALUED = {"APPENDLIMIT": "max_message", "MESSAGELIMIT": "message_limit", "SAVELIMIT": "save_limit"}
 
 
 def valued(word: str, settings: Settings) -> str:

@@ -39,6 +39,9 @@ def hidden_from(settings: Settings, user: str, agent: str) -> frozenset[str]:
     hidden = {"LITERAL+" if settings.literal == "minus" else "LITERAL-"}  # RFC 7888 §5: never both
     if not settings.compress:
         hidden.add("COMPRESS=DEFLATE")
+    hidden.add("SAVELIMIT" if settings.message_limit is not None else "MESSAGELIMIT")  # RFC 9738 §3: the one implies the other
+    if settings.save_limit is None:
+        hidden.add("SAVELIMIT")
     for rule in settings.hide_capabilities:
         if rule.concerns(user, agent):
             hidden |= rule.words

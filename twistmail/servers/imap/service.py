@@ -10,7 +10,7 @@ from typing import Any
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, Option, Reload, Section, Settings, choice
+from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, Option, Reload, Section, Settings, choice, count_from
 from twistmail.servers.census import Census
 from twistmail.servers.imap.hiding import HIDDEN
 from twistmail.servers.imap.kept import Kept
@@ -34,6 +34,9 @@ OPTIONS = Section(
     Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
            example="192.0.2.1 10.0.0.0/8"),
     Option("max_message", SIZE, "36700160", "The biggest message that a client may append, in octets.", Reload.NEW),
+    Option("message_limit", count_from(1000), "unlimited",
+           "Messages that one command may be about; programs that know MESSAGELIMIT ask again for the others, most do not.", Reload.NEW),
+    Option("save_limit", count_from(1000), "100000", "Messages that one COPY or APPEND may make.", Reload.NEW),
     Option("raw_headers", SWITCH, "no",
            "Whether messages with 8-bit octets in their header may be appended by programs that have not enabled UTF8=ACCEPT.", Reload.NEW),
     Option("comment", TEXT, "", "What mail programs are told of this server, if they ask (METADATA /shared/comment).", Reload.NEW,

@@ -24,6 +24,7 @@ from twistmail.mail.mailbox import StoreError
 from twistmail.servers.imap.changes import begun
 from twistmail.servers.imap.client import Client, Refusal
 from twistmail.servers.imap.families import FAMILIES
+from twistmail.servers.imap.limits import limited
 from twistmail.servers.imap.notify import news_of_selected
 from twistmail.servers.imap.pending import Answer
 from twistmail.servers.imap.service import ImapService, wire_limits
@@ -116,13 +117,15 @@ class ImapSession:
             if isinstance(event, c.Command):
                 for line in begun(self.client, event):
                     yield line
-            responses = FAMILIES[type(event)](self.client, event)
+            todo = limited(self.client, event)
+            responses = FAMILIES[type(event)](self.client, todo.event)
             async with aclosing(responses):  # type: ignore[type-var]
                 async for response in responses:
                     if isinstance(response, Tagged) and self.client.view is not None:
                         async for news in self._news(event):
                             yield news
-                    yield response
+                    for told in todo.told(response) if todo.code else (response,):
+                        yield told
         except (Refusal, StoreError) as error:
             async for said in self._failed(event, str(error), error.code, getattr(error, "condition", NO)):
                 yield said

@@ -43,6 +43,7 @@ from twistmail.wire.imap.searchkeys import (
     Younger,
     mentions,
 )
+from twistmail.wire.imap.sequence import SequenceSet
 from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 
 MOST_KEYS = 500
@@ -195,6 +196,8 @@ def _with_argument(word: bytes, cursor: Cursor, codec: str) -> Key:
         return _KEYWORDS[word](cursor.atom("a keyword").decode("ascii"))
     if word == b"UID":
         return Uid(cursor.sequence_set())
+    if word in (b"UIDAFTER", b"UIDBEFORE"):
+        return _uids_beside(cursor.number("a UID"), after=word == b"UIDAFTER")
     if word == b"MODSEQ":
         return _mod_sequence(cursor)
     if word == b"HEADER":
@@ -210,6 +213,14 @@ def _age(cursor: Cursor) -> int:
     if not seconds:
         raise Misspelled("An interval has at least one second (RFC 5032 section 4)")
     return seconds
+
+
+def _uids_beside(uid: int, *, after: bool) -> Key:
+    """UIDAFTER and UIDBEFORE (RFC 9738 §4)."""
+    if not uid:
+        raise Misspelled("A UID is a number from 1 on")
+    low, high = (uid + 1, 0xFFFFFFFF) if after else (1, uid - 1)
+    return Uid(SequenceSet(((low, high),))) if low <= high else Not(All())
 
 
 def _mod_sequence(cursor: Cursor) -> ModSeq:
