@@ -346,6 +346,16 @@ def test_the_limits_of_annotations(mailboxes):
     annotate(mailboxes, {f"/private/{number}": b"x" for number in range(100)}, "Sent")
 
 
+def test_annotations_of_all_mailboxes_together_have_a_limit(mailboxes):
+    full = {f"/private/{number}": b"x" * 65_000 for number in range(32)}
+    annotate(mailboxes, full)
+    annotate(mailboxes, full, "Sent")
+    assert code_of(mailboxes.annotate("Trash", {"/private/more": b"x" * 65_000})) == "METADATA TOOMANY"
+    assert code_of(mailboxes.annotate("", {"/private/more": b"x" * 65_000})) == "METADATA TOOMANY"
+    annotate(mailboxes, {"/private/1": None, "/private/2": b"y"})
+    annotate(mailboxes, {"/private/more": b"x" * 65_000}, "Trash")
+
+
 @pytest.mark.parametrize("name", ["Nowhere", "a//b", "Top"])
 def test_only_what_is_a_mailbox_has_annotations(mailboxes, name):
     result_of(mailboxes.create("Top/Below"))

@@ -12,14 +12,26 @@ from twistmail.mail.mailbox import StoreError
 
 MOST = 100
 LARGEST = 65_536
+#: Octets of an account's annotations together: all of them are in memory when some are read.
+MOST_OCTETS = 4 * 1024 * 1024
 LONGEST_ENTRY = 1024
 SERVERS_OWN = "/server/"
+#: What tells the special uses of a mailbox (RFC 6154 §4); it is kept elsewhere.
+SPECIAL_USE = "/private/specialuse"
 #: RFC 5464 §4.1: /private/ or /shared/ (or ours), then components without "*", "%", "//" or anything that is not printable ASCII.
 _ENTRY = re.compile(r"/(?:private|shared|server)(?:/[!-$&-)+-.0-~]+)+")
 
 
-def changed(annotations: Mapping[str, bytes], values: Mapping[str, bytes | None]) -> dict[str, bytes]:
-    """*annotations* with *values* set, or removed where they are None. Raises StoreError."""
+def octets(annotations: Mapping[str, bytes]) -> int:
+    """How much of a client's is in *annotations*, names and values."""
+    return sum(len(entry) + len(value) for entry, value in annotations.items() if not entry.startswith(SERVERS_OWN))
+
+
+def changed(annotations: Mapping[str, bytes], values: Mapping[str, bytes | None], others: int = 0) -> dict[str, bytes]:
+    """*annotations* of a mailbox with *values* set, or removed where they are None. Raises StoreError.
+
+    *others*: the `octets` that the other mailboxes of the account have.
+    """
     result = dict(annotations)
     for entry, value in values.items():
         entry = entry.lower()
@@ -33,4 +45,6 @@ def changed(annotations: Mapping[str, bytes], values: Mapping[str, bytes | None]
             result[entry] = value
     if sum(not entry.startswith(SERVERS_OWN) for entry in result) > MOST:
         raise StoreError("There are too many annotations", "METADATA TOOMANY")
+    if others + octets(result) > MOST_OCTETS and octets(result) > octets(annotations):
+        raise StoreError("There are too many annotations in all your mailboxes together", "METADATA TOOMANY")
     return result

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from twistmail.mail.annotations import SERVERS_OWN
 from twistmail.mbox.listing import Listing, Row, Stamp
 
 log = Logger()
@@ -244,6 +245,12 @@ class Ledger:
     def annotations(self, name: str) -> dict[str, bytes]:
         with self._transaction() as connection:
             return dict(connection.execute("SELECT entry, value FROM annotations WHERE name = ?", (name,)))
+
+    def annotations_beside(self, name: str) -> int:
+        """Octets of annotations that clients have given to other mailboxes."""
+        with self._transaction() as connection:
+            what = "SELECT sum(length(entry) + length(value)) FROM annotations WHERE name != ? AND entry NOT LIKE ?"
+            return connection.execute(what, (name, SERVERS_OWN + "%")).fetchone()[0] or 0
 
     def all_annotations(self) -> dict[str, dict[str, bytes]]:
         """{mailbox name: {entry: value}}."""

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from twistmail import tasks
 from twistmail.formats.locks import Held
 from twistmail.interfaces import IMailboxes
-from twistmail.mail.annotations import changed
+from twistmail.mail.annotations import SPECIAL_USE, changed
 from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.names import INBOX, SEPARATOR, existing, parents
 from twistmail.mail.news import TreeNews, Watcher
@@ -77,6 +77,7 @@ class Mailboxes:
     async def set_uses(self, name: str, uses: Sequence[str]) -> None:
         async with self._changing:
             await self._workshop.threads.run(self.tree.set_uses, existing(name), uses)
+        self.news.tell(TreeEvent.ANNOTATED, existing(name), entries=(SPECIAL_USE,))
 
     async def delete(self, name: str) -> None:
         name = existing(name)
@@ -146,7 +147,8 @@ class Mailboxes:
         async with self._changing:
             name = await self._annotated(name)
             before = await self._workshop.threads.run(self.tree.ledger.annotations, name)
-            await self._workshop.threads.run(self.tree.ledger.annotate, name, changed(before, values))
+            beside = await self._workshop.threads.run(self.tree.ledger.annotations_beside, name)
+            await self._workshop.threads.run(self.tree.ledger.annotate, name, changed(before, values, beside))
         if name:
             mailbox = await self.open(name)
             mailbox.note_change()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from zope.interface import implementer
 
 from twistmail.interfaces import IMailboxes, IMailStore
-from twistmail.mail.annotations import changed
+from twistmail.mail.annotations import SPECIAL_USE, changed, octets
 from twistmail.mail.mailbox import Delivery, Flag, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.names import INBOX, SEPARATOR, USES, checked_uses, existing, normal, parents
 from twistmail.mail.news import TreeNews, Watcher
@@ -84,6 +84,7 @@ class Mailboxes:
         others = {other: some for other, some in self._uses.items() if other != name}
         asked = checked_uses(uses, others.values())
         self._uses = others | {name: asked} if asked else others
+        self.news.tell(TreeEvent.ANNOTATED, name, entries=(SPECIAL_USE,))
 
     async def delete(self, name: str) -> None:
         name = existing(name)
@@ -157,7 +158,8 @@ class Mailboxes:
 
     async def annotate(self, name: str, values: Mapping[str, bytes | None]) -> None:
         name = self.existing(name).name if name else ""
-        self._annotations[name] = changed(self._annotations.get(name, {}), values)
+        others = [found for other, found in self._annotations.items() if other != name]
+        self._annotations[name] = changed(self._annotations.get(name, {}), values, sum(map(octets, others)))
         if name:
             self.existing(name).highest_modseq += 1
         self.news.tell(TreeEvent.ANNOTATED, name, entries=values)

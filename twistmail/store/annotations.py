@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from twistmail.mail.annotations import changed
+from twistmail.mail.annotations import changed, octets
 from twistmail.store.folders import replace_file
 
 log = Logger()
@@ -42,7 +42,8 @@ class Annotations:
     def change(self, name: str, values: Mapping[str, bytes | None]) -> None:
         """Set or (None) remove entries, all or none. Raises StoreError, OSError."""
         everything = self._read()
-        self._write(everything | {name: changed(everything.get(name, {}), values)})
+        others = [found for other, found in everything.items() if other != name]
+        self._write(everything | {name: changed(everything.get(name, {}), values, sum(map(octets, others)))})
 
     def renamed(self, moves: Sequence[tuple[str, str]]) -> None:
         """Mailboxes have got other names: pairs (old, new)."""

@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.interfaces import IMailboxes
+from twistmail.mail.annotations import SPECIAL_USE
 from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.news import TreeNews, Watcher
 from twistmail.store import glance, names
@@ -99,6 +100,7 @@ class Mailboxes:
 
     async def set_uses(self, name: str, uses: Sequence[str]) -> None:
         await self._workshop.threads.run(self.tree.set_uses, _existing(name), uses)
+        self.news.tell(TreeEvent.ANNOTATED, _existing(name), entries=(SPECIAL_USE,))
 
     async def delete(self, name: str) -> None:
         name = _existing(name)

@@ -90,6 +90,47 @@ def test_a_preview_is_text(house: ImapHouse) -> None:
     assert guest.say("c FETCH 4 PREVIEW")[:2] == ["* 4 FETCH (PREVIEW {7}", "Gr\u00fc\u00dfe)"]
 
 
+# ----- annotations (RFC 5464 §4.4.2)
+
+
+def test_who_has_enabled_it_hears_of_annotations_that_others_change(house: ImapHouse) -> None:
+    quiet, asking, busy = Guest(house), Guest(house), Guest(house)
+    assert asking.say("a ENABLE METADATA") == ["* ENABLED METADATA", "a OK Done"]
+    busy.say('b SETMETADATA INBOX (/private/comment "x" /Shared/comment "y")')
+    busy.say('c SETMETADATA INBOX (/private/comment "z")')
+    busy.say('d SETMETADATA "" (/private/vendor/x/y "z")')
+    assert asking.heard() == []
+    assert asking.say("e NOOP") == [
+        "* METADATA INBOX /private/comment /shared/comment", '* METADATA "" /private/vendor/x/y', "e OK Done"
+    ]  # fmt: skip
+    assert asking.say("f NOOP") == ["f OK Done"]
+    assert quiet.say("g NOOP") == ["g OK Done"]
+    assert asking.say('h SETMETADATA INBOX (/private/comment "mine")') == ["h OK Done"]
+
+
+def test_an_idle_client_hears_of_annotations_at_once(house: ImapHouse) -> None:
+    idle, busy = Guest(house, select="INBOX"), Guest(house)
+    idle.say("a ENABLE METADATA")
+    idle.say("b IDLE")
+    busy.say('c SETMETADATA Sent (/private/specialuse "\\\\All")')
+    assert idle.heard() == ["* METADATA Sent /private/specialuse"]
+    idle.say("DONE")
+    idle.say("d UNAUTHENTICATE")
+    busy.say('e SETMETADATA Sent (/private/comment "x")')
+    assert idle.say("f NOOP") == ["f OK Done"]
+
+
+def test_news_of_annotations_do_not_pile_up(house: ImapHouse) -> None:
+    asking, busy = Guest(house), Guest(house)
+    asking.say("a ENABLE METADATA")
+    for number in range(1100):
+        busy.say(f'b SETMETADATA INBOX (/private/{number} "x")')
+        busy.say(f"b SETMETADATA INBOX (/private/{number} NIL)")
+    told = asking.say("c NOOP")
+    assert len(told[0].split()) == 3 + 1000
+    assert told[1:] == ["c OK Done"]
+
+
 # ----- many names, strange names
 
 

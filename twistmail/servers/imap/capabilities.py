@@ -50,6 +50,7 @@ ENABLEABLE: dict[str, tuple[str, ...]] = {
     "UIDONLY": ("UIDONLY",),
     "UTF8=ACCEPT": ("UTF8=ACCEPT",),
     "IMAP4REV2": ("IMAP4REV2",),
+    "METADATA": ("METADATA",),  # RFC 5464 §4.1
 }
 
 #: Words that tell a setting of [imap], if it sets a limit: word -> key.

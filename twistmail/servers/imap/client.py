@@ -61,6 +61,7 @@ class Client:
         self.idling = False
         self.upload: Any = None  # append.Upload
         self.listening: Any = None  # notify.Listening, once there was a NOTIFY
+        self.overhearing: Any = None  # overhearing.Overhearing, once there was an ENABLE METADATA
         self.doing: Any = None  # the command that is being answered
 
     async def capabilities(self) -> bytes:
@@ -167,6 +168,12 @@ class Client:
             listening.begin()
             if self.view is not None:
                 self.view.wants = listening.wants
+
+    def overhear(self, overhearing: Any) -> None:
+        """Hear of annotations through *overhearing* (overhearing.Overhearing); None: of none any more."""
+        if self.overhearing is not None:
+            self.overhearing.close()
+        self.overhearing = overhearing
 
     async def turn(self) -> None:
         """Let the reactor have its turn in the midst of long work."""

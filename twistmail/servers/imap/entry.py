@@ -11,6 +11,7 @@ from twistmail.mail.account import Account
 from twistmail.servers.imap.capabilities import ENABLEABLE
 from twistmail.servers.imap.changes import count_changes
 from twistmail.servers.imap.client import Client, Refusal, Responses
+from twistmail.servers.imap.overhearing import Overhearing
 from twistmail.wire import sasl
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import BAD, NO, OK, Bye, Challenge, Continuation, Enabled, Response, Tagged, Untagged, refusal
@@ -48,6 +49,7 @@ async def unauthenticate(client: Client, event: c.Unauthenticate) -> Responses:
         raise Refusal("UNAUTHENTICATE is not offered here", condition=BAD)
     client.leave_mailbox()
     client.listen(None)
+    client.overhear(None)
     client.uncount()
     client.begin_anew()
     client.compressed = False
@@ -85,6 +87,8 @@ async def enable(client: Client, event: c.Enable) -> Responses:
         for line in count_changes(client):
             yield line
     client.enabled.update(new)
+    if "METADATA" in new:
+        client.overhear(Overhearing(client))
     if client.view is not None and client.view.is_rev2:
         client.view.recent.clear()
     yield Enabled(tuple(new))

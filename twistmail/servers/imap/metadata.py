@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from twistmail.mail.annotations import SPECIAL_USE
 from twistmail.mail.mailbox import Folder, StoreError
 from twistmail.servers.imap.client import Answers, Client, Refusal, Responses
 from twistmail.wire.imap import metadata as said
 from twistmail.wire.imap.responses import NIL, OK, Raw, Tagged, astring, string
-
-SPECIAL_USE = "/private/specialuse"
 
 
 def values_line(mailbox: bytes, values: Iterable[tuple[str, bytes | None]]) -> bytes:

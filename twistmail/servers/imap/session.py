@@ -121,7 +121,7 @@ class ImapSession:
             responses = FAMILIES[type(event)](self.client, todo.event)
             async with aclosing(responses):  # type: ignore[type-var]
                 async for response in responses:
-                    if isinstance(response, Tagged) and self.client.view is not None:
+                    if isinstance(response, Tagged):
                         async for news in self._news(event):
                             yield news
                     for told in todo.told(response) if todo.code else (response,):
@@ -142,9 +142,12 @@ class ImapSession:
         yield Tagged(event.tag, condition, text, code.encode("ascii"))
 
     async def _news(self, event: Any) -> AsyncIterator[Response]:
-        """What has happened to the selected mailbox, before the final response to *event*."""
-        view = self.client.view
-        if view is None or isinstance(event, c.Select | c.Logout | c.Bad | c.No):
+        """What has happened to annotations and to the selected mailbox, before the final response to *event*."""
+        if isinstance(event, c.Logout | c.Bad | c.No):
+            return
+        if (overhearing := self.client.overhearing) is not None and (overheard := overhearing.lines()):
+            yield Raw(overheard)
+        if self.client.view is None or isinstance(event, c.Select):
             return
         async for news in news_of_selected(self.client, expunges=not event.keeps_numbers):
             yield news
@@ -163,6 +166,8 @@ class ImapSession:
         if listening is not None:
             async for news in listening.said():
                 yield news
+        if client.idling and client.overhearing is not None and (overheard := client.overhearing.lines()):
+            yield Raw(overheard)
 
     def _late(self) -> Iterable[Response]:
         """The answers to earlier commands that have become known."""
@@ -209,6 +214,7 @@ class ImapSession:
             client.upload = None
         client.leave_mailbox()
         client.listen(None)
+        client.overhear(None)
         if client.account is not None:
             client.uncount()
 
