@@ -66,6 +66,25 @@ def test_reading_and_deleting_over_imap(house, mutt, guest, other):
     assert b"\nSubject: to read\n" in left
 
 
+def test_the_header_cache_is_brought_up_to_date_by_qresync(house, mutt, guest, place):
+    """RFC 7162 §3.2.5: what others have flagged and expunged meanwhile mutt learns when it opens the mailbox, and nothing else of it."""
+    (place / "cache").mkdir()
+    resyncs = ["-e", f"set imap_condstore imap_qresync header_cache={place}/cache/"]
+    for number in range(5):
+        mutt("-s", f"number {number}", "--", guest.address, stdin="one\n")
+    mutt(*resyncs, "-e", 'push "<exit>"', terminal=True)
+    with imapclient.IMAPClient("127.0.0.1", house.port("imap"), ssl=False) as imap:
+        imap.login(guest.address, guest.password)
+        imap.select_folder("INBOX")
+        imap.delete_messages([2], silent=True)
+        imap.expunge()
+        imap.add_flags([4], ["\\Flagged"])
+    mutt("-s", "number 5", "--", guest.address, stdin="one\n")
+    mutt(*resyncs, "-e", 'push "<delete-pattern>~F<enter><sync-mailbox><exit>"', terminal=True)
+    subjects = {line for stored in house.stored(guest) for line in stored.splitlines() if line.startswith(b"Subject")}
+    assert subjects == {b"Subject: number %d" % number for number in (0, 2, 4, 5)}
+
+
 def test_the_maildir_itself_can_be_read_while_the_server_is_stopped(client, place):
     """R64: what mutt and Python read from the directory is what IMAP shows; what mutt marks, IMAP sees."""
     person = Person("alice")
