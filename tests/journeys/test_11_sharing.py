@@ -142,7 +142,7 @@ def test_who_leaves_the_group_has_lost_the_role_in_the_midst_of_idle(house):
     assert house.login("imap", "bob").say(f"a SELECT {ROLE}/INBOX")[-1].startswith("a NO [NONEXISTENT]")
 
 
-def test_what_one_shows_another_ends_at_once_and_outlives_a_restart(house, build):
+def test_what_one_shows_another_ends_at_once(house):
     ann, bob = house.login("imap", "ann"), house.login("imap", "bob")
     assert ann.say("a CREATE Plans")[-1].startswith("a OK")
     assert ann.say("b SETACL Plans bob lrs")[-1].startswith("b OK")
