@@ -9,10 +9,15 @@ import pytest
 
 from tests.helpers import result_of
 from twistmail import disk, tasks
+from twistmail.facts import Facts
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, Delivery, Flag, NewMessage, StoreError
 from twistmail.mbox.store import MboxStore
 from twistmail.memory import store as memory
+from twistmail.memory.people import MemoryPeople
+from twistmail.servers.imap.sharing.lists import AccessLists
+from twistmail.servers.imap.sharing.settings import OPTIONS as SHARING
+from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.store.mailstore import MailStore
 
 ALICE, BOB = "alice@blue.test", "bob@blue.test"
@@ -76,7 +81,22 @@ class MemoryHouse(House):
         return self.running
 
 
-KINDS = {"maildir": MaildirHouse, "mbox": MboxHouse, "memory": lambda root: MemoryHouse()}
+class SharedStore(memory.MailStore):
+    """What users of IMAP are given where mailboxes are shared: each the tree of all that he may see."""
+
+    async def mailboxes(self, account):
+        return self.sharing.tree(account, await super().mailboxes(account), "c1")
+
+
+class SharedHouse(MemoryHouse):
+    def made(self):
+        made = SharedStore(self.now, quota_of=self.quota_of)
+        people = MemoryPeople(dict.fromkeys((ALICE, BOB), "secret"))
+        made.sharing = Sharing(SHARING.defaults(), AccessLists(made), made, people, Facts(), self.now, "blue.test")
+        return made
+
+
+KINDS = {"maildir": MaildirHouse, "mbox": MboxHouse, "memory": lambda root: MemoryHouse(), "shared": lambda root: SharedHouse()}
 
 
 def message(subject=b"", body=b"text", **fields):

@@ -73,7 +73,7 @@ def test_who_no_longer_watches_hears_nothing(store, inbox):
     assert heard == []
 
 
-def test_one_mailbox_is_one_object_for_all_who_have_it_open(mailboxes, inbox):
+def test_one_mailbox_is_one_object_for_all_who_have_it_open(bare, mailboxes, inbox):
     assert result_of(mailboxes.open("inbox")) is inbox
 
 

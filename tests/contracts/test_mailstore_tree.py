@@ -409,7 +409,7 @@ def test_removing_an_account_removes_what_it_had_set(store, mailboxes):
 # ----- what the server itself keeps with a mailbox
 
 
-def test_an_entry_is_found_in_all_mailboxes_of_all_accounts(house, store, mailboxes):
+def test_an_entry_is_found_in_all_mailboxes_of_all_accounts(bare, house, store, mailboxes):
     others = result_of(store.mailboxes(BOB))
     for where, name in ((mailboxes, "INBOX"), (mailboxes, "Sent"), (others, "Trash")):
         annotate(where, {"/server/acl": name.encode()}, name)
@@ -425,13 +425,13 @@ def test_an_entry_is_found_in_all_mailboxes_of_all_accounts(house, store, mailbo
     assert result_of(house.restart().annotated(asked, "/server/acl")) == expected | {ALICE: {"INBOX": b"INBOX"}}
 
 
-def test_looking_for_an_entry_makes_no_account(house, store, mailboxes):
+def test_looking_for_an_entry_makes_no_account(bare, house, store, mailboxes):
     annotate(mailboxes, {"/server/acl": b"x"})
     assert result_of(store.annotated(["carol@blue.test"], "/server/acl")) == {}
     assert not hasattr(house, "root") or not [path for path in house.root.rglob("*") if "carol" in path.name]
 
 
-def test_what_the_server_keeps_does_not_count(mailboxes):
+def test_what_the_server_keeps_does_not_count(bare, mailboxes):
     annotate(mailboxes, {f"/private/{number}": b"x" for number in range(100)})
     annotate(mailboxes, {"/server/acl": b"x"})
     assert code_of(mailboxes.annotate("INBOX", {"/private/more": b"x"})) == "METADATA TOOMANY"
