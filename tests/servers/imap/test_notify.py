@@ -10,7 +10,7 @@ from tests.dialogues.imap_house import ANN, THREE, Guest, ImapHouse, mail
 from tests.helpers import result_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery, FlagChange
-from twistmail.servers.imap import notify
+from twistmail.servers.imap import news, notify
 
 MESSAGES = "(MessageNew MessageExpunge)"
 CHANGES = "(MessageNew MessageExpunge FlagChange)"
@@ -89,7 +89,7 @@ def test_nobody_has_seen_what_was_only_told(house: ImapHouse) -> None:
 
 
 def test_many_new_messages_are_told_in_pieces(house: ImapHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notify, "FETCHED_AT_ONCE", 2)
+    monkeypatch.setattr(news, "FETCHED_AT_ONCE", 2)
     guest = wanting(house, "SET (SELECTED (MessageNew (UID) MessageExpunge))", select="INBOX")
     house.put(*(mail(f"more {number}") for number in range(5)))
     assert guest.heard()[2:] == [f"* {number} FETCH (UID {number})" for number in range(4, 9)]
@@ -106,6 +106,30 @@ def test_a_disk_that_fails_is_no_end_of_the_connection(house: ImapHouse, monkeyp
     house.put(mail("five"), name="Archive")
     assert guest.heard() == ["* 4 EXISTS", "* 4 RECENT"]
     assert guest.say("a NOOP") == ["a OK Done"]
+
+
+# ----- searches that are followed
+
+
+def test_new_messages_that_fit_are_fetched_before_the_result_changes(house: ImapHouse) -> None:
+    guest = Guest(house, select="INBOX")
+    wish = "RETURN (COUNT UPDATE (BODY.PEEK[HEADER.FIELDS (SUBJECT)])) SUBJECT boss"
+    assert guest.say(f"a UID SEARCH {wish}") == ['* ESEARCH (TAG "a") UID COUNT 0', "a OK Done"]
+    house.put(mail("no"), mail("boss"))
+    fetched = ["* 5 FETCH (UID 5 BODY[HEADER.FIELDS (SUBJECT)] {17}", "Subject: boss", "", ")"]
+    assert guest.say("b NOOP") == ["* 5 EXISTS", "* 5 RECENT", *fetched, '* ESEARCH (TAG "a") UID ADDTO (0 5)', "b OK Done"]
+    assert guest.say("c CANCELUPDATE \"a\"")[-1].startswith("c OK")
+    house.put(mail("boss"))
+    assert guest.say("d NOOP") == ["* 6 EXISTS", "* 6 RECENT", "d OK Done"]
+
+
+def test_what_both_want_is_told_once(house: ImapHouse) -> None:
+    guest = wanting(house, "SET (SELECTED (MessageNew (FLAGS) MessageExpunge))", select="INBOX")
+    guest.say("a SEARCH RETURN (COUNT UPDATE (RFC822.SIZE FLAGS)) SUBJECT boss")
+    house.put(mail("boss"), mail("no"))
+    assert guest.heard()[2:] == [
+        "* 4 FETCH (UID 4 FLAGS (\\Recent) RFC822.SIZE 152)", "* 5 FETCH (UID 5 FLAGS (\\Recent))",
+        '* ESEARCH (TAG "a") ADDTO (0 4)']  # fmt: skip
 
 
 # ----- other mailboxes

@@ -119,6 +119,8 @@ SAMPLES: list[tuple[bytes, c.Command]] = [
      Esearch(T, (Source(Scope.MAILBOXES, ("folder1",)), Source(Scope.SUBTREE_ONE, ("INBOX", "b")), Source(Scope.SELECTED)),
              k.All(), "UTF-8", Returns(frozenset({"COUNT"})))),
     (b"ESEARCH RETURN (SAVE) CHARSET X ALL", c.Unsearchable(T, b"BADCHARSET (US-ASCII UTF-8)", "We search in US-ASCII and UTF-8")),
+    (b"SEARCH RETURN (COUNT UPDATE (UID FLAGS)) 1",
+     c.Search(T, k.Numbers(ONE), "", False, Returns(frozenset({"COUNT", "UPDATE"}), None, (Item.UID, Item.FLAGS)))),
     (b'CANCELUPDATE "B01" B02 "B01"', CancelUpdate(T, (b"B01", b"B02"))),
     (b"UIDBATCHES 2000", UidBatches(T, 2000)),
     (b"UIDBATCHES 2000 1:50", UidBatches(T, 2000, (1, 50))),

@@ -7,7 +7,8 @@ import pytest
 from tests.wire.imap.playing import event_of
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.fetchitems import Item
-from twistmail.wire.imap.notify import Event, Filter, Group, Notify
+from twistmail.wire.imap.notify import Event, Group, Notify
+from twistmail.wire.imap.searching import Scope, Source
 
 T = b"A1"
 NEW, EXPUNGE, FLAGS = Event.MESSAGE_NEW, Event.MESSAGE_EXPUNGE, Event.FLAG_CHANGE
@@ -17,18 +18,18 @@ METADATA = frozenset({Event.MAILBOX_METADATA_CHANGE, Event.SERVER_METADATA_CHANG
 
 @pytest.mark.parametrize(("line", "meant"), [
     pytest.param(b"none", Notify(T), id="none"),
-    pytest.param(b"SET (selected NONE)", Notify(T, (Group(Filter.SELECTED, frozenset()),)), id="no-events"),
+    pytest.param(b"SET (selected NONE)", Notify(T, (Group(Source(Scope.SELECTED), frozenset()),)), id="no-events"),
     pytest.param(b"SET STATUS (INBOXES (messagenew MESSAGEEXPUNGE flagCHANGE))",
-                 Notify(T, (Group(Filter.INBOXES, BOTH | {FLAGS}),), status=True), id="any-case"),
+                 Notify(T, (Group(Source(Scope.INBOXES), BOTH | {FLAGS}),), status=True), id="any-case"),
     pytest.param(b"set (SELECTED-DELAYED (MessageNew (UID FLAGS) MessageExpunge)) (personal (MailboxName SubscriptionChange))",
-                 Notify(T, (Group(Filter.SELECTED_DELAYED, BOTH, (), (Item.UID, Item.FLAGS)),
-                            Group(Filter.PERSONAL, frozenset({Event.MAILBOX_NAME, Event.SUBSCRIPTION_CHANGE})))), id="two-lists"),
+                 Notify(T, (Group(Source(Scope.SELECTED_DELAYED), BOTH, (Item.UID, Item.FLAGS)),
+                            Group(Source(Scope.PERSONAL), frozenset({Event.MAILBOX_NAME, Event.SUBSCRIPTION_CHANGE})))), id="two-lists"),
     pytest.param(b"SET (subtree inbox (MessageNew MessageExpunge)) (mailboxes (a \"b c\") (MailboxMetadataChange ServerMetadataChange))",
-                 Notify(T, (Group(Filter.SUBTREE, BOTH, ("INBOX",)),
-                            Group(Filter.MAILBOXES, METADATA, ("a", "b c")))),
+                 Notify(T, (Group(Source(Scope.SUBTREE, ("INBOX",)), BOTH),
+                            Group(Source(Scope.MAILBOXES, ("a", "b c")), METADATA))),
                  id="names"),
     pytest.param(b"SET (subscribed (AnnotationChange MessageNew MessageExpunge))",
-                 Notify(T, (Group(Filter.SUBSCRIBED, BOTH | {Event.ANNOTATION_CHANGE}),)), id="annotations-of-messages"),
+                 Notify(T, (Group(Source(Scope.SUBSCRIBED), BOTH | {Event.ANNOTATION_CHANGE}),)), id="annotations-of-messages"),
 ])  # fmt: skip
 def test_what_is_wanted(line: bytes, meant: Notify) -> None:
     assert event_of(b"A1 NOTIFY " + line) == meant
@@ -44,6 +45,7 @@ def test_what_is_wanted(line: bytes, meant: Notify) -> None:
     pytest.param(b" SET (selected)", id="no-events"),
     pytest.param(b" SET (selected ())", id="empty-list-of-events"),
     pytest.param(b" SET (selected ALL)", id="events-without-parentheses"),
+    pytest.param(b" SET (subtree-one a NONE)", id="subtree-one"),
     pytest.param(b" SET (subtree NONE)", id="subtree-of-nothing"),
     pytest.param(b" SET (selected (MessageNew))", id="no-expunge"),
     pytest.param(b" SET (selected (MessageExpunge))", id="no-new"),

@@ -18,6 +18,7 @@ from twistmail.servers.imap.places import Following, Places
 from twistmail.servers.imap.results import correlator
 from twistmail.servers.imap.view import View
 from twistmail.wire.imap import searchkeys as k
+from twistmail.wire.imap.fetchitems import FetchItem
 from twistmail.wire.imap.sequence import SequenceSet, render
 
 #: Contexts of one client at a time; each looks at every message that changes.
@@ -73,6 +74,7 @@ class Contexts:
         self._view = view
         self._followed: dict[bytes, Followed] = {}
         self._touched: set[int] = set()
+        self._items: dict[bytes, tuple[FetchItem, ...]] = {}  # what is fetched of new messages that fit, by the context's tag
 
     def __contains__(self, tag: object) -> bool:
         return tag in self._followed
@@ -81,13 +83,28 @@ class Contexts:
     def is_full(self) -> bool:
         return len(self._followed) >= MOST_CONTEXTS
 
-    def add(self, context: Followed) -> None:
+    @property
+    def fetches(self) -> bool:
+        """Whether something is fetched of new messages."""
+        return bool(self._items)
+
+    def fetched(self, place: int) -> tuple[FetchItem, ...]:
+        """What is fetched of the message at *place*, which is new: all that the results want to which it belongs (RFC 5465 §7)."""
+        places = Places(len(self._view.uids))
+        one = places.of_few([place])
+        belongs = [tag for tag in self._items if self._followed[tag].found.among(places.count) & one]
+        return tuple(dict.fromkeys(item for tag in belongs for item in self._items[tag]))
+
+    def add(self, context: Followed, items: tuple[FetchItem, ...] = ()) -> None:
         self._followed[context.tag] = context
+        if items:
+            self._items[context.tag] = items
         self._view.followers.append(context.found)
 
     def cancel(self, tag: bytes) -> None:
         """No more of this one. KeyError where there is none."""
         self._view.followers.remove(self._followed.pop(tag).found)
+        self._items.pop(tag, None)
 
     def note(self, change: Change) -> None:
         """The mailbox has changed."""

@@ -12,6 +12,7 @@ from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.inquiry import Inquiry
 from twistmail.servers.imap.progress import in_progress
 from twistmail.servers.imap.results import correlator
+from twistmail.servers.imap.scopes import meant
 from twistmail.servers.imap.search import found_lines, searched
 from twistmail.servers.imap.view import View
 from twistmail.tasks import Work
@@ -87,30 +88,13 @@ async def mailboxes_of(client: Client, sources: Iterable[Source]) -> list[str]:
     for source in sources:
         if source.scope is Scope.MAILBOXES:
             names.update(dict.fromkeys(source.names))
-        elif source.scope is Scope.INBOXES:
-            names["INBOX"] = None
         elif source.scope is Scope.SUBSCRIBED:
             names.update(dict.fromkeys(await client.folders.subscriptions()))
         elif source.scope is not Scope.SELECTED:
             folders = folders or list(await client.folders.folders())
-            fits = client.is_personal if source.scope is Scope.PERSONAL else _FITS[source.scope](source.names)
+            fits = meant(client, source, ())
             names.update({folder.name: None for folder in folders if folder.selectable and fits(folder.name)})
     return list(names)
-
-
-def _below(names: tuple[str, ...]) -> Callable[[str], bool]:
-    beginnings = tuple(name + "/" for name in names)
-    return lambda name: name in names or name.startswith(beginnings)
-
-
-def _one_below(names: tuple[str, ...]) -> Callable[[str], bool]:
-    return lambda name: name in names or name.rpartition("/")[0] in names
-
-
-_FITS: dict[Scope, Callable[[tuple[str, ...]], Callable[[str], bool]]] = {
-    Scope.SUBTREE: _below,
-    Scope.SUBTREE_ONE: _one_below,
-}
 
 
 # ----- beside searching

@@ -8,10 +8,8 @@ nothing happens. News of the selected mailbox are those of its `View`, which tel
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Set
-from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,23 +17,20 @@ from twisted.logger import Logger
 
 from twistmail.interfaces import Unavailable
 from twistmail.mail.mailbox import Folder, MailboxStatus, StoreError, TreeChange, TreeEvent
-from twistmail.mail.names import SEPARATOR, parents
-from twistmail.servers.imap.bodies import Tally
+from twistmail.mail.names import parents
 from twistmail.servers.imap.client import Client, Refusal, Responses
-from twistmail.servers.imap.fetch import block_responses, plan_for
 from twistmail.servers.imap.listing import one_listed
+from twistmail.servers.imap.scopes import meant
 from twistmail.servers.imap.view import Wants
-from twistmail.wire.imap.notify import OF_MESSAGES, SELECTED_ONES, Event, Filter, Group, Notify
-from twistmail.wire.imap.responses import OK, Raw, Response, Tagged, Untagged, astring
+from twistmail.wire.imap.notify import OF_MESSAGES, SELECTED_ONES, Event, Group, Notify
+from twistmail.wire.imap.responses import OK, Response, Tagged, Untagged, astring
+from twistmail.wire.imap.searching import Scope
 
 log = Logger()
 
 #: Mailboxes whose status one NOTIFY tells, and events of mailboxes that wait to be told.
 MOST_STATUSES = 1000
 MOST_WAITING = 1000
-
-#: New messages that are fetched together.
-FETCHED_AT_ONCE = 100
 
 #: Fields of commands that name mailboxes.
 _NAMES = ("mailbox", "old", "new")
@@ -78,23 +73,28 @@ class Listening:
         self._client = client
         self._folders = client.folders
         self._groups = groups
-        self._subscribed = subscribed
+        self._subscribe(subscribed)
         self._stirred: dict[str, None] = {}  # names of mailboxes whose messages are others, in order
         self._waiting: deque[Untold] = deque()
         self._overflowed = False
         self._told: dict[str, bytes] = {}  # the status that was told last
-        self._choose(next((group for group in groups if group.filter in SELECTED_ONES), None))
+        self._choose(next((group for group in groups if group.source.scope in SELECTED_ONES), None))
+
+    def _subscribe(self, names: frozenset[str]) -> None:
+        """These are the subscriptions now."""
+        self._subscribed = names
+        self._wishes = [(meant(self._client, group.source, names), group.events) for group in self._groups]
 
     def _choose(self, selected: Group | None) -> None:
         """What is told of the selected mailbox: nothing, where it is not mentioned (RFC 5465 §3.1)."""
         events = selected.events if selected else frozenset()
         #: What is told of the selected mailbox, and whether its expunges wait for a command.
         self.wants = Wants(Event.MESSAGE_NEW in events, Event.MESSAGE_EXPUNGE in events, Event.FLAG_CHANGE in events)
-        self.delayed = selected is None or selected.filter is Filter.SELECTED_DELAYED
-        self._fetched = selected.items if selected else None
+        self.delayed = selected is None or selected.source.scope is Scope.SELECTED_DELAYED
+        self.fetched = selected.items if selected else None  # of its new messages
 
     def begin(self) -> None:
-        if any(group.events for group in self._groups if group.filter not in SELECTED_ONES):
+        if any(group.events for group in self._groups if group.source.scope not in SELECTED_ONES):
             self._folders.watch(self._heard)
 
     def close(self) -> None:
@@ -112,19 +112,7 @@ class Listening:
 
     def _events(self, name: str) -> frozenset[Event]:
         """What is wanted of mailbox *name*."""
-        return frozenset().union(*(group.events for group in self._groups if self._means(group, name)))
-
-    def _means(self, group: Group, name: str) -> bool:
-        match group.filter:
-            case Filter.INBOXES | Filter.PERSONAL:  # anything may be delivered anywhere (RFC 5465 §6.3)
-                return self._client.is_personal(name)
-            case Filter.SUBSCRIBED:
-                return name in self._subscribed
-            case Filter.SUBTREE:
-                return any(name == top or name.startswith(top + SEPARATOR) for top in group.names)
-            case Filter.MAILBOXES:
-                return name in group.names
-        return False
+        return frozenset().union(*(events for means, events in self._wishes if means(name)))
 
     def _events_of_messages(self, name: str) -> Set[Event]:
         """What is wanted of the messages of *name*, where it is not selected."""
@@ -150,7 +138,7 @@ class Listening:
 
     def _subscriptions_change(self, change: TreeChange) -> bool:
         """Whether other mailboxes are meant from now on."""
-        return change.what is TreeEvent.SUBSCRIBED and any(group.filter is Filter.SUBSCRIBED for group in self._groups)
+        return change.what is TreeEvent.SUBSCRIBED and any(group.source.scope is Scope.SUBSCRIBED for group in self._groups)
 
     def _wants(self, change: TreeChange) -> bool:
         """Whether *change* is to be told of any mailbox, or of the account."""
@@ -223,10 +211,10 @@ class Listening:
         if change.what is TreeEvent.ANNOTATED:
             entries = [astring(entry.encode("ascii")) for entry in change.entries if entry.startswith(("/private/", "/shared/"))]
             if entries:
-                name = self._client.spelled(change.name) if change.name else b'""'
-                yield Untagged(b"METADATA %b %b" % (name, b" ".join(entries)))
+                spelled = self._client.spelled(change.name) if change.name else b'""'
+                yield Untagged(b"METADATA %b %b" % (spelled, b" ".join(entries)))
             return
-        self._subscribed = frozenset(await self._folders.subscriptions())
+        self._subscribe(frozenset(await self._folders.subscriptions()))
         names = [name for name in _concerned(change) if self._wants_of(name, change)]
         if names and not untold.own:
             folders = {folder.name: folder for folder in await self._folders.folders()}
@@ -234,52 +222,12 @@ class Listening:
                 folder = replace(folders.get(name) or Folder(name, selectable=False), subscribed=name in self._subscribed)
                 yield Untagged(one_listed(self._client, folder, change.old))
 
-    async def new_messages(self, first: int) -> AsyncIterator[Response]:
-        """What the client wants fetched of messages that it has just been told to exist: those from position *first* on."""
-        view = self._client.view
-        if view is None or self._fetched is None:
-            return
-        plan = replace(plan_for(view, self._fetched, uid=True), sets_seen=False)  # nobody has seen what was only told
-        for start in range(first, len(view.uids), FETCHED_AT_ONCE):
-            lines = block_responses(self._client, plan, range(start, min(start + FETCHED_AT_ONCE, len(view.uids))), Tally())
-            try:
-                async with aclosing(lines):  # type: ignore[type-var]
-                    async for line in lines:
-                        yield line
-            except (StoreError, OSError, Unavailable) as error:  # the client knows that there is something, and can ask
-                log.warn("{id}: new messages cannot be told of: {error}", id=self._client.connection, error=error)
-                return
-
 
 def _concerned(change: TreeChange) -> Iterable[str]:
     """The names of which a change tells: where one comes or goes, its parent too (RFC 5465 §5.4)."""
     if change.what in (TreeEvent.CREATED, TreeEvent.DELETED):
         return (*parents(change.name)[-1:], change.name)
     return (change.name,)
-
-
-async def news_of_selected(client: Client, *, expunges: bool) -> AsyncIterator[Response]:
-    """What has happened to the selected mailbox, as far as the client wants to hear it; *expunges*: numbers may change now.
-
-    Results that the client follows change before numbers do, and after messages have come (RFC 5267 §4.3); new messages are
-    fetched behind that (RFC 5465 §5.2).
-    """
-    view = client.view
-    assert view is not None
-    last = view.uids[-1] if view.uids else 0
-    while True:
-        if expunges and view.wants.expunges and view.contexts is not None and (farewell := view.contexts.farewell()):
-            yield Raw(farewell)
-        if news := view.updates(expunges=expunges):
-            yield Raw(news)
-        if not view.has_more(expunges=expunges):
-            break
-        await client.turn()
-    if view.contexts is not None and (changes := await view.contexts.changes()):
-        yield Raw(changes)
-    if client.listening is not None and view.uids and view.uids[-1] > last:
-        async for line in client.listening.new_messages(bisect_right(view.uids, last)):
-            yield line
 
 
 ANSWERS: dict[type, Callable[[Client, Any], Responses]] = {Notify: notify}

@@ -58,7 +58,7 @@ async def searched(
         async with aclosing(lines):  # type: ignore[type-var]
             async for line in lines:
                 yield line
-    if wanted is not None and wanted.updates and not _follow(client, view, inquiry, (tag, key, found), uid=uid):
+    if wanted is not None and wanted.updates and not _follow(inquiry, (tag, key, found), wanted, uid=uid):
         yield no_update(tag)
 
 
@@ -105,13 +105,13 @@ def no_update(tag: bytes) -> Untagged:
     return Untagged(b"NO [NOUPDATE %b] There is too much that you follow" % string(tag))
 
 
-def _follow(client: Client, view: View, inquiry: Inquiry, searched: tuple[bytes, k.Key, int], *, uid: bool) -> bool:
+def _follow(inquiry: Inquiry, searched: tuple[bytes, k.Key, int], wanted: Returns, *, uid: bool) -> bool:
     """Keep the result of a search (tag, key, what was found) up to date; False where that is too much."""
     tag, key, found = searched
-    contexts, program = contexts_of(client, view), fixed(key, view)
+    contexts, program = contexts_of(inquiry.client, inquiry.view), fixed(key, inquiry.view)
     if contexts.is_full or program is None:
         return False
-    contexts.add(Context(tag, program, Following(found, inquiry.count), uid=uid))
+    contexts.add(Context(tag, program, Following(found, inquiry.count), uid=uid), wanted.fetched)
     return True
 
 

@@ -25,7 +25,7 @@ from twistmail.servers.imap.changes import begun
 from twistmail.servers.imap.client import Client, Refusal
 from twistmail.servers.imap.families import FAMILIES
 from twistmail.servers.imap.limits import limited
-from twistmail.servers.imap.notify import news_of_selected
+from twistmail.servers.imap.news import news_of_selected
 from twistmail.servers.imap.pending import Answer
 from twistmail.servers.imap.service import ImapService, wire_limits
 from twistmail.wire.contract import PeerGone

@@ -84,7 +84,8 @@ def _follow(inquiry: Inquiry, event: c.Sort, found: int, order: Sequence[int]) -
     if contexts.is_full or program is None or len(order) > MOST_FOLLOWED:
         return False
     following = Following(found, inquiry.count)
-    contexts.add(SortedContext(event.tag, program, following, event.keys, order, uid=event.uid))
+    context = SortedContext(event.tag, program, following, event.keys, order, uid=event.uid)
+    contexts.add(context, event.returns.fetched if event.returns else ())
     return True
 
 

@@ -11,6 +11,7 @@ from twistmail.wire.imap.commands import Command
 from twistmail.wire.imap.fetchitems import FetchItem
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.rows import AFTER_LOGIN, Row
+from twistmail.wire.imap.searching import Scope, Source, source
 from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 
 MOST_GROUPS = 100
@@ -35,32 +36,18 @@ _CHANGES = frozenset({Event.FLAG_CHANGE, Event.ANNOTATION_CHANGE})
 _BOTH = frozenset({Event.MESSAGE_NEW, Event.MESSAGE_EXPUNGE})
 
 
-class Filter(Enum):
-    """Which mailboxes (§6)."""
-
-    SELECTED = b"SELECTED"
-    SELECTED_DELAYED = b"SELECTED-DELAYED"
-    INBOXES = b"INBOXES"
-    PERSONAL = b"PERSONAL"
-    SUBSCRIBED = b"SUBSCRIBED"
-    SUBTREE = b"SUBTREE"
-    MAILBOXES = b"MAILBOXES"
-
-
-SELECTED_ONES = frozenset({Filter.SELECTED, Filter.SELECTED_DELAYED})
-_NAMED = frozenset({Filter.SUBTREE, Filter.MAILBOXES})
+SELECTED_ONES = frozenset({Scope.SELECTED, Scope.SELECTED_DELAYED})
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`events` (none for NONE) of the mailboxes that `filter` means; `names` for SUBTREE and MAILBOXES.
+    """`events` (none for NONE) of the mailboxes that `source` means.
 
     `items`: what is fetched of each new message of the selected mailbox; None: it is not fetched.
     """
 
-    filter: Filter
+    source: Source
     events: frozenset[Event]
-    names: tuple[str, ...] = ()
     items: tuple[FetchItem, ...] | None = None
 
 
@@ -94,14 +81,16 @@ def _set(cursor: Cursor, tag: bytes) -> Notify:
         groups.append(_group(cursor))
         if len(groups) > MOST_GROUPS:
             raise Misspelled(f"NOTIFY takes {MOST_GROUPS} lists at most")
-    if sum(group.filter in SELECTED_ONES for group in groups) > 1:
+    if sum(group.source.scope in SELECTED_ONES for group in groups) > 1:
         raise Misspelled("SELECTED or SELECTED-DELAYED may be said once (RFC 5465 section 6.1)")
     return Notify(tag, tuple(groups), status)
 
 
 def _group(cursor: Cursor) -> Group:
     cursor.expect(b"(", "a list of mailboxes and events")
-    filter, names = _filter(cursor)
+    mailboxes = source(cursor)
+    if mailboxes.scope is Scope.SUBTREE_ONE:
+        raise Misspelled("NOTIFY does not know subtree-one")
     cursor.space()
     items: list[tuple[FetchItem, ...]] = []
     if cursor.next_is(b"("):
@@ -111,19 +100,8 @@ def _group(cursor: Cursor) -> Group:
     else:
         raise cursor.lacking("events in parentheses, or NONE")
     cursor.expect(b")", ")")
-    _check(filter, events, fetches=bool(items))
-    return Group(filter, events, names, items[0] if items else None)
-
-
-def _filter(cursor: Cursor) -> tuple[Filter, tuple[str, ...]]:
-    try:
-        filter = Filter(cursor.word("which mailboxes"))
-    except ValueError:
-        raise Misspelled(f"NOTIFY knows the mailboxes {', '.join(each.value.decode('ascii') for each in Filter)}") from None
-    if filter not in _NAMED:
-        return filter, ()
-    cursor.space()
-    return filter, cursor.several(cursor.mailbox, "mailboxes") if cursor.next_is(b"(") else (cursor.mailbox(),)
+    _check(mailboxes.scope, events, fetches=bool(items))
+    return Group(mailboxes, events, items[0] if items else None)
 
 
 _EVENTS = {event.value.upper().encode("ascii"): event for event in Event}
@@ -141,13 +119,13 @@ def _event(cursor: Cursor, items: list[tuple[FetchItem, ...]]) -> Event:
     return event
 
 
-def _check(filter: Filter, events: Set[Event], *, fetches: bool) -> None:
+def _check(scope: Scope, events: Set[Event], *, fetches: bool) -> None:
     """§5 and §6.1."""
     if len(events & _BOTH) == 1 or (events & _CHANGES and not events & _BOTH):
         raise Misspelled("MessageNew and MessageExpunge belong together, and to FlagChange and AnnotationChange")
-    if filter in SELECTED_ONES and not events <= OF_MESSAGES:
+    if scope in SELECTED_ONES and not events <= OF_MESSAGES:
         raise Misspelled("Of the selected mailbox only events of messages are told")
-    if fetches and filter not in SELECTED_ONES:
+    if fetches and scope not in SELECTED_ONES:
         raise Misspelled("New messages are fetched from the selected mailbox only")
 
 

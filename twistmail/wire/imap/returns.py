@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from twistmail.wire.imap.fetchitems import FetchItem
+from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.tokens import Cursor, Misspelled
 
 #: Options without an argument.
@@ -39,10 +41,14 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """`options` in upper case, of OPTIONS; at most one of ALL and `partial`. An empty list has become ALL (RFC 4731 §3.1)."""
+    """`options` in upper case, of OPTIONS; at most one of ALL and `partial`. An empty list has become ALL (RFC 4731 §3.1).
+
+    `fetched`: with UPDATE, what is to be told of new messages that fit (RFC 5465 §7).
+    """
 
     options: frozenset[str]
     partial: Partial | None = None
+    fetched: tuple[FetchItem, ...] = ()
 
     def __contains__(self, option: str) -> bool:
         return option in self.options
@@ -76,18 +82,23 @@ def returns(cursor: Cursor) -> Returns | None:
         cursor.position = start
         return None
     cursor.space()
-    read = cursor.several(lambda: _option(cursor), "options", may_be_empty=True)
+    fetched: list[FetchItem] = []
+    read = cursor.several(lambda: _option(cursor, fetched), "options", may_be_empty=True)
     partials = [option for option in read if isinstance(option, Partial)]
     options = frozenset(option for option in read if isinstance(option, str))
     if len(partials) > 1 or (partials and "ALL" in options):
         raise Misspelled("One of PARTIAL and ALL can be asked for, once (RFC 9394 section 3.1)")
     if not read:
         return ALL
-    return Returns(options, partials[0] if partials else None)
+    return Returns(options, partials[0] if partials else None, tuple(dict.fromkeys(fetched)))
 
 
-def _option(cursor: Cursor) -> str | Partial:
+def _option(cursor: Cursor, fetched: list[FetchItem]) -> str | Partial:
+    """One option; what UPDATE wants fetched goes to *fetched*."""
     word = cursor.word("an option").decode("ascii")
+    if word == "UPDATE" and cursor.takes(b" ("):
+        cursor.position -= 1
+        fetched += fetch_items(cursor)
     if word == "PARTIAL":
         cursor.space()
         return partial_range(cursor)
