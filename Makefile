@@ -4,6 +4,7 @@
 # make bench   measure beside Postfix and Dovecot (BENCH: the folder with the loads; needs root); keeps benchmarks/RESULTS.md
 # make mixed   SMTP, IMAP, POP3, mutt, Dovecot's agent, cp and rm on one mailbox at once, for ten minutes (MIXED seconds, SEED)
 # make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows
+# make consistency   20 sessions, deliveries, POP3 and other programs on one mailbox, at random, for half an hour (MINUTES, SEED)
 # make fuzz    what strangers' octets reach, each target for a minute (SECONDS, TARGETS), led by the branches it takes
 # make clean   take away everything that make has made
 #
@@ -22,7 +23,7 @@ SECONDS ?= 60
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check bench mixed soak fuzz clean
+.PHONY: demo test lint check crash bench mixed soak consistency fuzz clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -53,6 +54,10 @@ mixed: $(READY)
 
 soak: $(READY)
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
+consistency: MINUTES := 30
+consistency: $(READY)
+	CONSISTENCY_SECONDS=$$(($(MINUTES) * 60)) CONSISTENCY_SEED=$(SEED) $(BIN)/python -m pytest -q tests/consistency
 
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[test,fuzz]'

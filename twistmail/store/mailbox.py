@@ -25,6 +25,9 @@ from twistmail.store.maildir import Maildir
 from twistmail.store.sorting import Sorting
 from twistmail.store.workshop import Workshop
 
+#: Seconds to wait before a message whose file is not where it was is looked for again.
+LOOK_AGAIN = (0.0, 0.05, 0.3)
+
 
 class Home(Protocol):
     """The account's mailboxes, as one of them needs them."""
@@ -193,6 +196,17 @@ class Mailbox(Sorting):
             raise OSError(errno.EDQUOT, "the mailbox is full")
 
     async def _copy(self, uids: Sequence[int], other: Mailbox, *, moving: bool) -> Copied:
+        """Those of *uids* that exist. Where a file is gone, or is renamed by others while we look for it, we look again."""
+        for pause in LOOK_AGAIN:
+            try:
+                return await self._copied(uids, other, moving=moving)
+            except FileNotFoundError:
+                await self._workshop.pause(pause)
+                self.maildir.known = None
+                await self.refresh()
+        return await self._copied(uids, other, moving=moving)
+
+    async def _copied(self, uids: Sequence[int], other: Mailbox, *, moving: bool) -> Copied:
         snapshot = self._snapshot
         letters: dict[int, bytes] = {}
         while unknown := {snapshot.bits[place] for place in snapshot.places(uids)} - letters.keys():  # they may change while we learn
