@@ -38,6 +38,10 @@ listen = tcp:0:interface=127.0.0.1
 tls = offered
 soft_errors = 1000
 hard_errors = 2000
+[imap]
+listen = tcp:0:interface=127.0.0.1
+         tls:port=0:interface=127.0.0.1
+tls = offered
 [users]
 source = config
 """
