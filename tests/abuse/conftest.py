@@ -42,6 +42,7 @@ hard_errors = 2000
 listen = tcp:0:interface=127.0.0.1
          tls:port=0:interface=127.0.0.1
 tls = offered
+compress = yes
 [users]
 source = config
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import socket
 import ssl
 import zlib
@@ -15,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.abuse.conftest import WAYS
 from tests.interop.house import House, Person
 
 #: Seconds of CPU, and octets of memory, that any one request may cost.
 MOST_CPU = 1.0
 MOST_MEMORY = 24 * 1024 * 1024  # 4 MiB a session, and what Python's allocator keeps of a 35 MB message on its way
+LETTER = b"Subject: x\r\n\r\na few words\r\n"
 
 
 class Client:
@@ -28,7 +29,7 @@ class Client:
 
     def __init__(self, house: House, way: str) -> None:
         self.house = house
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", house.port("imap", tls=way == "implicit-tls")), 20)
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", house.port("imap", tls=way == "implicit-tls")), 8)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         self._tags = itertools.count()
@@ -51,16 +52,30 @@ class Client:
             pass
 
     def line(self) -> bytes:
-        while b"\r\n" not in self._rest:
-            try:
-                more = self.socket.recv(1 << 16)
-            except (ConnectionResetError, ssl.SSLError):
-                more = b""
-            if not more:
-                return b""
-            self._rest += more
-        line, _, self._rest = self._rest.partition(b"\r\n")
+        """A response with its literals."""
+        line = self._up_to(b"\r\n")
+        while literal := re.search(rb"\{(\d+)\}\Z", line):
+            while len(self._rest) < int(literal[1]) and self._more():
+                pass
+            line += b"\r\n" + self._rest[: int(literal[1])]
+            self._rest = self._rest[int(literal[1]) :]
+            line += self._up_to(b"\r\n")
         return line
+
+    def _up_to(self, end: bytes) -> bytes:
+        while end not in self._rest:
+            if not self._more():
+                return b""
+        line, _, self._rest = self._rest.partition(end)
+        return line
+
+    def _more(self) -> bool:
+        try:
+            more = self.socket.recv(1 << 20)
+        except (ConnectionResetError, ssl.SSLError):
+            more = b""
+        self._rest += more
+        return bool(more)
 
     def ask(self, command: bytes) -> bytes:
         """The tagged answer without its tag, or the BYE, or b"" where we are hung up on. A whole command, its literals not waiting."""
@@ -94,7 +109,7 @@ def client(house: House, way: str) -> Iterator[Client]:
 def user(client: Client, guest: Person) -> Client:
     """Somebody who has logged in and opened an INBOX with a letter."""
     client.log_in(guest)
-    assert client.ask(b"APPEND INBOX {28+}\r\nSubject: x\r\n\r\na few words\r\n\r\n"[: -len(b"\r\n")]).startswith(b"OK")
+    assert client.ask(b"APPEND INBOX {%d+}\r\n%b" % (len(LETTER), LETTER)).startswith(b"OK")
     assert client.ask(b"SELECT INBOX").startswith(b"OK")
     return client
 
@@ -177,7 +192,7 @@ NAMES = [
 SETS = [
     case("all-there-can-be", b"FETCH 1:4294967295 FLAGS", b"OK", b"BAD"),
     case("all-uids", b"UID FETCH 1:4294967295 FLAGS", b"OK"),
-    case("thousands-of-ranges", b"UID FETCH " + b",".join(b"%d:%d" % (n * 9 + 1, n * 9 + 5) for n in range(5000)) + b" FLAGS", b"OK", b"BAD"),
+    case("thousands-of-ranges", b"UID FETCH " + b",".join(b"%d:%d" % (n, n + 4) for n in range(1, 45_000, 9)) + b" FLAGS", b"OK", b"BAD"),
     case("the-same-again-and-again", b"UID FETCH " + b",".join([b"1:4294967295"] * 3000) + b" FLAGS", b"OK", b"BAD"),
     case("beyond", b"FETCH 4294967296 FLAGS", b"BAD"),
     case("zero", b"FETCH 0 FLAGS", b"BAD"),
@@ -261,12 +276,11 @@ QUESTIONS = (
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_what_stands_in_a_message_costs_what_it_weighs(house: House, guest: Person, name: str) -> None:
-    client = Client(house, WAYS[hash(name) % 2 and 0])
+    client = Client(house, "in-clear")
     client.log_in(guest)
     message = MESSAGES[name]
     costs = Costs(house)
     assert client.ask(b"APPEND INBOX {3+}\r\nabc").startswith(b"OK")
-    assert client.ask(b"APPEND INBOX {%d}" % len(message))[:0] == b"" if False else True
     client.say(b"a APPEND INBOX {%d}\r\n" % len(message))
     assert client.line().startswith(b"+")
     client.say(message + b"\r\n")
@@ -305,12 +319,11 @@ def test_who_never_reads_is_waited_for_and_costs_little(house: House, user: Clie
     """8,000 answers of 40 KiB each are asked for, and none is read: the server stops reading and answering."""
     text = b"x" * 76 + b"\r\n"
     assert user.ask(b"APPEND INBOX {%d+}\r\n%b" % (4056, text * 52)).startswith(b"OK")
-    user.socket.settimeout(0.5)
     user.socket.setblocking(False)
     asked = 0
     try:
         while asked < 8000:
-            user.socket.send(b"x FETCH 2 (" + b" ".join([b"BODY.PEEK[]"]) + b")\r\n")
+            user.socket.send(b"x FETCH 2 BODY.PEEK[]\r\n")
             asked += 1
     except (BlockingIOError, ssl.SSLWantWriteError):
         pass

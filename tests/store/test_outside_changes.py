@@ -10,6 +10,7 @@ from tests.helpers import result_of
 from twistmail import tasks
 from twistmail.mail.mailbox import Change, Column, FlagChange
 from twistmail.store import scan
+from twistmail.store.maildir import Maildir
 
 
 def watched(house, store):
@@ -279,3 +280,21 @@ def test_a_uid_that_can_no_longer_be_told_in_order_makes_sessions_open_again(hou
     assert heard[-1] == Change(gone=True)
     assert list(house.open(one).uids) == [1, 2]
     assert len(house.lines()) == 4
+
+
+def test_a_file_that_an_expunge_has_missed_is_a_message_of_its_own_when_it_is_found(house, monkeypatch):
+    """Somebody renames it again and again while it is looked for; it was told to be gone, so its UID is not given again."""
+    store = house.store()
+    house.deliver(store)
+    inbox, heard = watched(house, store)
+    result_of(inbox.refresh())
+    (path,) = house.files()
+    moved = house.maildir / "cur" / (path.partition("/")[2].partition(":")[0] + ":2,F")
+    (house.maildir / path).rename(moved)
+    with monkeypatch.context() as patch:
+        patch.setattr(Maildir, "listing", lambda self, folders=(): [])
+        assert result_of(inbox.expunge([1])) == [1]
+    house.later()
+    result_of(inbox.refresh())
+    assert heard == [Change(expunged=[1]), Change(arrived=[2])]
+    assert list(inbox.uids) == [2]

@@ -20,6 +20,7 @@ from twistmail.mail.news import TreeNews
 from twistmail.mail.ranges import Range, gaps, runs
 from twistmail.store import flags as flag_words
 from twistmail.store import keywords as keyword_file
+from twistmail.store import names
 from twistmail.store.jobs import AppendJob, CopyJob, Entry, Original
 from twistmail.store.maildir import Maildir
 from twistmail.store.sorting import Sorting
@@ -157,7 +158,9 @@ class Mailbox(Sorting):
 
     async def _remove(self, gone: Sequence[int], paths: Sequence[tuple[bytes, ...]]) -> None:
         try:
-            await self._workshop.threads.run(self.maildir.remove, paths)
+            lost = await self._workshop.threads.run(self.maildir.remove, paths)
+            if lost:  # where one of them is found after all, it is no message of ours any more
+                self._vanished.update(uid for uid, where in zip(gone, paths, strict=True) if names.base_of(where[0]) in lost)
         except OSError:  # all have been told that they are gone: what is still there comes back under new UIDs
             self.maildir.known = None
             self._vanished.update(gone)

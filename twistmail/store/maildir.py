@@ -21,6 +21,9 @@ from twistmail.drafts import Drafted
 from twistmail.store import names
 from twistmail.store.uidlist import UidList, sync_directory
 
+#: How often a file must be missing beyond the first time before it is believed to have gone: one that is renamed while its
+#: directory is read may be missed.
+LOOKS = 3
 #: Nobody needs this long to write a message; what is older is a leftover (maildir(5)).
 LEFTOVER_AFTER = 36 * 3600.0
 #: File systems stamp times in steps of up to 10 ms; a change within a step of another one may show no new time.
@@ -275,9 +278,12 @@ class Maildir:
                 os.unlink(draft.temporary, dir_fd=self.descriptor("tmp"))
             draft.temporary = b""
 
-    def remove(self, messages: Iterable[Sequence[bytes]]) -> None:
-        """Expunge message files; each may lie at one of several paths, or where somebody else has just renamed it to."""
-        self._each(messages, self._keep if self.keeps else self._unlink)
+    def remove(self, messages: Iterable[Sequence[bytes]]) -> set[bytes]:
+        """Expunge message files; each may lie at one of several paths, or where somebody else has just renamed it to.
+
+        The base names of those that were nowhere: gone already, or renamed by somebody again and again while we looked.
+        """
+        return self._each(messages, self._keep if self.keeps else self._unlink)
 
     def take_back(self, messages: Iterable[Sequence[bytes]]) -> None:
         """As `remove`, for files that were published and never promised: they are not kept."""
@@ -287,15 +293,16 @@ class Maildir:
         if self.redo and bases:
             self.redo.removed(self, bases)
 
-    def _each(self, messages: Iterable[Sequence[bytes]], away: Callable[[bytes], bool]) -> None:
+    def _each(self, messages: Iterable[Sequence[bytes]], away: Callable[[bytes], bool]) -> set[bytes]:
         messages = list(messages)
         self._will_go([names.base_of(paths[0]) for paths in messages])
         with self.own_change():
             lost = {names.base_of(paths[0]) for paths in messages if not any(away(path) for path in paths)}
-        if lost:
-            for path in self.listing():
-                if names.base_of(path) in lost:
-                    away(path)
+        for _ in range(LOOKS):
+            if not lost:
+                break
+            lost -= {base for path in self.listing() if (base := names.base_of(path)) in lost and away(path)}
+        return lost
 
     def _unlink(self, path: bytes) -> bool:
         try:

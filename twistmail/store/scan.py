@@ -13,11 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from twistmail.store import keywords, names
-from twistmail.store.maildir import Maildir, is_past
+from twistmail.store.maildir import LOOKS, Maildir, is_past
 from twistmail.store.namebook import NEW, ODD, path_of
-
-#: How often a file must be missing beyond the first time, before its message is told to be expunged.
-LOOKS = 3
 
 
 @dataclass(slots=True)
