@@ -53,6 +53,15 @@ def test_an_answer_holds_for_a_while(terms, clock):
     assert result_of(terms.quota_of(ALICE)) == (60, 7)
 
 
+def test_what_has_just_been_changed_is_asked_again(terms):
+    terms.accounts = accounts = Accounts(50)
+    result_of(terms.quota_of(ALICE))
+    accounts.quota = 60
+    terms.forget(ALICE)
+    terms.forget("bob@blue.test")
+    assert result_of(terms.quota_of(ALICE)) == (60, 7)
+
+
 def test_a_source_that_is_down_refuses_nobody(terms):
     terms.accounts = accounts = Accounts(50)
     accounts.is_down = True

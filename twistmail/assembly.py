@@ -50,6 +50,7 @@ from twistmail.relay.exchange import Manners
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
 from twistmail.relay.routes import SMTP_PORT, Identity, Routes
+from twistmail.servers.imap.quota import QuotaOffice
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.session import open_connection as open_imap
 from twistmail.servers.imap.sharing.lists import House as SharingRules
@@ -358,8 +359,19 @@ def _imap(config: Config, foundation: Foundation, people: People, contexts: Cont
         tls_available=contexts.available and settings.tls != "off",
         census=foundation.census,
         sharing=_sharing(config, foundation, people) if config["sharing"].enabled else None,
+        quotas=_quotas(foundation, people),
     )
     return partial(open_imap, service)
+
+
+def _quotas(foundation: Foundation, people: People) -> QuotaOffice:
+    ground = foundation.ground
+
+    async def change(account: str, octets: int | None) -> None:
+        await ground.threads.run(foundation.database.set_quota, account, octets)
+        ground.terms.forget(account)
+
+    return QuotaOffice(people.accounts.find, change)
 
 
 def _sharing(config: Config, foundation: Foundation, people: People) -> Sharing:

@@ -42,6 +42,10 @@ class Terms:
         self._accounts = accounts
         self._known.clear()
 
+    def forget(self, name: str) -> None:
+        """What was known of the account called *name* may have changed."""
+        self._known.pop(name, None)
+
     async def quota_of(self, name: str) -> tuple[int | None, int | None]:
         """The most octets and the most messages of the account called *name*; None for no limit.
 

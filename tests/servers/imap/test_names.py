@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from tests.dialogues.imap_house import ANN, NOW, THREE, Guest, ImapHouse, mail
 from tests.helpers import result_of
+from twistmail.mail.account import Account
 from twistmail.memory.store import MailStore
+from twistmail.servers.imap.quota import QuotaOffice
+from twistmail.servers.imap.service import ImapService
 
 LIMITS: dict[str, tuple[int | None, int | None]] = {ANN: (2000, 5)}
 
@@ -54,6 +58,77 @@ def test_what_finds_no_room_is_over_quota(limited: ImapHouse, command: str) -> N
     guest = Guest(limited, select="INBOX")
     assert guest.say("x " + command) == ["x NO [OVERQUOTA] The mailbox is full"]
     assert guest.say("y STATUS Trash (MESSAGES)")[0] == "* STATUS Trash (MESSAGES 0)"
+
+
+class Office:
+    """Keeps quotas; carol's stands in a file."""
+
+    def __init__(self) -> None:
+        self.limits: dict[str, tuple[int | None, int | None]] = {ANN: (2000, 5)}
+
+    async def of(self, account: str) -> tuple[int | None, int | None]:
+        return self.limits.get(account, (None, None))
+
+    async def change(self, account: str, octets: int | None) -> None:
+        if account.startswith("carol"):
+            raise KeyError(account)
+        self.limits[account] = (octets, self.limits.get(account, (None, None))[1])
+
+
+@dataclass
+class AdministeredHouse(ImapHouse):
+    """Bob may set the quotas of others."""
+
+    office: Any = field(default=None)
+
+    def service(self) -> ImapService:
+        return replace(super().service(), quotas=QuotaOffice(self.people.find, self.office.change))
+
+
+@pytest.fixture
+def administered() -> ImapHouse:
+    house = AdministeredHouse(settings={"quota_admins": ("bob@here.example",)})
+    house.office = Office()
+    house.store = MailStore(lambda: NOW, quota_of=house.office.of)
+    house.people.add(Account("carol@here.example"), "three")
+    house.put(*THREE)
+    return house
+
+
+def test_an_administrator_sets_the_quotas_of_others(administered: ImapHouse) -> None:
+    bob, ann = Guest(administered, login=False), Guest(administered)
+    assert " QUOTASET " in bob.say('a LOGIN bob "two words"')[-1]
+    assert bob.say("b GETQUOTA ann@here.example")[0] == "* QUOTA ann@here.example (STORAGE 1 2 MESSAGE 3 5)"
+    assert bob.say("c SETQUOTA ann@here.example (STORAGE 100)") == [
+        "* QUOTA ann@here.example (STORAGE 1 100 MESSAGE 3 5)", "c OK Done"
+    ]  # fmt: skip
+    assert ann.say("d GETQUOTA ann@here.example")[0] == "* QUOTA ann@here.example (STORAGE 1 100 MESSAGE 3 5)"
+    assert bob.say("e SETQUOTA ann@here.example ()")[0] == "* QUOTA ann@here.example (MESSAGE 3 5)"
+    assert bob.say("f SETQUOTA ann@here.example (STORAGE 9223372036854775807)")[0].startswith("* QUOTA ann@here.example (STORAGE 1 9007")
+
+
+@pytest.mark.parametrize(("command", "answer"), [
+    pytest.param("SETQUOTA ann@here.example (MESSAGE 100)", "NO [CANNOT]", id="messages"),
+    pytest.param("SETQUOTA ann@here.example (STORAGE 0)", "NO [CANNOT]", id="nothing"),
+    pytest.param("SETQUOTA ann@here.example (STORAGE 1 HERONS 2)", "NO [CANNOT]", id="no-resource"),
+    pytest.param("SETQUOTA carol@here.example (STORAGE 1)", "NO [CANNOT]", id="in-a-file"),
+    pytest.param("SETQUOTA nobody@here.example (STORAGE 1)", "NO [NOPERM]", id="nobody"),
+    pytest.param('SETQUOTA "no address" (STORAGE 1)', "NO [NOPERM]", id="no-address"),
+    pytest.param("GETQUOTA nobody@here.example", "NO [NONEXISTENT]", id="get-nobody"),
+])  # fmt: skip
+def test_quotas_that_cannot_be_set(administered: ImapHouse, command: str, answer: str) -> None:
+    bob = Guest(administered, login=False)
+    bob.say('a LOGIN bob "two words"')
+    assert bob.say(f"x {command}")[-1].startswith(f"x {answer}")
+    assert administered.office.limits == {ANN: (2000, 5)}  # type: ignore[attr-defined]
+
+
+def test_who_is_no_administrator_sets_no_quota_and_sees_none_of_others(administered: ImapHouse) -> None:
+    ann = Guest(administered)
+    assert "QUOTASET" not in ann.say("a CAPABILITY")[0]
+    assert ann.say("b SETQUOTA ann@here.example (STORAGE 100)")[-1].startswith("b NO [NOPERM]")
+    assert ann.say("c SETQUOTA bob@here.example (STORAGE 100)")[-1].startswith("c NO [NOPERM]")
+    assert ann.say("d GETQUOTA bob@here.example")[-1].startswith("d NO [NONEXISTENT]")
 
 
 def test_deleted_messages_are_counted_with_their_octets(house: ImapHouse) -> None:

@@ -42,6 +42,8 @@ def hidden_from(settings: Settings, user: str, agent: str) -> frozenset[str]:
     hidden.add("SAVELIMIT" if settings.message_limit is not None else "MESSAGELIMIT")  # RFC 9738 §3: the one implies the other
     if settings.save_limit is None:
         hidden.add("SAVELIMIT")
+    if user not in settings.quota_admins:
+        hidden.add("QUOTASET")
     for rule in settings.hide_capabilities:
         if rule.concerns(user, agent):
             hidden |= rule.words

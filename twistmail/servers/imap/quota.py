@@ -1,11 +1,17 @@
 """GETQUOTA, GETQUOTAROOT and SETQUOTA (RFC 9208): how much an account holds, and how much it may hold.
 
+An administrator ([imap] quota_admins) may look at the quota roots of others, and change how much may lie there (QUOTASET).
 All mailboxes of an account have one quota root, which is called like the account. What is refused because of it is refused
 where it happens: APPEND, COPY and deliveries fail with EDQUOT, which a client is told as OVERQUOTA.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from twistmail.mail.account import Account
+from twistmail.mail.address import Address, parse
 from twistmail.mail.mailbox import Quota
 from twistmail.servers.imap.client import Answers, Client, Refusal, Responses
 from twistmail.servers.imap.sharing.tree import SharedTree
@@ -14,6 +20,17 @@ from twistmail.wire.imap.responses import OK, Tagged, Untagged, astring
 
 #: Octets of the unit in which STORAGE is told (RFC 9208 §5.1).
 UNIT = 1024
+MOST_OCTETS = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaOffice:
+    """Who keeps the quotas. `find`(Address): the Account, or None; `change`(account name, octets or None): raises LookupError where
+    its quota stands in a file that its administrator writes.
+    """
+
+    find: Callable[[Address], Awaitable[Account | None]]
+    change: Callable[[str, int | None], Awaitable[None]]
 
 
 def own_root(client: Client) -> str:
@@ -37,10 +54,28 @@ def _units(octets: int) -> int:
 
 
 async def get(client: Client, event: said.GetQuota) -> Responses:
-    if event.root != own_root(client):  # that of others is told by GETQUOTAROOT to who may read a mailbox of theirs
-        raise Refusal("You have no such quota root", "NONEXISTENT")
-    yield Untagged(quota_line(event.root, await client.folders.quota()))
+    """That of others is told by GETQUOTAROOT to who may read a mailbox of theirs."""
+    if event.root == own_root(client):
+        quota = await client.folders.quota()
+    else:
+        account = await _administered(client, event.root)
+        if account is None:
+            raise Refusal("You have no such quota root", "NONEXISTENT")
+        quota = await (await client.service.store.mailboxes(account.name)).quota()
+    yield Untagged(quota_line(event.root, quota))
     yield Tagged(event.tag, OK, "Done")
+
+
+async def _administered(client: Client, root: str) -> Account | None:
+    """The account whose quota root is *root*, if the client is an administrator and there is one."""
+    office: QuotaOffice | None = client.service.quotas
+    if office is None or own_root(client) not in client.service.settings.quota_admins:
+        return None
+    try:
+        account = await office.find(parse(root))
+    except ValueError:
+        return None
+    return account if account is not None and account.name == root else None
 
 
 async def get_root(client: Client, event: said.GetQuotaRoot) -> Responses:
@@ -58,8 +93,19 @@ async def _of(client: Client, name: str) -> tuple[str, Quota]:
 
 
 async def change(client: Client, event: said.SetQuota) -> Responses:
-    raise Refusal("Quotas are set by the administrator", "NOPERM")
-    yield
+    """RFC 9208 §4.1.3. Of an account alone, only STORAGE can be limited; how many messages there may be is the same for all."""
+    account = await _administered(client, event.root)
+    if account is None:
+        raise Refusal("Quotas are set by the administrator", "NOPERM")
+    units = event.limits.get("STORAGE")
+    if event.limits.keys() - {"STORAGE"} or units == 0:
+        raise Refusal("Only STORAGE can be limited here, and not to nothing", "CANNOT")
+    try:
+        await client.service.quotas.change(account.name, None if units is None else min(units * UNIT, MOST_OCTETS))
+    except LookupError:
+        raise Refusal("The quota of that account stands in a file of the server", "CANNOT") from None
+    yield Untagged(quota_line(event.root, await (await client.service.store.mailboxes(account.name)).quota()))
+    yield Tagged(event.tag, OK, "Done")
 
 
 ANSWERS: Answers = {said.GetQuota: get, said.GetQuotaRoot: get_root, said.SetQuota: change}

@@ -10,7 +10,7 @@ from typing import Any
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, Option, Reload, Section, Settings, choice, count_from
+from twistmail.options import COUNT, DURATION, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, Settings, choice, count_from
 from twistmail.servers.census import Census
 from twistmail.servers.imap.hiding import HIDDEN
 from twistmail.servers.imap.kept import Kept
@@ -43,6 +43,7 @@ OPTIONS = Section(
            example="Mail of the Example company"),
     Option("contact", TEXT, "", "How to reach the administrator, a URI, for programs that ask (METADATA /shared/admin).", Reload.NEW,
            example="mailto:postmaster@example.org"),
+    Option("quota_admins", WORDS, "", "Accounts that may set the quotas of others (SETQUOTA).", Reload.NEW, example="anna@blue.example"),
     Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
     Option("compress", SWITCH, "no", "Whether clients may compress (COMPRESS=DEFLATE); it costs 90 KiB for each that does.", Reload.NEW),
     Option("literal", choice("plus", "minus"), "plus",
@@ -63,6 +64,7 @@ class ImapService:
     memory, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a certificate, so STARTTLS can be
     offered. `census` outlives a reload: give the new service the old one's. `kept`: blocks of FETCH that are rendered. `sharing`: None
     where everybody sees his own mailboxes only. `random` makes keys for URLs; who holds `keys` may make one.
+    `quotas`: a quota.QuotaOffice, None where clients may not set any.
     """
 
     hostname: str
@@ -79,6 +81,7 @@ class ImapService:
     kept: Kept = field(default_factory=Kept)
     sharing: Sharing | None = None
     random: Callable[[int], bytes] = os.urandom
+    quotas: Any = None
     keys: Limit = field(default_factory=lambda: Limit(1))
 
 
