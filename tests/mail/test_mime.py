@@ -191,6 +191,13 @@ BOMBS = {
     "open-quotes": lambda size: b'Content-Type: a/b; x="' + b"\\" * size + b"\r\n\r\n",
     "blanks": lambda size: b"Content-Type: a/b" + b" " * size + b"\r\nContent-Disposition:" + b" " * size + b"x\r\n\r\n",
     "comments": lambda size: b"Content-Type: " + b"(" * size + b"\r\n\r\n",
+    "continuations": lambda size: b"Content-Type: a/b" + b"".join(b"; x*%d*=%%41" % number for number in range(size // 10)) + b"\r\n\r\n",
+    "nested-global-messages": lambda size: b"Content-Type: message/global\r\n\r\n" * (size // 32),
+    "encoded-words": lambda size: b"Subject: " + b"=?utf-8?b?" * (size // 10) + b"\r\nFrom: " + b"=?a?q?b?= " * (size // 10) + b"\r\n\r\n",
+    "groups": lambda size: b"To: " + b"a:b;" * (size // 8) + b"a:" * (size // 4) + b"\r\n\r\n",
+    "angles": lambda size: b"To: " + b"<" * (size // 2) + b"@a:" * (size // 6) + b"\r\n\r\n",
+    "signs-and-dots": lambda size: b"To: " + b"a@b." * (size // 4) + b"\r\nCc: " + b". " * (size // 2) + b"\r\n\r\n",
+    "fields-twice": lambda size: b"Subject: a\r\nDate: b\r\n" * (size // 21) + b"\r\n",
     "fields": lambda size: b"To: a\r\n" * (size // 7),
 }
 

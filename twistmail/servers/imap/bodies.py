@@ -1,10 +1,11 @@
 """The items of FETCH that need the message itself: BODY[...], RFC822 and RFC822.TEXT.
 
-Small messages are loaded together, up to a mebibyte at a time. A big one is
-never in memory as a whole: the length of a literal is known before its octets,
-so it is streamed from the disk, a piece for each thread hop. Only where the
-parts of a big message are asked for it is read once more, to find them; the offsets
-are kept for the next question, which mail programs ask right away.
+Small messages are loaded and rendered together, half a mebibyte at a time, in a
+thread, while those before them go to the client. A big one is never in memory as
+a whole: the length of a literal is known before its octets, so it is streamed
+from the disk, a piece for each thread hop. Only where the parts of a big message
+are asked for it is read once more, to find them; the offsets are kept for the next
+question, which mail programs ask right away.
 
 NUL cannot be said in a literal (RFC 3501 §9, CHAR8); it is shown as 0x80.
 """
@@ -31,7 +32,7 @@ from twistmail.wire.imap.responses import Raw
 from twistmail.wire.imap.sequence import render
 
 #: Octets that are answered together; a message whose answer has more is streamed.
-TOGETHER = 1024 * 1024
+TOGETHER = 512 * 1024
 #: Octets of a streamed message that one thread hop brings.
 PIECE = 256 * 1024
 
@@ -241,7 +242,7 @@ async def _place(client: Client, root: Part | None, content: Any, item: BodyItem
         return mime.span(root, item.part, item.text)
     if not item.text:
         return 0, content.size
-    _, body = headers.split(await client.service.threads.run(content.beginning, TOGETHER))
+    _, body = headers.split(await client.service.threads.run(content.beginning, headers.MOST + 4))
     return body, content.size
 
 
