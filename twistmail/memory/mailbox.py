@@ -221,7 +221,7 @@ class Mailbox:
         return Copied(self.uidvalidity, (), self.add(taken))
 
     async def room_for(self, octets: int, messages: int) -> bool:
-        return (await self._home.quota()).allows(octets, messages)
+        return await self._home.room_for(octets, messages)
 
     async def _need_room(self, contents: Sequence[bytes], freed: Sequence[int] = ()) -> None:
         if not await self.room_for(sum(map(len, contents)) - sum(freed), len(contents) - len(freed)):

@@ -173,6 +173,12 @@ class Mailboxes:
         messages = sum(mailbox.status().messages for mailbox in self._mailboxes.values())
         return Quota(octets, messages, *await self._quota_of(self.account))
 
+    async def room_for(self, octets: int, messages: int) -> bool:
+        """Whether so much more is allowed."""
+        if await self._quota_of(self.account) == (None, None):
+            return True
+        return (await self.quota()).allows(octets, messages)
+
     def place_for(self, folder: str) -> Mailbox:
         """Where a delivery for *folder* goes: it is made when missing; INBOX where there can be none of that name."""
         try:
