@@ -15,6 +15,7 @@ LARGEST = 65_536
 #: Octets of an account's annotations together: all of them are in memory when some are read.
 MOST_OCTETS = 4 * 1024 * 1024
 LONGEST_ENTRY = 1024
+PRIVATE = "/private/"
 SERVERS_OWN = "/server/"
 #: What tells the special uses of a mailbox (RFC 6154 §4); it is kept elsewhere.
 SPECIAL_USE = "/private/specialuse"

@@ -109,7 +109,7 @@ def test_status_and_annotations_are_told_of_what_may_be_read(house):
     assert guest.say(f"a GETMETADATA {THERE} (/private/comment)")[0] == f'* METADATA "{PLACE}" (/private/comment NIL)'
     assert last(guest, f'SETMETADATA {THERE} (/private/comment "mine")').startswith("a NO [METADATA NOPRIVATE]")
     assert last(guest, f'SETMETADATA {THERE} (/shared/comment "ours")').startswith("a OK")
-    assert last(guest, f"GETMETADATA {THERE[:-1]}/Closed\" (/shared/comment)").startswith("a NO [NOPERM]")
+    assert last(guest, f'GETMETADATA {THERE[:-1]}/Closed" (/shared/comment)').startswith("a NO [NOPERM]")
     assert last(ann(house), 'SETMETADATA Work (/server/acl "{}")').startswith("a BAD")
 
 
@@ -427,6 +427,15 @@ def test_notify_tells_of_the_mailboxes_of_others_as_far_as_they_may_be_read(hous
     assert guest.heard() == []
 
 
+def test_what_is_private_to_an_owner_is_not_even_told_to_have_changed(house):
+    guest = bob(house, "lr", select=False)
+    assert last(guest, "ENABLE METADATA").startswith("a OK")
+    ann(house, 'SETMETADATA Work (/private/comment "mine")', "SETACL Work carol l", 'SETMETADATA INBOX (/shared/comment "x")')
+    assert guest.say("a NOOP") == ["a OK Done"]
+    ann(house, 'SETMETADATA Work (/shared/comment "ours" /private/comment NIL)')
+    assert guest.say("a NOOP")[0] == f'* METADATA "{PLACE}" /shared/comment'
+
+
 def test_a_search_of_what_is_personal_is_one_of_one_s_own_mailboxes(house):
     guest = bob(house, "lr", select=False)
     assert guest.say("a APPEND INBOX {5+}\r\nhello")[-1].startswith("a OK")
@@ -444,6 +453,17 @@ def test_accounts_are_found_by_who_stands_in_their_lists(house):
     assert lists.sharers("carol@here.example") == {"ann@here.example"}
     ann(house, "DELETE Work")
     assert (lists.sharers("bob@here.example"), lists._granting) == (set(), {})
+
+
+def test_who_is_no_user_any_more_shares_nothing_and_gets_no_mailbox_by_that(house):
+    guest = bob(house, "lrk", select=False)
+    result_of(house.store.remove_account("ann@here.example"))
+    del house.people.accounts["ann@here.example"]
+    assert not [name for name in listed(guest) if name.startswith("Other")]
+    for command in (f"SELECT {THERE}", f"STATUS {THERE} (MESSAGES)", f"APPEND {THERE} {{5+}}\r\nhello"):
+        assert last(guest, command).startswith(("a NO [NONEXISTENT]", "a NO [TRYCREATE]"))
+    assert last(guest, f'CREATE {THERE[:-1]}/New"').startswith("a NO")
+    assert not hasattr(house.store, "_root") or not (house.store._root / "mail" / "here.example" / "ann").exists()
 
 
 def test_nothing_is_watched_that_nobody_has_open(house):

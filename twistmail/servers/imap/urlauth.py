@@ -52,7 +52,7 @@ async def _of_ours(client: Client, text: str) -> tuple[MessageUrl, Grant]:
         kind, _, who = grant.access.partition("+")
         if grant.access not in ("anonymous", "authuser") and not (kind in ("user", "submit") and who):
             raise BadUrl("A URL is for anonymous, authuser, user+NAME or submit+NAME")
-        await (await _own(client)).status(url.mailbox)
+        await client.folders.status(url.mailbox)  # where mailboxes are shared this asks for the right to read, too
     except (BadUrl, NoSuchMailbox) as error:
         raise Refusal(str(error), bad_url(text), BAD) from None
     return url, grant

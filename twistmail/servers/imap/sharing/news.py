@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from twistmail.mail.acl import Rights
-from twistmail.mail.annotations import SERVERS_OWN
+from twistmail.mail.annotations import PRIVATE, SERVERS_OWN
 from twistmail.mail.mailbox import TreeChange, TreeEvent
 
 #: What nobody hears of who may not read the mailbox (RFC 5465 §3).
@@ -49,7 +49,8 @@ def _told(change: TreeChange, prefix: str, rights: Callable[[str], Rights]) -> T
     allowed = rights(change.name)
     if "l" not in allowed or (change.what in OF_MESSAGES and "r" not in allowed):
         return None
-    entries = tuple(entry for entry in change.entries if not entry.startswith(SERVERS_OWN))
+    hidden = (SERVERS_OWN, PRIVATE) if prefix else (SERVERS_OWN,)
+    entries = tuple(entry for entry in change.entries if not entry.startswith(hidden))
     if change.entries and not entries:
         return None
     old = prefix + change.old if change.old else ""

@@ -19,8 +19,9 @@ from zope.interface import implementer
 from twistmail import tasks
 from twistmail.facts import Entered, Fact, Facts, Granted
 from twistmail.interfaces import IMailboxes
+from twistmail.mail import address as addresses
 from twistmail.mail.acl import WRITING, Rights
-from twistmail.mail.annotations import SERVERS_OWN
+from twistmail.mail.annotations import PRIVATE, SERVERS_OWN
 from twistmail.mail.mailbox import Copied, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
 from twistmail.mail.names import INBOX, SEPARATOR, parents
 from twistmail.servers.imap.sharing.guard import Guarded, forbidden
@@ -33,7 +34,6 @@ T = TypeVar("T")
 
 #: RFC 5464 §3: who may do one of these may see and set annotations, if he may list the mailbox.
 ANNOTATING: Rights = frozenset("rswip")
-PRIVATE = "/private/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,15 @@ class SharedTree:
             raise NoSuchMailbox(name) from None
 
     async def mailboxes(self, account: str) -> Any:
-        """The mailboxes of *account*, which must be somebody who has let the user in: they are made at first use."""
-        return self._own if account == self.person else await self._around.store.mailboxes(account)
+        """The mailboxes of *account*, which must be somebody who has let the user in: they are made at first use.
+
+        NoSuchMailbox where he is none of us any more, whatever his lists have said.
+        """
+        if account == self.person:
+            return self._own
+        if self.lists.house.is_personal(account) and await self.accounts.find(addresses.parse(account)) is None:
+            raise NoSuchMailbox(self.places.prefix(account).removesuffix(SEPARATOR))
+        return await self._around.store.mailboxes(account)
 
     # ----- the tree
 
@@ -114,9 +121,10 @@ class SharedTree:
         found: list[Folder] = []
         for account in self._hosts():
             prefix = self.places.prefix(account)
-            folders = await (await self.mailboxes(account)).folders()
-            seen = _visible(folders, self._sight(account))
-            found += [replace(one, name=prefix + one.name, subscribed=prefix + one.name in subscribed, uses=()) for one in seen]
+            with suppress(NoSuchMailbox):
+                folders = await (await self.mailboxes(account)).folders()
+                seen = _visible(folders, self._sight(account))
+                found += [replace(one, name=prefix + one.name, subscribed=prefix + one.name in subscribed, uses=()) for one in seen]
         return (*own, *_with_levels(found))
 
     def _sight(self, account: str) -> Callable[[str], bool]:
@@ -211,7 +219,8 @@ class SharedTree:
     async def _hear_others(self, hearing: Hearing) -> None:
         await self.lists.learn_everybody(self.accounts)
         for account in self._hosts():
-            hearing.listen(await self.mailboxes(account), self.places.prefix(account), partial(self._rights_of, account))
+            with suppress(NoSuchMailbox):
+                hearing.listen(await self.mailboxes(account), self.places.prefix(account), partial(self._rights_of, account))
 
     def _rights_of(self, account: str, name: str) -> Rights:
         return self.lists.rights(account, name, self.person)
