@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from twistmail.mail.mailbox import Threading
-from twistmail.mail.ordering import ordered
+from twistmail.mail.ordering import gathered, ordered
 
 #: Messages whose threads are rendered together.
 BLOCK = 1000
@@ -61,7 +61,7 @@ Blocks = Iterator[tuple[bytes, "array[int]"]]
 def _by_ordered_subject(messages: Threaded) -> Blocks:
     order = ordered(len(messages.uids), [(messages.sent, False)])
     first: dict[str, int] = {}
-    parent = [-1] * len(order)
+    parent = array("i", [-1]) * len(order)
     for place in order:
         above = first.setdefault(messages.subjects[place], place)
         if above != place:
@@ -93,7 +93,7 @@ _ALGORITHMS: dict[Threading, Callable[[Threaded], Blocks]] = {
 # ----- step 1: who answers whom
 
 
-def _linked(ids: Sequence[str]) -> list[int]:
+def _linked(ids: Sequence[str]) -> array[int]:
     """The parents of all messages and dummies."""
     number: dict[str, int] = {}
     for place, told in enumerate(ids):
@@ -123,8 +123,8 @@ class _Forest:
     """Trees that grow together. `_top` leads from each node to the top of its tree, by ever shorter ways."""
 
     def __init__(self, count: int) -> None:
-        self.parent = [-1] * count
-        self._top = list(range(count))
+        self.parent = array("i", [-1]) * count
+        self._top = gathered("i", range(count))
 
     def add(self) -> int:
         """A new node; its number."""
@@ -147,18 +147,18 @@ class _Forest:
 # ----- steps 2 and 3: what is not there goes
 
 
-def _pruned(parent: Sequence[int], count: int) -> list[int]:
+def _pruned(parent: Sequence[int], count: int) -> array[int]:
     """The parents of the *count* messages: messages, and dummies that have several children and no parent."""
-    stands = [-1] * (len(parent) - count)  # for a dummy: what its children are to be put under
-    pruned = [_stand(above, parent, count, stands) if above >= count else above for above in parent[:count]]
-    children = [0] * len(stands)
+    stands = array("i", [-1]) * (len(parent) - count)  # for a dummy: what its children are to be put under
+    pruned = gathered("i", (_stand(above, parent, count, stands) if above >= count else above for above in parent[:count]))
+    children = array("i", [0]) * len(stands)
     for above in pruned:
         if above >= count:
             children[above - count] += 1
-    return [-1 if above >= count and children[above - count] == 1 else above for above in pruned]
+    return gathered("i", (-1 if above >= count and children[above - count] == 1 else above for above in pruned))
 
 
-def _stand(dummy: int, parent: Sequence[int], count: int, stands: list[int]) -> int:
+def _stand(dummy: int, parent: Sequence[int], count: int, stands: array[int]) -> int:
     """The message nearest above *dummy*, or else the highest dummy."""
     way, at = [], dummy
     while at >= count and stands[at - count] < 0 and parent[at] >= 0:
@@ -173,9 +173,9 @@ def _stand(dummy: int, parent: Sequence[int], count: int, stands: list[int]) -> 
 # ----- steps 4 and 5: threads of the same subject
 
 
-def _heads(order: Iterable[int], parent: Sequence[int]) -> list[int]:
+def _heads(order: Iterable[int], parent: Sequence[int]) -> array[int]:
     """What is under the root, in order; of a dummy, its first child counts. *order* is that of the messages."""
-    return [head for head, _ in _heads_and_firsts(order, parent)]
+    return gathered("i", (head for head, _ in _heads_and_firsts(order, parent)))
 
 
 def _heads_and_firsts(order: Iterable[int], parent: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -190,18 +190,22 @@ def _heads_and_firsts(order: Iterable[int], parent: Sequence[int]) -> Iterator[t
             yield above, place
 
 
-def _with_like_subjects(messages: Threaded, order: Sequence[int], parent: list[int]) -> list[int]:
+def _with_like_subjects(messages: Threaded, order: Sequence[int], parent: array[int]) -> array[int]:
     """Step 5: threads whose base subjects are equal become one."""
     count, subjects, replies = len(parent), messages.subjects, messages.replies
-    heads = [(head, subjects[first]) for head, first in _heads_and_firsts(order, parent) if subjects[first]]
+    heads, firsts = array("i"), array("i")
+    for head, first in _heads_and_firsts(order, parent):
+        if subjects[first]:
+            heads.append(head)
+            firsts.append(first)
     table: dict[str, int] = {}
-    for head, subject in heads:
+    for head, subject in zip(heads, map(subjects.__getitem__, firsts), strict=True):
         known = table.setdefault(subject, head)
         if known < count and (head >= count or (replies[known] and not replies[head])):
             table[subject] = head
     merged: dict[int, int] = {}
     fresh = max(count, 1 + max(parent, default=0))  # the number of the next dummy
-    for head, subject in heads:
+    for head, subject in zip(heads, map(subjects.__getitem__, firsts), strict=True):
         known = table[subject]
         if head == known:
             continue
@@ -212,7 +216,7 @@ def _with_like_subjects(messages: Threaded, order: Sequence[int], parent: list[i
         else:
             parent[head] = parent[known] = table[subject] = fresh
             fresh += 1
-    return [merged.get(above, above) for above in parent] if merged else parent
+    return gathered("i", (merged.get(above, above) for above in parent)) if merged else parent
 
 
 def _by_latest(sent: Sequence[float], parent: Sequence[int]) -> list[int]:
@@ -226,10 +230,10 @@ def _by_latest(sent: Sequence[float], parent: Sequence[int]) -> list[int]:
     return [heads[number] for number in ordered(len(heads), [([latest[head] for head in heads], False)])]
 
 
-def _tops(parent: Sequence[int]) -> list[int]:
+def _tops(parent: Sequence[int]) -> array[int]:
     """The head of the thread of each message."""
     count = len(parent)
-    tops = [-1] * count
+    tops = array("i", [-1]) * count
     for place in range(count):
         way, at = [place], place
         while at < count and tops[at] < 0 and parent[at] >= 0:
@@ -262,10 +266,10 @@ def _written(uids: Sequence[int], order: Sequence[int], parent: Sequence[int], h
         yield b"".join(text), array("I", told)
 
 
-def _children(order: Sequence[int], parent: Sequence[int]) -> tuple[dict[int, int], list[int]]:
+def _children(order: Sequence[int], parent: Sequence[int]) -> tuple[dict[int, int], array[int]]:
     """The first child of each that has some, and what follows a message under its parent (-1: nothing)."""
     first: dict[int, int] = {}
-    following = [-1] * len(parent)
+    following = array("i", [-1]) * len(parent)
     for place in reversed(order):
         above = parent[place]
         if above >= 0:

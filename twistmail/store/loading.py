@@ -25,6 +25,9 @@ from twistmail.store.snapshot import Message, Snapshot
 
 log = Logger()
 
+#: Messages that are put into the columns together.
+TOGETHER = 2000
+
 
 @dataclass(slots=True)
 class Loaded:
@@ -208,18 +211,23 @@ def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> Non
                           present_in(maildir))  # fmt: skip
     loaded.uidvalidity, loaded.uidnext = maildir.uids.uidvalidity, maildir.uids.nextuid
     latest = {base: uid for uid, base in zip(uids, bases, strict=True) if base in present}  # of a name that is there twice, too
-    listed = sorted((uid, base) for base, uid in latest.items())
+    found = Snapshot()
     messages: list[Message] = []
-    for uid, base in listed:
+    for uid, base in zip(uids, bases, strict=True):
+        if latest.get(base) != uid:
+            continue
         path = present.pop(base)
         place = old.place(uid)
         known = old.message(place) if place >= 0 and uid in entries else None
         message = _message(loaded, maildir, path, uid, known, entries.get(uid, b""))
         if message is not None:
             messages.append(message)
-    loaded.snapshot = Snapshot()
+        if len(messages) == TOGETHER:  # a million of them at once would keep the interpreter for seconds, and the collector busy
+            found.add(messages)
+            messages = []
     if messages:
-        loaded.snapshot.add(messages)
+        found.add(messages)
+    loaded.snapshot = found
     there = set(loaded.snapshot.uids)
     loaded.expunged = [(uid, loaded.modseq) for uid in old.uids if uid not in there]
     if not loaded.expunged and loaded.modseq not in loaded.snapshot.modseqs:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from twistmail import tasks
 from twistmail.mail import threads
 from twistmail.mail.mailbox import SortKey, Threading
-from twistmail.mail.ordering import Column, ordered
+from twistmail.mail.ordering import Column, gathered, ordered
 from twistmail.mail.threads import Threaded, Threads
 from twistmail.store.descriptions import SORTED
 from twistmail.store.reading import Reading
@@ -38,9 +38,10 @@ class Table(NamedTuple):
     sizes: array[int]
     told: list[list[Any]]
 
-    def sent(self, column: int) -> list[float]:
+    def sent(self, column: int) -> array[float]:
         """RFC 5256 §2.2: without a date of its own, a message was sent when it came."""
-        return [arrival if when is None else when for when, arrival in zip(self.told[column], self.dates, strict=True)]
+        both = zip(self.told[column], self.dates, strict=True)
+        return gathered("d", (arrival if when is None else when for when, arrival in both))
 
     def texts(self, column: int) -> list[str]:
         return [text or "" for text in self.told[column]]
@@ -136,7 +137,7 @@ def _those_of(order: Sequence[int], uids: Sequence[int]) -> array[int]:
     wanted: set[int] = set()
     for uid in uids:  # one by one: a set of a million made in one go keeps everybody waiting
         wanted.add(uid)
-    return array("I", [uid for uid in order if uid in wanted])
+    return gathered("I", (uid for uid in order if uid in wanted))
 
 
 def _order(table: Table, keys: Keys) -> array[int]:
@@ -152,7 +153,7 @@ def _order(table: Table, keys: Keys) -> array[int]:
             values = table.dates if key is SortKey.ARRIVAL else table.sizes
         columns.append((values, reverse))
     uids = table.uids
-    return array("I", [uids[place] for place in ordered(len(uids), columns)])
+    return gathered("I", (uids[place] for place in ordered(len(uids), columns)))
 
 
 def _threads(table: Table, how: Threading) -> Threads:

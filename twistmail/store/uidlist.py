@@ -29,6 +29,8 @@ from pathlib import Path
 from twistmail.store.uidlock import UidLock
 
 FILE = "dovecot-uidlist"
+#: Octets of a list that are split in one go.
+PIECE = 256 * 1024
 LARGEST_UID = 0xFFFFFFFF
 #: Of a longer list only the first line and about so many octets at its end are read to learn the next UID; `read` checks all of it.
 TAIL = 256 * 1024
@@ -71,7 +73,7 @@ def format_header(header: Header) -> bytes:
 def parse_lines(data: bytes, above: int = 0) -> tuple[array[int], list[bytes]]:
     """UIDs and base names of the complete lines in *data*. Raises DamagedList unless they ascend from *above*."""
     uids, bases = array("L"), list[bytes]()
-    for line in data.split(b"\n")[:-1]:
+    for line in _lines(data):
         left, colon, base = line.partition(b" :")
         number = left.partition(b" ")[0]
         if not colon or not number.isdigit() or len(number) > 10 or not base:
@@ -81,6 +83,14 @@ def parse_lines(data: bytes, above: int = 0) -> tuple[array[int], list[bytes]]:
         uids.append(above := uid)
         bases.append(base.partition(b":2,")[0])
     return uids, bases
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """The complete lines in *data*, split piece by piece: a million at once would keep the interpreter for long."""
+    at = 0
+    while (end := data.rfind(b"\n", at, at + PIECE)) >= 0 or (end := data.find(b"\n", at)) >= 0:
+        yield from data[at:end].split(b"\n")
+        at = end + 1
 
 
 def format_lines(uids: Sequence[int], bases: Sequence[bytes]) -> bytes:
