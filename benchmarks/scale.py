@@ -171,7 +171,8 @@ def commands(folder: Path | None, count: int) -> None:
 
 def idlers(folder: Path | None, count: int, accounts: int = 100) -> None:
     """*count* sessions that idle, the same number on each account."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4 * count + 1000, 4 * count + 1000))
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))  # the server has as many
     with server(folder, accounts) as told:
         before, tls = memory(told["pid"]), trusting()
         other, start, clients = Waiting(told["imap"]), time.perf_counter(), []
