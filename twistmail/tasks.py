@@ -179,6 +179,10 @@ class Work(Generic[T]):
             waiting, self._waiting = self._waiting, None
             waiting.callback(None)
 
+    @property
+    def has_ended(self) -> bool:
+        return bool(self._outcome)
+
     async def ends_within(self, clock: Any, seconds: float) -> bool:
         """Wait for the end, at most *seconds*; whether it has come."""
         if not self._outcome:
@@ -187,7 +191,7 @@ class Work(Generic[T]):
             await waiting
             if timer.active():
                 timer.cancel()
-        return bool(self._outcome)
+        return self.has_ended
 
     def _expired(self) -> None:
         if self._waiting is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from twistmail.mail.mailbox import SortKey
 from twistmail.mail.mime import Description
 from twistmail.mail.summary import Summary
-from twistmail.store.database import Database, span
+from twistmail.store.database import Database
 
 RENDERED = ("envelope", "body", "bodystructure", "listed", "header")
 #: The header fields that have a column of their own, decoded and case folded.
@@ -94,12 +94,12 @@ class Descriptions:
             known = {key & 0xFFFFFFFF for (key,) in database.execute("SELECT id FROM summary WHERE id BETWEEN ? AND ?", ends)}
         return [uid for uid in uids if uid not in known]
 
-    def holding(self, directory: str, field: str, needle: str) -> set[int]:
-        """UIDs of messages whose *field* (of FIELDS) holds *needle*."""
+    def holding(self, directory: str, first: int, last: int, field: str, needle: str) -> set[int]:
+        """UIDs, from *first* to *last*, of messages whose *field* (of FIELDS) holds *needle*."""
         with self._database.transaction() as database:
-            number = self._database.numbered(database, directory)
+            base = self._database.numbered(database, directory) << 32
             query = f"SELECT id & 0xffffffff FROM summary WHERE id BETWEEN ? AND ? AND instr({FIELDS[field]}, ?)"
-            return {uid for (uid,) in database.execute(query, (*span(number), needle))}
+            return {uid for (uid,) in database.execute(query, (base | first, base | last, needle))}
 
     def columns(self, directory: str, uids: Sequence[int], columns: Sequence[str]) -> list[list[Any]]:
         """The *columns* of the summaries of *uids* (ascending, any number), each as long as these; None where nothing is known."""

@@ -189,11 +189,12 @@ class Reading(Writing):
         return self.uids[first - 1] if first else 0
 
     async def header_search(self, uids: Sequence[int], field: str, needle: str) -> set[int]:
-        wanted = [self.uids[place] for place in self._snapshot.places(uids)]
+        wanted = self._snapshot.chosen(self._snapshot.places(uids))
         if field.lower() in FIELDS and needle and wanted:
             try:
                 await self._describe_all(wanted)
-                found = await self._workshop.threads.run(self._descriptions.holding, self._directory, field.lower(), needle)
+                ends = (wanted[0], wanted[-1])
+                found = await self._workshop.threads.run(self._descriptions.holding, self._directory, *ends, field.lower(), needle)
             except sqlite3.Error as error:
                 self._index.trouble.begins(error)
             else:

@@ -58,7 +58,14 @@ def test_another_mailbox_ends_them_all(house: ImapHouse) -> None:
     assert guest.say("c SEARCH RETURN (UPDATE COUNT) ALL") == ['* ESEARCH (TAG "c") COUNT 4', "c OK Done"]
 
 
-PROGRAMS = ("FLAGGED", "NOT SEEN SUBJECT m", "OR DELETED SUBJECT 3", "UID 5:1000", "LARGER 10 NOT KEYWORD x")
+PROGRAMS = (
+    "FLAGGED",
+    "NOT SEEN SUBJECT m",
+    "OR DELETED SUBJECT 3",
+    "UID 5:1000",
+    "LARGER 10 NOT KEYWORD x",
+    "OR SMALLER 20 SINCE 1-Jan-2000",
+)
 
 
 @pytest.mark.parametrize("few", [500, 0], ids=["one-by-one", "all-again"])

@@ -65,3 +65,14 @@ def test_words_and_stems() -> None:
     assert words_of("Straße, MEETING-room! Meeting") == ["strasse", "meeting", "room"]
     assert len(words_of(" ".join(map(str, range(100))))) == MOST_WORDS
     assert [stem_of(word) for word in ("cat", "rooms", "meetings", "internationalization")] == ["cat", "room", "meeti", "international"]
+
+
+def test_sorting_puts_the_best_first(guest: Guest) -> None:
+    told = scores(guest, "FUZZY TEXT meeting")
+    best = sorted([1, 2, 3], key=lambda number: -told[number - 1])
+    assert guest.say("a SORT (RELEVANCY) UTF-8 FUZZY TEXT meeting")[0] == "* SORT " + " ".join(map(str, best))
+    worst = sorted([1, 2, 3], key=lambda number: told[number - 1])
+    assert guest.say("a UID SORT (REVERSE RELEVANCY ARRIVAL) UTF-8 FUZZY TEXT meeting")[0] == "* SORT " + " ".join(map(str, worst))
+    line = guest.say("a SORT RETURN (ALL RELEVANCY) (RELEVANCY) UTF-8 FUZZY TEXT meeting")[0]
+    assert line.endswith("RELEVANCY (" + " ".join(map(str, sorted(told, reverse=True))) + ")")
+    assert "NOUPDATE" in " ".join(guest.say("b SORT RETURN (UPDATE) (RELEVANCY) UTF-8 FUZZY TEXT meeting"))

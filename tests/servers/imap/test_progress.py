@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 
 from tests.dialogues.imap_house import THREE, Guest, ImapHouse
 from twistmail.memory.mailbox import Mailbox
@@ -53,6 +55,15 @@ def test_what_fails_late_fails_as_always(guest: Guest, slow: list[Deferred[Any]]
     guest.heard()
     slow[0].errback(OSError(5, "the disk"))
     assert guest.heard()[-1].startswith("a NO [UNAVAILABLE]")
+
+
+def test_for_a_client_that_has_gone_nothing_more_is_looked_for(guest: Guest, slow: list[Deferred[Any]]) -> None:
+    guest.say("a SEARCH OR TEXT x TEXT y")
+    guest.pump.connectionLost(Failure(ConnectionDone()))
+    guest.clock.advance(11)
+    slow[0].callback(None)
+    guest.settle()
+    assert len(slow) == 1
 
 
 @pytest.mark.parametrize(("tag", "done", "goal", "text"), [

@@ -454,7 +454,10 @@ KEYS = [
     (b"UID 5", k.Uid(SequenceSet(((5, 5),)))),
     (b"NOT SEEN", k.Not(k.Has("\\Seen"))),
     (b"NOT NOT ALL", k.Not(k.Not(k.All()))),
-    (b"OR SEEN OR FROM a TO b", k.Or(k.Has("\\Seen"), k.Or(k.Header("from", "a"), k.Header("to", "b")))),
+    (b"OR SEEN OR FROM a TO b", k.Or(k.Or(k.Has("\\Seen"), k.Header("from", "a")), k.Header("to", "b"))),
+    (b"OR OR 1 2 OR NOT OR 3 4 5",
+     k.Or(k.Or(k.Numbers(ONE), k.Numbers(SequenceSet(((2, 2),)))),
+          k.Or(k.Not(k.Or(k.Numbers(SequenceSet(((3, 3),))), k.Numbers(SequenceSet(((4, 4),))))), k.Numbers(SequenceSet(((5, 5),)))))),
     (b"(ALL)", k.All()),
     (b"NOT (SEEN 1)", k.Not(k.And((k.Has("\\Seen"), k.Numbers(ONE))))),
     (b"OR (1 ALL) (ALL 1)", k.Or(k.And((k.Numbers(ONE), k.All())), k.And((k.All(), k.Numbers(ONE))))),
@@ -463,6 +466,17 @@ KEYS = [
     (b'CHARSET "utf-8" TEXT {2}\r\n\xc3\xa9', k.Text("\u00e9")),
     (b'TEXT "\xc3\xa9"', k.Text("\u00e9")),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("spelled", [
+    pytest.param(b"OR UID 7 " * 200 + b"UID 9", id="each-the-last-of-the-one-before"),
+    pytest.param(b"OR " * 200 + b"UID 7 " * 200 + b"UID 9", id="each-the-first-of-the-one-before"),
+])  # fmt: skip
+def test_long_chains_of_or_are_no_deep_nesting(spelled):
+    key, depth = event_of(b"A1 SEARCH " + spelled).key, 0
+    while isinstance(key, k.Or):
+        key, depth = key.left, depth + 1
+    assert depth == 8
 
 
 @pytest.mark.parametrize(("spelled", "key"), [pytest.param(*row, id=row[0].decode("latin-1")) for row in KEYS])

@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any
 
@@ -20,6 +21,7 @@ from twistmail.servers.imap import places
 from twistmail.servers.imap.client import Client
 from twistmail.servers.imap.columntests import MOST_BORDERS, UNKNOWN, ColumnTest, Scale, test_of
 from twistmail.servers.imap.fuzzy import Fuzziness
+from twistmail.servers.imap.headertests import HeaderTests
 from twistmail.servers.imap.places import Places
 from twistmail.servers.imap.portions import portions
 from twistmail.servers.imap.view import View
@@ -34,6 +36,10 @@ _COLUMNS_OF_IDENTIFIERS: dict[type[k.Key], Column] = {k.EmailId: Column.EMAILID,
 
 #: Stands for the flags of a message that is gone.
 _GONE = -1
+
+
+class Abandoned(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class Inquiry:
@@ -64,12 +70,23 @@ class Inquiry:
         self._flagged: dict[int, int] = {}
         self._tests: dict[Column, list[tuple[Scale, bytearray]]] = {}
         self._key: k.Key = k.All()
+        self._headers = HeaderTests(())
+        self._repeated: dict[k.Key, tuple[int, int]] = {}  # key -> places that were looked at, and those of them that it means
         self.fuzziness = Fuzziness(self)
+        self._is_abandoned = False
         self._modseqs: array[int] | None = None  # of all places, 0 where a message is gone
 
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._is_abandoned = True
+
     async def find(self, key: k.Key) -> int:
-        """The places that *key* means."""
+        """The places that *key* means. One question after the other."""
         self._key = key
+        self._tests = {}
+        asked = Counter(leaves(key))
+        self._headers = HeaderTests(asked)
+        self._repeated = {one: (0, 0) for one, times in asked.items() if times > 1}
         return await self.narrow(key, self.existing)
 
     def progress(self) -> tuple[int, int]:
@@ -114,7 +131,9 @@ class Inquiry:
         return numbers
 
     async def rest(self, work: int) -> None:
-        """Let the reactor have its turn after much *work*: keys are cheap, but there may be hundreds."""
+        """Let the reactor have its turn after much *work*: keys are cheap, but there may be hundreds. Raises Abandoned."""
+        if self._is_abandoned:
+            raise Abandoned
         self._worked += work
         if self._worked > TURN_AFTER:
             self._worked = 0
@@ -141,15 +160,10 @@ class Inquiry:
                 return among & ~await self.narrow(inner, among)
             case k.Fuzzy(inner):
                 return await self.fuzziness.narrow(inner, among)
-            case k.Body(needle):
-                return await self._by_text(needle, among, headers=False)
-            case k.Text(needle):
-                return await self._by_text(needle, among, headers=True)
+            case k.Body() | k.Text() | k.Header():
+                return await self._by_words(key, among)
             case k.ModSeq(least):
                 return among & await self._by_modseq(least)
-            case k.Header(name, needle):
-                uids = await self.uids_by_stretch(among)
-                return await self._located(await self.view.mailbox.header_search(uids, name, folded(needle)))
             case k.EmailId(identifier) | k.ThreadId(identifier):
                 return await self._by_identifier(_COLUMNS_OF_IDENTIFIERS[type(key)], identifier, among)
         test = test_of(key, self._now)
@@ -194,25 +208,74 @@ class Inquiry:
             self._flagged[mask] = self.places.of_digits(self._bits[octet::8].translate(table))
         return self._flagged[mask]
 
-    async def _located(self, uids: set[int]) -> int:
-        await self.rest(max(len(uids) * 20, self.places.count))
-        return self.places.of_uids(uids, self.uids)
+    async def _asked(self, among: int, ask: Callable[[array[int]], Awaitable[set[int]]]) -> int:
+        """Those of *among* that *ask* says fit, of whose UIDs it is given a stretch at a time."""
+        digits: list[bytes] = []
+        at = 0
+        while at < self.places.count:
+            stretch, stop = self.places.stretch(among, at)
+            uids = self.uids[at:stop]
+            wanted = places.chosen(stretch, uids)
+            fitting = await ask(wanted) if wanted else ()
+            digits.append(bytes(map(fitting.__contains__, uids)).translate(places.DIGITS) if fitting else b"0" * len(uids))
+            self.examined += len(wanted)
+            await self.rest(10 * len(uids))
+            at = stop
+        return among & self.places.of_digits(b"".join(digits))
+
+    async def _by_words(self, key: k.Body | k.Text | k.Header, among: int) -> int:
+        """A key that stands in the question again and again is asked about each message once."""
+        known, found = self._repeated.get(key, (0, 0))
+        if missing := among & ~known:
+            if isinstance(key, k.Header):
+                found |= await (self._by_headers(key, missing) if self._headers.are_many else self._by_header(key, missing))
+            else:
+                found |= await self._by_text(key.needle, missing, headers=isinstance(key, k.Text))
+        if key in self._repeated:
+            self._repeated[key] = known | missing, found
+        return among & found
 
     async def _by_text(self, needle: str, among: int, *, headers: bool) -> int:
-        """All at once: the mailbox may have an index, and bounds what it reads by itself."""
-        uids = await self.uids_by_stretch(among)
-        return await self._located(await self.view.mailbox.text_search(uids, folded(needle), headers))
+        """The mailbox may have an index, and bounds what it reads by itself."""
+        mailbox, text = self.view.mailbox, folded(needle)
+        return await self._asked(among, lambda uids: mailbox.text_search(uids, text, headers))
+
+    async def _by_header(self, key: k.Header, among: int) -> int:
+        mailbox, text = self.view.mailbox, folded(key.needle)
+        return await self._asked(among, lambda uids: mailbox.header_search(uids, key.name, text))
+
+    async def _by_headers(self, key: k.Header, among: int) -> int:
+        """All HEADER keys of the question are looked for in whatever header this one needs, once."""
+        tests = self._headers
+        if key not in tests.found:  # FUZZY asks for words of its own
+            return await self._by_header(key, among)
+        missing = among & ~tests.known
+        uids: list[set[int]] = [set() for _ in tests.found]
+        wanted = await self.uids_by_stretch(missing)
+        for start in range(0, len(wanted), HEAVY):
+            block = wanted[start : start + HEAVY]
+            for first, last in await portions(self.view.mailbox, block, (Column.HEADER,)):
+                rows = await self.view.mailbox.rows(block[first:last], (Column.HEADER,))
+                for known, more in zip(uids, await self.client.service.threads.run(tests.fitting, rows), strict=True):
+                    known |= more
+                self.examined += last - first
+                await self.rest(len(rows) * 200)
+        for one, fitting in zip(tests.found, uids, strict=True):
+            tests.found[one] |= self.places.of_uids(fitting, self.uids)
+            await self.rest(self.places.count)
+        tests.known |= missing
+        return among & tests.found[key]
 
     async def _by_identifier(self, column: Column, identifier: str, among: int) -> int:
-        fitting: list[int] = []
-        uids = await self.uids_by_stretch(among)
-        for start in range(0, len(uids), HEAVY):
-            rows = await self.view.mailbox.rows(uids[start : start + HEAVY], (column,))
-            fitting += [uid for uid, value in rows if value == identifier]
-            await self.rest(len(rows) * 200)
-        return self.places.of_few(bisect_left(self.uids, uid) for uid in fitting)
+        async def with_identifier(uids: array[int]) -> set[int]:
+            fitting: set[int] = set()
+            for start in range(0, len(uids), HEAVY):
+                rows = await self.view.mailbox.rows(uids[start : start + HEAVY], (column,))
+                fitting.update(uid for uid, value in rows if value == identifier)
+                await self.rest(len(rows) * 200)
+            return fitting
 
-    # ----- modification sequences
+        return await self._asked(among, with_identifier)
 
     def _modseqs_now(self) -> array[int]:
         if self._modseqs is None:
@@ -266,7 +329,7 @@ class Inquiry:
         """Find the steps of the places *missing*."""
         at = 0
         mailbox, value, uids = self.view.mailbox, test.value, self.uids
-        together = HEAVY if test.column is Column.HEADER else LIGHT
+        together = HEAVY if test.column in (Column.HEADER, Column.SAVEDATE) else LIGHT
         while missing and at < self.places.count:
             digits, stop = self.places.stretch(missing, at)
             wanted = places.chosen(digits, self.uids[at:stop])
@@ -275,11 +338,15 @@ class Inquiry:
                 for first, last in await portions(mailbox, block, (test.column,)):
                     rows = await mailbox.rows(block[first:last], (test.column,))
                     found = scale.steps([value(entry) for _, entry in rows])
-                    for (uid, _), step in zip(rows, found, strict=True):
-                        at = bisect_left(uids, uid, at)
-                        steps[at] = step
+                    at = bisect_left(uids, block[first], at)
+                    if len(rows) == last - first and uids[at : at + len(rows)] == block[first:last]:
+                        steps[at : at + len(rows)] = found
+                    else:
+                        for (uid, _), step in zip(rows, found, strict=True):
+                            at = bisect_left(uids, uid, at)
+                            steps[at] = step
                     self.examined += last - first
-                    await self.rest(len(rows) * (5000 if together == HEAVY else 200))
+                    await self.rest(len(rows) * (1000 if together == HEAVY else 200))
             at = stop
 
 

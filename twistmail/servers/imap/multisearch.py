@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -62,13 +62,17 @@ async def _elsewhere(client: Client, event: Esearch, name: str) -> AsyncIterator
         mailbox.close()
         return
     view = View(mailbox, read_only=True, news=lambda: None)
+    found = 0
     try:
         await mailbox.refresh()
         inquiry = Inquiry(client, view)
         work = Work(inquiry.find(event.key))
-        async for far in in_progress(client, event.tag, work, inquiry.progress):
-            yield far
-        if found := work.result():
+        async with aclosing(in_progress(client, event.tag, work, inquiry)) as said:  # type: ignore[type-var]
+            async for far in said:
+                yield far
+        with suppress(StoreError):  # it may not be read any more
+            found = work.result()
+        if found:
             about = correlator(event.tag, client.spelled(name), mailbox.uidvalidity)
             lines = found_lines(inquiry, found, event.returns, about, uid=True)
             async with aclosing(lines):  # type: ignore[type-var]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
 
 from twistmail.servers.imap.client import Client
 from twistmail.tasks import Work
@@ -16,14 +16,26 @@ EVERY = 10.0
 Progress = tuple[int | None, int | None]
 
 
-def unknown() -> Progress:
-    return None, None
+class Task(Protocol):
+    """What takes so long."""
+
+    def progress(self) -> Progress: ...
+
+    def abandon(self) -> None:
+        """Nobody waits any more: end soon, however it be."""
 
 
-async def in_progress(client: Client, tag: bytes, work: Work[Any], far: Callable[[], Progress] = unknown) -> AsyncIterator[Untagged]:
-    """Wait for the end of *work* for the command *tag*, and say meanwhile how *far* it is. The result is `work.result()`."""
-    while not await work.ends_within(client.service.clock, EVERY):
-        yield Untagged(b"OK [INPROGRESS%b] Still at it" % _progress(tag, *far()))
+async def in_progress(client: Client, tag: bytes, work: Work[Any], task: Task) -> AsyncIterator[Untagged]:
+    """Wait for the end of *work*, which does *task* for the command *tag*, and say meanwhile how far it is.
+
+    The result is `work.result()`. Whoever closes this generator before has given up, as where the client has gone.
+    """
+    try:
+        while not await work.ends_within(client.service.clock, EVERY):
+            yield Untagged(b"OK [INPROGRESS%b] Still at it" % _progress(tag, *task.progress()))
+    finally:
+        if not work.has_ended:
+            task.abandon()
 
 
 def _progress(tag: bytes, done: int | None, goal: int | None) -> bytes:

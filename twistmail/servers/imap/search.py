@@ -48,8 +48,9 @@ async def searched(
     inquiry = Inquiry(client, view)
     with unsaved_on_failure(view, wanted):
         work = Work(inquiry.find(key))
-        async for far in in_progress(client, tag, work, inquiry.progress):
-            yield far
+        async with aclosing(in_progress(client, tag, work, inquiry)) as said:  # type: ignore[type-var]
+            async for far in said:
+                yield far
         found = work.result()
     if wanted is not None and wanted.saves:
         view.saved.replace(to_save(inquiry, wanted, found), inquiry.count)

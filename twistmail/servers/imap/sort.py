@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
+from itertools import chain
 
 from twistmail.mail.threads import Threads
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.contexts import contexts_of, fixed
+from twistmail.servers.imap.fuzzy import BEST
 from twistmail.servers.imap.inquiry import Inquiry
 from twistmail.servers.imap.places import Following
 from twistmail.servers.imap.progress import in_progress
@@ -39,14 +41,15 @@ async def sort(client: Client, event: c.Sort) -> Responses:
     inquiry = Inquiry(client, view)
     with unsaved_on_failure(view, wanted):
         work = Work(_in_order(inquiry, event))
-        async for far in in_progress(client, event.tag, work, inquiry.progress):
-            yield far
-        found, order = work.result()
+        async with aclosing(in_progress(client, event.tag, work, inquiry)) as said:  # type: ignore[type-var]
+            async for far in said:
+                yield far
+        found, order, scores = work.result()
     if wanted is not None and wanted.saves:
         view.saved.replace(_to_save(inquiry, wanted, found, order), inquiry.count)
     if wanted is None or not wanted.tells_nothing:
         more = await modseq_told(inquiry, found if wanted is None else _to_save(inquiry, wanted, found, order))
-        lines = _lines(client, event, Result(order if event.uid else await _numbered(inquiry, order), event.uid, more=more))
+        lines = _lines(client, event, Result(order if event.uid else await _numbered(inquiry, order), event.uid, scores, more))
         async with aclosing(lines):  # type: ignore[type-var]
             async for line in lines:
                 yield line
@@ -55,10 +58,27 @@ async def sort(client: Client, event: c.Sort) -> Responses:
     yield Tagged(event.tag, OK, "Done")
 
 
-async def _in_order(inquiry: Inquiry, event: c.Sort) -> tuple[int, Sequence[int]]:
-    """The places of what was found, and its UIDs in order."""
+async def _in_order(inquiry: Inquiry, event: c.Sort) -> tuple[int, Sequence[int], Sequence[int] | None]:
+    """The places of what was found, its UIDs in order, and their scores where they are wanted (RFC 6203 §6)."""
     found = await inquiry.find(event.key)
-    return found, await inquiry.view.mailbox.sort(await inquiry.uids_by_stretch(found), event.keys)
+    uids = await inquiry.uids_by_stretch(found)
+    order: Sequence[int] = await inquiry.view.mailbox.sort(uids, event.keys) if event.keys else uids
+    if event.relevancy is None and (event.returns is None or "RELEVANCY" not in event.returns):
+        return found, order, None
+    score_of = dict(zip(uids, inquiry.fuzziness.scores(found), strict=True))
+    if event.relevancy is not None:
+        order = await _by_score([uid for uid in order if uid in score_of], score_of, inquiry, reverse=event.relevancy)
+    return found, order, [score_of.get(uid, 1) for uid in order]
+
+
+async def _by_score(order: Sequence[int], score_of: Mapping[int, int], inquiry: Inquiry, *, reverse: bool) -> Sequence[int]:
+    """*order* by scores, the best first; among equals it stays."""
+    with_score: list[list[int]] = [[] for _ in range(BEST + 1)]
+    for start in range(0, len(order), TOGETHER):
+        for uid in order[start : start + TOGETHER]:
+            with_score[score_of[uid]].append(uid)
+        await inquiry.rest(20 * TOGETHER)
+    return array("I", chain.from_iterable(with_score if reverse else reversed(with_score)))
 
 
 def _lines(client: Client, event: c.Sort, result: Result) -> AsyncIterator[Raw]:
@@ -81,7 +101,7 @@ def _to_save(inquiry: Inquiry, wanted: Returns, found: int, order: Sequence[int]
 def _follow(inquiry: Inquiry, event: c.Sort, found: int, order: Sequence[int]) -> bool:
     """Keep the result up to date; False where that is too much."""
     contexts, program = contexts_of(inquiry.client, inquiry.view), fixed(event.key, inquiry.view)
-    if contexts.is_full or program is None or len(order) > MOST_FOLLOWED:
+    if contexts.is_full or program is None or len(order) > MOST_FOLLOWED or event.relevancy is not None:
         return False
     following = Following(found, inquiry.count)
     context = SortedContext(event.tag, program, following, event.keys, order, uid=event.uid)
@@ -92,8 +112,9 @@ def _follow(inquiry: Inquiry, event: c.Sort, found: int, order: Sequence[int]) -
 async def thread(client: Client, event: c.Thread) -> Responses:
     inquiry = Inquiry(client, client.selected)
     work = Work(_in_threads(inquiry, event))
-    async for far in in_progress(client, event.tag, work, inquiry.progress):
-        yield far
+    async with aclosing(in_progress(client, event.tag, work, inquiry)) as said:  # type: ignore[type-var]
+        async for far in said:
+            yield far
     found = work.result()
     numbers: Numbers = tuple if event.uid else numbers_of(inquiry.uids)
     yield Raw(b"* THREAD " if found.blocks else b"* THREAD")

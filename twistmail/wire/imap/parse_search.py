@@ -128,7 +128,15 @@ def _all_of(*keys: Key) -> Key:
     return keys[0] if len(keys) == 1 else And(keys)
 
 
-_SHAPES: dict[bytes, tuple[Callable[..., Key], int]] = {b"NOT": (Not, 1), b"OR": (Or, 2), b"FUZZY": (Fuzzy, 1)}
+def _any_of(*keys: Key) -> Key:
+    """As a tree that is as flat as may be: clients write long chains of OR."""
+    while len(keys) > 1:
+        pairs = [Or(left, right) for left, right in zip(keys[::2], keys[1::2], strict=False)]
+        keys = (*pairs, keys[-1]) if len(keys) % 2 else tuple(pairs)
+    return keys[0]
+
+
+_SHAPES: dict[bytes, tuple[Callable[..., Key], int]] = {b"NOT": (Not, 1), b"OR": (_any_of, 2), b"FUZZY": (Fuzzy, 1)}
 
 
 def search_key(cursor: Cursor, codec: str) -> Key:
@@ -136,7 +144,10 @@ def search_key(cursor: Cursor, codec: str) -> Key:
     stack = [_Open(_all_of, None)]
     for _ in range(MOST_KEYS):
         found = _opened_or_leaf(cursor, codec)
-        if isinstance(found, _Open):
+        if isinstance(found, _Open) and found.build is stack[-1].build is _any_of:
+            assert stack[-1].wants is not None
+            stack[-1].wants += 1  # an OR in an OR, at whichever side, is one alternative more
+        elif isinstance(found, _Open):
             stack.append(found)
             if len(stack) > DEEPEST:
                 raise Misspelled(f"Search keys are nested deeper than {DEEPEST}")

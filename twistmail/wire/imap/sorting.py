@@ -10,7 +10,7 @@ from twistmail.wire.imap.commands import Command, Searching, Unsearchable
 from twistmail.wire.imap.parse_search import program_in_charset
 from twistmail.wire.imap.returns import Returns, returns
 from twistmail.wire.imap.rows import WITH_MAILBOX, Row
-from twistmail.wire.imap.searchkeys import Key
+from twistmail.wire.imap.searchkeys import Fuzzy, Key, mentions
 from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 
 MOST_SORT_KEYS = 20
@@ -18,13 +18,17 @@ MOST_SORT_KEYS = 20
 
 @dataclass(frozen=True, slots=True)
 class Sort(Searching):
-    """`keys`: (what is compared, whether the order is reversed); `key`: which messages; `charset` in upper case; `returns` as in Search."""
+    """`keys`: (what is compared, whether the order is reversed); `key`: which messages; `charset` in upper case; `returns` as in Search.
+
+    `relevancy`: the score stands before `keys`, which may be none then: the highest first (False), or reversed (True) (RFC 6203 §6).
+    """
 
     keys: tuple[tuple[SortKey, bool], ...]
     key: Key
     charset: str
     uid: bool
     returns: Returns | None = None
+    relevancy: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,14 @@ class Thread(Searching):
 
 def _sort(cursor: Cursor, tag: bytes, *, uid: bool) -> Command:
     wanted = returns(cursor)
-    if wanted is not None and "RELEVANCY" in wanted:
-        raise Misspelled("SORT tells no RELEVANCY")
     cursor.space()
-    keys = cursor.several(lambda: _criterion(cursor), "sort criteria")
-    if len(keys) > MOST_SORT_KEYS:
+    criteria = cursor.several(lambda: _criterion(cursor), "sort criteria")
+    if len(criteria) > MOST_SORT_KEYS:
         raise Misspelled(f"SORT takes {MOST_SORT_KEYS} criteria at most")
+    relevancy = criteria[0][1] if criteria[0][0] is None else None
+    keys = tuple((key, reverse) for key, reverse in criteria if key is not None)
+    if len(keys) + (relevancy is not None) < len(criteria):
+        raise Misspelled("RELEVANCY can be the first criterion only")
     cursor.space()
     try:
         key, charset = program_in_charset(cursor)
@@ -53,19 +59,25 @@ def _sort(cursor: Cursor, tag: bytes, *, uid: bool) -> Command:
             raise
         cursor.skip()
         return Unsearchable(tag, error.code, str(error))
-    return Sort(tag, keys, key, charset, uid, wanted)
+    if not mentions(key, Fuzzy) and (relevancy is not None or (wanted is not None and "RELEVANCY" in wanted)):
+        raise Misspelled("RELEVANCY needs a FUZZY search key (RFC 6203 section 6)")
+    return Sort(tag, keys, key, charset, uid, wanted, relevancy)
 
 
-def _criterion(cursor: Cursor) -> tuple[SortKey, bool]:
+def _criterion(cursor: Cursor) -> tuple[SortKey | None, bool]:
+    """None for RELEVANCY, which is no matter of the mailbox."""
     word = cursor.word("a sort criterion")
     reverse = word == b"REVERSE"
     if reverse:
         cursor.space()
         word = cursor.word("a sort criterion")
+    if word == b"RELEVANCY":
+        return None, reverse
     try:
         return SortKey(word.decode("ascii")), reverse
     except ValueError:
-        raise Misspelled(f"SORT knows the criteria {', '.join(key.value for key in SortKey)} and REVERSE before one of them") from None
+        known = ", ".join(key.value for key in SortKey)
+        raise Misspelled(f"SORT knows the criteria {known}, RELEVANCY and REVERSE before one of them") from None
 
 
 def _thread(cursor: Cursor, tag: bytes, *, uid: bool) -> Thread:
