@@ -67,7 +67,7 @@ def test_reading_and_deleting_over_imap(house, mutt, guest, other):
 
 
 def test_the_header_cache_is_brought_up_to_date_by_qresync(house, mutt, guest, place):
-    """RFC 7162 §3.2.5: what others have flagged and expunged meanwhile mutt learns when it opens the mailbox, and nothing else of it."""
+    """RFC 7162 §3.2.6: what others have flagged and expunged meanwhile mutt learns when it opens the mailbox, and nothing else of it."""
     (place / "cache").mkdir()
     resyncs = ["-e", f"set imap_condstore imap_qresync header_cache={place}/cache/"]
     for number in range(5):
