@@ -115,12 +115,16 @@ def test_what_dovecot_has_noted_survives_a_rewrite(lists):
         assert (two.uidvalidity, list(two.append([b"d"]))) == (7, [4])
 
 
-def test_a_list_without_a_guid_gets_one_when_it_is_rewritten(lists):
-    one, _ = lists
+def test_a_list_without_a_guid_gets_when_it_is_rewritten_the_one_that_it_was_known_by(lists):
+    one, two = lists
     one.path.write_bytes(b"3 V7 N4\n1 :a\n")
     with one.locked():
+        known = one.guid
         one.rewrite([1], [b"a"])
-    assert one.path.read_bytes() == b"3 V7 N4 G" + b"5a" * 16 + b"\n1 :a\n"
+    assert len(known) == 32
+    assert one.path.read_bytes() == b"3 V7 N4 G" + known.encode() + b"\n1 :a\n"
+    with two.locked():
+        assert two.guid == known
 
 
 def test_a_directory_that_cannot_be_synced_after_a_rewrite_locks_nobody_out(tmp_path, monkeypatch):
