@@ -140,6 +140,7 @@ def test_no_message_is_too_strange_to_be_kept_and_told_of(store, inbox, content)
     assert content.startswith(told_of[Column.HEADER])
     assert told_of[Column.LISTED] == headers.select(told_of[Column.HEADER], headers.LISTED)
     assert len(told_of[Column.PREVIEW]) <= 200
+    assert told_of[Column.PREVIEW_AT_HAND] in (None, told_of[Column.PREVIEW])
     assert OBJECTID.fullmatch(told_of[Column.EMAILID])
     assert OBJECTID.fullmatch(told_of[Column.THREADID])
     assert list(result_of(inbox.sort([1], [(key, False) for key in SortKey]))) == [1]

@@ -56,6 +56,7 @@ class Column(Enum):
     HEADER = "header"  # bytes, the header block with its empty line, CRLF
     LISTED = "listed"  # bytes, of the header block those fields that are `headers.LISTED`
     PREVIEW = "preview"  # str, at most 200 characters (RFC 8970)
+    PREVIEW_AT_HAND = "preview_at_hand"  # the same, or None where the message would have to be read for it (RFC 8970 §4.1)
     EMAILID = "emailid"  # str (RFC 8474): the same for the same content, wherever it lies
     THREADID = "threadid"  # str (RFC 8474): the same for all messages of a thread
     SENT = "sent"  # float, POSIX seconds of the Date field, or of INTERNALDATE where it tells none (RFC 5256 §2.2)

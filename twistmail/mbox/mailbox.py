@@ -111,6 +111,7 @@ class Mailbox(View):
         told: dict[Column, dict[int, Any]] = {}
         for column, values in ((Column.SIZE, listing.sizes), (Column.INTERNALDATE, listing.dates), (Column.SAVEDATE, listing.saved)):
             told[column] = {uid: values[place] for uid, place in known.items()}
+        told[Column.PREVIEW_AT_HAND] = dict.fromkeys(known)  # nothing that messages say is kept
         told[Column.MODSEQ] = {uid: self.modseqs[place] for uid, place in known.items() if place < len(self.modseqs)}
         rest = [column for column in columns if column not in told]
         if rest:

@@ -271,6 +271,8 @@ def _value(message: Message, column: Column) -> Any:
             return message.date
         case Column.SAVEDATE:
             return message.saved
+        case Column.PREVIEW_AT_HAND:
+            column = Column.PREVIEW
     return matching.column(mime.describe(message.content), column, message.date)
 
 

@@ -75,6 +75,12 @@ class Reading(Writing):
         dates = self._snapshot.dates
         return [names.time_of(self._base(place)) or dates[place] for place in places]
 
+    def _previews(self, places: Sequence[int]) -> list[str | None]:
+        """Those that are in the index; nobody waits for the others."""
+        uids = self._snapshot.chosen(places)
+        known = dict(self._descriptions.known(self._directory, uids, ("preview",))) if len(uids) and not self.gone else {}
+        return [known.get(uid) for uid in uids]
+
     def _base(self, place: int) -> bytes:
         return names.base_of(self._path(place))
 
@@ -216,6 +222,7 @@ _AT_HAND: dict[Column, Callable[[Any, Sequence[int]], Sequence[Any]]] = {
     Column.INTERNALDATE: lambda mailbox, places: at(mailbox._snapshot.dates, places),
     Column.MODSEQ: lambda mailbox, places: at(mailbox._snapshot.modseqs, places),
     Column.SAVEDATE: lambda mailbox, places: mailbox._savedates(places),
+    Column.PREVIEW_AT_HAND: lambda mailbox, places: mailbox._previews(places),
 }
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.dialogues.imap_house import ANN, NOW, THREE, Guest, ImapHouse, mail
 from tests.helpers import result_of
+from twistmail import disk
 from twistmail.mail.account import Account
 from twistmail.memory.store import MailStore
 from twistmail.servers.imap.quota import QuotaOffice
 from twistmail.servers.imap.service import ImapService
+from twistmail.store.mailstore import MailStore as DiskStore
+from twistmail.tasks import Inline
 
 LIMITS: dict[str, tuple[int | None, int | None]] = {ANN: (2000, 5)}
 
@@ -163,6 +167,17 @@ def test_a_preview_is_text(house: ImapHouse) -> None:
     assert guest.say("a FETCH 1 (PREVIEW UID)")[0] == '* 1 FETCH (PREVIEW "Hello" UID 1)'
     assert guest.say("b UID FETCH 1 (PREVIEW (LAZY))")[0] == '* 1 FETCH (UID 1 PREVIEW "Hello")'
     assert guest.say("c FETCH 4 PREVIEW")[:2] == ["* 4 FETCH (PREVIEW {7}", "Gr\u00fc\u00dfe)"]
+
+
+def test_nobody_waits_for_a_lazy_preview(tmp_path: Path) -> None:
+    house = ImapHouse(store=DiskStore(tmp_path, None, disk.InlineCommitter(), Inline(), now=lambda: NOW))
+    house.put(*THREE)
+    guest = Guest(house, select="INBOX")
+    assert guest.say("a FETCH 1 PREVIEW (LAZY)")[0] == "* 1 FETCH (PREVIEW NIL)"
+    assert guest.say("b FETCH 1 PREVIEW")[0] == '* 1 FETCH (PREVIEW "Hello")'
+    assert guest.say("c FETCH 1:2 PREVIEW (LAZY)")[:2] == ['* 1 FETCH (PREVIEW "Hello")', "* 2 FETCH (PREVIEW NIL)"]
+    assert '"plain' in guest.say("d FETCH 2 (PREVIEW (LAZY) BODY)")[0]
+    house.store.close()
 
 
 # ----- annotations (RFC 5464 §4.4.2)

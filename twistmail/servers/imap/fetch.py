@@ -41,7 +41,7 @@ COLUMNS = {
     Item.EMAILID: Column.EMAILID,
     Item.THREADID: Column.THREADID,
     Item.PREVIEW: Column.PREVIEW,
-    Item.PREVIEW_LAZY: Column.PREVIEW,
+    Item.PREVIEW_LAZY: Column.PREVIEW_AT_HAND,
 }
 #: How a value from the store looks in a response; the others are rendered already.
 RENDERED: dict[Item, Callable[[Sequence[Any]], Iterable[Any]]] = {
@@ -80,7 +80,7 @@ class Plan:
     @property
     def keeps(self) -> bool:
         """What it renders depends on nothing but the messages, their numbers and their flags."""
-        return not (self.bodies or self.sets_seen or Item.MODSEQ in self.items)
+        return not (self.bodies or self.sets_seen or {Item.MODSEQ, Item.PREVIEW_LAZY}.intersection(self.items))
 
 
 #: How a value is put behind its label, where it is no octets.
