@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from twistmail.aliases.parse import parse as parse_aliases
-from twistmail.mail import headers
+from twistmail.mail import headers, imapurl
 from twistmail.mail.addresses import addresses
 from twistmail.mail.mime import describe
 from twistmail.mail.status import Status
@@ -18,7 +18,13 @@ from twistmail.mail.unbinary import unbinary
 from twistmail.policy import access_file, checks_file, sender_map
 from twistmail.servers.smtp_options import SUBMISSION_EXTENSIONS
 from twistmail.wire import sasl
-from twistmail.wire.contract import NEED_DATA, Wants
+from twistmail.wire.contract import NEED_DATA, Tell, Wants
+from twistmail.wire.imap import commands as imap_commands
+from twistmail.wire.imap import responses as imap_responses
+from twistmail.wire.imap.framing import ImapLimits
+from twistmail.wire.imap.rows import State
+from twistmail.wire.imap.server import ImapWire
+from twistmail.wire.imap.uploads import AppendBegin, AppendMore
 from twistmail.wire.proxy import BadHeader, HeaderReader
 from twistmail.wire.smtp import client, parameters
 from twistmail.wire.smtp.commands import Auth, AuthResponse, ContentChunk, Data, StartTls, XClient
@@ -133,12 +139,61 @@ def replies(data: bytes) -> None:
             return
 
 
+def imap(data: bytes) -> None:
+    """A connection of somebody who has logged in: each command is answered well, in pieces whose size the first octet tells."""
+    size = (data[0] if data else 0) + 1
+    wire = ImapWire(ImapLimits(append=1000, line=2000), State.SELECTED)
+    for at in range(1, len(data), size):
+        wire.receive_bytes(data[at : at + size])
+        while (event := wire.next_event()) is not NEED_DATA:
+            for response in _imap_answer(event):
+                wire.send(response)
+            assert isinstance(wire.said(), bytes)
+
+
+def _imap_answer(event: object) -> tuple[object, ...]:
+    """What a session that likes everything answers."""
+    match event:
+        case Tell():
+            return ()
+        case imap_commands.Bad() | imap_commands.No():
+            return (imap_responses.refusal(event),)
+        case imap_commands.Continue() | AppendBegin() | AppendMore() | imap_commands.Idle():
+            return (imap_responses.Continuation(),)
+        case imap_commands.Logout(tag):
+            return imap_responses.Bye("See you"), imap_responses.Tagged(tag, imap_responses.OK, "Done")
+        case imap_commands.Enable(tag, names):
+            return imap_responses.Enabled(names), imap_responses.Tagged(tag, imap_responses.OK, "Done")
+    return (imap_responses.Tagged(event.tag, imap_responses.OK, "Done"),)  # type: ignore[attr-defined]
+
+
+def urls(data: bytes) -> None:
+    """URLs of messages, and what they give leave for."""
+    with suppress(imapurl.BadUrl):
+        url = imapurl.parse(_text(data), "INBOX")
+        assert url.uid
+        if url.grant is not None:
+            assert not imapurl.is_proven(url.grant, b"key")
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, aliases, login, replies)
+    for target in (smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, aliases, login, replies, imap, urls)
 }
 #: Where to begin: something of what is meant to be read.
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    "imap": (
+        b'\x20a APPEND x (\\Seen) "17-Jul-1996 02:44:25 -0700" {3+}\r\nabc ~{2}\r\nab'
+        b' CATENATE (URL /;UID=1 TEXT {1}\r\na URL {1}\r\nb)\r\nb NOOP\r\n',
+        b"\x03a UID REPLACE 7 {1+}\r\nx UTF8 (~{2}\r\nab)\r\nb ENABLE UTF8=ACCEPT\r\nc SELECT \"\xc3\xbc&\"\r\nd LOGOUT\r\n",
+        b'\x50a FETCH 1:* (BINARY.PEEK[1.2]<0.9> BODY[HEADER.FIELDS (A)])\r\nb SEARCH UIDAFTER 7 OR SEEN (NOT TEXT {1}\r\nx)\r\n',
+        b'\x01a GENURLAUTH "imap://a@b/x/;UID=1;URLAUTH=anonymous" INTERNAL\r\nb URLFETCH a b\r\nc RESETKEY x INTERNAL\r\n',
+    ),
+    "urls": (
+        b"imap://a%40b;AUTH=*@c:143/d%2Fe;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME/;PARTIAL=3.4;EXPIRE=2026-11-21T03:20:00Z"
+        b";URLAUTH=user+f:INTERNAL:01234567890123456789012345678901",
+        b"/x;UID=1;section=HEADER.FIELDS%20(A)",
+    ),
     "smtp": (
         b"\x20EHLO a\r\nMAIL FROM:<a@b> SIZE=1 BODY=BINARYMIME SMTPUTF8\r\nRCPT TO:<c@d>\r\nBDAT 3\r\nabcBDAT 0 LAST\r\nQUIT\r\n",
         b"\x05LHLO a\r\nAUTH PLAIN AGEAYg==\r\nSTARTTLS\r\nDATA\r\n.\r\nETRN x\r\nXCLIENT ADDR=1.2.3.4\r\n",
