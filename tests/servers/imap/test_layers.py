@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
 import zlib
 from typing import Any
 
 import pytest
 
 from tests.dialogues.imap_house import THREE, Guest, ImapHouse, mail
+from tests.dialogues.player import FakeTransport
 from twistmail.facts import Facts, Introduced
 from twistmail.servers import pump as pumps
 from twistmail.servers.imap.service import OPTIONS
 from twistmail.wire import deflate
+from twistmail.wire.deflate import Deflate
 
 
 class Deflating(Guest):
@@ -116,6 +120,47 @@ def test_what_waits_to_be_inflated_stops_the_reading(guest: Deflating, monkeypat
         if guest.transport.producerState == "paused":
             break
     assert start < pumps.READ_AHEAD + 3 * 65_536
+
+
+class Unread(FakeTransport):
+    """Takes as much as a socket does, and the rest never."""
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if len(self.value()) > 2 * pumps.COALESCE:
+            self.pump.pauseProducing()  # type: ignore[attr-defined]
+
+
+def test_a_client_that_compresses_and_never_reads_costs_a_bounded_buffer_and_is_dropped(house: ImapHouse) -> None:
+    noise = random.Random(1).randbytes(150_000).hex()
+    house.put(mail("noise", body="".join(noise[at : at + 60] + "\r\n" for at in range(0, len(noise), 60))))
+    pump, transport = house.pump(), Unread()
+    transport.pump = pump  # type: ignore[attr-defined]
+    pump.makeConnection(transport)
+    pump.dataReceived(b"l LOGIN ann secret\r\n")
+    pump.dataReceived(b"s SELECT INBOX\r\n")
+    pump.dataReceived(b"z COMPRESS DEFLATE\r\n")
+    deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
+    for _ in range(20):
+        pump.dataReceived(deflater.compress(b"f FETCH 4 BODY.PEEK[]\r\n" * 500) + deflater.flush(zlib.Z_SYNC_FLUSH))
+        house.clock.advance(0)
+        assert len(transport.value()) + pump._out_size + pump.wire.buffered < 8 * pumps.COALESCE
+    house.clock.advance(pumps.STALL + 1)
+    assert transport.closed
+
+
+def test_a_client_that_idles_compressed_costs_little_memory() -> None:
+    tracemalloc.start()
+    layers = [Deflate() for _ in range(20)]
+    peer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    octets = peer.compress(b"a IDLE\r\n") + peer.flush(zlib.Z_SYNC_FLUSH)
+    for layer in layers:
+        layer.receive(octets)
+        layer.inflate()
+        layer.deflate(b"+ idling\r\n")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held / len(layers) < 120 * 1024
 
 
 def test_commands_behind_COMPRESS_are_not_guessed_at(house: ImapHouse) -> None:

@@ -45,7 +45,7 @@ OPTIONS = Section(
            example="mailto:postmaster@example.org"),
     Option("quota_admins", WORDS, "", "Accounts that may set the quotas of others (SETQUOTA).", Reload.NEW, example="anna@blue.example"),
     Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
-    Option("compress", SWITCH, "no", "Whether clients may compress (COMPRESS=DEFLATE); it costs 90 KiB for each that does.", Reload.NEW),
+    Option("compress", SWITCH, "no", "Whether clients may compress (COMPRESS=DEFLATE); it costs 100 KiB for each that does.", Reload.NEW),
     Option("literal", choice("plus", "minus"), "plus",
            "What a client may send without leave: LITERAL+ any message, LITERAL- up to 4096 octets.", Reload.NEW),
     Option("hide_capabilities", HIDDEN, "", "Capabilities that are not told: to all, to users, or to programs (by ID); a line for each.",
