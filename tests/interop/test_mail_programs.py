@@ -305,7 +305,7 @@ const [port, authority, user, pass] = process.argv.slice(2);
     seen.text = ""; for await (const chunk of content) seen.text += chunk;
   } finally { lock.release(); }
   await client.logout();
-  console.log(JSON.stringify(seen));
+  console.log(JSON.stringify(seen, (key, value) => typeof value === "bigint" ? Number(value) : value));
 })().catch(error => { console.log(error.stack, error.response || ""); process.exit(1); });
 """
 

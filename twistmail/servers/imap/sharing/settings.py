@@ -21,7 +21,7 @@ LEVEL = Kind("a level of mailbox names", _read_level)
 OPTIONS = Section(
     "sharing",
     "Mailboxes that people have in common (IMAP ACL): each user may let others into his own; roles are [role:NAME] sections.",
-    Option("enabled", SWITCH, "no", "Whether mailboxes can be shared.", Reload.NEW),
+    Option("enabled", SWITCH, "yes", "Whether mailboxes can be shared.", Reload.NEW),
     Option("other_users", LEVEL, "Other users", "The level below which users see what others share with them: Other users/NAME/...",
            Reload.NEW),
     Option("shared", LEVEL, "Shared", "The level below which the mailboxes of the house and its roles are: Shared/...", Reload.NEW),
