@@ -43,6 +43,7 @@ rate = unlimited
 recipient_rate = unlimited
 tls = offered
 [imap]
+max_connections = 20000
 listen = tcp:0:interface=127.0.0.1
          tls:port=0:interface=127.0.0.1
 tls = offered
