@@ -50,13 +50,14 @@ def as_json(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [as_json(one) for one in value[:MOST_LISTED]]
     if is_dataclass(value):
-        return {name: as_json(getattr(value, name)) for name in _names(type(value))}
+        kind: Any = type(value)
+        return {name: as_json(getattr(value, name)) for name in _names(kind)}
     return str(value)
 
 
 @cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    """The fields of a dataclass."""
+def _names(kind: Any) -> tuple[str, ...]:
+    """The fields of the dataclass *kind*."""
     return tuple(field.name for field in fields(kind))
 
 

@@ -46,6 +46,8 @@ class Home(Protocol):
 
     async def quota(self) -> Quota: ...
 
+    async def room_for(self, octets: int, messages: int) -> bool: ...
+
 
 @dataclass(slots=True)
 class Message:
