@@ -5,6 +5,7 @@
 # make mixed   SMTP, IMAP, POP3, mutt, Dovecot's agent, cp and rm on one mailbox at once, for ten minutes (MIXED seconds, SEED)
 # make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows
 # make consistency   20 sessions, deliveries, POP3 and other programs on one mailbox, at random, for half an hour (MINUTES, SEED)
+# make clients   Roundcube in Chromium and other programs with a screen, without one; says what is missing (Debian packages)
 # make fuzz    what strangers' octets reach, each target for a minute (SECONDS, TARGETS), led by the branches it takes
 # make clean   take away everything that make has made
 #
@@ -23,7 +24,7 @@ SECONDS ?= 60
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check crash bench mixed soak consistency fuzz clean
+.PHONY: demo test lint check crash bench mixed soak consistency clients fuzz clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -58,6 +59,9 @@ soak: $(READY)
 consistency: MINUTES := 30
 consistency: $(READY)
 	CONSISTENCY_SECONDS=$$(($(MINUTES) * 60)) CONSISTENCY_SEED=$(SEED) $(BIN)/python -m pytest -q tests/consistency
+
+clients: $(READY)
+	CLIENTS=1 $(BIN)/python -m pytest -q -rs --durations=5 tests/clients
 
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[test,fuzz]'
