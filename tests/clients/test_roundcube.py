@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+import smtplib
 import ssl
+from urllib.parse import quote
 
 import imapclient
 import pytest
+from imapclient import imap_utf7
 
 from tests.clients.browser import ENTER, browsing, server
 from tests.interop.house import PATIENCE, House, Person, eventually, folder, free_port, give_away, running
@@ -218,10 +221,54 @@ def test_a_letter_goes_out_by_our_submission_and_a_copy_stays(browser, webmail, 
     eventually(lambda: len(holds(imap, "Sent")) == 1, "the copy is in Sent", PATIENCE)
 
 
-def test_what_is_deleted_is_in_the_trash(inbox, imap, asked):
+def test_a_draft_with_a_foreign_subject_is_saved_and_found_by_it(browser, webmail, imap, asked):
+    browser.open(webmail + "?_task=mail&_action=compose")
+    browser.type("#compose-subject", "Żółć 名前")
+    browser.type("#composebody", "not finished")
+    browser.run("rcmail.command('savedraft')")
+    eventually(lambda: len(holds(imap, "Drafts")) == 1, "the draft is on the server", PATIENCE)
+    browser.run("rcmail.compose_skip_unsavedcheck = true")
+    browser.open(webmail + "?_task=mail&_mbox=Drafts")
+    lists(browser, "Żółć 名前")
+    browser.type("#mailsearchform", "żÓŁć" + ENTER)
+    eventually(lambda: asked("UID SEARCH RETURN (ALL) CHARSET UTF-8"), "it is asked for", PATIENCE)
+    lists(browser, "Żółć 名前")
+
+
+def test_a_folder_with_a_foreign_name_is_made_renamed_and_removed(browser, webmail, imap):
+    name_folder(browser, webmail, "", "Übung & 名前")
+    eventually(lambda: imap.folder_exists("Übung & 名前"), "the folder is on the server", PATIENCE)
+    name_folder(browser, webmail, "Übung & 名前", "Żółć")
+    eventually(lambda: imap.folder_exists("Żółć"), "the folder has its new name", PATIENCE)
+    assert not imap.folder_exists("Übung & 名前")
+    browser.open(webmail + "?_task=mail&_mbox=INBOX")
+    assert "Żółć" in browser.texts("#mailboxlist li.mailbox > a")
+    browser.open(webmail + "?_task=settings&_action=folders")
+    browser.run("rcmail.delete_folder(arguments[0])", imap_utf7.encode("Żółć").decode())
+    browser.click(".ui-dialog button.mainaction")
+    eventually(lambda: not imap.folder_exists("Żółć"), "the folder is gone", PATIENCE)
+
+
+def name_folder(browser, webmail, old, new):
+    """Make or rename a folder as the page of settings does."""
+    browser.open(webmail + "?_task=settings&_action=edit-folder&_mbox=" + quote(imap_utf7.encode(old)))
+    browser.run("document.querySelector('input[name=_name]').value = arguments[0]", new)
+    browser.run("rcmail.command('save')")
+
+
+def test_a_letter_that_has_come_since_is_shown(inbox, house):
     lists(inbox, "pear", "apple", "melon", "Re: apple")
+    with smtplib.SMTP("127.0.0.1", house.port("mx")) as smtp:
+        smtp.sendmail("eve@red.test", [ALICE.address], "Subject: news\r\nFrom: eve@red.test\r\n\r\nThe news.\r\n")
+    eventually(lambda: len(house.stored(ALICE)) == 5, "the letter is in the mailbox", PATIENCE)
+    inbox.run("rcmail.command('checkmail')")
+    lists(inbox, "pear", "apple", "melon", "Re: apple", "news")
+
+
+def test_what_is_deleted_is_in_the_trash(inbox, imap, asked):
+    lists(inbox, "pear", "apple", "melon", "Re: apple", "news")
     on_the_selected(inbox, "pear", "delete")
-    lists(inbox, "apple", "melon", "Re: apple")
+    lists(inbox, "apple", "melon", "Re: apple", "news")
     eventually(lambda: holds(imap, "Trash") == ["pear"], "it is in the server's Trash", PATIENCE)
-    assert holds(imap, "INBOX") == ["apple", "melon", "Re: apple"]
+    assert holds(imap, "INBOX") == ["apple", "melon", "Re: apple", "news"]
     assert asked("UID MOVE")
