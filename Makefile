@@ -3,7 +3,7 @@
 # make crash   every crash: 200 kills, a kill at every system call that changes a file, 50 power losses (about half an hour; root)
 # make bench   measure beside Postfix and Dovecot (BENCH: the folder with the loads; needs root); keeps benchmarks/RESULTS.md
 # make mixed   SMTP, IMAP, POP3, mutt, Dovecot's agent, cp and rm on one mailbox at once, for ten minutes (MIXED seconds, SEED)
-# make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows
+# make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows; then consistency
 # make consistency   20 sessions, deliveries, POP3 and other programs on one mailbox, at random, for half an hour (MINUTES, SEED)
 # make clients   Roundcube in Chromium and other programs with a screen, without one; says what is missing (Debian packages)
 # make fuzz    what strangers' octets reach, each target for a minute (SECONDS, TARGETS), led by the branches it takes
@@ -55,6 +55,7 @@ mixed: $(READY)
 
 soak: $(READY)
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+	$(MAKE) consistency MINUTES=30
 
 consistency: MINUTES := 30
 consistency: $(READY)
