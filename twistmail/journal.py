@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 def as_json(value: Any) -> Any:
     """*value* as JSON can hold it: addresses and statuses as text, other values as objects by field."""
-    if isinstance(value, str):
+    kind: Any = type(value)
+    if kind is str:
         return value[:LONGEST_TEXT]
     if value is None or isinstance(value, int | float | bool):
         return value
@@ -47,10 +48,11 @@ def as_json(value: Any) -> Any:
         return value[:LONGEST_TEXT].decode("latin-1")
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, str):
+        return str(value)[:LONGEST_TEXT]
     if isinstance(value, tuple | list):
         return [as_json(one) for one in value[:MOST_LISTED]]
     if is_dataclass(value):
-        kind: Any = type(value)
         return {name: as_json(getattr(value, name)) for name in _names(kind)}
     return str(value)
 
@@ -82,7 +84,7 @@ class Journal:
         waiting, self._waiting = self._waiting, []
         by_day: dict[str, list[str]] = {}
         for fact in waiting:
-            by_day.setdefault(_day(fact.at), []).append(_line(fact))
+            by_day.setdefault(_day_of(int(fact.at // DAY)), []).append(_line(fact))
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for day, lines in by_day.items():
             path = self.folder / f"{day}.jsonl"
@@ -107,7 +109,13 @@ def _line(fact: Any) -> str:
 
 
 def _day(at: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(at))
+    return _day_of(int(at // DAY))
+
+
+@lru_cache(maxsize=4)
+def _day_of(number: int) -> str:
+    """The day *number* since the beginning of 1970."""
+    return time.strftime("%Y-%m-%d", time.gmtime(number * DAY))
 
 
 def entries(folder: Path, since: float = 0.0) -> Iterator[dict[str, Any]]:
