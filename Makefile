@@ -5,7 +5,7 @@
 # make mixed   SMTP, IMAP, POP3, mutt, Dovecot's agent, cp and rm on one mailbox at once, for ten minutes (MIXED seconds, SEED)
 # make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows; then consistency
 # make consistency   20 sessions, deliveries, POP3 and other programs on one mailbox, at random, for half an hour (MINUTES, SEED)
-# make clients   Roundcube in Chromium and other programs with a screen, without one; says what is missing (Debian packages)
+# make clients   Roundcube in Chromium and Thunderbird, driven without a screen; says what is missing (Debian packages)
 # make fuzz    what strangers' octets reach, each target for a minute (SECONDS, TARGETS), led by the branches it takes
 # make clean   take away everything that make has made
 #
