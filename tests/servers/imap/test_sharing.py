@@ -27,11 +27,16 @@ PLACE = "Other users/ann@here.example/Work"
 NOW = 1795231200.0
 
 
+async def plenty(account):
+    """What an account may hold: much, but there is a limit."""
+    return 1 << 30, None
+
+
 @pytest.fixture(params=["memory", "disk"])
 def house(request, tmp_path):
-    store = MemoryStore(lambda: NOW)
+    store = MemoryStore(lambda: NOW, quota_of=plenty)
     if request.param == "disk":
-        store = MailStore(tmp_path, None, disk.InlineCommitter(), Inline(), now=lambda: NOW)
+        store = MailStore(tmp_path, None, disk.InlineCommitter(), Inline(), now=lambda: NOW, quota_of=plenty)
     made = ImapHouse(store=store)
     for name, password in (("bob", "two"), ("carol", "three")):
         made.people.add(Account(f"{name}@here.example"), password)

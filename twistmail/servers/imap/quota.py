@@ -39,14 +39,14 @@ def own_root(client: Client) -> str:
     return client.account.name
 
 
-def quota_line(root: str, quota: Quota) -> bytes:
-    """A QUOTA response (RFC 9208 §4.2.1): only what is limited is told of."""
+def quota_lines(root: str, quota: Quota) -> list[Untagged]:
+    """The QUOTA response (RFC 9208 §4.2.1): only what is limited is told of; none where nothing is, for its list cannot be empty (§7)."""
     resources = []
     if quota.most_octets is not None:
         resources.append(b"STORAGE %d %d" % (_units(quota.octets), _units(quota.most_octets)))
     if quota.most_messages is not None:
         resources.append(b"MESSAGE %d %d" % (quota.messages, quota.most_messages))
-    return b"QUOTA %b (%b)" % (astring(root.encode()), b" ".join(resources))
+    return [Untagged(b"QUOTA %b (%b)" % (astring(root.encode()), b" ".join(resources)))] if resources else []
 
 
 def _units(octets: int) -> int:
@@ -62,7 +62,10 @@ async def get(client: Client, event: said.GetQuota) -> Responses:
         if account is None:
             raise Refusal("You have no such quota root", "NONEXISTENT")
         quota = await (await client.service.store.mailboxes(account.name)).quota()
-    yield Untagged(quota_line(event.root, quota))
+    if not (lines := quota_lines(event.root, quota)):
+        raise Refusal("Nothing is limited there", "NONEXISTENT")
+    for line in lines:
+        yield line
     yield Tagged(event.tag, OK, "Done")
 
 
@@ -79,9 +82,13 @@ async def _administered(client: Client, root: str) -> Account | None:
 
 
 async def get_root(client: Client, event: said.GetQuotaRoot) -> Responses:
+    """Where nothing is limited there is no quota root."""
     root, quota = await _of(client, event.mailbox)
-    yield Untagged(b"QUOTAROOT %b %b" % (client.spelled(event.mailbox), astring(root.encode())))
-    yield Untagged(quota_line(root, quota))
+    lines = quota_lines(root, quota)
+    named = b" " + astring(root.encode()) if lines else b""
+    yield Untagged(b"QUOTAROOT %b%b" % (client.spelled(event.mailbox), named))
+    for line in lines:
+        yield line
     yield Tagged(event.tag, OK, "Done")
 
 
@@ -104,7 +111,8 @@ async def change(client: Client, event: said.SetQuota) -> Responses:
         await client.service.quotas.change(account.name, None if units is None else min(units * UNIT, MOST_OCTETS))
     except LookupError:
         raise Refusal("The quota of that account stands in a file of the server", "CANNOT") from None
-    yield Untagged(quota_line(event.root, await (await client.service.store.mailboxes(account.name)).quota()))
+    for line in quota_lines(event.root, await (await client.service.store.mailboxes(account.name)).quota()):
+        yield line
     yield Tagged(event.tag, OK, "Done")
 
 
