@@ -339,8 +339,8 @@ def test_who_says_nonsense_again_and_again_is_sent_away(house: House, client: Cl
     assert costs.are_bounded, costs.said
 
 
-def test_ten_thousand_folders_are_a_limit(house: House, guest: Person) -> None:
-    """The account's own setting of the store says how many; each is answered."""
+def test_hundreds_of_folders_asked_for_at_once_are_made_and_listed(house: House, guest: Person) -> None:
+    """Each is answered in its turn; their limit of number is tested with the store."""
     client = Client(house, "in-clear")
     client.log_in(guest)
     client.say(b"".join(b"c%d CREATE f%d\r\n" % (n, n) for n in range(300)))

@@ -9,8 +9,10 @@ import sqlite3
 import pytest
 
 from tests.helpers import result_of
+from tests.store.conftest import ALICE
 from twistmail.mail.content import Memory
-from twistmail.mail.mailbox import Column, FlagChange, NewMessage
+from twistmail.mail.mailbox import Column, FlagChange, NewMessage, StoreError
+from twistmail.store import folders
 from twistmail.store.database import FILE as INDEX
 
 BASE = re.compile(r"new/(\d{10})\.M\d+P\d+Q\d+R[0-9a-f]{16}\.mx\.blue\.test,S=(\d+),W=(\d+)")
@@ -219,3 +221,14 @@ def test_a_mailbox_that_was_mostly_holes_is_put_together_and_keeps_its_messages(
         store = house.store()
         inbox = house.open(store)
         assert list(inbox.uids) == list(range(1, 241, 12))
+
+
+def test_there_is_a_limit_to_the_number_of_folders(house, monkeypatch):
+    mailboxes = result_of(house.store().mailboxes(ALICE))
+    there = len(result_of(mailboxes.folders()))
+    monkeypatch.setattr(folders, "MOST_FOLDERS", there + 2)
+    result_of(mailboxes.create("one/two"))
+    with pytest.raises(StoreError) as refusal:
+        result_of(mailboxes.create("three"))
+    assert refusal.value.code == "LIMIT"
+    assert len(result_of(mailboxes.folders())) == there + 2

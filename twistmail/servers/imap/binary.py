@@ -58,7 +58,7 @@ async def streamed(threads: Any, decode: Decoded, offset: int, count: int | None
     size, has_nul = measure
     yield _mark(size, has_nul=has_nul)
     pieces = await threads.run(_chosen, decode, offset, count)
-    while piece := await threads.run(_next_piece, pieces):
+    while piece := await threads.run(next_piece, pieces):
         yield piece
         size -= len(piece)
     if size:
@@ -86,7 +86,7 @@ def _within(pieces: Iterator[bytes], offset: int, count: int | None) -> Iterator
             return
 
 
-def _next_piece(pieces: Iterator[bytes]) -> bytes:
+def next_piece(pieces: Iterator[bytes]) -> bytes:
     """About PIECE octets; blocking."""
     taken: list[bytes] = []
     total = 0

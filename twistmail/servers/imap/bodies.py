@@ -33,8 +33,6 @@ from twistmail.wire.imap.sequence import render
 
 #: Octets that are answered together; a message whose answer has more is streamed.
 TOGETHER = 512 * 1024
-#: Octets of a streamed message that one thread hop brings.
-PIECE = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -251,7 +249,7 @@ async def _stream(client: Client, content: Any, start: int, end: int) -> AsyncIt
     chunks = content.chunks()
     at = 0
     while at < end:
-        piece = await client.service.threads.run(_next_piece, chunks)
+        piece = await client.service.threads.run(binary.next_piece, chunks)
         if not piece:
             raise Torn(f"message ends at {at}, not at {end}")
         if at + len(piece) > start:
@@ -262,23 +260,11 @@ async def _stream(client: Client, content: Any, start: int, end: int) -> AsyncIt
 async def _span(client: Client, uid: int, start: int, end: int) -> AsyncIterator[bytes]:
     """The same, for who fetches a big message bit by bit: the mailbox knows where he was."""
     while start < end:
-        piece = await client.selected.mailbox.span(uid, start, min(PIECE, end - start))
+        piece = await client.selected.mailbox.span(uid, start, min(binary.PIECE, end - start))
         if not piece:
             raise Torn(f"message ends at {start}, not at {end}")
         yield piece
         start += len(piece)
-
-
-def _next_piece(chunks: Iterator[bytes]) -> bytes:
-    """About PIECE octets; blocking."""
-    pieces: list[bytes] = []
-    total = 0
-    for chunk in chunks:
-        pieces.append(chunk)
-        total += len(chunk)
-        if total >= PIECE:
-            break
-    return b"".join(pieces)
 
 
 def _tell_read(client: Client, rows: Sequence[Row]) -> None:

@@ -14,12 +14,10 @@ from twistmail.mail.content import Memory
 from twistmail.mail.imapurl import MessageUrl
 from twistmail.mail.paged import looked_at
 from twistmail.mail.parts import scan
+from twistmail.servers.imap.binary import PIECE
 from twistmail.wire.imap.fetchitems import Section
 from twistmail.wire.imap.parse_fetch import section_named
 from twistmail.wire.imap.tokens import Misspelled
-
-#: Octets that one thread hop brings.
-PIECE = 256 * 1024
 
 
 class Excerpt(NamedTuple):
