@@ -57,8 +57,8 @@ from twistmail.servers.imap.sharing.lists import House as SharingRules
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.listeners import Born
 from twistmail.servers.login import Login
-from twistmail.servers.pop3 import Pop3Service
-from twistmail.servers.pop3 import open_connection as open_pop3
+from twistmail.servers.pop3.service import Pop3Service
+from twistmail.servers.pop3.session import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.servers.stress import Stress

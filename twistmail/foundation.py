@@ -35,7 +35,7 @@ from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.servers.census import Census
 from twistmail.servers.imap.sharing.lists import AccessLists
-from twistmail.servers.pop3 import Locks
+from twistmail.servers.pop3.service import Locks
 from twistmail.servers.stress import Stress
 from twistmail.servers.throttle import Throttle
 from twistmail.terms import Terms

@@ -36,7 +36,7 @@ from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
 from twistmail.servers.imap.service import OPTIONS as IMAP
 from twistmail.servers.imap.sharing.settings import OPTIONS as SHARING
 from twistmail.servers.login import OPTIONS as AUTH
-from twistmail.servers.pop3 import OPTIONS as POP3
+from twistmail.servers.pop3.service import OPTIONS as POP3
 from twistmail.servers.smtp_options import LMTP, MX, SUBMISSION
 from twistmail.store.mailstore import OPTIONS as STORE
 from twistmail.tls.contexts import OPTIONS as TLS

@@ -14,7 +14,8 @@ from twistmail.mail.content import Memory
 from twistmail.memory.people import MemoryPeople
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login
-from twistmail.servers.pop3 import OPTIONS, Locks, Pop3Service, PopSession, open_connection
+from twistmail.servers.pop3.service import OPTIONS, Locks, Pop3Service
+from twistmail.servers.pop3.session import PopSession, open_connection
 from twistmail.servers.pump import Pump
 from twistmail.servers.throttle import Throttle
 from twistmail.tasks import Inline

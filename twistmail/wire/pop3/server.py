@@ -1,7 +1,7 @@
 """The server's side of POP3 (RFC 1939 with RFC 2449, 2595 and 5034): lines to commands, responses to octets.
 
 Knows the states and the spelling; what a mailbox is, who may log in, and when
-TLS is offered is the session's business (`servers/pop3.py`). The first response
+TLS is offered is the session's business (`servers/pop3/session.py`). The first response
 is the greeting.
 """
 

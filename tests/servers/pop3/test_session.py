@@ -12,7 +12,7 @@ from tests.dialogues.player import Player
 from tests.dialogues.pop3_house import FakeMailbox, InPieces, PopHouse
 from tests.helpers import result_of
 from twistmail.facts import Fact, LoggedIn, Read
-from twistmail.servers.maildrop import MOST_AHEAD, MOST_OCTETS_AHEAD, SMALL, Maildrop, open_maildrop
+from twistmail.servers.pop3.maildrop import MOST_AHEAD, MOST_OCTETS_AHEAD, SMALL, Maildrop, open_maildrop
 from twistmail.servers.pump import Pump
 
 

@@ -1,97 +1,33 @@
-"""What POP3 means: logging in, a locked maildrop, messages out, deletions at QUIT and only there.
+"""One POP3 connection: logging in, the lock on a maildrop, and what may be asked at any time.
 
-The spelling is `wire/pop3`, the maildrop `servers/maildrop`, who may come in
-`servers/login`. Response codes: AUTH and SYS (RFC 3206), IN-USE (RFC 2449 §8).
+What may be asked after login is `transaction`, the spelling `wire/pop3`, who may
+come in `servers/login`. Response codes: AUTH and SYS (RFC 3206), IN-USE (RFC 2449 §8).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from twisted.logger import Logger
 
-from twistmail.endpoints import ENDPOINTS
-from twistmail.facts import Fact, Facts, Read
-from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
-from twistmail.mail.mailbox import StoreError
-from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice
-from twistmail.servers.census import Census
-from twistmail.servers.login import Login
-from twistmail.servers.maildrop import Maildrop, open_maildrop
+from twistmail.servers.pop3.maildrop import Maildrop, open_maildrop
+from twistmail.servers.pop3.service import Pop3Service
+from twistmail.servers.pop3.transaction import DISK_TROUBLE, Transaction
 from twistmail.servers.throttle import network_of
 from twistmail.wire import sasl
 from twistmail.wire.pop3 import commands as pop
 from twistmail.wire.pop3.server import PopServerWire
-from twistmail.wire.pop3.top import Beginning
 
 log = Logger()
 
-OPTIONS = Section(
-    "pop3",
-    "Mail for programs that fetch it and (mostly) delete it here.",
-    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tls:port=995 and tcp:110.",
-           starter="tls:port=2995:interface=127.0.0.1\ntcp:2110:interface=127.0.0.1"),
-    Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
-    Option("lock_timeout", DURATION, "10m", "How long a silent client keeps his mailbox locked (RFC 1939 §3: at least 10m).", Reload.NEW),
-    Option("login_timeout", DURATION, "3m", "How long a client may take to log in.", Reload.NEW),
-    Option("max_bad_commands", COUNT, "20", "Senseless commands after which a connection is closed.", Reload.NEW),
-    Option("max_connections", COUNT, "500", "Connections of this service at a time."),
-    Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address that have not logged in.", Reload.NEW),
-    Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
-           example="192.0.2.1 10.0.0.0/8"),
-)
-
-#: Chunks (64 KiB each) of a large message that are read in one go.
-CHUNKS = 4
-
 WRONG = "Login or password is wrong"
-NO_SUCH_MESSAGE = pop.Err("There is no such message")
 TLS_FIRST = pop.Err("Encrypt the connection first: STLS")
 LATER = pop.Err("That cannot be done at the moment, please try again later", "SYS/TEMP")
 IN_USE = pop.Err("Another session has this mailbox open", "IN-USE")
-GONE = pop.Err("That message has been deleted by somebody else")
-DISK_TROUBLE = (OSError, StoreError, Unavailable)
-
-
-class Locks:
-    """Whose maildrop is open (RFC 1939 §4: one session at a time). One object for the life of the server."""
-
-    def __init__(self) -> None:
-        self._held: set[str] = set()
-
-    def take(self, account: str) -> bool:
-        """True where *account* was free; it is no longer."""
-        if account in self._held:
-            return False
-        self._held.add(account)
-        return True
-
-    def release(self, account: str) -> None:
-        self._held.discard(account)
-
-
-@dataclass(frozen=True, slots=True)
-class Pop3Service:
-    """What all POP3 connections have in common. `tls_available`: there is a certificate, so STLS can be offered."""
-
-    hostname: str
-    store: Any  # IMailStore
-    login: Login
-    facts: Facts
-    settings: Settings  # of OPTIONS
-    threads: Any
-    clock: Any
-    epoch: Callable[[], float]
-    tls_available: bool
-    locks: Locks
-    census: Census
 
 
 def open_connection(service: Pop3Service, identifier: str, address: str, port: int, via: str = "") -> tuple[PopServerWire, PopSession]:
@@ -115,6 +51,7 @@ class PopSession:
         self._exchange: sasl.Exchange | None = None
         self._account: Account | None = None
         self._maildrop: Maildrop | None = None
+        self._transaction: Transaction | None = None  # after login
         self._failures = 0
         self._senseless = 0
 
@@ -145,7 +82,7 @@ class PopSession:
 
     async def answer(self, event: Any) -> AsyncIterator[Any]:
         try:
-            said = await _ANSWERS[type(event)](self, event)
+            said = await self._answer(event)
         except DISK_TROUBLE as error:
             log.warn("{id}: {event} by {account}: {error}", id=self._connection, event=type(event).__name__,
                      account=self._account and self._account.name, error=str(error))
@@ -156,6 +93,13 @@ class PopSession:
         async with aclosing(said):  # type: ignore[type-var]
             async for response in said:
                 yield response
+
+    async def _answer(self, event: Any) -> Any:
+        answer = _ANSWERS.get(type(event))
+        if answer is not None:
+            return await answer(self, event)
+        assert self._transaction is not None, "the wire lets nobody ask this before login"
+        return await self._transaction.answer(event)
 
     async def pending_updates(self) -> AsyncIterator[Any]:
         return
@@ -255,6 +199,7 @@ class PopSession:
             locks.release(account.name)
             raise
         self._account = account
+        self._transaction = Transaction(self._service, self._connection, account.name, self._maildrop)
         self._uncount()
         return pop.Welcome(f"{self._maildrop.count} messages")
 
@@ -281,126 +226,13 @@ class PopSession:
         return pop.Good("Nothing done")
 
     async def _quit(self, event: pop.Quit) -> Any:
-        """RFC 1939 §6: now, and only now, messages are deleted; the answer says whether they were."""
-        if self._maildrop is None:
-            return pop.Farewell("Good bye")
-        try:
-            done = await self._maildrop.update()
-        except DISK_TROUBLE as error:
-            log.warn("{id}: deleting at QUIT of {account}: {error}", id=self._connection,
-                     account=self._account and self._account.name, error=str(error))
-            done = False
-        if not done:
-            return pop.Farewell("Some deleted messages were not removed", good=False, code="SYS/TEMP")
-        return pop.Farewell(f"Good bye, {len(self._maildrop.deleted)} deleted, {self._maildrop.count} left")
+        return pop.Farewell("Good bye") if self._transaction is None else await self._transaction.leave()
 
     async def _bad(self, event: pop.Bad) -> Any:
         self._senseless += 1
         if event.fatal or self._senseless >= self._service.settings.max_bad_commands:
             return pop.Farewell(event.text, good=False)
         return pop.Err(event.text)
-
-    # ----- after login
-
-    @property
-    def _drop(self) -> Maildrop:
-        assert self._maildrop is not None, "the wire lets nobody ask this before login"
-        return self._maildrop
-
-    async def _stat(self, event: pop.Stat) -> Any:
-        await self._drop.measure()
-        return pop.Good(f"{self._drop.count} {self._drop.octets}")
-
-    async def _list(self, event: pop.List) -> Any:
-        await self._drop.measure()
-        return self._listed(event.number, self._drop.size_line, f"{self._drop.count} messages ({self._drop.octets} octets)")
-
-    async def _uidl(self, event: pop.Uidl) -> Any:
-        return self._listed(event.number, self._drop.unique_id_line, "Unique ids follow")
-
-    def _listed(self, number: int | None, line: Callable[[int], bytes], title: str) -> Any:
-        """The *line* of one message as a reply, or those of all as a listing."""
-        if number is None:
-            return _blocks(title, self._drop.lines(line))
-        if self._drop.uid(number) is None:
-            return NO_SUCH_MESSAGE
-        return pop.Good(line(number)[:-2].decode())
-
-    async def _retr(self, event: pop.Retr) -> Any:
-        uid = self._drop.uid(event.number)
-        if uid is None:
-            return NO_SUCH_MESSAGE
-        await self._drop.measure()
-        if not self._drop.is_small(event.number):
-            return await self._stream(event.number, None)
-        content = await self._drop.whole(event.number)
-        if content is None:
-            return GONE
-        self._tell_read(uid)
-        return pop.Message(f"{len(content)} octets", content)
-
-    async def _top(self, event: pop.Top) -> Any:
-        if self._drop.uid(event.number) is None:
-            return NO_SUCH_MESSAGE
-        await self._drop.measure()
-        beginning = Beginning(event.lines)
-        if not self._drop.is_small(event.number):
-            return await self._stream(event.number, beginning)
-        content = await self._drop.whole(event.number)
-        return GONE if content is None else pop.Message("The beginning follows", beginning.feed(content))
-
-    async def _stream(self, number: int, beginning: Beginning | None) -> Any:
-        """A large message, or only its *beginning*, piece by piece; the first piece is read before +OK is said."""
-        content = await self._drop.content(number)
-        if content is None:
-            return GONE
-        chunks = content.chunks()
-        first = await self._service.threads.run(_next_of, chunks)
-        if beginning is None:
-            self._tell_read(self._drop.uids[number - 1])
-        return self._pieces(f"{content.size} octets" if beginning is None else "The beginning follows", first, chunks, beginning)
-
-    async def _pieces(self, text: str, piece: bytes, chunks: Iterator[bytes], beginning: Beginning | None) -> AsyncIterator[Any]:
-        yield pop.MessageBegins(text)
-        while piece:
-            yield pop.Chunk(piece if beginning is None else beginning.feed(piece))
-            if beginning is not None and beginning.complete:
-                break
-            try:
-                piece = await self._service.threads.run(_next_of, chunks)
-            except OSError as error:
-                # Half a message must not look like a whole one: no final dot, only the end of the connection.
-                log.warn("{id}: reading a message: {error}", id=self._connection, error=str(error))
-                yield pop.Farewell("", good=False)
-                return
-        yield pop.MessageEnds()
-
-    async def _dele(self, event: pop.Dele) -> Any:
-        if self._drop.uid(event.number) is None:
-            return NO_SUCH_MESSAGE
-        self._drop.deleted.add(event.number)
-        return pop.Good("Marked, and deleted at QUIT")
-
-    async def _rset(self, event: pop.Rset) -> Any:
-        self._drop.deleted.clear()
-        return pop.Good(f"{self._drop.count} messages, none marked")
-
-    def _tell_read(self, uid: int) -> None:
-        if self._service.facts.listened and self._account is not None:
-            what = Read("pop3", self._account.name, "INBOX", str(uid))
-            self._service.facts.tell(Fact(self._service.epoch(), self._connection, what))
-
-
-async def _blocks(title: str, blocks: Iterator[bytes]) -> AsyncIterator[Any]:
-    yield pop.MessageBegins(title)
-    for block in blocks:
-        yield pop.Chunk(block)
-    yield pop.MessageEnds()
-
-
-def _next_of(chunks: Iterator[bytes]) -> bytes:
-    """The next octets, up to 256 KiB; empty at the end. Blocking."""
-    return b"".join(islice(chunks, CHUNKS))
 
 
 _ANSWERS: dict[type, Callable[[PopSession, Any], Awaitable[Any]]] = {
@@ -413,11 +245,4 @@ _ANSWERS: dict[type, Callable[[PopSession, Any], Awaitable[Any]]] = {
     pop.Noop: PopSession._noop,
     pop.Quit: PopSession._quit,
     pop.Bad: PopSession._bad,
-    pop.Stat: PopSession._stat,
-    pop.List: PopSession._list,
-    pop.Uidl: PopSession._uidl,
-    pop.Retr: PopSession._retr,
-    pop.Top: PopSession._top,
-    pop.Dele: PopSession._dele,
-    pop.Rset: PopSession._rset,
 }

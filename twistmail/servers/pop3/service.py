@@ -1,0 +1,63 @@
+"""What all POP3 connections have in common: the settings, and whose maildrop is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twistmail.endpoints import ENDPOINTS
+from twistmail.facts import Facts
+from twistmail.networks import NETWORKS
+from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice
+from twistmail.servers.census import Census
+from twistmail.servers.login import Login
+
+OPTIONS = Section(
+    "pop3",
+    "Mail for programs that fetch it and (mostly) delete it here.",
+    Option("listen", ENDPOINTS, "off", "Endpoints, one per line; off switches the service off. The usual: tls:port=995 and tcp:110.",
+           starter="tls:port=2995:interface=127.0.0.1\ntcp:2110:interface=127.0.0.1"),
+    Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
+    Option("lock_timeout", DURATION, "10m", "How long a silent client keeps his mailbox locked (RFC 1939 §3: at least 10m).", Reload.NEW),
+    Option("login_timeout", DURATION, "3m", "How long a client may take to log in.", Reload.NEW),
+    Option("max_bad_commands", COUNT, "20", "Senseless commands after which a connection is closed.", Reload.NEW),
+    Option("max_connections", COUNT, "500", "Connections of this service at a time."),
+    Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address that have not logged in.", Reload.NEW),
+    Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
+           example="192.0.2.1 10.0.0.0/8"),
+)
+
+
+class Locks:
+    """Whose maildrop is open (RFC 1939 §4: one session at a time). One object for the life of the server."""
+
+    def __init__(self) -> None:
+        self._held: set[str] = set()
+
+    def take(self, account: str) -> bool:
+        """True where *account* was free; it is no longer."""
+        if account in self._held:
+            return False
+        self._held.add(account)
+        return True
+
+    def release(self, account: str) -> None:
+        self._held.discard(account)
+
+
+@dataclass(frozen=True, slots=True)
+class Pop3Service:
+    """What all POP3 connections have in common. `tls_available`: there is a certificate, so STLS can be offered."""
+
+    hostname: str
+    store: Any  # IMailStore
+    login: Login
+    facts: Facts
+    settings: Settings  # of OPTIONS
+    threads: Any
+    clock: Any
+    epoch: Callable[[], float]
+    tls_available: bool
+    locks: Locks
+    census: Census

@@ -1,0 +1,157 @@
+"""POP3 after login (RFC 1939 §5): what is there, messages out, what shall be deleted; deletions at QUIT and only there (§6)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from twisted.logger import Logger
+
+from twistmail.facts import Fact, Read
+from twistmail.interfaces import Unavailable
+from twistmail.mail.mailbox import StoreError
+from twistmail.servers.pop3.maildrop import Maildrop
+from twistmail.servers.pop3.service import Pop3Service
+from twistmail.wire.pop3 import commands as pop
+from twistmail.wire.pop3.top import Beginning
+
+log = Logger()
+
+#: Chunks (64 KiB each) of a large message that are read in one go.
+CHUNKS = 4
+
+NO_SUCH_MESSAGE = pop.Err("There is no such message")
+GONE = pop.Err("That message has been deleted by somebody else")
+DISK_TROUBLE = (OSError, StoreError, Unavailable)
+
+
+class Transaction:
+    """What somebody who has logged in as *account* may ask. *drop*: his maildrop; closed by whoever has opened it."""
+
+    def __init__(self, service: Pop3Service, connection: str, account: str, drop: Maildrop) -> None:
+        self._service = service
+        self._connection = connection
+        self._account = account
+        self._drop = drop
+
+    async def answer(self, event: Any) -> Any:
+        """A response, or an async iterator of some. StoreError, OSError, Unavailable."""
+        return await _ANSWERS[type(event)](self, event)
+
+    async def leave(self) -> pop.Farewell:
+        """RFC 1939 §6: now, and only now, messages are deleted; the answer says whether they were."""
+        try:
+            done = await self._drop.update()
+        except DISK_TROUBLE as error:
+            log.warn("{id}: deleting at QUIT of {account}: {error}", id=self._connection, account=self._account, error=str(error))
+            done = False
+        if not done:
+            return pop.Farewell("Some deleted messages were not removed", good=False, code="SYS/TEMP")
+        return pop.Farewell(f"Good bye, {len(self._drop.deleted)} deleted, {self._drop.count} left")
+
+    async def _stat(self, event: pop.Stat) -> Any:
+        await self._drop.measure()
+        return pop.Good(f"{self._drop.count} {self._drop.octets}")
+
+    async def _list(self, event: pop.List) -> Any:
+        await self._drop.measure()
+        return self._listed(event.number, self._drop.size_line, f"{self._drop.count} messages ({self._drop.octets} octets)")
+
+    async def _uidl(self, event: pop.Uidl) -> Any:
+        return self._listed(event.number, self._drop.unique_id_line, "Unique ids follow")
+
+    def _listed(self, number: int | None, line: Callable[[int], bytes], title: str) -> Any:
+        """The *line* of one message as a reply, or those of all as a listing."""
+        if number is None:
+            return _blocks(title, self._drop.lines(line))
+        if self._drop.uid(number) is None:
+            return NO_SUCH_MESSAGE
+        return pop.Good(line(number)[:-2].decode())
+
+    async def _retr(self, event: pop.Retr) -> Any:
+        uid = self._drop.uid(event.number)
+        if uid is None:
+            return NO_SUCH_MESSAGE
+        await self._drop.measure()
+        if not self._drop.is_small(event.number):
+            return await self._stream(event.number, None)
+        content = await self._drop.whole(event.number)
+        if content is None:
+            return GONE
+        self._tell_read(uid)
+        return pop.Message(f"{len(content)} octets", content)
+
+    async def _top(self, event: pop.Top) -> Any:
+        if self._drop.uid(event.number) is None:
+            return NO_SUCH_MESSAGE
+        await self._drop.measure()
+        beginning = Beginning(event.lines)
+        if not self._drop.is_small(event.number):
+            return await self._stream(event.number, beginning)
+        content = await self._drop.whole(event.number)
+        return GONE if content is None else pop.Message("The beginning follows", beginning.feed(content))
+
+    async def _stream(self, number: int, beginning: Beginning | None) -> Any:
+        """A large message, or only its *beginning*, piece by piece; the first piece is read before +OK is said."""
+        content = await self._drop.content(number)
+        if content is None:
+            return GONE
+        chunks = content.chunks()
+        first = await self._service.threads.run(_next_of, chunks)
+        if beginning is None:
+            self._tell_read(self._drop.uids[number - 1])
+        return self._pieces(f"{content.size} octets" if beginning is None else "The beginning follows", first, chunks, beginning)
+
+    async def _pieces(self, text: str, piece: bytes, chunks: Iterator[bytes], beginning: Beginning | None) -> AsyncIterator[Any]:
+        yield pop.MessageBegins(text)
+        while piece:
+            yield pop.Chunk(piece if beginning is None else beginning.feed(piece))
+            if beginning is not None and beginning.complete:
+                break
+            try:
+                piece = await self._service.threads.run(_next_of, chunks)
+            except OSError as error:
+                # Half a message must not look like a whole one: no final dot, only the end of the connection.
+                log.warn("{id}: reading a message: {error}", id=self._connection, error=str(error))
+                yield pop.Farewell("", good=False)
+                return
+        yield pop.MessageEnds()
+
+    async def _dele(self, event: pop.Dele) -> Any:
+        if self._drop.uid(event.number) is None:
+            return NO_SUCH_MESSAGE
+        self._drop.deleted.add(event.number)
+        return pop.Good("Marked, and deleted at QUIT")
+
+    async def _rset(self, event: pop.Rset) -> Any:
+        self._drop.deleted.clear()
+        return pop.Good(f"{self._drop.count} messages, none marked")
+
+    def _tell_read(self, uid: int) -> None:
+        if self._service.facts.listened:
+            what = Read("pop3", self._account, "INBOX", str(uid))
+            self._service.facts.tell(Fact(self._service.epoch(), self._connection, what))
+
+
+async def _blocks(title: str, blocks: Iterator[bytes]) -> AsyncIterator[Any]:
+    yield pop.MessageBegins(title)
+    for block in blocks:
+        yield pop.Chunk(block)
+    yield pop.MessageEnds()
+
+
+def _next_of(chunks: Iterator[bytes]) -> bytes:
+    """The next octets, up to 256 KiB; empty at the end. Blocking."""
+    return b"".join(islice(chunks, CHUNKS))
+
+
+_ANSWERS: dict[type, Callable[[Transaction, Any], Awaitable[Any]]] = {
+    pop.Stat: Transaction._stat,
+    pop.List: Transaction._list,
+    pop.Uidl: Transaction._uidl,
+    pop.Retr: Transaction._retr,
+    pop.Top: Transaction._top,
+    pop.Dele: Transaction._dele,
+    pop.Rset: Transaction._rset,
+}
