@@ -153,3 +153,33 @@ def test_answers_are_remembered_for_a_second_and_forgotten_on_request() -> None:
 def test_targets_remember_the_address_that_led_to_them() -> None:
     target = result_of(expansion().follow(parse("flintstone@dom1.test")))[0]
     assert (target.kind, str(target.address), str(target.original)) == (Kind.MAILBOX, "fred@dom1.test", "flintstone@dom1.test")
+
+
+LIKE = {"dom1b.test": "dom1.test"}
+
+
+@pytest.mark.parametrize(("address", "expected"), [
+    pytest.param("fred@dom1b.test", ["fred@dom1.test"], id="the-same-person"),
+    pytest.param("half@dom1b.test", ["fred@dom1.test"], id="the-same-alias"),
+    pytest.param("fred+x@dom1b.test", ["fred@dom1.test"], id="with-a-suffix"),
+    pytest.param("tom@dom1b.test", ["tom@dom1.test", "-> watcher@far.test"], id="an-alias-goes-before-the-account"),
+    pytest.param("own@dom1b.test", ["own@dom1b.test"], id="an-account-of-its-own-goes-first"),
+    pytest.param("round@dom1b.test", ["fred@dom1.test"], id="an-alias-into-the-other-domain"),
+    pytest.param("nobody@dom1b.test", [], id="nobody-in-either"),
+])
+def test_a_domain_that_has_the_users_of_another(address: str, expected: list[str]) -> None:
+    people = MemoryPeople({**PEOPLE, "own@dom1b.test": ""})
+    aliases = MemoryAliases({**ALIASES, "round@dom1b.test": ["fred"]})
+    domains = frozenset({"dom1.test", "dom1b.test", "dom2.test"})
+    assert led_to(address, accounts=people, aliases=aliases, local_domains=domains, like=LIKE) == expected
+
+
+def test_domains_that_have_each_other_s_users_have_none() -> None:
+    circle = {"dom1.test": "dom2.test", "dom2.test": "dom1.test"}
+    assert led_to("somebody@dom2.test", like=circle) == []
+
+
+def test_the_other_domain_s_catch_all_catches_for_both() -> None:
+    domains = frozenset({"dom1.test", "dom1b.test"})
+    catchalls = {"dom1.test": parse("fred@dom1.test")}
+    assert led_to("nobody@dom1b.test", local_domains=domains, like=LIKE, catchalls=catchalls) == ["fred@dom1.test"]

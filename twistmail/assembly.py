@@ -16,6 +16,7 @@ from typing import Any
 from twistmail.accounts.chain import Chain
 from twistmail.accounts.circles import circles, members, role_table
 from twistmail.accounts.config import config_table
+from twistmail.accounts.domains import configured
 from twistmail.accounts.file import PasswdFile
 from twistmail.accounts.local import LocalUsers
 from twistmail.accounts.people import People as Known
@@ -32,6 +33,7 @@ from twistmail.foundation import build as part
 from twistmail.mail.acl import ALL, Acl
 from twistmail.mail.address import Address, parse
 from twistmail.mail.circles import Circles
+from twistmail.mail.domains import Domains
 from twistmail.mail.envelope import Kind, Role
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
@@ -79,8 +81,12 @@ class People:
     accounts: Any
     authenticator: Any
     expansion: Expansion
-    default_domain: str
+    domains: Domains
     circles: Circles
+
+    @property
+    def default_domain(self) -> str:
+        return self.domains.default
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,33 +167,31 @@ def build(config: Config, foundation: Foundation) -> Parts:
 
 def people_of(config: Config, foundation: Standing) -> People:
     """Who lives here, as *config* says."""
-    domains = _local_domains(config)
-    default = domains[0]
+    domains = domains_of(config, foundation)
+    default = domains.default
     accounts = _accounts(config, foundation, default)
     aliases = config["aliases"]
     expansion = Expansion(
         _alias_resolver(config, foundation, domains),
         accounts,
-        frozenset(domains),
+        domains.names,
         default,
         separators=aliases.subaddress,
         depth_limit=aliases.depth_limit,
         limit=aliases.expansion_limit,
-        catchalls={name: _address(one.catchall, default) for name, one in config.named("domain").items() if one.catchall},
+        like=domains.like,
+        catchalls={domain.name: _address(domain.catchall, default) for domain in domains if domain.catchall},
         postmaster=_postmaster(config, default),
         clock=foundation.ground.reactor.seconds,
     )
-    return People(accounts, accounts, expansion, default, circles(config.named("group"), config.named("role"), default))
+    return People(accounts, accounts, expansion, domains, circles(config.named("group"), config.named("role"), default))
 
 
-def _local_domains(config: Config) -> tuple[str, ...]:
-    """[domains] local and the [domain:NAME] sections; without any, the host's own name and the domain it is in."""
-    named = tuple(dict.fromkeys([*config["domains"].local, *config.named("domain")]))
-    if named:
-        return named
-    host = config["server"].hostname
-    parent = host.partition(".")[2]
-    return (parent, host) if "." in parent else (host,)
+def domains_of(config: Config, foundation: Standing) -> Domains:
+    """The domains whose mail is kept here. Blocking, but for a moment where nothing has changed."""
+    settings = config["domains"]
+    named = configured(settings, config.named("domain"), config["server"].hostname, lambda section: config.place(section).short)
+    return foundation.domains.read(named, config.file(settings.normal_file) if settings.normal_file else None)
 
 
 def _accounts(config: Config, foundation: Standing, default_domain: str) -> Any:
@@ -211,16 +215,16 @@ def _accounts(config: Config, foundation: Standing, default_domain: str) -> Any:
     return Chain([own, *others], default_domain=default_domain) if others else own
 
 
-def _alias_resolver(config: Config, foundation: Standing, domains: tuple[str, ...]) -> Any:
+def _alias_resolver(config: Config, foundation: Standing, domains: Domains) -> Any:
     """One source, or several in order."""
     ground = foundation.ground
     sources: list[Any] = []
     for source in config["aliases"].source:
         kind, _, argument = source.partition(":")
         if kind == "config":
-            sources.append(alias_table(config.named("alias"), domains))
+            sources.append(alias_table(config.named("alias"), domains.names))
         elif kind == "file":
-            sources.append(AliasFile(config.file(argument), ground.threads, domains))
+            sources.append(AliasFile(config.file(argument), ground.threads, domains.names))
         else:
             sources.append(part("alias source", kind, ground, config=config))
     return sources[0] if len(sources) == 1 else AliasChain(sources)

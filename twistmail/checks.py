@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from twistmail.accounts import domains
 from twistmail.config.load import CrossCheck
-from twistmail.config.problem import WARNING, Place, Problem, error
+from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
 from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
@@ -32,8 +33,9 @@ def names_are_names(config: Config) -> Iterator[Problem]:
     for name, domain in config.named("domain").items():
         if domain.catchall:
             yield from _refusal(config.place(f"domain:{name}", "catchall"), parse, domain.catchall)
-    for word in config["domains"].local:
-        yield from _refusal(config.place("domains", "local"), _spelled, word)
+    for key in ("local", "normal"):
+        for word in getattr(config["domains"], key):
+            yield from _refusal(config.place("domains", key), _spelled, word)
     yield from _refusal(config.place("server", "postmaster"), parse, config["server"].postmaster)
 
 
@@ -90,11 +92,43 @@ def times_fit(config: Config) -> Iterator[Problem]:
 
 def local_is_not_routed(config: Config) -> Iterator[Problem]:
     """A domain cannot be ours and somebody else's."""
-    local = {*config["domains"].local, *config.named("domain")}
+    local = _domains(config)
     for domain in config.named("route"):
         if domain.lower() in local:
             yield error(config.place(f"route:{domain}"), f"{domain} is a local domain, so this route is never taken",
                         f"remove [route:{domain}], or the domain from [domains] and [domain:...]")
+
+
+def _domains(config: Config) -> set[str]:
+    """Those that the configuration calls local; more may stand in the file that it names, and in the database."""
+    return {*config["domains"].local, *config["domains"].normal, *config.named("domain")}
+
+
+def domains_have_users(config: Config) -> Iterator[Problem]:
+    """An alias domain leads to a domain with users, and has no say of its own."""
+    named = config.named("domain")
+    for name, domain in named.items():
+        if not domain.same_as:
+            continue
+        place = config.place(f"domain:{name}", "same_as")
+        yield from _refusal(place, _spelled, domain.same_as)
+        if (other := named.get(domain.same_as)) and other.same_as:
+            yield error(place, f"{domain.same_as} is an alias domain itself", f"write same_as = {other.same_as}, or nothing")
+        elif domain.same_as not in _domains(config) or domain.same_as == name:
+            yield error(place, f"{domain.same_as} is no domain with users", "name a domain of [domains] local, or another [domain:...]")
+        if domain.catchall:
+            text = f"{name} has the users of {domain.same_as}, and its catch-all"
+            yield config.problem(f"domain:{name}", "catchall", text, "remove it here", WARNING)
+
+
+def domain_file_can_be_read(config: Config) -> Iterator[Problem]:
+    """The file with further names of the default domain. The server takes what can be read of it."""
+    if name := config["domains"].normal_file:
+        for line, text in domains.problems(config.file(name)):
+            if line:
+                yield warning(Place(str(config.file(name)), line, 1), text, "write a domain name, or nothing")
+            else:
+                yield config.problem("domains", "normal_file", f"{config.file(name)}: {text}", "a domain name on each line")
 
 
 def aliases_end(config: Config) -> Iterator[Problem]:
@@ -136,7 +170,7 @@ def relaying_is_asked(config: Config) -> Iterator[Problem]:
 
 def relayed_is_not_local(config: Config) -> Iterator[Problem]:
     """A domain whose mail is kept here is not passed on."""
-    for domain in {*config["domains"].local, *config.named("domain")}.intersection(config["mx"].relay_domains):
+    for domain in _domains(config).intersection(config["mx"].relay_domains):
         yield config.problem("mx", "relay_domains", f"{domain} is a local domain: its mail stays here", f"remove {domain} here, or there")
 
 
@@ -194,8 +228,8 @@ def authorities_can_be_read(config: Config) -> Iterator[Problem]:
 
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, circles_are_circles, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked,
-    relayed_is_not_local, stages_have_their_settings, sections_are_asked,
+    relayed_is_not_local, domains_have_users, stages_have_their_settings, sections_are_asked,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
-FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read)
+FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read, domain_file_can_be_read)
 QUICK_FILE_CHECKS: tuple[CrossCheck, ...] = (small_rules_can_be_read,)

@@ -1,8 +1,8 @@
 """Who is it really for: follows aliases to the end.
 
 Order for one local address: an alias of that name, then an account; the same
-two without the +suffix; then the domain's catch-all; then, for postmaster, the
-house's own box. An alias hides an account of the same name; an
+two without the +suffix; then the same name in the domain whose users this one
+has; then the domain's catch-all; then, for postmaster, the house's own box. An alias hides an account of the same name; an
 alias that names itself means the account behind it (aliases(5)). Addresses in
 other people's domains are remote targets.
 
@@ -20,20 +20,6 @@ from twistmail.interfaces import IAccounts, IAliasResolver
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.status import Status
-from twistmail.options import TEXT, WORDS, Option, Section
-
-OPTIONS = Section(
-    "domains",
-    "Whose mail is for us.",
-    Option("local", WORDS, "", "Domains whose mail is kept here, besides the [domain:NAME] sections; the first one is the default. "
-           "Without any: the host's own name and the domain it is in."),
-)  # fmt: skip
-DOMAIN_OPTIONS = Section(
-    "domain",
-    "A domain whose mail is kept here: [domain:blue.example].",
-    Option("catchall", TEXT, "", "Who gets mail for names that nobody has; empty: it is refused.", example="postmaster@blue.example"),
-    pattern=True,
-)
 
 UNKNOWN = Status(550, "5.1.1", "There is no mailbox of that name here")
 LOOP = Status(550, "5.4.6", "The aliases of that name lead in a circle")
@@ -66,9 +52,9 @@ class Followed:
 class Expansion:
     """The rules above, over one alias resolver and one table of accounts.
 
-    `catchalls` maps domains to the address that gets what nobody else does; `postmaster` is where mail for postmaster
-    goes when no alias or account of that name exists. Where that is None, or leads nowhere, there is the mailbox
-    postmaster@ in the default domain, which nobody may log in to, but which loses nothing.
+    `like` maps domains to those whose users they have; `catchalls` maps domains to the address that gets what nobody else
+    does; `postmaster` is where mail for postmaster goes when no alias or account of that name exists. Where that is None, or
+    leads nowhere, there is the mailbox postmaster@ in the default domain, which nobody may log in to, but which loses nothing.
     """
 
     def __init__(
@@ -81,6 +67,7 @@ class Expansion:
         separators: str = "+",
         depth_limit: int = 10,
         limit: int = 1000,
+        like: Mapping[str, str] | None = None,
         catchalls: Mapping[str, Address] | None = None,
         postmaster: Address | None = None,
         clock: Callable[[], float],
@@ -92,6 +79,7 @@ class Expansion:
         self._separators = separators
         self._depth_limit = depth_limit
         self._limit = limit
+        self._like = dict(like or {})
         self._catchalls = dict(catchalls or {})
         self._postmaster = postmaster
         self._clock = clock
@@ -161,6 +149,9 @@ class Expansion:
         return self._last_resort(walk, here, path)
 
     def _last_resort(self, walk: _Walk, here: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
+        if other := self._like.get(here.domain):
+            there = Address(here.local, other)
+            return [(there, (*path, here))] if here not in path or there not in path else []
         catchall = self._catchalls.get(here.domain)
         if catchall is not None and catchall not in path and catchall != here:
             return [(catchall, (*path, here))]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twistmail import tasks
+from twistmail.accounts.domains import DomainBook
 from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.accounts.verified import Verifier
 from twistmail.config.settled import Config
@@ -74,6 +75,7 @@ class Standing:
     database: AccountDatabase
     verifier: Verifier
     popauth: PopAuth
+    domains: DomainBook
 
 
 @dataclass(slots=True)
@@ -156,6 +158,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         database=AccountDatabase(config.file(config["users"].database)),
         verifier=Verifier(hashing, time.monotonic, secrets.token_bytes(32)),
         popauth=PopAuth(facts, reactor.seconds),
+        domains=DomainBook(lambda: ()),
         throttle=Throttle(config["auth"].failures),
         pop3_locks=Locks(),
         census=Census(),

@@ -12,6 +12,8 @@ from difflib import get_close_matches
 from twistmail.accounts.circles import GROUP, ROLE
 from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.accounts.config import USER
+from twistmail.accounts.domains import DOMAIN_OPTIONS as DOMAIN
+from twistmail.accounts.domains import OPTIONS as DOMAINS
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup.shelf import OPTIONS as BACKUP
@@ -22,8 +24,6 @@ from twistmail.config.load import CrossCheck
 from twistmail.config.problem import Problem
 from twistmail.config.server import LOG, SERVER
 from twistmail.config.settled import Config
-from twistmail.expansion import DOMAIN_OPTIONS as DOMAIN
-from twistmail.expansion import OPTIONS as DOMAINS
 from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.options import Section
 from twistmail.plugins import Discovery

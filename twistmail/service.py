@@ -41,6 +41,7 @@ CONFIG_ERROR = 78  # sysexits EX_CONFIG
 NO_PERMISSION = 77  # EX_NOPERM
 JOURNAL_EVERY = 1.0  # seconds
 LOOK_EVERY = 1.0  # seconds between looks at what others did to open mailboxes
+DOMAINS_EVERY = 1.0  # seconds between looks at the domains that stand outside the configuration
 CERTIFICATES_EVERY = 20.0  # seconds between looks at the files of certificates
 TIDY_EVERY = 86400.0  # seconds; the first time soon after the start
 GRACE = 10.0  # seconds that a stop waits for what is under way
@@ -111,6 +112,7 @@ class MailService(Service):
         self._open_control()
         self._tick(JOURNAL_EVERY, self._write_journal)
         self._tick(LOOK_EVERY, self.foundation.look_around)
+        self._tick(DOMAINS_EVERY, self.look_at_domains)
         self._tick(CERTIFICATES_EVERY, self._look_at_certificates)
         self._old_signal = signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
         tasks.start(self._begin(), "starting the queue")
@@ -198,6 +200,14 @@ class MailService(Service):
                     await self.foundation.threads.run(journal.write)
                 except OSError as error:
                     log.warn("the journal cannot be written: {error}", error=error)
+
+    async def look_at_domains(self) -> None:
+        """Whoever connects next finds the domains as they are now."""
+        parts = self.parts
+        now = await self.foundation.threads.run(assembly.domains_of, parts.config, self.foundation)
+        if now != parts.people.domains and parts is self.parts:
+            log.info("the domains have changed: {domains}", domains=", ".join(sorted(now.names ^ parts.people.domains.names)) or "users")
+            self._adopt(assembly.build(parts.config, self.foundation))
 
     async def _look_at_certificates(self) -> None:
         """The next handshake uses what is new; connections in progress keep what they have."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -34,14 +35,24 @@ class Broken(ValueError):
         self.problems = tuple(problems[:MOST_PROBLEMS])
 
 
+@dataclass(frozen=True, slots=True)
+class Partly(Generic[T]):
+    """What could be read of a file whose mistakes spoil no more than their own lines: (line, text) each."""
+
+    value: T
+    problems: tuple[tuple[int, str], ...]
+
+
 class WatchedFile(Generic[T]):
     """The file at *path* as `parse(text)` reads it. *parse* raises Broken, runs in *threads*, and touches nothing shared.
+
+    It may return `Partly` instead: the problems are told, and the rest is in use.
 
     The first reading happens at once, in the caller, because it belongs to the start; with *patient* it is done in a thread
     too, and whoever asks meanwhile waits for it: for files that may be large.
     """
 
-    def __init__(self, path: Path, parse: Callable[[str], T], threads: Any, *, patient: bool = False) -> None:
+    def __init__(self, path: Path, parse: Callable[[str], T | Partly[T]], threads: Any, *, patient: bool = False) -> None:
         self.path = path
         self._parse = parse
         self._threads = threads
@@ -70,7 +81,7 @@ class WatchedFile(Generic[T]):
         except OSError as error:
             return _problems(error)
         loaded = self._load()
-        return _problems(loaded) if isinstance(loaded, OSError | ValueError) else ()
+        return () if not isinstance(loaded, OSError | ValueError | Partly) else _problems(loaded)
 
     async def freshen(self) -> None:
         """Read the file again if it is another than the one that was read. Unavailable where nothing was ever read."""
@@ -94,7 +105,7 @@ class WatchedFile(Generic[T]):
             if self._value is None:
                 self._settle(stamp, await self._threads.run(self._load))
 
-    def _load(self) -> T | OSError | ValueError:
+    def _load(self) -> T | Partly[T] | OSError | ValueError:
         try:
             with self.path.open("rb") as file:
                 octets = file.read(MOST_OCTETS + 1)
@@ -106,22 +117,28 @@ class WatchedFile(Generic[T]):
         except (OSError, ValueError) as error:
             return error
 
-    def _settle(self, stamp: tuple[int, int, int] | None, loaded: T | OSError | ValueError) -> None:
+    def _settle(self, stamp: tuple[int, int, int] | None, loaded: T | Partly[T] | OSError | ValueError) -> None:
         news = stamp != self._stamp
         self._stamp = stamp
+        if isinstance(loaded, Partly):
+            self._value = loaded.value
+            self._tell(loaded.problems, " (the other lines are in use)")
+            return
         if not isinstance(loaded, OSError | ValueError):
             self._value = loaded
             return
-        kept = "" if self._value is None else " (what was read before stays in use)"
         if news or self._value is None:
-            for line, text in _problems(loaded):
-                log.error("{path}{line}: {text}{kept}", path=str(self.path), line=f":{line}" if line else "", text=text, kept=kept)
+            self._tell(_problems(loaded), "" if self._value is None else " (what was read before stays in use)")
         if self._value is None:
             raise Unavailable(f"{self.path}: {loaded}") from loaded
 
+    def _tell(self, problems: Sequence[tuple[int, str]], rest: str) -> None:
+        for line, text in problems[:MOST_PROBLEMS]:
+            log.error("{path}{line}: {text}{rest}", path=str(self.path), line=f":{line}" if line else "", text=text, rest=rest)
 
-def _problems(trouble: OSError | ValueError) -> tuple[tuple[int, str], ...]:
-    if isinstance(trouble, Broken):
+
+def _problems(trouble: OSError | ValueError | Partly[Any]) -> tuple[tuple[int, str], ...]:
+    if isinstance(trouble, Broken | Partly):
         return trouble.problems
     return ((0, getattr(trouble, "strerror", None) or str(trouble)),)
 
@@ -133,7 +150,7 @@ class WatchedFiles:
         self._threads = threads
         self._files: dict[tuple[Path, Callable[[str], Any]], WatchedFile[Any]] = {}
 
-    def file(self, path: Path, parse: Callable[[str], T]) -> WatchedFile[T]:
+    def file(self, path: Path, parse: Callable[[str], T | Partly[T]]) -> WatchedFile[T]:
         """The one WatchedFile of *path* that *parse* (a function of a module) reads."""
         return self._files.setdefault((path, parse), WatchedFile(path, parse, self._threads, patient=True))
 

@@ -19,6 +19,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.python.failure import Failure
 
 from twistmail import assembly, tasks
+from twistmail.accounts.domains import DomainBook
 from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.accounts.verified import Verifier
 from twistmail.config.settled import Config
@@ -81,7 +82,8 @@ def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standi
         watched=WatchedFiles(threads),
         ledger=Ledger(),
     )
-    return Standing(ground, database, Verifier(threads, time.monotonic, b""), PopAuth(ground.facts, reactor.seconds))
+    return Standing(ground, database, Verifier(threads, time.monotonic, b""), PopAuth(ground.facts, reactor.seconds),
+                    DomainBook(lambda: ()))
 
 
 def _run(reactor: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -1,0 +1,46 @@
+"""R18, R19, F023: domains that are added while the server runs, and whose users they have."""
+
+from __future__ import annotations
+
+import os
+
+from tests.journeys.house import CONFIG
+from tests.journeys.test_6_the_service import answer_to, run  # noqa: F401 - a fixture
+
+LOCAL_FILE = CONFIG.replace("local = blue.test red.test\n", "local = blue.test red.test\nnormal_file = local-host-names\n")
+
+
+def write(path, text):
+    path.write_text(text)
+    os.utime(path, (len(text), len(text)))
+
+
+def test_a_domain_in_the_file_is_ours_two_seconds_later(run, tmp_path):  # noqa: F811
+    (tmp_path / "data").mkdir()
+    names = tmp_path / "data" / "local-host-names"
+    write(names, "# none yet\n")
+    running = run(LOCAL_FILE)
+    assert answer_to(running.connect(), "fred@new.test").startswith("550 5.7.1")
+    write(names, "# all of ours\nnew.test\nno domain at all\n")
+    running.reactor.pass_time(2, step=0.5)
+    assert answer_to(running.connect(), "fred@new.test").startswith("250 2.1.5")
+    assert answer_to(running.connect(), "nobody@new.test").startswith("550 5.1.1")
+    write(names, "#\n")
+    running.reactor.pass_time(2, step=0.5)
+    assert answer_to(running.connect(), "fred@new.test").startswith("550 5.7.1")
+
+
+def test_a_normal_domain_is_another_name_and_a_virtual_one_has_people_of_its_own(run, tmp_path):  # noqa: F811
+    running = run(
+        CONFIG + "[domains]\nlocal = blue.test red.test\nnormal = azure.test\n"
+        "[domain:pink.test]\nsame_as = red.test\n[user:fred@red.test]\npassword = another one\n"
+    )
+    said = {name: answer_to(running.connect(), name)[:9] for name in ("fred@azure.test", "fred@pink.test", "bob@red.test", "bob@pink.test")}
+    assert said == {
+        "fred@azure.test": "250 2.1.5",
+        "fred@pink.test": "250 2.1.5",
+        "bob@red.test": "550 5.1.1",
+        "bob@pink.test": "550 5.1.1",
+    }
+    expansion = running.service.parts.people.expansion
+    assert expansion.local_domains == {"blue.test", "red.test", "azure.test", "pink.test"}
