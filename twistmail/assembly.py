@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from twistmail.accounts.chain import Chain
 from twistmail.accounts.circles import circles, members, role_table
 from twistmail.accounts.config import config_table
 from twistmail.accounts.domains import configured
 from twistmail.accounts.file import PasswdFile
 from twistmail.accounts.local import LocalUsers
 from twistmail.accounts.people import People as Known
-from twistmail.accounts.table import Tables, account_name
+from twistmail.accounts.table import TableSource, account_name
 from twistmail.aliases.chain import AliasChain
 from twistmail.aliases.file import AliasFile
 from twistmail.aliases.table import alias_table
@@ -194,25 +193,23 @@ def domains_of(config: Config, foundation: Standing) -> Domains:
     return foundation.domains.read(named, config.file(settings.normal_file) if settings.normal_file else None)
 
 
-def _accounts(config: Config, foundation: Standing, default_domain: str) -> Any:
-    """One source, or several in order. Our own tables are joined into one, plugins' sources follow."""
+def _accounts(config: Config, foundation: Standing, default_domain: str) -> Known:
+    """The sources in order; what the configuration itself names comes first."""
     ground = foundation.ground
-    tables: list[Any] = [role_table(config.named("role"), default_domain)] if config.named("role") else []
-    others: list[Any] = []
-    renew = None
+    sources: list[Any] = []
+    if config.named("role"):
+        sources.append(TableSource(role_table(config.named("role"), default_domain), ground.threads))
     for source in config["users"].source:
         kind, _, argument = source.partition(":")
         if kind == "sqlite":
-            tables.append(foundation.database)
-            renew = foundation.database.renew
+            sources.append(TableSource(foundation.database, ground.threads, foundation.database.renew))
         elif kind == "config":
-            tables.append(config_table(config.named("user"), default_domain))
+            sources.append(TableSource(config_table(config.named("user"), default_domain), ground.threads))
         elif kind == "passwd":
-            tables.append(PasswdFile(config.file(argument), ground.threads, default_domain))
+            sources.append(TableSource(PasswdFile(config.file(argument), ground.threads, default_domain), ground.threads))
         else:
-            others.append(part("accounts", kind, ground, config=config))
-    own = Known(Tables(tables), foundation.verifier, ground.threads, default_domain=default_domain, renew=renew)
-    return Chain([own, *others], default_domain=default_domain) if others else own
+            sources.append(part("accounts", kind, ground, config=config))
+    return Known(sources, foundation.verifier, ground.threads, default_domain=default_domain, secret=foundation.secret, epoch=ground.epoch)
 
 
 def _alias_resolver(config: Config, foundation: Standing, domains: Domains) -> Any:

@@ -7,10 +7,12 @@ by `use` in their sections and found among the plugins (`parts.py` has our own).
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,8 @@ from twistmail.watched import WatchedFiles
 
 #: Threads for files, and for password hashes (60 ms of one core each).
 FILE_THREADS, HASH_THREADS = 8, 2
+#: A file below the data folder with so many octets of chance, made at the first start.
+SECRET, SECRET_SIZE = "secret", 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,15 @@ class Ground:
 
 @dataclass(slots=True)
 class Standing:
-    """As much of a foundation as the policy needs: the ground, the accounts, and who has read mail lately."""
+    """As much of a foundation as the policy needs: the ground, the accounts, and who has read mail lately.
+
+    `secret`: octets that nobody else knows, the same for as long as the data folder lasts.
+    """
 
     ground: Ground
     database: AccountDatabase
     verifier: Verifier
+    secret: bytes
     popauth: PopAuth
     domains: DomainBook
 
@@ -157,6 +165,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         drafts=Drafts(data_dir / "drafts"),
         database=AccountDatabase(config.file(config["users"].database)),
         verifier=Verifier(hashing, time.monotonic, secrets.token_bytes(32)),
+        secret=_own_secret(data_dir / SECRET),
         popauth=PopAuth(facts, reactor.seconds),
         domains=DomainBook(lambda: ()),
         throttle=Throttle(config["auth"].failures),
@@ -167,6 +176,19 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         hashing=hashing,
         listeners=listeners,
     )
+
+
+def _own_secret(path: Path) -> bytes:
+    """What the file at *path* holds; it is made where it is missing or cut short. OSError."""
+    with suppress(FileNotFoundError):
+        if len(kept := path.read_bytes()) >= SECRET_SIZE:
+            return kept
+    made = secrets.token_bytes(SECRET_SIZE)
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(made)
+        file.flush()
+        os.fsync(file.fileno())
+    return made
 
 
 def _listen(config: Config, data_dir: Path, facts: Facts) -> tuple[tuple[Journal, ...], tuple[Callable[[], None], ...]]:

@@ -49,13 +49,39 @@ class IAccounts(Interface):
         """All accounts, as a tuple of Account sorted by name."""
 
 
+class IAccountSource(Interface):
+    """One place where accounts are kept. A plugin's part of kind "accounts".
+
+    Methods marked "optional" are missing where a source cannot do that.
+    """
+
+    async def lookup(name):  # type: ignore[no-untyped-def]
+        """The `accounts.secrets.Entry` that has the address *name* (full, lower case), or None. Raises Unavailable."""
+
+    async def namesakes(local):  # type: ignore[no-untyped-def]
+        """The entries whose account's name has *local* before the @, as a tuple; two are enough. () where it cannot be told."""
+
+    # async list(): optional: every Account, as a tuple
+    # async add(account, secret), async remove(name), async change(name, **fields): optional; KeyError where *name* is unknown
+    # async renew(name, old, new): optional: put the hash *new* in the place of *old*; False where *old* is not there any more
+    # async verify(entry, password): optional, where an entry without `secret` is checked by the source itself; True or False. Unavailable
+    # watch(changed): optional, plain: call *changed*(name, or None for any) whenever what is kept of somebody has changed
+
+
 class IAuthenticator(Interface):
     """Knows whether somebody is who he says."""
 
-    async def authenticate(login, password):  # type: ignore[no-untyped-def]
-        """The Account of *login* (str, as typed) if *password* (str) is right, else None. Raises Unavailable.
+    async def authenticate(login, password, service=""):  # type: ignore[no-untyped-def]
+        """The Account of *login* (str, as typed) if *password* (str) is right for *service* ("imap"), else None. Raises Unavailable.
 
         Takes the same time whether the login is unknown or the password wrong. Throttling is the caller's business.
+        """
+
+    async def evidence(login, kind, service=""):  # type: ignore[no-untyped-def]
+        """What proves *login* without its password being sent (`mail.evidence`): ScramKeys or Clear. Raises Unavailable.
+
+        *kind* is "SCRAM-SHA-256", "SCRAM-SHA-1" or "PLAIN" (only Clear will do; None where there is none). Whoever has no
+        keys, is disabled or does not exist gets keys that no password fits, always the same.
         """
 
 

@@ -1,4 +1,4 @@
-"""Checkers of twisted.cred behind the house's interface."""
+"""Checkers of twisted.cred as the judges of passwords."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from twisted.cred.credentials import IAnonymous, IUsernamePassword
 from twisted.internet.defer import fail, succeed
 
 from tests.helpers import result_of
-from twistmail.accounts.cred import CredAuthenticator
+from twistmail.accounts.cred import CredSource
+from twistmail.accounts.secrets import Entry
+from twistmail.accounts.table import FixedTable, TableSource
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
-from twistmail.memory.people import MemoryPeople
+from twistmail.tasks import Inline
+
+ANN = Account("ann@here.example")
+TABLE = TableSource(FixedTable([Entry(ANN, "{PLAIN}elsewhere")]), Inline())
 
 
 class Checker:
@@ -30,32 +35,35 @@ class Checker:
         return self.answer() if callable(self.answer) else succeed(self.answer)
 
 
-PEOPLE = MemoryPeople({"ann@here.example": "elsewhere"}, "here.example")
-
-
 def test_a_system_is_asked_for_the_local_part() -> None:
     checker = Checker(b"ann")
-    authenticator = CredAuthenticator(checker, PEOPLE, default_domain="here.example", full_address=False)
-    assert result_of(authenticator.authenticate("Ann@here.example", "x")) == Account("ann@here.example")
+    assert result_of(CredSource(checker, TABLE, full_address=False).verify(Entry(ANN), "x"))
     assert checker.asked == [b"ann"]
 
 
-def test_whom_the_checker_knows_but_has_no_mailbox_stays_outside() -> None:
-    assert result_of(CredAuthenticator(Checker(b"root"), PEOPLE, default_domain="here.example").authenticate("root", "x")) is None
+def test_whom_the_checker_knows_but_has_no_mailbox_is_nobody() -> None:
+    assert result_of(CredSource(Checker(b"root"), TABLE).lookup("root@here.example")) is None
+
+
+def test_the_password_that_the_other_source_keeps_counts_for_nothing() -> None:
+    source = CredSource(Checker(b"ann"), TABLE)
+    assert result_of(source.lookup(ANN.name)) == Entry(ANN)
+    assert result_of(source.namesakes("ann")) == (Entry(ANN),)
+    assert result_of(source.list()) == (ANN,)
 
 
 def test_the_anonymous_stay_outside() -> None:
-    assert result_of(CredAuthenticator(Checker(ANONYMOUS), PEOPLE).authenticate("ann@here.example", "x")) is None
+    assert not result_of(CredSource(Checker(ANONYMOUS), TABLE).verify(Entry(ANN), "x"))
 
 
 def test_a_checker_that_is_away_is_weather() -> None:
-    authenticator = CredAuthenticator(Checker(lambda: fail(ConnectionRefusedError("no LDAP"))), PEOPLE)
+    source = CredSource(Checker(lambda: fail(ConnectionRefusedError("no LDAP"))), TABLE)
     with pytest.raises(Unavailable):
-        result_of(authenticator.authenticate("ann@here.example", "x"))
+        result_of(source.verify(Entry(ANN), "x"))
 
 
 def test_a_checker_of_something_else_is_refused_at_once() -> None:
     checker = Checker(b"")
     checker.credentialInterfaces = (IAnonymous,)
     with pytest.raises(TypeError):
-        CredAuthenticator(checker, PEOPLE)
+        CredSource(checker, TABLE)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.helpers import result_of
 from twistmail.accounts.file import PasswdFile, parse
 from twistmail.accounts.people import People
-from twistmail.accounts.table import Entry
+from twistmail.accounts.secrets import Entry
+from twistmail.accounts.table import TableSource
 from twistmail.accounts.verified import Verifier
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
@@ -85,7 +86,8 @@ class TestPeopleOfAFile:
 
     @staticmethod
     def people(path: Path) -> People:
-        return People(PasswdFile(path, Inline(), DOMAIN), Verifier(Inline(), lambda: 0.0, b"k" * 32), Inline(), default_domain=DOMAIN)
+        source = TableSource(PasswdFile(path, Inline(), DOMAIN), Inline())
+        return People([source], Verifier(Inline(), lambda: 0.0, b"k" * 32), Inline(), default_domain=DOMAIN)
 
     @staticmethod
     def knows(people: People, local: str) -> bool:

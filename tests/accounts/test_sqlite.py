@@ -13,7 +13,9 @@ import pytest
 
 from tests.helpers import result_of
 from twistmail.accounts import passwords
-from twistmail.accounts.sqlite import AccountDatabase, AccountExists, NoSuchAccount, SqliteAccounts
+from twistmail.accounts.people import People
+from twistmail.accounts.sqlite import AccountDatabase, AccountExists, NoSuchAccount
+from twistmail.accounts.table import TableSource
 from twistmail.accounts.verified import Verifier
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
@@ -33,8 +35,9 @@ def database(tmp_path: Path) -> AccountDatabase:
     return AccountDatabase(tmp_path / "accounts.db")
 
 
-def people(database: AccountDatabase, default_domain: str = "") -> SqliteAccounts:
-    return SqliteAccounts(database, Verifier(Inline(), lambda: 0.0, b"k" * 32), Inline(), default_domain=default_domain)
+def people(database: AccountDatabase, default_domain: str = "") -> People:
+    verifier = Verifier(Inline(), lambda: 0.0, b"k" * 32)
+    return People([TableSource(database, Inline(), database.renew)], verifier, Inline(), default_domain=default_domain)
 
 
 def test_an_account_is_kept_as_it_was_added(database: AccountDatabase) -> None:

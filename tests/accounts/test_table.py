@@ -1,13 +1,25 @@
-"""Whom a login name means (row R22), and the sentences for names that are none."""
+"""Whom a login name means (row R22), which source answers, and the sentences for names that are none."""
 
 from __future__ import annotations
 
 import pytest
 
-from twistmail.accounts.table import Entry, FixedTable, Tables, account_name, entry_for
+from tests.helpers import result_of
+from twistmail.accounts.people import People
+from twistmail.accounts.secrets import Entry
+from twistmail.accounts.table import FixedTable, TableSource, account_name
+from twistmail.accounts.verified import Verifier
+from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
+from twistmail.mail.address import parse
+from twistmail.tasks import Inline
 
 TABLE = FixedTable(Entry(Account(name)) for name in ("bob@dom1.test", "bob@dom2.test", "eve@dom2.test", "joe@dom2.test", "joe@dom3.test"))
+
+
+def people(*tables: FixedTable, default_domain: str = "dom1.test") -> People:
+    sources = [TableSource(table, Inline()) for table in tables]
+    return People(sources, Verifier(Inline(), lambda: 0.0, b"k" * 32), Inline(), default_domain=default_domain)
 
 
 @pytest.mark.parametrize(("login", "name"), [
@@ -20,21 +32,41 @@ TABLE = FixedTable(Entry(Account(name)) for name in ("bob@dom1.test", "bob@dom2.
     pytest.param("", None, id="empty"),
 ])
 def test_whom_a_login_means(login: str, name: str | None) -> None:
-    entry = entry_for(TABLE, login, "dom1.test")
+    entry, _ = result_of(people(TABLE).whom(login))
     assert (entry.account.name if entry else None) == name
 
 
 def test_without_a_default_domain_only_the_unambiguous_are_found() -> None:
-    assert entry_for(TABLE, "bob", "") is None
-    assert entry_for(TABLE, "eve", "") is not None
+    assert result_of(people(TABLE, default_domain="").whom("bob"))[0] is None
+    assert result_of(people(TABLE, default_domain="").whom("eve"))[0] is not None
 
 
-def test_the_same_name_in_two_tables_is_one_person() -> None:
-    both = Tables([FixedTable([Entry(Account("eve@dom2.test", "first"))]), TABLE])
-    entry = entry_for(both, "eve", "")
-    assert entry is not None
+def test_the_same_name_in_two_sources_is_one_person() -> None:
+    both = people(FixedTable([Entry(Account("eve@dom2.test", "first"))]), TABLE)
+    entry, _ = result_of(both.whom("eve"))
     assert entry.account.display_name == "first"
-    assert len(both.entries()) == 5
+    assert len(result_of(both.list())) == 5
+
+
+def test_a_further_address_leads_to_the_same_account() -> None:
+    ann = Account("ann@dom1.test", addresses=("ann.other@dom2.test",))
+    ours = people(FixedTable([Entry(ann, "{PLAIN}secret")]))
+    assert result_of(ours.find(parse("ann.other@dom2.test"))) == ann
+    assert result_of(ours.authenticate("Ann.Other@dom2.test", "secret")) == ann
+    assert result_of(ours.list()) == (ann,)
+
+
+def test_a_source_that_is_away_ends_the_question() -> None:
+    class Away:
+        async def lookup(self, name: str) -> Entry | None:
+            raise Unavailable("no line")
+
+        namesakes = lookup
+
+    ours = People([Away(), TableSource(TABLE, Inline())], Verifier(Inline(), lambda: 0.0, b"k" * 32), Inline())
+    for question in (ours.find(parse("eve@dom2.test")), ours.authenticate("eve", "x"), ours.evidence("eve", "SCRAM-SHA-1")):
+        with pytest.raises(Unavailable):
+            result_of(question)
 
 
 @pytest.mark.parametrize(("text", "name"), [

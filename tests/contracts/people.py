@@ -13,13 +13,13 @@ import argon2
 import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 
-from twistmail.accounts.chain import Chain
 from twistmail.accounts.config import USER, config_table
-from twistmail.accounts.cred import CredAuthenticator
+from twistmail.accounts.cred import CredSource
 from twistmail.accounts.file import PasswdFile
 from twistmail.accounts.people import People
-from twistmail.accounts.sqlite import AccountDatabase, SqliteAccounts
-from twistmail.accounts.table import AccountTable, Entry, FixedTable, Tables
+from twistmail.accounts.secrets import Entry
+from twistmail.accounts.sqlite import AccountDatabase
+from twistmail.accounts.table import AccountTable, FixedTable, TableSource
 from twistmail.accounts.verified import Verifier
 from twistmail.mail.account import Account
 from twistmail.memory.people import MemoryPeople
@@ -35,8 +35,12 @@ QUICK = argon2.PasswordHasher(1, 8, 1).hash(PASSWORD)
 NOBODYS = argon2.PasswordHasher(1, 8, 1).hash("nobody")
 
 
-def people(table: AccountTable) -> People:
-    return People(table, Verifier(Inline(), lambda: 0.0, b"k" * 32), Inline(), default_domain=DOMAIN)
+def people(*sources: Any) -> People:
+    return People(sources, Verifier(Inline(), lambda: 0.0, b"k" * 32), Inline(), default_domain=DOMAIN, secret=b"s" * 32)
+
+
+def table(table: AccountTable) -> TableSource:
+    return TableSource(table, Inline())
 
 
 def memory(folder: Path) -> Any:
@@ -53,39 +57,33 @@ def sqlite(folder: Path) -> Any:
         for account in (ANN, BOB, OFF):
             database.add(account.name, PASSWORD, quota=account.quota)
     database.set_enabled(OFF.name, False)
-    return SqliteAccounts(database, Verifier(Inline(), lambda: 0.0, b"k" * 32), Inline(), default_domain=DOMAIN)
+    return people(TableSource(database, Inline(), database.renew))
 
 
 def passwd_file(folder: Path) -> Any:
     path = folder / "passwd"
     path.write_text(f"ann:{QUICK}::::::quota=2G\nbob@blue.example:{{PLAIN}}{PASSWORD}\noff:{QUICK}::::::nologin\n", "utf-8")
-    return people(PasswdFile(path, Inline(), DOMAIN))
+    return people(table(PasswdFile(path, Inline(), DOMAIN)))
 
 
 def config(folder: Path) -> Any:
     read = USER.option("password").kind.read  # type: ignore[union-attr]
-    return people(config_table({
+    return people(table(config_table({
         "ann": USER.defaults(password=read(QUICK), quota=2 << 30),
         "Bob@Blue.example": USER.defaults(password=read(PASSWORD)),
         "off@here.example": USER.defaults(password=read(PASSWORD), enabled=False),
-    }, DOMAIN))
+    }, DOMAIN)))
 
 
-def tables(folder: Path) -> Any:
+def several(folder: Path) -> Any:
     shadowed = Account(ANN.name, "another", 1)
     first = FixedTable([Entry(ANN, QUICK), Entry(OFF, QUICK)])
-    return people(Tables([first, FixedTable([Entry(BOB, QUICK), Entry(shadowed, "{PLAIN}other")])]))
-
-
-def chain(folder: Path) -> Any:
-    second = MemoryPeople({ANN.name: "other", BOB.name: PASSWORD}, DOMAIN)
-    return Chain([people(FixedTable([Entry(ANN, QUICK), Entry(OFF, QUICK)])), second], default_domain=DOMAIN)
+    return people(table(first), table(FixedTable([Entry(BOB, QUICK), Entry(shadowed, "{PLAIN}other")])))
 
 
 def cred(folder: Path) -> Any:
     checker = InMemoryUsernamePasswordDatabaseDontUse(**{account.name: PASSWORD.encode() for account in (ANN, BOB, OFF)})
-    return CredAuthenticator(checker, memory(folder), default_domain=DOMAIN)
+    return people(CredSource(checker, table(FixedTable(Entry(account, "{PLAIN}other") for account in (ANN, BOB, OFF)))))
 
 
-MAKERS = [memory, sqlite, passwd_file, config, tables, chain]
-AUTHENTICATORS = [*MAKERS, cred]
+MAKERS = [memory, sqlite, passwd_file, config, several, cred]

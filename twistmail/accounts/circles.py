@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twistmail.accounts.table import Entry, FixedTable, account_name
+from twistmail.accounts.secrets import Entry
+from twistmail.accounts.table import FixedTable, account_name
 from twistmail.mail import acl
 from twistmail.mail.account import Account
 from twistmail.mail.acl import Rights

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from twistmail.accounts import passwords
-from twistmail.accounts.table import Entry, FixedTable, account_name
+from twistmail.accounts.secrets import Entry
+from twistmail.accounts.table import FixedTable, account_name
 from twistmail.mail.account import Account
 from twistmail.options import COUNT, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
 

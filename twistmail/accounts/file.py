@@ -17,7 +17,8 @@ from typing import Any
 
 from twistmail.accounts import passwords
 from twistmail.accounts.config import FORMAT
-from twistmail.accounts.table import Entry, FixedTable, account_name
+from twistmail.accounts.secrets import Entry
+from twistmail.accounts.table import FixedTable, account_name
 from twistmail.mail.account import Account
 from twistmail.options import SIZE
 from twistmail.watched import Broken, WatchedFile

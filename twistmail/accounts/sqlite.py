@@ -15,13 +15,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zope.interface import implementer
-
 from twistmail.accounts import passwords
-from twistmail.accounts.people import People
-from twistmail.accounts.table import Entry, account_name
-from twistmail.accounts.verified import Verifier
-from twistmail.interfaces import IAccounts, IAuthenticator, Unavailable
+from twistmail.accounts.secrets import Entry
+from twistmail.accounts.table import account_name
+from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 
 T = TypeVar("T")
@@ -194,16 +191,8 @@ def _entry(row: Any) -> Entry | None:
     if row is None:
         return None
     name, display_name, quota, enabled, secret = row
-    return Entry(Account(name, display_name, quota, bool(enabled)), secret, renewable=True)
+    return Entry(Account(name, display_name, quota, bool(enabled)), secret)
 
 
 def _entries(rows: Any) -> Sequence[Entry]:
     return tuple(entry for row in rows if (entry := _entry(row)) is not None)
-
-
-@implementer(IAccounts, IAuthenticator)
-class SqliteAccounts(People):
-    """The accounts of an AccountDatabase as the house's accounts; old hashes are renewed when their owner logs in."""
-
-    def __init__(self, database: AccountDatabase, verifier: Verifier, threads: Any, *, default_domain: str = "") -> None:
-        super().__init__(database, verifier, threads, default_domain=default_domain, renew=database.renew)

@@ -1,39 +1,30 @@
-"""What the account sources have in common: entries, tables of them, and the name under which somebody logs in.
+"""Tables of accounts: a dictionary, or a select that takes microseconds; and the name that an account has.
 
-A table is plain and quick: a dictionary, or a select that takes microseconds.
-`people.People` makes the house's IAccounts and IAuthenticator of any table.
+A table is plain and quick, and `TableSource` makes a source of it: what asks a
+server on the way is an IAccountSource itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
+from zope.interface import implementer
+
+from twistmail.accounts.secrets import Entry
+from twistmail.interfaces import IAccountSource
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An account and what is kept of its password (`passwords.verify`); empty: nobody can log in.
-
-    `renewable`: the source can put a better hash in its place.
-    """
-
-    account: Account
-    secret: str = field(repr=False, default="")
-    renewable: bool = False
-
-
 class AccountTable(Protocol):
-    """A source of entries. Names are full addresses in lower case. Every method may raise interfaces.Unavailable."""
+    """Entries by name. Names are full addresses in lower case. Every method may raise interfaces.Unavailable."""
 
     def entry(self, name: str) -> Entry | None:
-        """The entry of *name*."""
+        """The entry of *name*: an account's own, or one of its further addresses."""
 
     def with_local(self, local: str) -> Sequence[Entry]:
-        """Entries whose name has this part before the @; two are enough to be ambiguous."""
+        """Entries whose account has this part before the @; two are enough to be ambiguous."""
 
     def entries(self) -> Sequence[Entry]:
         """All. May block for as long as it takes to read them."""
@@ -46,52 +37,52 @@ class FixedTable:
     """A table in memory, which does not change."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._by_name = {entry.account.name: entry for entry in entries}
+        self._entries = {entry.account.name: entry for entry in entries}
+        self._by_address = {address: entry for entry in self._entries.values() for address in entry.account.addresses} | self._entries
         self._by_local: dict[str, list[Entry]] = {}
-        for entry in self._by_name.values():
+        for entry in self._entries.values():
             self._by_local.setdefault(entry.account.local, []).append(entry)
 
     def entry(self, name: str) -> Entry | None:
-        return self._by_name.get(name)
+        return self._by_address.get(name)
 
     def with_local(self, local: str) -> Sequence[Entry]:
         return self._by_local.get(local, ())
 
     def entries(self) -> Sequence[Entry]:
-        return tuple(self._by_name.values())
+        return tuple(self._entries.values())
 
     async def freshen(self) -> None:
         """It never changes."""
 
 
-class Tables:
-    """Several tables as one: the first that knows a name answers."""
+@implementer(IAccountSource)
+class TableSource:
+    """*table* as a source. *threads* run what blocks; *renew*(name, old, new), blocking, is there where hashes can be replaced."""
 
-    def __init__(self, tables: Sequence[AccountTable]) -> None:
-        self._tables = tuple(tables)
+    def __init__(self, table: AccountTable, threads: Any, renew: Callable[[str, str, str], bool] | None = None) -> None:
+        self.table = table
+        self._threads = threads
+        if renew is not None:
+            self.renew = self._renewing(renew)
 
-    def entry(self, name: str) -> Entry | None:
-        for table in self._tables:
-            if (entry := table.entry(name)) is not None:
-                return entry
-        return None
+    async def lookup(self, name: str) -> Entry | None:
+        await self.table.freshen()
+        return self.table.entry(name)
 
-    def with_local(self, local: str) -> Sequence[Entry]:
-        return _first_of_each(entry for table in self._tables for entry in table.with_local(local))
+    async def namesakes(self, local: str) -> tuple[Entry, ...]:
+        await self.table.freshen()
+        return tuple(self.table.with_local(local))
 
-    def entries(self) -> Sequence[Entry]:
-        return _first_of_each(entry for table in self._tables for entry in table.entries())
+    async def list(self) -> tuple[Account, ...]:
+        await self.table.freshen()
+        return tuple(entry.account for entry in await self._threads.run(self.table.entries))
 
-    async def freshen(self) -> None:
-        for table in self._tables:
-            await table.freshen()
+    def _renewing(self, renew: Callable[[str, str, str], bool]) -> Callable[[str, str, str], Any]:
+        async def renewed(name: str, old: str, new: str) -> bool:
+            return bool(await self._threads.run(renew, name, old, new))
 
-
-def _first_of_each(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    known: dict[str, Entry] = {}
-    for entry in entries:
-        known.setdefault(entry.account.name, entry)
-    return tuple(known.values())
+        return renewed
 
 
 def account_name(text: str, default_domain: str = "") -> str:
@@ -101,21 +92,3 @@ def account_name(text: str, default_domain: str = "") -> str:
     if not domain:
         raise ValueError(f"{text!r} has no domain\nwrite the full address, such as {address.local}@blue.example")
     return str(Address(address.local, domain))
-
-
-def entry_for(table: AccountTable, login: str, default_domain: str) -> Entry | None:
-    """Whom *login*, as typed, means (row R22).
-
-    A full address means itself. A bare name means the one in *default_domain* if there is one, else the only account
-    of that name; a name that several domains have means nobody.
-    """
-    try:
-        address = parse(login).folded
-    except ValueError:
-        return None
-    if address.domain:
-        return table.entry(str(address))
-    if default_domain and (entry := table.entry(str(Address(address.local, default_domain)))) is not None:
-        return entry
-    namesakes = table.with_local(address.local)
-    return namesakes[0] if len(namesakes) == 1 else None

@@ -82,7 +82,7 @@ def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standi
         watched=WatchedFiles(threads),
         ledger=Ledger(),
     )
-    return Standing(ground, database, Verifier(threads, time.monotonic, b""), PopAuth(ground.facts, reactor.seconds),
+    return Standing(ground, database, Verifier(threads, time.monotonic, b""), b"", PopAuth(ground.facts, reactor.seconds),
                     DomainBook(lambda: ()))
 
 

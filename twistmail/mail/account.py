@@ -18,6 +18,7 @@ class Account:
     #: Messages and recipients that he may send, ((so many, within seconds), ...); empty: any number; None: what holds for all.
     rate: tuple[tuple[int, float], ...] | None = None
     recipient_rate: tuple[tuple[int, float], ...] | None = None
+    addresses: tuple[str, ...] = ()  # further ones whose mail goes into the same mailbox, in lower case
 
     @property
     def local(self) -> str:

@@ -10,6 +10,7 @@ from zope.interface import implementer
 from twistmail.interfaces import IAccounts, IAliasResolver, IAuthenticator, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
+from twistmail.mail.evidence import Clear, Evidence, ScramKeys
 
 
 @implementer(IAccounts, IAuthenticator)
@@ -37,12 +38,19 @@ class MemoryPeople:
         self._must_be_available()
         return tuple(self.accounts[name] for name in sorted(self.accounts))
 
-    async def authenticate(self, login: str, password: str) -> Account | None:
+    async def authenticate(self, login: str, password: str, service: str = "") -> Account | None:
         self._must_be_available()
         account = self.accounts.get(self._name(login))
         expected = self._passwords.get(account.name, "") if account else ""
         right = hmac.compare_digest(expected.encode(), password.encode())
         return account if account and right and account.enabled else None
+
+    async def evidence(self, login: str, kind: str, service: str = "") -> Evidence | None:
+        self._must_be_available()
+        account = self.accounts.get(self._name(login))
+        if account is not None and account.enabled:
+            return Clear(self._passwords[account.name])
+        return ScramKeys(kind, login.encode() or b"-", 4096, b"", b"") if kind != "PLAIN" else None
 
     def _name(self, login: str) -> str:
         try:

@@ -95,7 +95,7 @@ class Login:
         if isinstance(credentials, sasl.Proven):  # nothing to guess
             account = await self.account_of(credentials.login)
         elif not self._throttle.refuses(peer_address, began):
-            account = await self._authenticator.authenticate(credentials.login, credentials.password)
+            account = await self._authenticator.authenticate(credentials.login, credentials.password, self._service)
         if account is not None and account.enabled and _acts_for_himself(credentials, account):
             self._throttle.succeeded(credentials.login)
             self._tell(connection, LoggedIn(account.name, mechanism, self._service, peer_address))

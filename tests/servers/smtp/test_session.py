@@ -195,7 +195,7 @@ def test_unavailable_tables_are_weather(house: SmtpHouse, monkeypatch: pytest.Mo
 
 
 def test_passwords_that_cannot_be_checked_are_weather(house: SmtpHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silent(login: str, password: str) -> Any:
+    async def silent(login: str, password: str, service: str = "") -> Any:
         raise Unavailable("the table is away")
 
     monkeypatch.setattr(house.people, "authenticate", silent)
