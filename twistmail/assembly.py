@@ -63,6 +63,7 @@ from twistmail.servers.pop3.session import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.servers.stress import Stress
+from twistmail.servers.urls import Urls
 from twistmail.store.courier import MailboxCourier
 from twistmail.tls.certificates import Certificates
 from twistmail.tls.clients import Authorities
@@ -310,6 +311,7 @@ def _smtp(
     hostname = config["server"].hostname
     policy = _policy(role, config, foundation, people, lookup, ground.facts)
     pickups = _pickups(config, foundation)
+    login = _login(role.value, config, foundation, people, plaintext=settings.tls != "required") if role is Role.SUBMISSION else None
     return SmtpService(
         hostname=hostname,
         role=role,
@@ -318,7 +320,7 @@ def _smtp(
         expansion=people.expansion,
         reception=Reception(hostname, policy, people.expansion, dispatch, foundation.runner.submit, ground.epoch, ground.facts,
                             sent=_sent_copies(foundation, people) if role is Role.SUBMISSION else None),
-        login=_login(role.value, config, foundation, people, plaintext=settings.tls != "required") if role is Role.SUBMISSION else None,
+        login=login,
         facts=ground.facts,
         threads=ground.threads,
         drafts=foundation.drafts,
@@ -326,6 +328,7 @@ def _smtp(
         epoch=ground.epoch,
         identifiers=ground.identifiers,
         tls_available=contexts.available and settings.tls != "off",
+        urls=Urls(hostname, foundation.store, login.account_of, ground.threads, ground.epoch) if login else None,
         release=pickups.call if pickups.any else None,
         stress=foundation.stress if role is Role.MX else Stress(),
     )

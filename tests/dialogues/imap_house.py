@@ -69,12 +69,13 @@ class ImapHouse:
     threads: Any = field(default_factory=Inline)
     kept: Kept = field(default_factory=Kept)
     sharing: Sharing | None = None
+    hostname: str = "imap.here.example"
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def service(self) -> ImapService:
         login = Login(self.people, Throttle(), self.clock, self.facts, lambda: NOW, jitter=lambda: 0.5,
                       plaintext_allowed=self.plaintext_allowed, accounts=self.people, default_domain="here.example")  # fmt: skip
-        return ImapService("imap.here.example", OPTIONS.defaults(**self.settings), self.store, login, self.facts, self.threads, self.drafts,
+        return ImapService(self.hostname, OPTIONS.defaults(**self.settings), self.store, login, self.facts, self.threads, self.drafts,
                            self.clock, lambda: NOW, self.tls_available, self.census, self.kept, self.sharing)  # fmt: skip
 
     def share(self, circles: Circles | None = None, admins: tuple[str, ...] = (), **settings: str) -> None:

@@ -212,3 +212,23 @@ def test_what_a_user_has_sent_is_remembered_over_a_reload(build):
     client = house.login("submission")
     assert client.say("MAIL FROM:<ann@blue.test>")[0].startswith("451 4.7.1 You may send 1 messages within 1h")
     assert [refused.rule for refused in house.told(Refused)] == ["1 messages in 1h"]
+
+
+def test_a_draft_is_sent_out_of_its_mailbox_and_never_comes_down_the_line(house):
+    """F090 (RFC 4467, RFC 4468): IMAP makes a URL that only the submission of the same user may use."""
+    imap = house.login("imap")
+    imap.say(f"a APPEND Drafts {{{len(WHOLE)}+}}\r\n{WHOLE.decode()}")
+    (told, _) = imap.say('g GENURLAUTH "imap://ann@mx.blue.test/Drafts/;UID=1;URLAUTH=submit+ann" INTERNAL')
+    url = told.removeprefix("* GENURLAUTH ").strip('"')
+    fred = house.login("submission", "fred")
+    for line in ("MAIL FROM:<fred@blue.test>", "RCPT TO:<bob@blue.test>"):
+        fred.say(line)
+    assert fred.say(f"BURL {url} LAST") == ["554 5.7.0 That URL is no leave for you to read"]
+    ann = house.login("submission")
+    assert "250-BURL imap imap://mx.blue.test" in [line.replace("250 ", "250-") for line in ann.say("EHLO ann.home.test")]
+    for line in ("MAIL FROM:<ann@blue.test>", "RCPT TO:<bob@blue.test>"):
+        ann.say(line)
+    assert ann.say(f"BURL {url} LAST")[0].startswith("250 2.0.0")
+    (message,) = house.files("bob")
+    assert message.endswith(WHOLE.replace(b"\r\n", b"\n"))
+    assert imap.say(f'f URLFETCH "{url}"')[0].endswith(" NIL")

@@ -92,6 +92,14 @@ def test_who_may_use_it(ann: Guest, bob: Guest, access: str, for_ann: bool, for_
     assert [fetched(ann, url) is not None, fetched(bob, url) is not None] == [for_ann, for_bob]
 
 
+def test_another_submission_server_logs_in_to_fetch_for_the_senders_whom_it_knows(house: ImapHouse, ann: Guest) -> None:
+    house.settings["submission_servers"] = ["bob@here.example"]
+    server = Guest(house, who='bob@here.example "two words"')
+    assert fetched(server, made(ann, f"{LETTER};URLAUTH=submit+ann")) == THREE[1].decode()
+    assert fetched(server, made(ann, f"{LETTER};URLAUTH=user+ann")) is None
+    assert fetched(Guest(house), made(ann, f"{LETTER};URLAUTH=submit+ann")) is None, "its owner is no submission server"
+
+
 def test_it_may_expire(house: ImapHouse, ann: Guest) -> None:
     assert fetched(ann, made(ann, f"{LETTER};EXPIRE=2026-11-21T03:20:00Z;URLAUTH=anonymous"))
     assert fetched(ann, made(ann, f"{LETTER};EXPIRE=2026-11-21T03:19:59Z;URLAUTH=anonymous")) is None

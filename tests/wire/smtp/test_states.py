@@ -39,7 +39,8 @@ def test_every_state_says_what_it_expects() -> None:
 
 
 def test_a_refusal_moves_on_only_where_the_matter_is_over() -> None:
-    assert {kind for _, kind in AFTER_REFUSAL} == {commands.ContentEnd, commands.Chunk, commands.LastChunk, AuthResponse, Bad}
+    assert {kind for _, kind in AFTER_REFUSAL} == {commands.ContentEnd, commands.Chunk, commands.LastChunk, commands.Burl,
+                                                    commands.LastBurl, AuthResponse, Bad}
 
 
 def greeted() -> SmtpServerWire:

@@ -22,8 +22,8 @@ from urllib.parse import quote
 from twistmail.interfaces import IMailbox
 from twistmail.mail.imapurl import BadUrl, parse
 from twistmail.mail.mailbox import Column, Copied, NewMessage, NoSuchMailbox
+from twistmail.servers.excerpts import excerpt
 from twistmail.servers.imap.client import Client, Refusal, Responses
-from twistmail.servers.imap.excerpts import excerpt
 from twistmail.servers.imap.incoming import IN_MEMORY, Incoming
 from twistmail.servers.imap.limits import refuse_above, saved_at_once
 from twistmail.servers.imap.sharing.guard import of_one_account

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from twistmail.servers.imap.hiding import HIDDEN
 from twistmail.servers.imap.kept import Kept
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.login import Login
-from twistmail.tasks import Limit
+from twistmail.servers.urls import Urls
 from twistmail.wire.imap.framing import ImapLimits
 
 OPTIONS = Section(
@@ -44,6 +43,8 @@ OPTIONS = Section(
     Option("contact", TEXT, "", "How to reach the administrator, a URI, for programs that ask (METADATA /shared/admin).", Reload.NEW,
            example="mailto:postmaster@example.org"),
     Option("quota_admins", WORDS, "", "Accounts that may set the quotas of others (SETQUOTA).", Reload.NEW, example="anna@blue.example"),
+    Option("submission_servers", WORDS, "", "Accounts by which other submission servers read what URLs for them mean (URLAUTH, submit+); "
+           "ours needs none.", Reload.NEW, example="submit@blue.example"),
     Option("max_bad_commands", COUNT, "10", "Commands in a row that make no sense before the connection is closed.", Reload.NEW),
     Option("compress", SWITCH, "no", "Whether clients may compress (COMPRESS=DEFLATE); it costs 100 KiB for each that does.", Reload.NEW),
     Option("literal", choice("plus", "minus"), "plus",
@@ -63,7 +64,7 @@ class ImapService:
     `store` is an IMailStore, `threads` a `tasks.Threads`, `drafts` a `drafts.Drafts` for appended messages too big for
     memory, `clock` an IReactorTime, `epoch` gives POSIX seconds. `tls_available`: there is a certificate, so STARTTLS can be
     offered. `census` outlives a reload: give the new service the old one's. `kept`: blocks of FETCH that are rendered. `sharing`: None
-    where everybody sees his own mailboxes only. `random` makes keys for URLs; who holds `keys` may make one.
+    where everybody sees his own mailboxes only. `urls`: what URLs of messages here mean.
     `quotas`: a quota.QuotaOffice, None where clients may not set any.
     """
 
@@ -80,9 +81,12 @@ class ImapService:
     census: Census = field(default_factory=Census)
     kept: Kept = field(default_factory=Kept)
     sharing: Sharing | None = None
-    random: Callable[[int], bytes] = os.urandom
     quotas: Any = None
-    keys: Limit = field(default_factory=lambda: Limit(1))
+    urls: Urls = field(init=False)
+
+    def __post_init__(self) -> None:
+        urls = Urls(self.hostname, self.store, self.login.account_of, self.threads, self.epoch)
+        object.__setattr__(self, "urls", urls)
 
 
 def wire_limits(settings: Settings) -> ImapLimits:

@@ -6,29 +6,32 @@ import time
 
 from twistmail.mail.envelope import Peer, Role
 from twistmail.networks import covers
-from twistmail.options import Settings
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.wire.dotted import BareNewline
 from twistmail.wire.smtp.content import Limits
 from twistmail.wire.smtp.parsing import ATTRIBUTES
 
 #: RFC 6409 §7: an MSA has no ETRN. What lets a message wait or run ahead is for those who have logged in.
-_USERS_ONLY = frozenset({"FUTURERELEASE", "DELIVERBY", "MT-PRIORITY"})
+#: RFC 4468 §3.1: BURL is never offered to the world.
+_USERS_ONLY = frozenset({"FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "BURL"})
 
 
 def wire_limits(service: SmtpService, address: str) -> Limits:
     """What the wire admits from a peer at *address*: the same value for all strangers, and for all proxies that we trust."""
     trusted = covers(service.settings.xclient_from, address)
     if trusted not in service.limits:
-        service.limits[trusted] = _limits(service.settings, service.role, trusted=trusted)
+        service.limits[trusted] = _limits(service, trusted=trusted)
     return service.limits[trusted]
 
 
-def _limits(settings: Settings, role: Role, *, trusted: bool) -> Limits:
+def _limits(service: SmtpService, *, trusted: bool) -> Limits:
+    settings, role = service.settings, service.role
     extensions = frozenset(word.upper() for word in settings.extensions)
     if "CHUNKING" not in extensions:
         extensions -= {"BINARYMIME"}  # RFC 3030 §3
     extensions -= {"ETRN"} if role is Role.SUBMISSION else _USERS_ONLY
+    if service.urls is None or "8BITMIME" not in extensions:
+        extensions -= {"BURL"}  # RFC 4468 §4
     if role is Role.SUBMISSION and not settings.hold_longest:
         extensions -= {"FUTURERELEASE"}
     if trusted:
@@ -72,6 +75,8 @@ def _line(word: str, service: SmtpService, peer: Peer, mechanisms: tuple[str, ..
             return f"FUTURERELEASE {longest} {until}" if longest else ""
         case "NO-SOLICITING":  # RFC 3865
             return "NO-SOLICITING " + ",".join(settings.no_soliciting) if settings.no_soliciting else ""
+        case "BURL":  # RFC 4468 §3.3: our own mailboxes, after a login
+            return f"BURL imap imap://{service.hostname}" if peer.account is not None else "BURL"
         case "XCLIENT":
             return "XCLIENT " + " ".join(ATTRIBUTES)
     return word

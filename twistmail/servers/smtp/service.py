@@ -17,6 +17,7 @@ from twistmail.options import Settings
 from twistmail.policy.pipeline import Pipeline
 from twistmail.servers.login import Login
 from twistmail.servers.stress import Stress
+from twistmail.servers.urls import Urls
 from twistmail.wire.smtp.content import Limits
 
 
@@ -28,6 +29,7 @@ class SmtpService:
     certificate, so STARTTLS can be offered. `release` is what ETRN asks for: it starts delivery of what waits for a domain
     and says how many messages that are, None where the peer may not ask for that domain; None: nothing is ever kept back.
     `for_users`: what holds for a peer of this service once it has logged in; None: nothing changes.
+    `urls` tells what URLs of messages here mean; None: BURL is not offered.
     `stress` tells when strangers have to hurry; it outlives a reload.
     """
 
@@ -47,6 +49,7 @@ class SmtpService:
     tls_available: bool = False
     release: Callable[[str, str], Pickup] | None = None
     for_users: SmtpService | None = None
+    urls: Urls | None = None
     stress: Stress = field(default_factory=Stress)
     #: What the wire admits, made once: from strangers, and from those whom XCLIENT is believed (`offers.wire_limits`).
     limits: dict[bool, Limits] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -25,6 +25,7 @@ from twistmail.policy.pipeline import Opinion, fated
 from twistmail.servers import stress
 from twistmail.servers.smtp import service as say
 from twistmail.servers.smtp.authentication import Authentication
+from twistmail.servers.smtp.burl import borrow
 from twistmail.servers.smtp.conduct import Conduct
 from twistmail.servers.smtp.gathering import Gathering
 from twistmail.servers.smtp.offers import extensions, wire_limits
@@ -35,6 +36,7 @@ from twistmail.wire.smtp.commands import (
     Auth,
     AuthResponse,
     Bad,
+    Burl,
     Chunk,
     ContentChunk,
     ContentEnd,
@@ -43,6 +45,7 @@ from twistmail.wire.smtp.commands import (
     Expn,
     Hello,
     Help,
+    LastBurl,
     LastChunk,
     Mail,
     Noop,
@@ -252,7 +255,7 @@ class SmtpSession:
             self._gathering = Gathering(self._service.drafts, self._service.threads)
         return self._gathering
 
-    async def _chunk(self, event: Chunk) -> Status:
+    async def _chunk(self, event: Chunk | Burl) -> Status:
         """A chunk has come, others follow; the first that cannot be taken ends the transaction (RFC 3030 §2)."""
         transaction, trouble = self._transaction, self._content().trouble
         if event.fault is None and trouble is None:
@@ -262,7 +265,18 @@ class SmtpSession:
             return self._refused("content", event.fault, transaction)
         return self._refused("disk", trouble or UNAVAILABLE, transaction)
 
-    async def _content_end(self, event: ContentEnd | LastChunk) -> Status | Replies:
+    async def _burl(self, event: Burl) -> Status | Replies:
+        """What a URL means becomes content; one that means nothing ends the transaction (RFC 4468 §3.2)."""
+        account, urls = self.peer.account, self._service.urls
+        assert account is not None
+        assert urls is not None
+        if refusal := await borrow(urls, account.name, event, self._content().add):
+            transaction = self._transaction
+            self._forget()
+            return self._refused("burl", refusal, transaction)
+        return await (self._content_end(event) if isinstance(event, LastBurl) else self._chunk(event))
+
+    async def _content_end(self, event: ContentEnd | LastChunk | LastBurl) -> Status | Replies:
         """The whole content is here. In LMTP every accepted recipient gets an answer of its own (RFC 2033 §4.2)."""
         transaction = self._transaction
         assert transaction is not None
@@ -276,7 +290,7 @@ class SmtpSession:
             return Replies((answer,) * len(transaction.recipients))
         return answer
 
-    async def _hand_over(self, event: ContentEnd | LastChunk, transaction: Transaction) -> Status | Replies:
+    async def _hand_over(self, event: ContentEnd | LastChunk | LastBurl, transaction: Transaction) -> Status | Replies:
         """The message is taken over even when the peer goes away meanwhile; it could not know of it."""
         gathering, reception = self._content(), self._service.reception
         if event.fault is not None:
@@ -404,6 +418,8 @@ _ANSWERS: dict[type, Callable[[SmtpSession, Any], Awaitable[Status | Reply | Rep
     Chunk: SmtpSession._chunk,
     ContentEnd: SmtpSession._content_end,
     LastChunk: SmtpSession._content_end,
+    Burl: SmtpSession._burl,
+    LastBurl: SmtpSession._burl,
     Auth: SmtpSession._auth,
     AuthResponse: SmtpSession._auth_response,
     StartTls: SmtpSession._start_tls,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from twistmail.mail.address import Address
 from twistmail.mail.status import Status
 from twistmail.wire.contract import Ask, Tell
+from twistmail.wire.smtp.content import ChunkReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,29 @@ class LastChunk(Ask):
 
     size: int
     fault: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Burl(Ask):
+    """BURL (RFC 4468): what `url` means is content, as that of a chunk that is not the last; it goes through `measure`."""
+
+    url: str
+    measure: ChunkReader = field(repr=False, compare=False)
+
+    @property
+    def size(self) -> int:
+        """Octets so far."""
+        return self.measure.size
+
+    @property
+    def fault(self) -> Status | None:
+        """Why the content cannot be accepted whatever its recipients say."""
+        return self.measure.fault
+
+
+@dataclass(frozen=True, slots=True)
+class LastBurl(Burl):
+    """BURL with LAST: what it means ends the content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,16 @@ class BeginChunk:
     last: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Borrow:
+    """BURL: what `url` means follows (RFC 4468)."""
+
+    url: str
+    last: bool
+
+
 def command(verb: str, rest: str, limits: Limits) -> Any:
-    """The command *verb* (upper case) with its argument *rest*: an Ask of `commands`, or a BeginChunk. Raises BadSyntax."""
+    """The command *verb* (upper case) with its argument *rest*: an Ask of `commands`, a BeginChunk or a Borrow. BadSyntax."""
     parser = _PARSERS.get(verb)
     return _stranger(verb) if parser is None else parser(rest, limits)
 
@@ -105,6 +113,16 @@ def _bdat(rest: str, limits: Limits) -> Any:
     if limits.message is not None and octets > 2 * limits.message + limits.discarded:
         return Bad(TOO_BIG, fatal=True)
     return BeginChunk(octets, bool(match[2]))
+
+
+def _burl(rest: str, limits: Limits) -> Any:
+    """RFC 4468 §3.5."""
+    if "BURL" not in limits.extensions:
+        return Bad(NOT_IMPLEMENTED)
+    url, *more = rest.split() or [""]
+    if not url or [word.upper() for word in more] not in ([], ["LAST"]):
+        raise BadSyntax(501, "5.5.4", "Write BURL, a URL, and LAST if it is so")
+    return Borrow(url, bool(more))
 
 
 def _auth(rest: str, limits: Limits) -> Auth:
@@ -177,6 +195,7 @@ _PARSERS: dict[str, Callable[[str, Limits], Any]] = {
     "RCPT": _rcpt,
     "DATA": _bare(Data),
     "BDAT": _bdat,
+    "BURL": _burl,
     "RSET": _bare(Rset),
     "NOOP": lambda rest, limits: Noop(),
     "QUIT": _bare(Quit),
@@ -189,11 +208,11 @@ _PARSERS: dict[str, Callable[[str, Limits], Any]] = {
     "XCLIENT": _xclient,
 }
 _HELLOS = frozenset({"EHLO", "HELO", "LHLO"})
-_EXTENSION_OF = {"BDAT": "CHUNKING", "STARTTLS": "STARTTLS", "AUTH": "AUTH", "ETRN": "ETRN", "XCLIENT": "XCLIENT"}
+_EXTENSION_OF = {"BDAT": "CHUNKING", "BURL": "BURL", "STARTTLS": "STARTTLS", "AUTH": "AUTH", "ETRN": "ETRN", "XCLIENT": "XCLIENT"}
 
 #: Browsers and their forgers (cross-protocol attacks), and what speaks to a web server.
 _HTTP = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "CONNECT", "TRACE", "PATCH", "HOST:", "USER-AGENT:", "CONTENT-TYPE:"})
-_UNOFFERED = frozenset({"TURN", "ATRN", "SEND", "SOML", "SAML", "BURL"})
+_UNOFFERED = frozenset({"TURN", "ATRN", "SEND", "SOML", "SAML"})
 
 
 def _stranger(verb: str) -> Bad:

@@ -21,11 +21,13 @@ from twistmail.wire.smtp import parsing
 from twistmail.wire.smtp.commands import (
     AuthResponse,
     Bad,
+    Burl,
     Chunk,
     ContentChunk,
     ContentEnd,
     Data,
     Hello,
+    LastBurl,
     LastChunk,
     Mail,
     Quit,
@@ -209,6 +211,12 @@ class SmtpServerWire:
             self._skipped = begin.octets
         return self._next_chunk()
 
+    def _borrow(self, event: parsing.Borrow) -> Burl:
+        """The URL may be leave to read, which is nobody's business who looks on."""
+        self._said = b"BURL " + SECRET
+        self._chunks = self._chunks or ChunkReader(self._limits, binary=self._binary)
+        return (LastBurl if event.last else Burl)(event.url, self._chunks)
+
     def _next_chunk(self) -> Any:
         if self._chunk is Chunks.UNWANTED:
             return self._next_unwanted()
@@ -273,6 +281,9 @@ class SmtpServerWire:
         kind = type(event)
         if kind is parsing.BeginChunk:
             return self._begin_chunk(event)
+        if kind is parsing.Borrow:
+            event = self._borrow(event)
+            kind = type(event)
         if kind is Mail and event.parameters and (fault := self._unfit(event)):
             return Bad(fault)
         step = (self.state, kind)

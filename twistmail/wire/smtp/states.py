@@ -8,6 +8,7 @@ from twistmail.wire.smtp.commands import (
     Auth,
     AuthResponse,
     Bad,
+    Burl,
     Chunk,
     ContentEnd,
     Data,
@@ -15,6 +16,7 @@ from twistmail.wire.smtp.commands import (
     Expn,
     Hello,
     Help,
+    LastBurl,
     LastChunk,
     Mail,
     Noop,
@@ -58,6 +60,10 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (State.CHUNKS, Chunk): State.CHUNKS,
     (State.RCPT, LastChunk): State.HELLO,
     (State.CHUNKS, LastChunk): State.HELLO,
+    (State.RCPT, Burl): State.CHUNKS,
+    (State.CHUNKS, Burl): State.CHUNKS,
+    (State.RCPT, LastBurl): State.HELLO,
+    (State.CHUNKS, LastBurl): State.HELLO,
     (State.CHUNKS, Hello): State.HELLO,
     (State.CHUNKS, Rset): State.HELLO,
 
@@ -82,6 +88,10 @@ AFTER_REFUSAL: dict[tuple[State, type], State] = {
     (State.CHUNKS, Chunk): State.HELLO,
     (State.RCPT, LastChunk): State.HELLO,
     (State.CHUNKS, LastChunk): State.HELLO,
+    (State.RCPT, Burl): State.HELLO,  # RFC 4468 §3.2: so does a URL that means nothing
+    (State.CHUNKS, Burl): State.HELLO,
+    (State.RCPT, LastBurl): State.HELLO,
+    (State.CHUNKS, LastBurl): State.HELLO,
     (State.AUTHENTICATING, AuthResponse): State.HELLO,
     (State.AUTHENTICATING, Bad): State.HELLO,  # an answer that is not base64 ends the exchange
 }
@@ -114,5 +124,9 @@ EXPECTED_OF: dict[tuple[State, type], str] = {
     (State.MAIL, LastChunk): "BDAT needs at least one accepted recipient",
     (State.HELLO, Chunk): "BDAT needs a sender and at least one accepted recipient",
     (State.HELLO, LastChunk): "BDAT needs a sender and at least one accepted recipient",
+    (State.MAIL, Burl): "BURL needs at least one accepted recipient",
+    (State.MAIL, LastBurl): "BURL needs at least one accepted recipient",
+    (State.HELLO, Burl): "BURL needs a sender and at least one accepted recipient",
+    (State.HELLO, LastBurl): "BURL needs a sender and at least one accepted recipient",
     (State.CHUNKS, Data): "The message is under way in chunks: BDAT is expected, RSET ends it",
 }

@@ -1,4 +1,4 @@
-"""What an IMAP URL means, read from the mailbox in pieces: for CATENATE (RFC 4469) and URLFETCH (RFC 4467).
+"""What an IMAP URL means, read from the mailbox in pieces: for CATENATE (RFC 4469), URLFETCH (RFC 4467) and BURL (RFC 4468).
 
 \\Seen is left as it is, and it does not matter what is selected.
 """
@@ -14,10 +14,12 @@ from twistmail.mail.content import Memory
 from twistmail.mail.imapurl import MessageUrl
 from twistmail.mail.paged import looked_at
 from twistmail.mail.parts import scan
-from twistmail.servers.imap.binary import PIECE
 from twistmail.wire.imap.fetchitems import Section
 from twistmail.wire.imap.parse_fetch import section_named
 from twistmail.wire.imap.tokens import Misspelled
+
+#: Octets that are read at a time.
+PIECE = 256 * 1024
 
 
 class Excerpt(NamedTuple):
