@@ -13,6 +13,7 @@ from tests.dialogues.pop3_house import FakeMailbox, InPieces, PopHouse
 from tests.helpers import result_of
 from twistmail.facts import Fact, LoggedIn, Read
 from twistmail.servers.pop3.maildrop import MOST_AHEAD, MOST_OCTETS_AHEAD, SMALL, Maildrop, open_maildrop
+from twistmail.servers.pop3.service import Visits
 from twistmail.servers.pump import Pump
 
 
@@ -243,6 +244,48 @@ def test_transcripts_hide_passwords() -> None:
     assert "PASS (secret)" in lines
     assert "'secret'" not in lines
     assert "PASS secret" not in lines
+
+
+# ----- how often
+
+
+DELAYED = {"login_delay": 300.0, "login_timeout": 1000.0}
+
+
+def test_a_user_may_come_back_when_the_delay_is_over_and_others_at_any_time() -> None:
+    house = PopHouse(settings=DELAYED)
+    first = Visitor(house)
+    assert first.logs_in() == "+OK 3 messages"
+    first.says("QUIT")
+    assert Visitor(house).logs_in("bob", "two words") == "+OK 3 messages"
+    again = Visitor(house)
+    again.advance(299.5)
+    assert again.logs_in() == "-ERR [LOGIN-DELAY] You have logged in a moment ago, come back in 1 seconds"
+    again.advance(0.5)
+    assert again.logs_in() == "+OK 3 messages"
+
+
+def test_a_wrong_password_says_nothing_of_delays_and_a_refused_login_begins_none() -> None:
+    house = PopHouse(settings=DELAYED)
+    first = Visitor(house)
+    first.logs_in()
+    first.says("QUIT")
+    guesser = Visitor(house)
+    guesser.says("USER ann", "PASS wrong")
+    guesser.advance(20)
+    assert guesser.heard()[-1].startswith("-ERR [AUTH]")
+    assert guesser.logs_in().startswith("-ERR [LOGIN-DELAY]")
+    guesser.advance(280)
+    assert guesser.logs_in() == "+OK 3 messages"
+
+
+def test_visits_that_no_longer_matter_are_forgotten() -> None:
+    visits = Visits()
+    for number in range(1000):
+        visits.came(f"user{number}@here.example", float(number), 10.0)
+    assert len(visits._latest) == 10
+    visits.came("last@here.example", 2000.0, 0.0)
+    assert len(visits._latest) == 0
 
 
 # ----- the maildrop

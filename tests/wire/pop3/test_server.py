@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, Wants
 from twistmail.wire.pop3 import commands as pop
-from twistmail.wire.pop3.server import COMMANDS, LONGEST_LINE, LONGEST_SASL_LINE, PopServerWire
+from twistmail.wire.pop3.server import LONGEST_LINE, LONGEST_SASL_LINE, SENTENCES, WITH_APOP, PopServerWire
 
 
 def greeted(state: pop.State = pop.State.AUTHORIZATION) -> PopServerWire:
-    wire = PopServerWire()
+    wire = PopServerWire(apop=True)
     wire.send(pop.Good("hello"))
     wire.state = state
     return wire
@@ -34,7 +34,10 @@ def event(line: bytes, state: pop.State = pop.State.TRANSACTION) -> Any:
     pytest.param(b"AUTH plain", pop.Auth("PLAIN"), id="auth"),
     pytest.param(b"AUTH PLAIN =", pop.Auth("PLAIN", b"="), id="auth-with-empty-response"),
     pytest.param(b"AUTH PLAIN " + b"A" * 1000, pop.Auth("PLAIN", b"A" * 1000), id="auth-with-a-long-response"),
+    pytest.param(b"APOP ann b c4c9334bac560ecc979e58001b3e22fb", pop.Apop(b"ann b", b"c4c9334bac560ecc979e58001b3e22fb"), id="apop"),
     pytest.param(b"STLS", pop.Stls(), id="stls"),
+    pytest.param(b"UTF8", pop.Utf8(), id="utf8"),
+    pytest.param(b"LANG de", pop.Lang("de"), id="lang-before-login"),
     pytest.param(b"CAPA", pop.Capa(), id="capa"),
     pytest.param(b"QUIT ", pop.Quit(), id="space-behind-a-bare-command"),
 ])
@@ -52,6 +55,10 @@ def test_commands_before_login(line: bytes, command: Any) -> None:
     pytest.param(b"RETR 1", pop.Retr(1), id="retr"),
     pytest.param(b"TOP 1 0", pop.Top(1, 0), id="top"),
     pytest.param(b"DELE 12", pop.Dele(12), id="dele"),
+    pytest.param(b"LANG", pop.Lang(), id="lang"),
+    pytest.param(b"LANG ", pop.Lang(), id="lang-and-a-space"),
+    pytest.param(b"LANG *", pop.Lang("*"), id="lang-usual"),
+    pytest.param(b"lang EN-boont", pop.Lang("en-boont"), id="lang-in-any-case"),
     pytest.param(b"NOOP", pop.Noop(), id="noop"),
     pytest.param(b"RSET", pop.Rset(), id="rset"),
     pytest.param(b"CAPA", pop.Capa(), id="capa"),
@@ -63,16 +70,45 @@ def test_commands_after_login(line: bytes, command: Any) -> None:
 
 @pytest.mark.parametrize("line", [
     b"", b" ", b"RETR", b"RETR ", b"RETR x", b"RETR -1", b"RETR 1 2", b"RETR 1_0", b"RETR 0x1", b"RETR 12345678901", b"TOP 1", b"TOP 1 2 3",
+    b"LANG de fr", b"LANG d\xc3\xa9", b"LANG " + b"a" * 9, b"LANG -", b"LANG a" + b"-b" * 8, b"LANG **",
     b"STAT 1", b"\xff\xfe", b"RETR\x001", b"RETR 1\r", b"\nRETR 1", b"RETR \xc2\xb2", b"A" * (LONGEST_LINE + 1),
 ])
 def test_what_is_no_command_is_bad_and_nothing_worse(line: bytes) -> None:
     assert isinstance(event(line), pop.Bad)
 
 
-@pytest.mark.parametrize("keyword", COMMANDS)
+@pytest.mark.parametrize("line", [
+    b"APOP", b"APOP ann", b"APOP c4c9334bac560ecc979e58001b3e22fb", b"APOP  c4c9334bac560ecc979e58001b3e22fb",
+    b"APOP ann C4C9334BAC560ECC979E58001B3E22FB", b"APOP ann c4c9334bac560ecc979e58001b3e22fb ", b"UTF8 USER", b"USER", b"PASS ", b"STLS x",
+])
+def test_what_is_no_command_before_login_is_bad_and_nothing_worse(line: bytes) -> None:
+    assert isinstance(event(line, pop.State.AUTHORIZATION), pop.Bad)
+
+
+def test_apop_is_no_command_where_it_is_switched_off() -> None:
+    wire = PopServerWire()
+    wire.send(pop.Good("hello"))
+    wire.receive_bytes(b"APOP ann c4c9334bac560ecc979e58001b3e22fb\r\n")
+    assert wire.next_event() == pop.Bad("That is no command")
+
+
+def test_digests_are_not_shown() -> None:
+    wire = greeted()
+    wire.receive_bytes(b"APOP ann c4c9334bac560ecc979e58001b3e22fb\r\n")
+    assert "c4c9" not in repr(wire.next_event())
+    assert wire.said() == b"APOP (secret)"
+
+
+@given(st.binary(max_size=600), st.sampled_from([pop.State.AUTHORIZATION, pop.State.TRANSACTION]))
+def test_any_line_is_a_command_or_bad_with_a_known_sentence(line: bytes, state: pop.State) -> None:
+    found = event(line.replace(b"\n", b""), state)
+    assert not isinstance(found, pop.Bad) or found.text in SENTENCES
+
+
+@pytest.mark.parametrize("keyword", WITH_APOP)
 @pytest.mark.parametrize("state", [pop.State.AUTHORIZATION, pop.State.TRANSACTION])
 def test_every_command_is_legal_in_its_states_only(keyword: bytes, state: pop.State) -> None:
-    states, _ = COMMANDS[keyword]
+    states, _ = WITH_APOP[keyword]
     found = event(keyword, state)
     refused = isinstance(found, pop.Bad) and found.text in ("Log in first", "You have logged in already")
     assert refused is (state not in states)
@@ -99,7 +135,10 @@ def test_nothing_is_read_before_the_greeting() -> None:
     pytest.param(pop.Good("2 320"), b"+OK 2 320\r\n", id="good"),
     pytest.param(pop.Err("no"), b"-ERR no\r\n", id="err"),
     pytest.param(pop.Err("no", "IN-USE"), b"-ERR [IN-USE] no\r\n", id="err-with-code"),
-    pytest.param(pop.Good("järg"), b"+OK j?rg\r\n", id="replies-are-ascii"),
+    pytest.param(pop.Good("Prüfsumme"), b"+OK Pr\xc3\xbcfsumme\r\n", id="another-language-is-utf-8"),
+    pytest.param(pop.Good("{} octets", (7,)), b"+OK 7 octets\r\n", id="values"),
+    pytest.param(pop.Good("{}"), b"+OK {}\r\n", id="no-values"),
+    pytest.param(pop.Err("wait {}", "LOGIN-DELAY", (7,)), b"-ERR [LOGIN-DELAY] wait 7\r\n", id="err-with-values"),
     pytest.param(pop.Listing("x", b"1 2\r\n"), b"+OK x\r\n1 2\r\n.\r\n", id="listing"),
     pytest.param(pop.Listing("x", b""), b"+OK x\r\n.\r\n", id="empty-listing"),
     pytest.param(pop.Message("x", b".\r\n"), b"+OK x\r\n..\r\n.\r\n", id="message-that-is-a-dot"),

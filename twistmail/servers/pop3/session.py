@@ -1,19 +1,24 @@
 """One POP3 connection: logging in, the lock on a maildrop, and what may be asked at any time.
 
 What may be asked after login is `transaction`, the spelling `wire/pop3`, who may
-come in `servers/login`. Response codes: AUTH and SYS (RFC 3206), IN-USE (RFC 2449 §8).
+come in `servers/login`. Response codes: AUTH and SYS (RFC 3206), IN-USE and LOGIN-DELAY
+(RFC 2449 §8). Everything is thought in English and said in the language that the
+client has asked for (RFC 6856 §3), in one place: `answer`.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from twisted.logger import Logger
 
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
+from twistmail.servers.pop3 import languages
 from twistmail.servers.pop3.maildrop import Maildrop, open_maildrop
 from twistmail.servers.pop3.service import Pop3Service
 from twistmail.servers.pop3.transaction import DISK_TROUBLE, Transaction
@@ -54,6 +59,8 @@ class PopSession:
         self._transaction: Transaction | None = None  # after login
         self._failures = 0
         self._senseless = 0
+        self._utf8 = False
+        self._words = languages.WORDS[languages.ENGLISH]
 
     # ----- what the pump asks
 
@@ -78,7 +85,7 @@ class PopSession:
         if not await self.admit():
             yield pop.Farewell("There are too many connections from where you are", good=False, code="SYS/TEMP")
             return
-        yield pop.Good(f"{self._service.hostname} POP3 server ready")
+        yield pop.Good("{} POP3 server ready", (self._service.hostname,))
 
     async def answer(self, event: Any) -> AsyncIterator[Any]:
         try:
@@ -88,11 +95,15 @@ class PopSession:
                      account=self._account and self._account.name, error=str(error))
             said = LATER
         if not isinstance(said, AsyncIterator):
-            yield said
+            yield self._translated(said) if self._words else said
             return
         async with aclosing(said):  # type: ignore[type-var]
             async for response in said:
-                yield response
+                yield self._translated(response) if self._words else response
+
+    def _translated(self, response: Any) -> Any:
+        text = self._words.get(getattr(response, "text", ""))
+        return response if text is None else replace(response, text=text)
 
     async def _answer(self, event: Any) -> Any:
         answer = _ANSWERS.get(type(event))
@@ -109,14 +120,15 @@ class PopSession:
         """RFC 1939 §3: whoever was silent for too long is left without a word."""
         match why:
             case "shutdown":
-                yield pop.Farewell("The server stops now, please come back later", good=False, code="SYS/TEMP")
+                yield self._translated(pop.Farewell("The server stops now, please come back later", good=False, code="SYS/TEMP"))
             case "bug":
-                yield pop.Farewell("Something went wrong here, please try again later", good=False, code="SYS/TEMP")
+                yield self._translated(pop.Farewell("Something went wrong here, please try again later", good=False, code="SYS/TEMP"))
 
     def tls_started(self, tls: TlsState) -> None:
         self._tls = tls
         self._name = b""
         self._exchange = None
+        self._words = languages.WORDS[languages.ENGLISH]
 
     def _uncount(self) -> None:
         if self._counted is not None:
@@ -190,37 +202,60 @@ class PopSession:
 
     async def _enter(self, account: Account) -> Any:
         """Lock the maildrop and open it (RFC 1939 §4)."""
-        locks = self._service.locks
-        if not locks.take(account.name):
+        service = self._service
+        now, delay = service.clock.seconds(), service.settings.login_delay
+        if wait := service.locks.visits.wait(account.name, now, delay):
+            return pop.Err("You have logged in a moment ago, come back in {} seconds", "LOGIN-DELAY", (ceil(wait),))
+        if not service.locks.take(account.name):
             return IN_USE
         try:
-            self._maildrop = await open_maildrop(self._service.store, account.name)
+            self._maildrop = await open_maildrop(service.store, account.name)
         except BaseException:
-            locks.release(account.name)
+            service.locks.release(account.name)
             raise
+        service.locks.visits.came(account.name, now, delay)
         self._account = account
-        self._transaction = Transaction(self._service, self._connection, account.name, self._maildrop)
+        self._transaction = Transaction(service, self._connection, account.name, self._maildrop, utf8=self._utf8)
         self._uncount()
-        return pop.Welcome(f"{self._maildrop.count} messages")
+        return pop.Welcome("{} messages", (self._maildrop.count,))
 
     async def _stls(self, event: pop.Stls) -> Any:
         if self._tls is not None:
             return pop.Err("TLS is active already")
+        if self._utf8:  # RFC 6856 §2.1: no client may do that
+            return pop.Err("UTF8 came first")
         if not self._service.tls_available:
             return pop.Err("There is no TLS here")
         return pop.GoAhead("Begin TLS negotiation")
 
+    async def _utf_8(self, event: pop.Utf8) -> Any:
+        self._utf8 = True
+        return pop.Good("UTF-8 from now on")
+
     # ----- at any time
 
+    async def _lang(self, event: pop.Lang) -> Any:
+        """RFC 6856 §3.2."""
+        if not event.wanted:
+            lines = [f"{tag} {name}\r\n".encode() for tag, name in languages.NAMES.items()]
+            return pop.Listing("Languages follow", b"".join(lines))
+        tag = self._service.settings.language if event.wanted == "*" else languages.matching(event.wanted)
+        if tag is None:
+            return pop.Err("That language is not spoken here")
+        self._words = languages.WORDS[tag]
+        return pop.Good("{} This is what it sounds like", (tag,))
+
     async def _capa(self, event: pop.Capa) -> Any:
-        """RFC 2449 §6; what cannot be used now is not offered."""
-        offered = [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER"]
+        """RFC 2449 §6, RFC 6856; what cannot be used now is not offered."""
+        offered = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "UTF8 USER", "LANG"]
+        if delay := self._service.settings.login_delay:
+            offered.append(f"LOGIN-DELAY {ceil(delay)}")
         if self._may_log_in:
-            offered += [b"USER", b" ".join([b"SASL", *(name.encode() for name in await self._service.login.mechanisms(self._tls))])]
+            offered += ["USER", " ".join(["SASL", *await self._service.login.mechanisms(self._tls)])]
         if self._service.tls_available and self._tls is None and self._account is None:
-            offered.append(b"STLS")
-        offered.append(b"IMPLEMENTATION twistmail")
-        return pop.Listing("Capability list follows", b"".join(b"%b\r\n" % line for line in offered))
+            offered.append("STLS")
+        offered.append("IMPLEMENTATION twistmail")
+        return pop.Listing("Capability list follows", b"".join(b"%b\r\n" % line.encode() for line in offered))
 
     async def _noop(self, event: pop.Noop) -> Any:
         return pop.Good("Nothing done")
@@ -241,6 +276,8 @@ _ANSWERS: dict[type, Callable[[PopSession, Any], Awaitable[Any]]] = {
     pop.Auth: PopSession._auth,
     pop.Response: PopSession._response,
     pop.Stls: PopSession._stls,
+    pop.Utf8: PopSession._utf_8,
+    pop.Lang: PopSession._lang,
     pop.Capa: PopSession._capa,
     pop.Noop: PopSession._noop,
     pop.Quit: PopSession._quit,

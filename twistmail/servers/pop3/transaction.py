@@ -29,11 +29,12 @@ DISK_TROUBLE = (OSError, StoreError, Unavailable)
 class Transaction:
     """What somebody who has logged in as *account* may ask. *drop*: his maildrop; closed by whoever has opened it."""
 
-    def __init__(self, service: Pop3Service, connection: str, account: str, drop: Maildrop) -> None:
+    def __init__(self, service: Pop3Service, connection: str, account: str, drop: Maildrop, *, utf8: bool = False) -> None:
         self._service = service
         self._connection = connection
         self._account = account
         self._drop = drop
+        self._utf8 = utf8
 
     async def answer(self, event: Any) -> Any:
         """A response, or an async iterator of some. StoreError, OSError, Unavailable."""
@@ -48,7 +49,7 @@ class Transaction:
             done = False
         if not done:
             return pop.Farewell("Some deleted messages were not removed", good=False, code="SYS/TEMP")
-        return pop.Farewell(f"Good bye, {len(self._drop.deleted)} deleted, {self._drop.count} left")
+        return pop.Farewell("Good bye, {} deleted, {} left", values=(len(self._drop.deleted), self._drop.count))
 
     async def _stat(self, event: pop.Stat) -> Any:
         await self._drop.measure()
@@ -56,15 +57,15 @@ class Transaction:
 
     async def _list(self, event: pop.List) -> Any:
         await self._drop.measure()
-        return self._listed(event.number, self._drop.size_line, f"{self._drop.count} messages ({self._drop.octets} octets)")
+        return self._listed(event.number, self._drop.size_line, "{} messages ({} octets)", self._drop.count, self._drop.octets)
 
     async def _uidl(self, event: pop.Uidl) -> Any:
         return self._listed(event.number, self._drop.unique_id_line, "Unique ids follow")
 
-    def _listed(self, number: int | None, line: Callable[[int], bytes], title: str) -> Any:
+    def _listed(self, number: int | None, line: Callable[[int], bytes], title: str, *values: int) -> Any:
         """The *line* of one message as a reply, or those of all as a listing."""
         if number is None:
-            return _blocks(title, self._drop.lines(line))
+            return _blocks(pop.MessageBegins(title, values), self._drop.lines(line))
         if self._drop.uid(number) is None:
             return NO_SUCH_MESSAGE
         return pop.Good(line(number)[:-2].decode())
@@ -80,7 +81,7 @@ class Transaction:
         if content is None:
             return GONE
         self._tell_read(uid)
-        return pop.Message(f"{len(content)} octets", content)
+        return pop.Message("{} octets", content, (len(content),))
 
     async def _top(self, event: pop.Top) -> Any:
         if self._drop.uid(event.number) is None:
@@ -101,10 +102,13 @@ class Transaction:
         first = await self._service.threads.run(_next_of, chunks)
         if beginning is None:
             self._tell_read(self._drop.uids[number - 1])
-        return self._pieces(f"{content.size} octets" if beginning is None else "The beginning follows", first, chunks, beginning)
+        title = pop.MessageBegins("{} octets", (content.size,)) if beginning is None else pop.MessageBegins("The beginning follows")
+        return self._pieces(title, first, chunks, beginning)
 
-    async def _pieces(self, text: str, piece: bytes, chunks: Iterator[bytes], beginning: Beginning | None) -> AsyncIterator[Any]:
-        yield pop.MessageBegins(text)
+    async def _pieces(
+        self, title: pop.MessageBegins, piece: bytes, chunks: Iterator[bytes], beginning: Beginning | None
+    ) -> AsyncIterator[Any]:
+        yield title
         while piece:
             yield pop.Chunk(piece if beginning is None else beginning.feed(piece))
             if beginning is not None and beginning.complete:
@@ -126,7 +130,7 @@ class Transaction:
 
     async def _rset(self, event: pop.Rset) -> Any:
         self._drop.deleted.clear()
-        return pop.Good(f"{self._drop.count} messages, none marked")
+        return pop.Good("{} messages, none marked", (self._drop.count,))
 
     def _tell_read(self, uid: int) -> None:
         if self._service.facts.listened:
@@ -134,8 +138,8 @@ class Transaction:
             self._service.facts.tell(Fact(self._service.epoch(), self._connection, what))
 
 
-async def _blocks(title: str, blocks: Iterator[bytes]) -> AsyncIterator[Any]:
-    yield pop.MessageBegins(title)
+async def _blocks(title: pop.MessageBegins, blocks: Iterator[bytes]) -> AsyncIterator[Any]:
+    yield title
     for block in blocks:
         yield pop.Chunk(block)
     yield pop.MessageEnds()

@@ -1,4 +1,4 @@
-"""What a POP3 client may ask, and what may be answered (RFC 1939, RFC 2449, RFC 2595 §4, RFC 5034), as values.
+"""What a POP3 client may ask, and what may be answered (RFC 1939, RFC 2449, RFC 2595 §4, RFC 5034, RFC 6856), as values.
 
 Message numbers are as the client wrote them, from 1; whether there is such a
 message is the session's business.
@@ -34,6 +34,14 @@ class Pass(Ask):
 
 
 @dataclass(frozen=True, slots=True)
+class Apop(Ask):
+    """RFC 1939 §7. `digest`: 32 hex digits in lower case."""
+
+    name: bytes
+    digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Auth(Ask):
     """`mechanism` in upper case, empty for a bare AUTH (then: what is there?). `initial` is base64 still; None: there is none."""
 
@@ -51,6 +59,18 @@ class Response(Ask):
 @dataclass(frozen=True, slots=True)
 class Stls(Ask):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Utf8(Ask):
+    """RFC 6856 §2.1: header fields may be UTF-8 from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lang(Ask):
+    """RFC 6856 §3: `wanted` is a language range in lower case, `*` for the usual one; empty: which are there?"""
+
+    wanted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +132,7 @@ class Rset(Ask):
 
 @dataclass(frozen=True, slots=True)
 class Bad(Ask):
-    """A line that is no command, or no command now. `text` says why and quotes nothing.
+    """A line that is no command, or no command now. `text` (one of `server.SENTENCES`) says why and quotes nothing.
 
     `fatal`: where the next command begins cannot be known; the connection must be closed.
     """
@@ -121,7 +141,8 @@ class Bad(Ask):
     fatal: bool = False
 
 
-# ----- what we say; `is_final` ends the answer to one Ask
+# ----- what we say; `is_final` ends the answer to one Ask. A `text` with {} in it has `values` for them, so that it is the same
+# sentence whatever they are, and can be said in another language (RFC 6856 §3). It is said in UTF-8.
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +150,17 @@ class Good:
     """+OK and a sentence."""
 
     text: str
+    values: tuple[object, ...] = ()
     is_final = True
 
 
 @dataclass(frozen=True, slots=True)
 class Err:
-    """-ERR and a sentence; `code` is a response code without brackets (RFC 2449 §8): "IN-USE", "AUTH", "SYS/TEMP"."""
+    """-ERR and a sentence; `code` is a response code without brackets (RFC 2449 §8): "IN-USE", "AUTH", "SYS/TEMP", "UTF8"."""
 
     text: str
     code: str = ""
+    values: tuple[object, ...] = ()
     is_final = True
 
 
@@ -146,6 +169,7 @@ class Welcome:
     """+OK to a login: TRANSACTION begins."""
 
     text: str
+    values: tuple[object, ...] = ()
     is_final = True
 
 
@@ -162,6 +186,7 @@ class GoAhead:
     """+OK to STLS: the handshake comes next."""
 
     text: str
+    values: tuple[object, ...] = ()
     is_final = True
 
 
@@ -172,6 +197,7 @@ class Farewell:
     text: str
     good: bool = True
     code: str = ""
+    values: tuple[object, ...] = ()
     is_final = True
 
 
@@ -181,6 +207,7 @@ class Listing:
 
     text: str
     lines: bytes
+    values: tuple[object, ...] = ()
     is_final = True
 
 
@@ -190,6 +217,7 @@ class Message:
 
     text: str
     content: bytes
+    values: tuple[object, ...] = ()
     is_final = True
     is_mail = True
 
@@ -199,6 +227,7 @@ class MessageBegins:
     """+OK; Chunks follow, and MessageEnds."""
 
     text: str
+    values: tuple[object, ...] = ()
     is_final = False
 
 

@@ -1,4 +1,4 @@
-"""The server's side of POP3 (RFC 1939 with RFC 2449, 2595 and 5034): lines to commands, responses to octets.
+"""The server's side of POP3 (RFC 1939 with RFC 2449, 2595, 5034 and 6856): lines to commands, responses to octets.
 
 Knows the states and the spelling; what a mailbox is, who may log in, and when
 TLS is offered is the session's business (`servers/pop3/session.py`). The first response
@@ -7,6 +7,7 @@ is the greeting.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from twistmail.wire.buffer import Buffer, LineTooLong
 from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Signal, Wants
 from twistmail.wire.dotted import Stuffer
 from twistmail.wire.pop3.commands import (
+    Apop,
     Auth,
     Bad,
     Capa,
@@ -25,6 +27,7 @@ from twistmail.wire.pop3.commands import (
     Farewell,
     GoAhead,
     Good,
+    Lang,
     List,
     Listing,
     Message,
@@ -42,6 +45,7 @@ from twistmail.wire.pop3.commands import (
     Top,
     Uidl,
     User,
+    Utf8,
     Welcome,
 )
 
@@ -53,15 +57,29 @@ MOST_DIGITS = 10
 
 LINE_TOO_LONG = "That line is too long"
 UNKNOWN = "That is no command"
+CONTROLS = "Commands have no control characters in them"
+TOO_EARLY = "Log in first"
+TOO_LATE = "You have logged in already"
+NO_ARGUMENT = "That command takes no argument"
+WANTS_NUMBER = "That command wants the number of a message"
+WANTS_TWO = "TOP wants the number of a message and a number of lines"
+WANTS_NAME = "USER wants a name"
+WANTS_PASSWORD = "PASS wants a password"
+WANTS_DIGEST = "APOP wants a name and a digest"
+WANTS_LANGUAGE = "LANG wants a language, such as de or en-gb"
+#: All that a Bad says, for whoever has other words for it (RFC 6856 §3).
+SENTENCES = (LINE_TOO_LONG, UNKNOWN, CONTROLS, TOO_EARLY, TOO_LATE, NO_ARGUMENT, WANTS_NUMBER, WANTS_TWO, WANTS_NAME, WANTS_PASSWORD,
+             WANTS_DIGEST, WANTS_LANGUAGE)
 
 
 class PopServerWire:
-    """One connection. See `wire.contract.Wire`."""
+    """One connection. See `wire.contract.Wire`. *apop*: APOP is a command here (RFC 1939 §7)."""
 
     in_content = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, apop: bool = False) -> None:
         self.state = State.AUTHORIZATION
+        self._commands = WITH_APOP if apop else COMMANDS
         self.wants = Wants.NOTHING
         self._buffer = Buffer()
         self._paused = True  # until the greeting is said
@@ -109,13 +127,13 @@ class PopServerWire:
         if len(line) > LONGEST_LINE and keyword != b"AUTH":
             return Bad(LINE_TOO_LONG)
         if not _is_clean(line):
-            return Bad("Commands have no control characters in them")
-        known = COMMANDS.get(keyword)
+            return Bad(CONTROLS)
+        known = self._commands.get(keyword)
         if known is None:
             return Bad(UNKNOWN)
         states, read = known
         if self.state not in states:
-            return Bad("Log in first" if self.state is State.AUTHORIZATION else "You have logged in already")
+            return Bad(TOO_EARLY if self.state is State.AUTHORIZATION else TOO_LATE)
         return read(argument if space else None)
 
     # ----- responses to octets
@@ -139,17 +157,17 @@ class PopServerWire:
 
     def _good(self, response: Good) -> bytes:
         self._leave_exchange()
-        return b"+OK %b\r\n" % _text(response.text)
+        return b"+OK %b\r\n" % _text(response)
 
     def _err(self, response: Err) -> bytes:
         self._leave_exchange()
-        return _error(response.text, response.code)
+        return _error(response)
 
     def _welcome(self, response: Welcome) -> bytes:
         if self.state is State.TRANSACTION:
             raise LocalProtocolError("nobody logs in twice")
         self.state = State.TRANSACTION
-        return b"+OK %b\r\n" % _text(response.text)
+        return b"+OK %b\r\n" % _text(response)
 
     def _challenge(self, response: Challenge) -> bytes:
         if self.state is State.TRANSACTION:
@@ -159,24 +177,24 @@ class PopServerWire:
 
     def _go_ahead(self, response: GoAhead) -> bytes:
         self.wants = Wants.START_TLS
-        return b"+OK %b\r\n" % _text(response.text)
+        return b"+OK %b\r\n" % _text(response)
 
     def _farewell(self, response: Farewell) -> bytes:
         self.wants = Wants.CLOSE
         if self._stuffer is not None:
             return b""  # in the middle of a message nothing can be said that would be understood
-        return b"+OK %b\r\n" % _text(response.text) if response.good else _error(response.text, response.code)
+        return b"+OK %b\r\n" % _text(response) if response.good else _error(response)
 
     def _listing(self, response: Listing) -> bytes:
-        return b"+OK %b\r\n%b.\r\n" % (_text(response.text), response.lines)
+        return b"+OK %b\r\n%b.\r\n" % (_text(response), response.lines)
 
     def _message(self, response: Message) -> bytes:
         stuffer = Stuffer()
-        return b"+OK %b\r\n%b%b" % (_text(response.text), stuffer.feed(response.content), stuffer.finish())
+        return b"+OK %b\r\n%b%b" % (_text(response), stuffer.feed(response.content), stuffer.finish())
 
     def _message_begins(self, response: MessageBegins) -> bytes:
         self._stuffer = Stuffer()
-        return b"+OK %b\r\n" % _text(response.text)
+        return b"+OK %b\r\n" % _text(response)
 
     def _chunk(self, response: Chunk) -> bytes:
         if self._stuffer is None:
@@ -194,12 +212,13 @@ class PopServerWire:
             self.state = State.AUTHORIZATION
 
 
-def _text(text: str) -> bytes:
-    return text.encode("ascii", "replace")
+def _text(response: Any) -> bytes:
+    text: str = response.text
+    return (text.format(*response.values) if response.values else text).encode("utf-8", "replace")
 
 
-def _error(text: str, code: str) -> bytes:
-    return b"-ERR [%b] %b\r\n" % (code.encode(), _text(text)) if code else b"-ERR %b\r\n" % _text(text)
+def _error(response: Any) -> bytes:
+    return b"-ERR [%b] %b\r\n" % (response.code.encode(), _text(response)) if response.code else b"-ERR %b\r\n" % _text(response)
 
 
 _RENDER: dict[type, Callable[[PopServerWire, Any], bytes]] = {
@@ -235,7 +254,7 @@ def _number(text: bytes) -> int | None:
 def _without_argument(event: Ask) -> Callable[[bytes | None], Ask]:
     def read(argument: bytes | None) -> Ask:
         # Some clients put a space behind a bare command.
-        return Bad("That command takes no argument") if argument else event
+        return Bad(NO_ARGUMENT) if argument else event
 
     return read
 
@@ -243,7 +262,7 @@ def _without_argument(event: Ask) -> Callable[[bytes | None], Ask]:
 def _with_number(event: Callable[[int], Ask]) -> Callable[[bytes | None], Ask]:
     def read(argument: bytes | None) -> Ask:
         number = _number(argument or b"")
-        return Bad("That command wants the number of a message") if number is None else event(number)
+        return Bad(WANTS_NUMBER) if number is None else event(number)
 
     return read
 
@@ -260,16 +279,34 @@ def _with_optional_number(event: Callable[[int | None], Ask]) -> Callable[[bytes
 def _top(argument: bytes | None) -> Ask:
     first, _, second = (argument or b"").partition(b" ")
     number, lines = _number(first), _number(second)
-    return Bad("TOP wants the number of a message and a number of lines") if number is None or lines is None else Top(number, lines)
+    return Bad(WANTS_TWO) if number is None or lines is None else Top(number, lines)
 
 
 def _user(argument: bytes | None) -> Ask:
-    return User(argument) if argument else Bad("USER wants a name")
+    return User(argument) if argument else Bad(WANTS_NAME)
 
 
 def _pass(argument: bytes | None) -> Ask:
     """RFC 1939 §7: what stands behind the one space is the password, spaces and all."""
-    return Pass(argument) if argument else Bad("PASS wants a password")
+    return Pass(argument) if argument else Bad(WANTS_PASSWORD)
+
+
+_DIGEST = re.compile(rb"[0-9a-f]{32}")
+#: A basic language range (RFC 4647 §2.1), no longer than any that is in use.
+_RANGE = re.compile(rb"\*|[a-z]{1,8}(?:-[a-z0-9]{1,8}){0,7}")
+
+
+def _apop(argument: bytes | None) -> Ask:
+    """The digest is what follows the last space: a name may have one."""
+    name, _, digest = (argument or b"").rpartition(b" ")
+    return Apop(name, digest) if name and _DIGEST.fullmatch(digest) else Bad(WANTS_DIGEST)
+
+
+def _lang(argument: bytes | None) -> Ask:
+    if not argument:
+        return Lang()
+    wanted = argument.lower()
+    return Lang(wanted.decode("ascii")) if _RANGE.fullmatch(wanted) else Bad(WANTS_LANGUAGE)
 
 
 def _auth(argument: bytes | None) -> Ask:
@@ -287,6 +324,8 @@ COMMANDS: dict[bytes, tuple[frozenset[State], Callable[[bytes | None], Ask]]] = 
     b"PASS": (_BEFORE, _pass),
     b"AUTH": (_BEFORE, _auth),
     b"STLS": (_BEFORE, _without_argument(Stls())),
+    b"UTF8": (_BEFORE, _without_argument(Utf8())),
+    b"LANG": (_ALWAYS, _lang),
     b"CAPA": (_ALWAYS, _without_argument(Capa())),
     b"QUIT": (_ALWAYS, _without_argument(Quit())),
     b"STAT": (_AFTER, _without_argument(Stat())),
@@ -298,4 +337,5 @@ COMMANDS: dict[bytes, tuple[frozenset[State], Callable[[bytes | None], Ask]]] = 
     b"NOOP": (_AFTER, _without_argument(Noop())),
     b"RSET": (_AFTER, _without_argument(Rset())),
 }
-SECRET = frozenset({b"PASS", b"AUTH"})
+WITH_APOP = COMMANDS | {b"APOP": (_BEFORE, _apop)}
+SECRET = frozenset({b"PASS", b"APOP", b"AUTH"})
