@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from twistmail.accounts import domains
+from twistmail.accounts import domains, file
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
@@ -112,7 +112,7 @@ def domains_have_users(config: Config) -> Iterator[Problem]:
             continue
         place = config.place(f"domain:{name}", "same_as")
         yield from _refusal(place, _spelled, domain.same_as)
-        if (other := named.get(domain.same_as)) and other.same_as:
+        if (other := named.get(domain.same_as)) and other.same_as and domain.same_as != name:
             yield error(place, f"{domain.same_as} is an alias domain itself", f"write same_as = {other.same_as}, or nothing")
         elif domain.same_as not in _domains(config) or domain.same_as == name:
             yield error(place, f"{domain.same_as} is no domain with users", "name a domain of [domains] local, or another [domain:...]")
@@ -129,6 +129,19 @@ def domain_file_can_be_read(config: Config) -> Iterator[Problem]:
                 yield warning(Place(str(config.file(name)), line, 1), text, "write a domain name, or nothing")
             else:
                 yield config.problem("domains", "normal_file", f"{config.file(name)}: {text}", "a domain name on each line")
+
+
+def passwd_files_can_be_read(config: Config) -> Iterator[Problem]:
+    """The users that stand in files. The server takes what can be read of them."""
+    for source in config["users"].source:
+        kind, _, name = source.partition(":")
+        if kind == "passwd":
+            path = config.file(name)
+            for line, text in file.problems(path, config["server"].hostname):
+                if line:
+                    yield warning(Place(str(path), line, 1), text, "mail for this user waits until the line is mended")
+                else:
+                    yield config.problem("users", "source", f"{path}: {text}", "logins and mail wait for it", WARNING)
 
 
 def aliases_end(config: Config) -> Iterator[Problem]:
@@ -203,12 +216,12 @@ def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Probl
         ("submission", "sender_map", sender_map.parse),
     ):
         if name := getattr(config[section], key):
-            file: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
-            for line, text in file.problems(most):
+            rules: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
+            for line, text in rules.problems(most):
                 if line:
-                    yield error(Place(str(file.path), line, 1), *text.split("; ", 1))
+                    yield error(Place(str(rules.path), line, 1), *text.split("; ", 1))
                 else:
-                    yield config.problem(section, key, f"{file.path}: {text}")
+                    yield config.problem(section, key, f"{rules.path}: {text}")
 
 
 def small_rules_can_be_read(config: Config) -> Iterator[Problem]:
@@ -231,5 +244,5 @@ CHECKS: tuple[CrossCheck, ...] = (
     relayed_is_not_local, domains_have_users, stages_have_their_settings, sections_are_asked,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
-FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read, domain_file_can_be_read)
+FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read, domain_file_can_be_read, passwd_files_can_be_read)
 QUICK_FILE_CHECKS: tuple[CrossCheck, ...] = (small_rules_can_be_read,)

@@ -34,45 +34,80 @@ DOMAIN = "here.example"
                  id="as-in-etc-passwd"),
     pytest.param("ann:{PLAIN}x::::::userdb_mail=maildir:~/M userdb_quota_rule=*:storage=10M",
                  Entry(Account("ann@here.example", quota=10 << 20), "{PLAIN}x"), id="dovecot's-quota"),
+    pytest.param("ann:{PLAIN}x::::::userdb_quota_rule=*:storage=10", Entry(Account("ann@here.example", quota=10 << 10), "{PLAIN}x"),
+                 id="dovecot-counts-kilobytes"),
+    pytest.param("ann:{PLAIN}x::::::quota_rule=*:bytes=10", Entry(Account("ann@here.example", quota=10), "{PLAIN}x"), id="or-octets"),
+    pytest.param("ann:{PLAIN}x::::::userdb_quota_rule=*:storage=0 userdb_quota_rule2=Trash:storage=+10%",
+                 Entry(Account("ann@here.example"), "{PLAIN}x"), id="no-quota"),
+    pytest.param("ann:{PLAIN}x::::::userdb_quota_storage_size=3M", Entry(Account("ann@here.example", quota=3 << 20), "{PLAIN}x"),
+                 id="dovecot-2.4"),
+    pytest.param("ann:{PLAIN}x::::::userdb_quota_rule=*:messages=3", Entry(Account("ann@here.example"), "{PLAIN}x"), id="of-messages"),
+    pytest.param("ann:{PLAIN}x::::::user=anna@blue.example", Entry(Account("anna@blue.example"), "{PLAIN}x"), id="another-name"),
+    pytest.param("ann:{PLAIN}x::::::nologin=no disabled=y", Entry(Account("ann@here.example", enabled=False), "{PLAIN}x"), id="disabled"),
     pytest.param("ann:{PLAIN}x::::::nologin", Entry(Account("ann@here.example", enabled=False), "{PLAIN}x"), id="nologin"),
     pytest.param("ann:::::::", Entry(Account("ann@here.example"), ""), id="no-password"),
     pytest.param("ann:!{PLAIN}secret", Entry(Account("ann@here.example"), ""), id="locked"),
     pytest.param("ann:x:1000:1000::/home/ann:/bin/sh", Entry(Account("ann@here.example"), ""), id="shadowed"),
 ])
 def test_a_line(line: str, entry: Entry) -> None:
-    assert parse(line, DOMAIN) == [entry]
+    read = parse(line, DOMAIN)
+    assert read.problems == ()
+    assert read.value.entries() == (entry,)
 
 
-def test_comments_and_empty_lines_mean_nothing() -> None:
-    assert parse("# ann:x\n\n   \n  # bob\r\n", DOMAIN) == []
+@pytest.mark.parametrize("text", ["# ann:x\n\n   \n  # bob\r\n", ":x:1:1\n"])
+def test_comments_and_lines_of_nobody_mean_nothing(text: str) -> None:
+    read = parse(text, DOMAIN)
+    assert (read.value.entries(), read.problems) == ((), ())
 
 
 @pytest.mark.parametrize(("text", "line", "words"), [
     pytest.param("ann", 1, "no colon", id="no-colon"),
-    pytest.param("# x\n\nann:{SSHA}abc", 3, "SSHA", id="unknown-scheme"),
+    pytest.param("# x\n\nann:{ROT13}abc", 3, "ROT13", id="unknown-scheme"),
     pytest.param("ann:{PLAIN}x\nann@here.example:{PLAIN}y", 2, "a second time", id="twice"),
     pytest.param("two words:{PLAIN}x", 1, "two words", id="no-address"),
+    pytest.param("../../etc@here.example:{PLAIN}x", 1, "is not an address", id="strange-names"),
     pytest.param("ann:{PLAIN}x::::::quota=much", 1, "not a size", id="no-quota"),
+    pytest.param("ann:{PLAIN}x::::::userdb_quota_rule=*:storage=much", 1, "is no quota", id="no-quota-rule"),
     pytest.param("ann:{PLAIN}x::::::format=mbx", 1, "not one of maildir, mbox", id="no-format"),
+    pytest.param("ann:{PLAIN}x::::::nopassword=y", 1, "let everybody in", id="no-password-asked"),
 ])
-def test_a_mistake_is_told_with_its_line(text: str, line: int, words: str) -> None:
-    with pytest.raises(Broken, match=words) as caught:
-        parse(text, DOMAIN)
-    assert caught.value.problems[0][0] == line
+def test_a_mistake_is_told_with_its_line_and_the_others_hold(text: str, line: int, words: str) -> None:
+    read = parse(f"{text}\nzoe:{{PLAIN}}x", DOMAIN)
+    ((number, told),) = read.problems
+    assert (number, words in told) == (line, True)
+    assert read.value.entry("zoe@here.example") is not None
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(Broken) as caught:
-        parse("ann\nbob:{PLAIN}x\ncarol", DOMAIN)
-    assert [line for line, _ in caught.value.problems] == [1, 3]
+def test_mail_for_the_user_of_a_broken_line_waits() -> None:
+    read = parse("ann:{PLAIN}x::::::quota=much\nbob\n", DOMAIN)
+    for name, line in (("ann@here.example", 1), ("bob@here.example", 2)):
+        with pytest.raises(Unavailable, match=f"line {line}"):
+            read.value.entry(name)
+    assert read.value.entry("carol@here.example") is None
+
+
+def test_of_two_lines_the_first_holds() -> None:
+    entry = parse("ann:{PLAIN}one\nann:{PLAIN}two", DOMAIN).value.entry("ann@here.example")
+    assert entry is not None
+    assert entry.secret == "{PLAIN}one"
+
+
+def test_who_has_a_password_of_an_unknown_kind_gets_mail() -> None:
+    entry = parse("ann:{ROT13}abc", DOMAIN).value.entry("ann@here.example")
+    assert entry is not None
+    assert entry.account.enabled
+
+
+def test_a_file_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twistmail.accounts.file.MOST_ENTRIES", 2)
+    with pytest.raises(Broken, match="more than 2"):
+        parse("a:\nb:\nc:\n", DOMAIN)
 
 
 @given(st.text(alphabet="ab:@{}PLAIN=#\n \"\\*x1", max_size=60))
-def test_no_text_does_worse_than_being_broken(text: str) -> None:
-    try:
-        parse(text, DOMAIN)
-    except Broken:
-        pass
+def test_whatever_a_line_is_the_others_are_read(text: str) -> None:
+    assert parse(f"{text}\nzoe:{{PLAIN}}x", DOMAIN).value.entry("zoe@here.example") is not None
 
 
 class TestPeopleOfAFile:
@@ -104,7 +139,7 @@ class TestPeopleOfAFile:
     def test_a_broken_file_leaves_the_old_accounts(self, path: Path) -> None:
         people = self.people(path)
         assert self.knows(people, "ann")
-        path.write_text("bob:{PLAIN}secret\nnonsense\n")
+        path.write_bytes(b"bob:{PLAIN}secret\n\xff\n")
         assert self.knows(people, "ann")
         assert not self.knows(people, "bob")
 

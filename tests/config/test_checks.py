@@ -171,3 +171,25 @@ def test_a_reload_reads_small_files_and_opens_large_ones(tmp_path, discovery):
     assert told("small") == ["MAYBE is no value"]
     assert told("large") == []
     assert told("none") == [f"{tmp_path}/none: No such file or directory"]
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    pytest.param("[domain:a.example]\nsame_as = b.example\n", "c.ini:6:1: error: b.example is no domain with users", id="of-nobody"),
+    pytest.param("[domain:a.example]\nsame_as = a.example\n", "a.example is no domain with users", id="itself"),
+    pytest.param("[domains]\nlocal = c.example\n[domain:a.example]\nsame_as = b.example\n[domain:b.example]\nsame_as = c.example\n",
+                 "b.example is an alias domain itself\n    write same_as = c.example", id="of-an-alias"),
+    pytest.param("[domains]\nlocal = b.example\n[domain:a.example]\nsame_as = b.example\ncatchall = x@b.example\n",
+                 "warning: a.example has the users of b.example, and its catch-all", id="two-catch-alls"),
+    pytest.param("[domains]\nnormal = B.example\n", "B.example would never match an address\n    write b.example", id="normal"),
+])  # fmt: skip
+def test_domains_that_have_the_users_of_others(told, text, problem):
+    assert any(problem in line for line in told(text)), told(text)
+
+
+def test_lines_of_files_with_domains_and_users_are_told(told, tmp_path):
+    (tmp_path / "names").write_text("a.example\nno name\n")
+    (tmp_path / "users").write_text("ann:{PLAIN}x\nbob\n")
+    found = told(f"[server]\ndata_dir = {tmp_path}\n[domains]\nnormal_file = names\n[users]\nsource = passwd:users passwd:none\n")
+    assert "names:2:1: warning: 'no name' is not a domain name\n    write a domain name, or nothing" in found
+    assert any(line.startswith("users:2:1: warning: there is no colon") for line in found)
+    assert any("none: No such file or directory" in line for line in found)
