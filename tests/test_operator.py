@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 
 from tests.config.declared import SECTIONS
 from tests.helpers import result_of
+from tests.tls.authority import Authority
 from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.aliases.table import ALIAS, alias_table
 from twistmail.aliases.table import OPTIONS as ALIASES
@@ -26,6 +27,8 @@ from twistmail.memory.queue import MemoryQueue
 from twistmail.operator import LAST_WORDS, Operator
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
+from twistmail.tasks import Inline
+from twistmail.tls.certificates import Certificates
 
 NOW = 1_800_000_000.0
 CONFIG = """\
@@ -63,12 +66,18 @@ def service(tmp_path):
     people.add(Account("bert@blue.example"), "x")
     domains = frozenset({"blue.example"})
     expansion = Expansion(alias_table(config.named("alias"), domains), people, domains, "blue.example", clock=clock.seconds)
+    certificates = Certificates(tmp_path / "none", "mail.blue.example", clock.seconds, own=tmp_path / "tls")
+
+    async def look_at_certificates() -> None:
+        certificates.look()
+
     return SimpleNamespace(
         config=config,
         reactor=clock,
         listeners={},
-        foundation=SimpleNamespace(runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds)),
-        parts=SimpleNamespace(people=SimpleNamespace(expansion=expansion)),
+        foundation=SimpleNamespace(runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds), threads=Inline()),
+        parts=SimpleNamespace(people=SimpleNamespace(expansion=expansion), contexts=SimpleNamespace(certificates=certificates)),
+        look_at_certificates=look_at_certificates,
     )
 
 
@@ -192,3 +201,26 @@ def test_stop_answers_before_it_stops(ask, service):
     assert stopped == []
     service.reactor.advance(LAST_WORDS)
     assert stopped == [True]
+
+
+# ----- certificates
+
+
+def test_the_certificates_are_those_that_are_shown_and_new_ones_are_used_at_once(ask, tmp_path):
+    (row,) = ask("cert.list")
+    assert (row["names"], row["self_signed"]) == (["mail.blue.example", "localhost"], True)
+    chain, key = Authority(now=NOW).issue("mail.blue.example", days=20)
+    (tmp_path / "tls" / "a.pem").write_bytes(key + chain)
+    assert [row["used_for"] for row in ask("cert.look")] == [["mail.blue.example"], ["localhost"]]
+
+
+def test_an_end_that_is_near_is_told_on_the_status_screen(ask, tmp_path):
+    assert ask("status")["warnings"] == []
+    chain, key = Authority(now=NOW).issue("mail.blue.example", days=20)
+    (tmp_path / "tls" / "a.pem").write_bytes(key + chain)
+    assert [(found["level"], found["what"][:47]) for found in ask("cert.check") if found["path"].endswith("a.pem")] == [
+        ("warning", "the certificate for mail.blue.example ends in 2")
+    ]
+    assert ask("status")["warnings"] == [
+        f"{tmp_path / 'tls' / 'a.pem'}: the certificate for mail.blue.example ends in 20 days, at 2027-02-04T08:00:00Z"
+    ]

@@ -23,6 +23,7 @@ from twistmail.accounts.table import TableSource, account_name
 from twistmail.aliases.chain import AliasChain
 from twistmail.aliases.file import AliasFile
 from twistmail.aliases.table import alias_table
+from twistmail.certificate_views import certificates_of
 from twistmail.config.settled import Config
 from twistmail.endpoints import Listen
 from twistmail.expansion import Expansion
@@ -65,7 +66,6 @@ from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.servers.stress import Stress
 from twistmail.servers.urls import Urls
 from twistmail.store.courier import MailboxCourier
-from twistmail.tls.certificates import Certificates
 from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
 
@@ -230,8 +230,7 @@ def _alias_resolver(config: Config, foundation: Standing, domains: Domains) -> A
 
 def _contexts(config: Config, foundation: Foundation) -> Contexts:
     settings = config["tls"]
-    own = foundation.ground.data_dir / "tls" if settings.self_signed else None
-    certificates = Certificates(config.file(settings.directory), config["server"].hostname, foundation.ground.epoch, own=own)
+    certificates = certificates_of(config, foundation.ground.epoch, self_sign=settings.self_signed)
     clients = Authorities(config.file(settings.client_ca)) if settings.client_ca else None
     return Contexts(certificates, settings.minimum, clients)
 

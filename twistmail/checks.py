@@ -239,10 +239,27 @@ def authorities_can_be_read(config: Config) -> Iterator[Problem]:
             yield config.problem("tls", "client_ca", f"{path}: {files.said(error, path)}", "it holds certificates of authorities, as PEM")
 
 
+def certificates_are_there(config: Config) -> Iterator[Problem]:
+    """The folder with certificates, where one is named. What is in it is looked at while the server runs (`tls.certificates`)."""
+    if any((setting.section, setting.option.key) == ("tls", "directory") for setting in config.changed()):
+        folder = config.file(config["tls"].directory)
+        try:
+            next(folder.iterdir(), None)
+        except OSError as error:
+            suggestion = "the user that the server runs as has to read it: see docs/certificates.md"
+            yield config.problem("tls", "directory", f"{folder}: {files.said(error, folder)}", suggestion, WARNING)
+
+
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, circles_are_circles, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked,
     relayed_is_not_local, domains_have_users, stages_have_their_settings, sections_are_asked,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
-FILE_CHECKS: tuple[CrossCheck, ...] = (rules_can_be_read, authorities_can_be_read, domain_file_can_be_read, passwd_files_can_be_read)
+FILE_CHECKS: tuple[CrossCheck, ...] = (
+    rules_can_be_read,
+    authorities_can_be_read,
+    domain_file_can_be_read,
+    passwd_files_can_be_read,
+    certificates_are_there,
+)
 QUICK_FILE_CHECKS: tuple[CrossCheck, ...] = (small_rules_can_be_read,)

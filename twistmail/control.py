@@ -25,6 +25,8 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     policy.check    service, client, sender, recipient, hello, login
                                           {"rows": [{"point", "stage", "verdict", "rule", "decides"}], "result", "stage", "rule",
                                           "reply", "targets": [...]}
+    cert.list       -                     [certificate_views.listed()]; cert.look too, which reads the files again before
+    cert.check      -                     [certificate_views.checked()]
     popauth.list    -                     [{"address", "account", "service", "left_s"}]
 """
 

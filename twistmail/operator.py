@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from twistmail import alias_views, assembly, journal
+from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Verb
 from twistmail.dry_run import DryRun, read
@@ -72,6 +73,7 @@ class Operator:
         self._service = service
         self._began = service.foundation.ground.epoch()
         self._presence = Presence()
+        self._certificates = CertificateDesk(service)
         service.foundation.facts.listen(self._presence.note)
 
     def verbs(self) -> dict[str, Verb]:
@@ -92,6 +94,7 @@ class Operator:
             "status": self._status,
             "reload": self._reload,
             "stop": self._stop,
+            **self._certificates.verbs(),
         }
 
     @property
@@ -152,7 +155,7 @@ class Operator:
                 "oldest_s": int(now - min(item.arrived for item in items)) if items else None,
                 "held": sum(item.held for item in items),
             },
-            "warnings": [],
+            "warnings": await self._certificates.warnings(),
         }
 
     def _services(self) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@ class MailService(Service):
         self._tick(JOURNAL_EVERY, self._write_journal)
         self._tick(LOOK_EVERY, self.foundation.look_around)
         self._tick(DOMAINS_EVERY, self.look_at_domains)
-        self._tick(CERTIFICATES_EVERY, self._look_at_certificates)
+        self._tick(CERTIFICATES_EVERY, self.look_at_certificates)
         self._old_signal = signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
         tasks.start(self._begin(), "starting the queue")
 
@@ -209,7 +209,7 @@ class MailService(Service):
             log.info("the domains have changed: {domains}", domains=", ".join(sorted(now.names ^ parts.people.domains.names)) or "users")
             self._adopt(assembly.build(parts.config, self.foundation))
 
-    async def _look_at_certificates(self) -> None:
+    async def look_at_certificates(self) -> None:
         """The next handshake uses what is new; connections in progress keep what they have."""
         contexts = self.parts.contexts
         were_there = contexts.available

@@ -23,6 +23,7 @@ from twistmail.interfaces import Unavailable
 COMMANDS = {
     "alias": ("twistmail.cli.alias:group", "Addresses that stand for others."),
     "backup": ("twistmail.cli.backup:group", "Copies of the mail, made while the server runs."),
+    "cert": ("twistmail.cli.cert:group", "The certificates that this server shows."),
     "config": ("twistmail.cli.config:group", "The configuration: what is wrong, what holds, what there is."),
     "demo": ("twistmail.cli.demo:demo", "Serve one pretend office on this computer until Ctrl-C."),
     "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),

@@ -34,10 +34,12 @@ log = Logger()
 
 MOST_FILES = 10_000
 SELF_SIGNED = "self-signed.pem"
+#: Below the data folder: what we have made, were given or got from an authority.
+OWN_CERTIFICATES = "tls"
 #: The stamp of what was there at the last look and is not any more: it may just be on its way to be replaced.
 GONE: Stamp = ()
 #: Seconds before its end from which on a certificate that nobody has renewed is told.
-SOON = 7 * 86400.0
+WARN_BEFORE = 21 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -55,30 +57,53 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the files of one pair said at `stamp`; `certificate` None: nothing that we can use."""
+    """What the files of one pair said at `stamp`; `certificate` None: nothing that we can use. `trouble`: what was wrong with them."""
 
     stamp: Stamp
     certificate: Certificate | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A pair of files, or a folder, as somebody asks about it: what is in it, which names get that, what is wrong (empty: nothing)."""
+
+    path: Path
+    certificate: Certificate | None
+    names: tuple[str, ...] = ()
+    trouble: str = ""
 
 
 class Certificates:
-    """The certificates of *directory*, and one of our own in *own* (a folder; None: never) where none is for *hostname*.
+    """The certificates of *directory* and of *own*, a folder of ours (None: there is none).
 
-    *now*() gives POSIX seconds. `find` and `default` may be asked while another thread looks.
+    *self_sign*: make one there where none is for *hostname*. *now*() gives POSIX seconds. Ends are told *warn_before* seconds
+    ahead. `find` and `default` may be asked while another thread looks.
     """
 
-    def __init__(self, directory: Path, hostname: str, now: Callable[[], float], *, own: Path | None = None) -> None:
-        self._directory = directory
-        self._hostname = hostname.lower()
+    def __init__(
+        self,
+        directory: Path,
+        hostname: str,
+        now: Callable[[], float],
+        *,
+        own: Path | None = None,
+        self_sign: bool = True,
+        warn_before: float = WARN_BEFORE,
+    ) -> None:
+        self.directory = directory
+        self.hostname = hostname.lower()
+        self.warn_before = warn_before
         self._now = now
         self._own = own
         self._read: dict[Path, Reading] = {}
+        self._folders: dict[Path, str] = {}  # what is wrong with a folder
         self._told: dict[Path, str] = {}  # what was last said of a file or a folder
         self._by_name: dict[str, Certificate] = {}
         #: Grows when certificates have changed.
         self.version = 0
         self.look()
-        if own is not None and self.find(self._hostname) is None:
+        if self_sign and own is not None and self._lacks_own():
             self._provide_own(own)
 
     @property
@@ -87,9 +112,22 @@ class Certificates:
         return tuple({certificate.path: certificate for certificate in self._by_name.values()}.values())
 
     @property
+    def holdings(self) -> tuple[Holding, ...]:
+        """Everything that there is, used or not, in the order of its paths; and folders that cannot be read."""
+        names: dict[Certificate, list[str]] = {}
+        for name, certificate in self._by_name.items():
+            names.setdefault(certificate, []).append(name)
+        found = [Holding(path, None, trouble=trouble) for path, trouble in self._folders.items()]
+        for path, reading in self._read.items():
+            if reading.certificate or reading.trouble:
+                used = tuple(names.get(reading.certificate, ())) if reading.certificate else ()
+                found.append(Holding(path, reading.certificate, used, reading.trouble))
+        return tuple(sorted(found, key=lambda one: one.path))
+
+    @property
     def default(self) -> Certificate | None:
         """What a client gets that names nobody, or somebody unknown: the host's own, or any."""
-        return self.find(self._hostname) or next(iter(self._by_name.values()), None)
+        return self.find(self.hostname) or next(iter(self._by_name.values()), None)
 
     def find(self, name: str) -> Certificate | None:
         """The certificate for *name* (lower case): its own, or a wildcard's (RFC 6125 §6.4.3: one label)."""
@@ -105,22 +143,26 @@ class Certificates:
         now = self._now()
         by_name = _best_by_name((reading.certificate for reading in self._read.values() if reading.certificate), now)
         if self._by_name and not by_name:
-            self._tell(self._directory, "no certificate is left in it")
+            self._tell(self.directory, "no certificate is left in it")
         elif by_name != self._by_name:
             self._by_name = by_name
             self.version += 1
         for certificate in self.all:
             self._tell_age(certificate, now)
 
+    def _lacks_own(self) -> bool:
+        """Nobody's is for the host; or only ours, whose end has come."""
+        found = self.find(self.hostname)
+        return found is None or (found.self_signed and found.path.name == SELF_SIGNED and found.expires <= self._now())
+
     def _provide_own(self, own: Path) -> None:
         path = own / SELF_SIGNED
         if not path.exists():
-            make_self_signed(path, self._hostname, self._now())
-            log.info("made a self-signed certificate for {name}: {path}", name=self._hostname, path=str(path))
+            make_self_signed(path, self.hostname, self._now())
+            log.info("made a self-signed certificate for {name}: {path}", name=self.hostname, path=str(path))
         self.look()
-        if self.find(self._hostname) is None:
-            # It was made when the host had another name.
-            make_self_signed(path, self._hostname, self._now())
+        if self._lacks_own():  # it was made when the host had another name, or ten years ago
+            make_self_signed(path, self.hostname, self._now())
             self.look()
 
     # ----- reading
@@ -142,8 +184,9 @@ class Certificates:
         try:
             return Reading(stamp, self._load(path, files, is_known=before is not None))
         except UNREADABLE as error:
-            self._tell(path, said(error, path), in_use=before is not None)
-            return Reading(stamp, before)
+            trouble = said(error, path)
+            self._tell(path, trouble, in_use=before is not None)
+            return Reading(stamp, before, trouble)
 
     def _load(self, path: Path, files: tuple[Path, ...], *, is_known: bool) -> Certificate | None:
         octets = b"\n".join(read(file) for file in files)
@@ -157,7 +200,7 @@ class Certificates:
 
     def _pairs(self) -> Iterator[tuple[Path, tuple[Path, ...]]]:
         """(what to call it, the files that make it up) of everything that may be a certificate with its key."""
-        for folder in dict.fromkeys(filter(None, (self._directory, self._own))):
+        for folder in dict.fromkeys(filter(None, (self.directory, self._own))):
             for entry in self._entries(folder):
                 chain = entry / "fullchain.pem"
                 if entry.suffix == ".pem" and os.path.isfile(entry):
@@ -167,12 +210,16 @@ class Certificates:
 
     def _entries(self, folder: Path) -> list[Path]:
         try:
-            return sorted(folder.iterdir())[:MOST_FILES]
+            found = sorted(folder.iterdir())[:MOST_FILES]
         except FileNotFoundError:
-            return []
+            found = []
         except OSError as error:
-            self._tell(folder, said(error, folder))
+            self._folders[folder] = said(error, folder)
+            self._tell(folder, self._folders[folder])
             return [path for path in self._read if path.parent == folder]
+        if self._folders.pop(folder, None):
+            self._told.pop(folder, None)
+        return found
 
     # ----- telling
 
@@ -185,7 +232,7 @@ class Certificates:
 
     def _tell_age(self, certificate: Certificate, now: float) -> None:
         left = certificate.expires - now
-        if left > (0.0 if certificate.self_signed else SOON):
+        if left > (0.0 if certificate.self_signed else self.warn_before):
             return
         what = f"the certificate for {' '.join(certificate.names)} {'ends' if left > 0 else 'has ended'} on {_day(certificate.expires)}"
         if self._told.get(certificate.path) != what:

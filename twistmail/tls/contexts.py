@@ -34,6 +34,7 @@ OPTIONS = Section(
     Option("minimum", choice("1.2", "1.3"), "1.2", "The oldest version of TLS that is spoken.", Reload.NEW),
     Option("client_ca", TEXT, "", "Authorities and revocation lists, a PEM file: whoever has a certificate of theirs needs no password.",
            Reload.NEW, example="clients.pem"),
+    Option("warn_before", DURATION, "21d", "How long before its end it is told that a certificate was not renewed.", Reload.NEW),
     Option("handshake_timeout", DURATION, "30s", "How long a handshake may take.", Reload.NEW),
 )
 

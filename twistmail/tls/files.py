@@ -1,4 +1,4 @@
-"""Files that others write while we run: whether one has changed, and what is in it. Blocking."""
+"""Files with certificates and keys: whether one has changed (others write them while we run), what is in it, writing one. Blocking."""
 
 from __future__ import annotations
 
@@ -48,3 +48,21 @@ def read(file: Path) -> bytes:
     if len(octets) > MOST_OCTETS:
         raise ValueError(f"{file.name} is larger than {MOST_OCTETS // 1024} KiB")
     return octets
+
+
+def write_secret(path: Path, octets: bytes) -> None:
+    """Put *octets* at *path* durably and whole, readable by the owner only; folders above are made. OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".new")
+    descriptor = os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)  # an unfinished one of before may have been open to others
+        file.write(octets)
+        file.flush()
+        os.fsync(descriptor)
+    unfinished.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from twistmail.tls.files import write_secret
 
 #: Whoever trusts it has looked at it himself, so it need not expire before the machine does.
 LIFETIME = timedelta(days=3650)
@@ -27,16 +28,10 @@ def make_self_signed(path: Path, hostname: str, now: float) -> None:
     """
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _sign(key, hostname, datetime.fromtimestamp(now, UTC))
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    pem = serialization.Encoding.PEM
+    own = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     # Whole or not at all: a half-written key would stand in the way of every later start.
-    unfinished = path.with_name(path.name + ".new")
-    descriptor = os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        file.write(certificate.public_bytes(serialization.Encoding.PEM))
-        file.flush()
-        os.fsync(descriptor)
-    unfinished.rename(path)
+    write_secret(path, own + certificate.public_bytes(pem))
 
 
 def _sign(key: ec.EllipticCurvePrivateKey, hostname: str, now: datetime) -> x509.Certificate:
