@@ -207,7 +207,7 @@ SEARCHED = [
     message(b"Herons at =?utf-8?q?D=C3=A4mmerung?=", From=b"Ann <ANN@away.test>", To=b"bob@blue.test", X_Bird=b"grey heron"),
     message(b"second", From=b'"Bob B." <bob@blue.test>', To=b"carol@c.test", Cc=b"dora@d.test", Message_ID=b"<two@blue.test>"),
     b"From: ann@away.test\r\nTO: bob@blue.test\r\nTo: carol@c.test\r\nSubject: a folded\r\n  line\r\nSubject: and another\r\n\r\n",
-    b"Bcc: eve@e.test\r\nX-Bird:\r\nReferences: <two@blue.test>\r\n\r\nSubject: herons in the body\r\n",
+    b"Bcc: eve@e.test, <fred (at home) @ (in) fred.test>\r\nX-Bird:\r\nReferences: <two@blue.test>\r\n\r\nSubject: herons in the body\r\n",
 ]
 
 
@@ -224,6 +224,8 @@ SEARCHED = [
         pytest.param("to", "carol", {2, 3}, id="to"),
         pytest.param("cc", "dora", {2}, id="cc"),
         pytest.param("bcc", "eve", {4}, id="bcc"),
+        pytest.param("bcc", "fred@fred.test", {4}, id="an-address-with-comments"),
+        pytest.param("bcc", "at home", {4}, id="the-comment"),
         pytest.param("x-bird", "heron", {1}, id="any-field"),
         pytest.param("X-Bird", "", {1, 4}, id="a-field-that-is-there"),
         pytest.param("subject", "", {1, 2, 3}, id="a-subject-that-is-there"),

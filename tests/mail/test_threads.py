@@ -40,6 +40,7 @@ def told(messages, how):
         pytest.param([("",), (" a",), ("a",)], "(1)(3 2)", id="no-id"),
         pytest.param([("a a",)], "(1)", id="answers-itself"),
         pytest.param([("a b",), ("b a",)], "(2 1)", id="a-circle-of-two"),
+        pytest.param([("a",), ("b c a",), ("c b",)], "(3 1 2)", id="what-was-said-first-of-a-circle"),
         pytest.param([("b",), ("c",), ("a",), ("d a b c",)], "(3 1 2 4)", id="others-tell-whose-child-one-is"),
         pytest.param([("d a b c",), ("b",), ("c",), ("a",)], "(2)(3 1)(4)", id="who-answers-nothing-and-comes-later-is-nobodys-child"),
         pytest.param([("c b",), ("d a c",), ("b",), ("a",)], "(3 1 2)(4)", id="what-one-says-itself-counts-more"),

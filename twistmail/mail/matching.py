@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from twistmail.mail import headers as header_fields
-from twistmail.mail import texts, words
+from twistmail.mail import texts
 from twistmail.mail.folding import folded
 from twistmail.mail.mailbox import Column, SortKey
 from twistmail.mail.mime import Description
+from twistmail.mail.searched import searched
 from twistmail.mail.threads import Threaded
 
 
@@ -62,7 +63,7 @@ def has_field(message: bytes, field: str, wanted: str) -> bool:
     """Whether *message* (CRLF line ends) has a *field* that holds *wanted* (`folded`) when it is decoded (RFC 2047)."""
     header = header_fields.split(message)[0]
     name = field.lower().encode("utf-8", "replace")
-    return any(wanted in folded(words.decode_words(value)) for value in header_fields.values(header, name))
+    return any(wanted in searched(name, value) for value in header_fields.values(header, name))
 
 
 def holds(message: bytes, wanted: str, *, headers: bool) -> bool:

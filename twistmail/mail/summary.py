@@ -16,9 +16,9 @@ from twistmail.mail import preview, words
 from twistmail.mail.addresses import ListedAddress, addresses
 from twistmail.mail.collation import casemap
 from twistmail.mail.dates import sent_time
-from twistmail.mail.folding import folded
 from twistmail.mail.headers import message_ids
 from twistmail.mail.parts import Part
+from twistmail.mail.searched import searched
 from twistmail.mail.subjects import based
 
 #: Messages that one refers to: the oldest, which is the root of the thread, and so many of the latest.
@@ -74,11 +74,11 @@ def summarise(message: bytes, root: Part) -> Summary:
     sender, to, cc = (_first_address(fields.get(name)) for name in (b"from", b"to", b"cc"))
     return Summary(
         sent_time(date[-1]) if date else None,
-        _searched(subject),
-        _searched(fields.get(b"from")),
-        _searched(fields.get(b"to")),
-        _searched(fields.get(b"cc")),
-        _searched(fields.get(b"bcc")),
+        _searched(b"subject", subject),
+        _searched(b"from", fields.get(b"from")),
+        _searched(b"to", fields.get(b"to")),
+        _searched(b"cc", fields.get(b"cc")),
+        _searched(b"bcc", fields.get(b"bcc")),
         base,
         reply,
         _mailbox(sender),
@@ -100,8 +100,8 @@ def _digest(message: bytes) -> str:
     return digest.hexdigest()
 
 
-def _searched(values: Iterable[bytes] | None) -> str:
-    return "\n".join([folded(words.decode_words(value)) for value in values]) if values else ""
+def _searched(name: bytes, values: Iterable[bytes] | None) -> str:
+    return "\n".join([searched(name, value) for value in values]) if values else ""
 
 
 def _first_address(values: list[bytes] | None) -> ListedAddress | None:

@@ -101,14 +101,12 @@ def _linked(ids: Sequence[str]) -> array[int]:
             number.setdefault(own, place)  # of several with one id, the first has it
     forest = _Forest(len(ids))
     for place, told in enumerate(ids):
-        if references := told.partition(" ")[2]:
-            forest.link(_number(number, references.rpartition(" ")[2], forest), place)
-    for place, told in enumerate(ids):
-        if told.count(" ") > 1:
-            chain = [_number(number, reference, forest) for reference in told.split(" ")[1:]]
-            for above, below in pairwise(chain):
-                if not place < below < len(ids):  # a later message says itself what it answers, and be it nothing
-                    forest.link(above, below)
+        chain = [_number(number, reference, forest) for reference in told.split(" ")[1:]]
+        for above, below in pairwise(chain):
+            if not place < below < len(ids):  # a later message says itself what it answers, and be it nothing
+                forest.link(above, below)
+        if chain:
+            forest.link(chain[-1], place)
     return forest.parent
 
 

@@ -18,7 +18,7 @@ from twistmail.store.trouble import Trouble
 
 FILE = "twistmail-index.sqlite"
 #: A database with another number is thrown away and built anew. The arrays lie in it as this machine has them in memory.
-SCHEMA_VERSION = 16 + (sys.byteorder == "big")
+SCHEMA_VERSION = 17 + (sys.byteorder == "big")
 
 _SCHEMA = """
 CREATE TABLE mailbox (id INTEGER PRIMARY KEY, directory TEXT NOT NULL UNIQUE, uidvalidity INTEGER NOT NULL,

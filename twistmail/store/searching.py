@@ -16,6 +16,7 @@ from twistmail.mail import headers as header_fields
 from twistmail.mail import texts
 from twistmail.mail.folding import folded
 from twistmail.mail.matching import holds
+from twistmail.mail.searched import searched
 from twistmail.store.contents import StoredContent
 
 #: Characters of one message that the index keeps; what is longer is read again where they do not hold what is looked for.
@@ -114,7 +115,7 @@ def field_holds(header: bytes, name: bytes, needle: str) -> bool:
     """Whether a field called *name* (lower case) holds *needle* (case folded), decoded (RFC 2047)."""
     if name not in header.lower():  # most often, there is no such field
         return False
-    return any(needle in folded(header_fields.decode_words(value)) for value in header_fields.values(header, name))
+    return any(needle in searched(name, value) for value in header_fields.values(header, name))
 
 
 def _plain(text: str) -> str:

@@ -62,6 +62,7 @@ def test_only_one_session_sees_a_message_as_recent(house: ImapHouse) -> None:
     pytest.param("FETCH 1:3 FLAGS", ["* 1 FETCH (FLAGS ())", "* 3 FETCH (FLAGS ())", "x NO [EXPUNGEISSUED]"], id="fetch"),
     pytest.param("FETCH 1:3 RFC822.SIZE", ["* 1 FETCH (RFC822.SIZE 149)", "* 3 FETCH (RFC822.SIZE 166)", "x NO [EXPUNGEISSUED]"],
                  id="fetch-of-a-column"),
+    pytest.param("FETCH 2:3 UID", ["* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)", "x OK"], id="which-number-is-which-message"),
     pytest.param("STORE 2 +FLAGS (\\Seen)", ["x NO [EXPUNGEISSUED]"], id="store"),
     pytest.param("SEARCH ALL", ["* SEARCH 1 3", "x OK"], id="search"),
     pytest.param("COPY 1:2 Trash", ["* 2 EXPUNGE", "x NO [EXPUNGEISSUED]"], id="copy-is-all-or-none"),

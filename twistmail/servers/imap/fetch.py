@@ -62,7 +62,7 @@ _HEADER_TEXTS = {SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEAD
 class Plan:
     """A compiled item list. `template` renders one row of `items`' values behind its number; `bodies` need the message itself.
 
-    `by_uid`: the UID stands where else the number does (RFC 9586 §3.3).
+    `by_uid`: the UID stands where else the number does (RFC 9586 §3).
     """
 
     items: tuple[Light, ...]
@@ -130,6 +130,11 @@ async def fetch(client: Client, event: c.Fetch) -> Responses:
         changes.require_qresync(client)
         for gone in await changes.vanished(client, event.set, event.changed_since or 0):
             yield gone
+    if event.items == (Item.UID,) and not event.uid and event.changed_since is None:
+        for span in spans:
+            yield Raw(_uids_told(view, range(*span)))
+        yield Tagged(event.tag, OK, "Done")
+        return
     tally = Tally()
     items = event.items
     wanted: Iterable[Sequence[int]] = [range(*span) for span in spans]
@@ -141,6 +146,11 @@ async def fetch(client: Client, event: c.Fetch) -> Responses:
         async for line in lines:
             yield line
     yield ended(event, tally)
+
+
+def _uids_told(view: View, places: range) -> bytes:
+    """Which message has which number: that is so too of one that is gone and has its number still."""
+    return b"".join([b"* %d FETCH (UID %d)\r\n" % (place + 1, view.uids[place]) for place in places])
 
 
 def part_of(spans: Sequence[tuple[int, int]], partial: Partial) -> list[tuple[int, int]]:

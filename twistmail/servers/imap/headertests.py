@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from twistmail.mail import headers
 from twistmail.mail.folding import folded
+from twistmail.mail.searched import searched
 from twistmail.wire.imap import searchkeys as k
 
 #: So many keys about header fields are asked of the mailbox, one after the other; more, together.
@@ -37,13 +38,12 @@ class HeaderTests:
             lowered = header.lower()
             for name, wanted in self._by_name.items():
                 if name in lowered:  # most often, there is no such field
-                    self._look(uid, headers.values(header, name), wanted, uids)
+                    self._look(uid, [searched(name, value) for value in headers.values(header, name)], wanted, uids)
         return uids
 
     @staticmethod
-    def _look(uid: int, values: Sequence[bytes], wanted: Iterable[tuple[int, str]], uids: list[set[int]]) -> None:
+    def _look(uid: int, texts: Sequence[str], wanted: Iterable[tuple[int, str]], uids: list[set[int]]) -> None:
         """Each needle by itself: one that goes over the border of two fields is in neither."""
-        texts = [folded(headers.decode_words(value)) for value in values]
         for number, needle in wanted:
             if any(needle in text for text in texts):
                 uids[number].add(uid)

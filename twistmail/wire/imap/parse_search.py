@@ -227,7 +227,7 @@ def _age(cursor: Cursor) -> int:
 
 
 def _uids_beside(uid: int, *, after: bool) -> Key:
-    """UIDAFTER and UIDBEFORE (RFC 9738 §4)."""
+    """UIDAFTER and UIDBEFORE (RFC 9738 §3.2)."""
     if not uid:
         raise Misspelled("A UID is a number from 1 on")
     low, high = (uid + 1, 0xFFFFFFFF) if after else (1, uid - 1)
