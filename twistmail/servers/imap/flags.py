@@ -14,7 +14,9 @@ from twistmail.mail.ranges import Range
 from twistmail.servers.imap.bodies import Tally
 from twistmail.servers.imap.client import Client, Responses
 from twistmail.servers.imap.fetch import ended, flag_news, plan_for, responses, spans_of
+from twistmail.servers.imap.progress import Series, until_done
 from twistmail.servers.imap.view import View
+from twistmail.tasks import Work
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import NO, OK, Tagged, Untagged
 from twistmail.wire.imap.sequence import render
@@ -28,9 +30,14 @@ async def store(client: Client, event: c.Store) -> Responses:
     spans = spans_of(view, event.set, uid=event.uid)
     tally = Tally()
     refused: list[int] = []
+    series = Series(sum(stop - start for start, stop in spans))
     for uids in _together(view, spans, tally):
         change = FlagChange(event.mode.value)
-        refused += (await view.mailbox.store(uids, change, event.flags, view.watcher, event.unchanged_since))[1]
+        work = Work(view.mailbox.store(uids, change, event.flags, view.watcher, event.unchanged_since))
+        async for far in until_done(client, event.tag, work, series):
+            yield far
+        refused += work.result()[1]
+        series.done += len(uids)
     for known in view.flag_lines() if view.has_new_keywords else ():  # before a flag appears, its name must be known (RFC 3501 §7.2.6)
         yield Untagged(known)
     if told := flag_news(view, silent=event.silent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from twistmail.servers.imap.client import Client
@@ -23,6 +24,41 @@ class Task(Protocol):
 
     def abandon(self) -> None:
         """Nobody waits any more: end soon, however it be."""
+
+
+class Whole:
+    """What is done as a whole, or not at all: nobody can say how far it is, and it goes on whoever waits."""
+
+    def progress(self) -> Progress:
+        return None, None
+
+    def abandon(self) -> None:
+        """The client will find it done."""
+
+
+WHOLE = Whole()
+
+
+class Series:
+    """The same done to one after the other: `done` of `goal` so far."""
+
+    def __init__(self, goal: int) -> None:
+        self.done = 0
+        self.goal = goal
+
+    def progress(self) -> Progress:
+        return self.done, self.goal
+
+    def abandon(self) -> None:
+        """What is done stays, and the next is not begun: who waits has gone."""
+
+
+async def until_done(client: Client, tag: bytes, work: Work[Any], task: Task = WHOLE) -> AsyncIterator[Untagged]:
+    """As `in_progress`; where *work* has ended already, as it mostly has, at no cost."""
+    if not work.has_ended:
+        async with aclosing(in_progress(client, tag, work, task)) as said:  # type: ignore[type-var]
+            async for far in said:
+                yield far
 
 
 async def in_progress(client: Client, tag: bytes, work: Work[Any], task: Task) -> AsyncIterator[Untagged]:

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
+from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.servers.imap.bodies import Tally
 from twistmail.servers.imap.changes import agreed, changed, require_qresync, vanished
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import flag_news, plan_for, responses
 from twistmail.servers.imap.listing import listed_as
+from twistmail.servers.imap.progress import Progress, until_done
 from twistmail.servers.imap.transfer import EVERYTHING, expunge_deleted
+from twistmail.tasks import Work
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import OK, Tagged, Untagged
+
+
+class Opening:
+    """A mailbox that is being opened, which takes its time where it is big and was never seen; nobody uses what comes too late."""
+
+    def __init__(self) -> None:
+        self._is_wanted = True
+
+    async def open(self, folders: IMailboxes, name: str) -> IMailbox:
+        opened: IMailbox = await folders.open(name)
+        if not self._is_wanted:
+            opened.close()
+        return opened
+
+    def progress(self) -> Progress:
+        return None, None
+
+    def abandon(self) -> None:
+        self._is_wanted = False
 
 
 async def select(client: Client, event: c.Select) -> Responses:
@@ -22,7 +44,11 @@ async def select(client: Client, event: c.Select) -> Responses:
     if client.view is not None:
         client.leave_mailbox()  # RFC 3501 §6.3.1: whether or not the new one can be had
         yield Untagged(b"OK [CLOSED] What comes now is about another mailbox")  # RFC 7162 §3.2.11
-    opened = await client.folders.open(event.mailbox)
+    opening = Opening()
+    work = Work(opening.open(client.folders, event.mailbox))
+    async for far in until_done(client, event.tag, work, opening):
+        yield far
+    opened = work.result()
     if "r" not in opened.rights:
         opened.close()
         raise Refusal("You may not read this mailbox", "NOPERM")

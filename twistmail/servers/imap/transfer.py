@@ -14,7 +14,9 @@ from twistmail.mail.mailbox import Copied, NoSuchMailbox
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.fetch import spans_of
 from twistmail.servers.imap.inquiry import Inquiry
+from twistmail.servers.imap.progress import until_done
 from twistmail.servers.imap.view import View
+from twistmail.tasks import Work
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import searchkeys as k
 from twistmail.wire.imap.responses import OK, Tagged, Untagged
@@ -30,7 +32,10 @@ async def copy(client: Client, event: c.Copy) -> Responses:
     uids = _chosen(view, event)
     code = b""
     if uids:
-        code = _copyuid(await _to(event.mailbox, view.mailbox.copy(uids, event.mailbox, by=view.watcher)))
+        work = Work(_to(view.mailbox.copy(uids, event.mailbox, by=view.watcher)))
+        async for far in until_done(client, event.tag, work):
+            yield far
+        code = _copyuid(work.result())
     yield Tagged(event.tag, OK, "Copied", code)
 
 
@@ -39,7 +44,10 @@ async def move(client: Client, event: c.Move) -> Responses:
     uids = _chosen(view, event)
     code = b""
     if uids:
-        moved = await _to(event.mailbox, view.mailbox.move(uids, event.mailbox, by=view.watcher))
+        work = Work(_to(view.mailbox.move(uids, event.mailbox, by=view.watcher)))
+        async for far in until_done(client, event.tag, work):
+            yield far
+        moved = work.result()
         yield Untagged(b"OK [%b] Moved" % _copyuid(moved))  # RFC 6851 §4.3: before the EXPUNGEs
         code = _modseq(view, moved.source)
     yield Tagged(event.tag, OK, "Done", code)
@@ -54,7 +62,7 @@ def _chosen(view: View, event: c.Copy | c.Move) -> list[int]:
     return uids
 
 
-async def _to(mailbox: str, transfer: Any) -> Copied:
+async def _to(transfer: Any) -> Copied:
     """The result of *transfer*; where the target is missing the client is told to make it (RFC 3501 §6.4.7)."""
     try:
         copied: Copied = await transfer
@@ -74,7 +82,10 @@ async def expunge(client: Client, event: c.Expunge) -> Responses:
     view = client.writable
     if not view.may("e"):
         raise Refusal("You may not expunge messages here", "NOPERM")
-    gone = await expunge_deleted(client, event.uids)
+    work = Work(expunge_deleted(client, event.uids))
+    async for far in until_done(client, event.tag, work):
+        yield far
+    gone = work.result()
     yield Tagged(event.tag, OK, "Expunged", _modseq(view, gone))
 
 
