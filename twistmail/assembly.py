@@ -169,7 +169,7 @@ def people_of(config: Config, foundation: Standing) -> People:
     """Who lives here, as *config* says."""
     domains = domains_of(config, foundation)
     default = domains.default
-    accounts = _accounts(config, foundation, default)
+    accounts = _accounts(config, foundation, domains)
     aliases = config["aliases"]
     expansion = Expansion(
         _alias_resolver(config, foundation, domains),
@@ -194,13 +194,13 @@ def domains_of(config: Config, foundation: Standing) -> Domains:
     return foundation.domains.read(named, config.file(settings.normal_file) if settings.normal_file else None)
 
 
-def _accounts(config: Config, foundation: Standing, default_domain: str) -> Known:
+def _accounts(config: Config, foundation: Standing, domains: Domains) -> Known:
     """The sources in order; what the configuration itself names comes first."""
-    ground = foundation.ground
+    ground, users, default_domain = foundation.ground, config["users"], domains.default
     sources: list[Any] = []
     if config.named("role"):
         sources.append(TableSource(role_table(config.named("role"), default_domain), ground.threads))
-    for source in config["users"].source:
+    for source in users.source:
         kind, _, argument = source.partition(":")
         if kind == "sqlite":
             sources.append(TableSource(foundation.database, ground.threads, foundation.database.renew))
@@ -210,7 +210,15 @@ def _accounts(config: Config, foundation: Standing, default_domain: str) -> Know
             sources.append(TableSource(PasswdFile(config.file(argument), ground.threads, default_domain), ground.threads))
         else:
             sources.append(part("accounts", kind, ground, config=config))
-    return Known(sources, foundation.verifier, ground.threads, default_domain=default_domain, secret=foundation.secret, epoch=ground.epoch)
+    return Known(
+        sources,
+        foundation.verifier,
+        ground.threads,
+        domains=domains,
+        secret=foundation.secret,
+        logins=users.login,
+        epoch=ground.epoch,
+    )
 
 
 def _alias_resolver(config: Config, foundation: Standing, domains: Domains) -> Any:

@@ -154,6 +154,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
     )
     journals, listeners = _listen(config, data_dir, facts)
     hashing = tasks.Threads(reactor, "hashing", HASH_THREADS)
+    database = AccountDatabase(config.file(config["users"].database))
     queue = build("queue", config["queue"].use, ground)
     store = build("store", config["store"].use, ground)
     return Foundation(
@@ -163,11 +164,11 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         runner=_runner(ground, queue),
         journals=journals,
         drafts=Drafts(data_dir / "drafts"),
-        database=AccountDatabase(config.file(config["users"].database)),
+        database=database,
         verifier=Verifier(hashing, time.monotonic, secrets.token_bytes(32)),
         secret=_own_secret(data_dir / SECRET),
         popauth=PopAuth(facts, reactor.seconds),
-        domains=DomainBook(lambda: ()),
+        domains=DomainBook(database.domains),
         throttle=Throttle(config["auth"].failures),
         pop3_locks=Locks(),
         census=Census(),

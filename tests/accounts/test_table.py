@@ -12,6 +12,7 @@ from twistmail.accounts.verified import Verifier
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import parse
+from twistmail.mail.domains import Domain, Domains
 from twistmail.tasks import Inline
 
 TABLE = FixedTable(Entry(Account(name)) for name in ("bob@dom1.test", "bob@dom2.test", "eve@dom2.test", "joe@dom2.test", "joe@dom3.test"))
@@ -33,6 +34,23 @@ def people(*tables: FixedTable, default_domain: str = "dom1.test") -> People:
 ])
 def test_whom_a_login_means(login: str, name: str | None) -> None:
     entry, _ = result_of(people(TABLE).whom(login))
+    assert (entry.account.name if entry else None) == name
+
+
+@pytest.mark.parametrize(("logins", "login", "name"), [
+    pytest.param("local", "bob", "bob@dom1.test", id="the-local-part"),
+    pytest.param("local", "bob@dom1.test", None, id="no-address"),
+    pytest.param("address", "bob@dom2.test", "bob@dom2.test", id="the-address"),
+    pytest.param("address", "bob", None, id="no-local-part"),
+    pytest.param("both", "bob@dom1b.test", "bob@dom1.test", id="a-normal-domain"),
+    pytest.param("both", "joe@dom1b.test", None, id="nobody-of-the-default-domain"),
+    pytest.param("both", "bob@dom4.test", "bob@dom2.test", id="an-alias-domain"),
+])
+def test_what_people_log_in_by(logins: str, login: str, name: str | None) -> None:
+    domains = Domains([Domain("dom1.test"), Domain("dom1b.test", "dom1.test"), Domain("dom2.test"), Domain("dom4.test", "dom2.test")])
+    verifier = Verifier(Inline(), lambda: 0.0, b"k" * 32)
+    ours = People([TableSource(TABLE, Inline())], verifier, Inline(), domains=domains, logins=logins)
+    entry, _ = result_of(ours.whom(login))
     assert (entry.account.name if entry else None) == name
 
 

@@ -35,12 +35,16 @@ FORMAT = choice("maildir", "mbox", "")
 RATE = Kind("rates, or unlimited", lambda text: (RATES_OR_UNLIMITED.read(text) or ()) if text else None,
             lambda rates: "" if rates is None else RATES_OR_UNLIMITED.write(rates or None))  # fmt: skip
 SECRET = Kind("a password or its hash", _read_secret)
+#: Fields of an Account that every source may keep as text, under the names that they have in a [user:NAME] section.
+PERSONAL = {"format": FORMAT, "rate": RATE, "recipient_rate": RATE}
 
 OPTIONS = Section(
     "users",
     "Where the accounts are: the first source that knows a name answers.",
     Option("source", SOURCES, "sqlite",
            "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file)."),
+    Option("login", choice("local", "address", "both"), "both",
+           "What people log in by: the part before the @ (of the default domain first), the full address, or either."),
     Option("database", TEXT, "accounts.db", "The built-in database, below data_dir."),
     Option("minimum_password", COUNT, "10", "So many characters a new password must have."),
 )
@@ -50,6 +54,7 @@ USER = Section(
     "One account of the source `config`: [user:anna@blue.example].",
     Option("password", SECRET, "", "The password, or its hash ({ARGON2ID}... from `twistmail user hash`).", secret=True, required=True),
     Option("name", TEXT, "", "The full name."),
+    Option("addresses", WORDS, "", "Further addresses whose mail goes into the same mailbox.", example="anna.other@blue.example"),
     Option("quota", SIZE, "unlimited", "How much mail may lie in the mailbox."),
     Option("enabled", SWITCH, "yes", "Whether the account may log in."),
     Option("format", FORMAT, "", "How the mail lies: maildir or mbox; what [store] format says where it is empty."),
@@ -63,8 +68,9 @@ USER = Section(
 def config_table(users: Mapping[str, Settings], default_domain: str) -> FixedTable:
     """The accounts of the [user:NAME] sections: {NAME: its Settings}. ValueError where a NAME is no address."""
     return FixedTable(
-        Entry(_account(account_name(name, default_domain), user), user.password) for name, user in users.items())
+        Entry(_account(account_name(name, default_domain), user, default_domain), user.password) for name, user in users.items())
 
 
-def _account(name: str, user: Settings) -> Account:
-    return Account(name, user.name, user.quota, user.enabled, user.format, user.rate, user.recipient_rate)
+def _account(name: str, user: Settings, default_domain: str) -> Account:
+    addresses = tuple(account_name(address, default_domain) for address in user.addresses)
+    return Account(name, user.name, user.quota, user.enabled, user.format, user.rate, user.recipient_rate, addresses)

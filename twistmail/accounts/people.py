@@ -22,6 +22,7 @@ from twistmail.accounts.verified import Verifier
 from twistmail.interfaces import IAccounts, IAuthenticator, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
+from twistmail.mail.domains import Domain, Domains
 from twistmail.mail.evidence import Clear, Evidence, ScramKeys
 
 log = Logger()
@@ -34,18 +35,31 @@ _DIGESTS = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256"}
 
 @implementer(IAccounts, IAuthenticator)
 class People:
-    """The accounts of *sources* (IAccountSource). A bare login name means one in *default_domain* first.
+    """The accounts of *sources* (IAccountSource). A bare login name means one in the default domain of *domains* first
+    (or in *default_domain*, where that is all there is to tell).
 
+    *logins*: what people log in by (row R22): "address", "local" or "both".
     *secret*: octets that only we know, from which the keys of those who do not exist are made up. *epoch*() gives POSIX seconds.
     """
 
-    def __init__(self, sources: Sequence[Any], verifier: Verifier, threads: Any, *, default_domain: str = "", secret: bytes = b"",
-                 epoch: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Any],
+        verifier: Verifier,
+        threads: Any,
+        *,
+        domains: Domains | None = None,
+        default_domain: str = "",
+        secret: bytes = b"",
+        logins: str = "both",
+        epoch: Callable[[], float] = time.time,
+    ) -> None:
         self.sources = tuple(sources)
         self._verifier = verifier
         self._threads = threads
-        self._default_domain = default_domain
+        self._domains = domains or (Domains([Domain(default_domain)]) if default_domain else None)
         self._secret = secret
+        self._logins = logins
         self._epoch = epoch
 
     # ----- accounts
@@ -86,20 +100,29 @@ class People:
     async def whom(self, login: str) -> tuple[Entry | None, Any]:
         """Whom *login*, as typed, means (row R22), and his source. Unavailable.
 
-        A full address means itself. A bare name means the one in the default domain if there is one, else the only
-        account of that name; a name that several domains have means nobody.
+        A full address means itself, or the same name in the domain whose users its domain has. A bare name means the one
+        in the default domain if there is one, else the only account of that name; a name that several domains have means nobody.
         """
         try:
             address = parse(login).folded
         except ValueError:
             return None, None
         if address.domain:
-            return await self._entry(str(address))
-        if self._default_domain:
-            entry, source = await self._entry(str(Address(address.local, self._default_domain)))
+            return await self._spelled(address) if self._logins != "local" else (None, None)
+        if self._logins == "address":
+            return None, None
+        if self._domains:
+            entry, source = await self._spelled(Address(address.local, self._domains.default))
             if entry is not None:
                 return entry, source
         return await self._only(address.local)
+
+    async def _spelled(self, address: Address) -> tuple[Entry | None, Any]:
+        for spelling in self._domains.spellings(address) if self._domains else (address,):
+            entry, source = await self._entry(str(spelling))
+            if entry is not None:
+                return entry, source
+        return None, None
 
     async def _entry(self, name: str) -> tuple[Entry | None, Any]:
         for source in self.sources:

@@ -3,46 +3,51 @@
 `AccountDatabase` is plain and blocking. A server reads through one kept
 connection (a point select takes microseconds, less than a thread hop); every
 writer, of this process or another, opens its own for the moment. WAL mode lets
-them go side by side, and what is committed is seen by the next read.
+them go side by side, and what is committed is seen by the next read. The domains
+that a command has made are kept here too.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from twistmail.accounts import passwords
-from twistmail.accounts.secrets import Entry
+from twistmail.accounts.config import PERSONAL
+from twistmail.accounts.schema import upgrade
+from twistmail.accounts.secrets import AppPassword, Entry
 from twistmail.accounts.table import account_name
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
+from twistmail.mail.address import canonical_domain
+from twistmail.mail.domains import Domain
+from twistmail.mail.evidence import ScramKeys, decode
 
 T = TypeVar("T")
 
-VERSION = 1
-SCHEMA = """
-    CREATE TABLE accounts (
-        name TEXT PRIMARY KEY,            -- full address, lower case
-        local TEXT NOT NULL,              -- what stands before the @
-        display_name TEXT NOT NULL DEFAULT '',
-        secret TEXT NOT NULL,             -- $argon2id$..., or empty: no login
-        quota INTEGER,                    -- bytes, NULL: unlimited
-        enabled INTEGER NOT NULL DEFAULT 1
-    ) WITHOUT ROWID;
-    CREATE INDEX accounts_by_local ON accounts (local);
+#: An account with everything that belongs to it, in one row.
+_SELECT = """
+    SELECT name, display_name, quota, enabled, secret, keys, settings,
+        (SELECT json_group_array(address) FROM addresses WHERE account = name),
+        (SELECT json_group_array(json_array(label, secret, services, expires)) FROM app_passwords WHERE account = name)
+    FROM accounts
 """
-COLUMNS = "name, display_name, quota, enabled, secret"
+_BY_NAME = f"{_SELECT} WHERE name = ?1 OR name = (SELECT account FROM addresses WHERE address = ?1)"
+_BY_LOCAL = f"{_SELECT} WHERE local = ? ORDER BY name LIMIT 2"
+#: Fields of an Account that have a column of their own.
+_COLUMNS = {"display_name", "quota", "enabled"}
 #: Seconds that a writer waits for another, and that a read on the reactor thread may wait (only while a log is recovered).
 WRITE_PATIENCE = 10.0
 READ_PATIENCE = 0.2
 
 
 class AccountExists(Exception):
-    """There is an account of that name already."""
+    """There is an account of that name already, or one that has that address."""
 
 
 class NoSuchAccount(KeyError):
@@ -55,7 +60,8 @@ class NoSuchAccount(KeyError):
 class AccountDatabase:
     """The accounts in the file at *path*, which is made, for nobody else's eyes, at the first use. OSError, sqlite3.Error.
 
-    What is read (`entry`, `with_local`, `entries`) raises Unavailable instead.
+    What is read (`entry`, `with_local`, `entries`, `domains`) raises Unavailable instead. Names may be spelled in any case;
+    ValueError where one is no address.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,24 +73,20 @@ class AccountDatabase:
     # ----- reading
 
     def entry(self, name: str) -> Entry | None:
-        return self._read(lambda rows: _entry(rows(f"SELECT {COLUMNS} FROM accounts WHERE name = ?", (name,)).fetchone()))
+        return self._read(lambda rows: _entry(rows(_BY_NAME, (name,)).fetchone()))
 
     def with_local(self, local: str) -> Sequence[Entry]:
         """At most two: more do not make it more ambiguous."""
-        return self._read(lambda rows: _entries(rows(f"SELECT {COLUMNS} FROM accounts WHERE local = ? ORDER BY name LIMIT 2", (local,))))
+        return self._read(lambda rows: _entries(rows(_BY_LOCAL, (local,))))
 
     def entries(self) -> Sequence[Entry]:
-        try:
-            with closing(self._connect(WRITE_PATIENCE)) as connection:
-                return _entries(connection.execute(f"SELECT {COLUMNS} FROM accounts ORDER BY name"))
-        except sqlite3.Error as error:
-            raise Unavailable(f"{self.path}: {error}") from error
+        return self._read_apart(lambda rows: _entries(rows(f"{_SELECT} ORDER BY name")))
 
     async def freshen(self) -> None:
         """Every read sees what was committed."""
 
     def get(self, name: str) -> Account | None:
-        """The account called *name* (an address in any case). ValueError where it is no address."""
+        """The account that has the address *name*."""
         entry = self.entry(account_name(name))
         return entry.account if entry else None
 
@@ -98,49 +100,118 @@ class AccountDatabase:
             self._reading.close()
             self._reading = None
 
-    # ----- writing
+    # ----- accounts
 
     def add(self, name: str, password: str, *, display_name: str = "", quota: int | None = None) -> Account:
         """Make the account *name* (a full address); AccountExists, ValueError. Hashing takes its 60 ms."""
         account = Account(account_name(name), display_name, quota)
-        secret = passwords.hash_password(password)
-        with self._writing() as connection:
-            try:
-                connection.execute("INSERT INTO accounts (name, local, display_name, secret, quota) VALUES (?, ?, ?, ?, ?)",
-                                   (account.name, account.local, display_name, secret, quota))
-            except sqlite3.IntegrityError:
-                raise AccountExists(f"there is an account {account.name} already") from None
+        self.put(account, passwords.hash_password(password))
         return account
+
+    def put(self, account: Account, secret: str, keys: Iterable[ScramKeys] = ()) -> None:
+        """Make *account*, whose password is kept as *secret* (empty: no login). AccountExists."""
+        settings = json.dumps(_texts({key: getattr(account, key) for key in PERSONAL}))
+        row = (account.name, account.local, account.display_name, secret, account.quota, account.enabled, _written(keys), settings)
+        with self._writing() as connection:
+            _refuse_taken(connection, account.name)
+            connection.execute(
+                "INSERT INTO accounts (name, local, display_name, secret, quota, enabled, keys, settings) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            _put_addresses(connection, account.name, account.addresses)
 
     def remove(self, name: str) -> None:
         """Forget the account; its mail stays. NoSuchAccount."""
         self._change("DELETE FROM accounts WHERE name = :name", name)
 
-    def set_password(self, name: str, password: str) -> None:
-        """NoSuchAccount. Hashing takes its 60 ms."""
-        self._change("UPDATE accounts SET secret = :value WHERE name = :name", name, passwords.hash_password(password))
+    def rename(self, old: str, new: str) -> None:
+        """Another name for the account, with all that belongs to it but its mail. NoSuchAccount, AccountExists."""
+        name = account_name(new)
+        with self._writing() as connection:
+            _refuse_taken(connection, name)
+            local = name.rpartition("@")[0]
+            changed = connection.execute("UPDATE accounts SET name = ?, local = ? WHERE name = ?", (name, local, account_name(old)))
+            if changed.rowcount == 0:
+                raise NoSuchAccount(account_name(old))
+
+    def change(self, name: str, **fields: Any) -> None:
+        """Other values for *fields* of an Account, but its name. NoSuchAccount, AccountExists (an address is somebody else's)."""
+        name, columns = account_name(name), {key: value for key, value in fields.items() if key in _COLUMNS}
+        with self._writing() as connection:
+            row = connection.execute("SELECT settings FROM accounts WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                raise NoSuchAccount(name)
+            columns["settings"] = json.dumps(_loaded(row[0]) | _texts({key: value for key, value in fields.items() if key in PERSONAL}))
+            assignments = ", ".join(f"{column} = ?" for column in columns)
+            connection.execute(f"UPDATE accounts SET {assignments} WHERE name = ?", (*columns.values(), name))
+            if "addresses" in fields:
+                connection.execute("DELETE FROM addresses WHERE account = ?", (name,))
+                _put_addresses(connection, name, fields["addresses"])
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Let somebody log in, or not; mail arrives either way. NoSuchAccount."""
-        self._change("UPDATE accounts SET enabled = :value WHERE name = :name", name, int(enabled))
+        self.change(name, enabled=enabled)
 
     def set_quota(self, name: str, quota: int | None) -> None:
         """Bytes, or None: unlimited. NoSuchAccount."""
-        self._change("UPDATE accounts SET quota = :value WHERE name = :name", name, quota)
+        self.change(name, quota=quota)
 
     def set_display_name(self, name: str, display_name: str) -> None:
         """NoSuchAccount."""
-        self._change("UPDATE accounts SET display_name = :value WHERE name = :name", name, display_name)
+        self.change(name, display_name=display_name)
+
+    # ----- passwords
+
+    def set_password(self, name: str, password: str) -> None:
+        """NoSuchAccount. Hashing takes its 60 ms."""
+        self.set_secret(name, passwords.hash_password(password))
+
+    def set_secret(self, name: str, secret: str, keys: Iterable[ScramKeys] = ()) -> None:
+        """What is kept of a new password: *secret*, and *keys* for mechanisms that send none. NoSuchAccount."""
+        self._change("UPDATE accounts SET secret = :value, keys = :keys WHERE name = :name", name, secret, keys=_written(keys))
 
     def renew(self, name: str, old: str, new: str) -> bool:
         """Put hash *new* where *old* still is; False where somebody was quicker."""
         with self._writing() as connection:
             return connection.execute("UPDATE accounts SET secret = ? WHERE name = ? AND secret = ?", (new, name, old)).rowcount == 1
 
-    def _change(self, statement: str, name: str, value: object = None) -> None:
+    def add_app_password(self, name: str, made: AppPassword) -> None:
+        """One more, or another one with the label of *made*. NoSuchAccount."""
+        services = " ".join(sorted(made.services))
+        self._change(
+            "INSERT OR REPLACE INTO app_passwords (account, label, secret, services, expires) "
+            "SELECT name, :label, :value, :services, :expires FROM accounts WHERE name = :name",
+            name, made.secret, label=made.label, services=services, expires=made.expires,
+        )  # fmt: skip
+
+    def remove_app_password(self, name: str, label: str) -> bool:
+        """Whether there was one with that *label*."""
+        with self._writing() as connection:
+            removed = connection.execute("DELETE FROM app_passwords WHERE account = ? AND label = ?", (account_name(name), label))
+            return removed.rowcount == 1
+
+    # ----- domains
+
+    def domains(self) -> Sequence[Domain]:
+        """Those that were made here, by name."""
+        select = "SELECT name, same_as, catchall, description, 'database' FROM domains ORDER BY name"
+        return self._read_apart(lambda rows: tuple(Domain(*row) for row in rows(select)))
+
+    def put_domain(self, domain: Domain) -> None:
+        """Make *domain*, or change the one of that name."""
+        row = (canonical_domain(domain.name), domain.like, domain.catchall, domain.description)
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO domains (name, same_as, catchall, description) VALUES (?, ?, ?, ?)", row)
+
+    def remove_domain(self, name: str) -> bool:
+        """Whether there was one of that name. Its accounts stay, unreachable."""
+        with self._writing() as connection:
+            return connection.execute("DELETE FROM domains WHERE name = ?", (canonical_domain(name),)).rowcount == 1
+
+    def _change(self, statement: str, name: str, value: object = None, **more: object) -> None:
         name = account_name(name)
         with self._writing() as connection:
-            if connection.execute(statement, {"name": name, "value": value}).rowcount == 0:
+            if connection.execute(statement, {"name": name, "value": value, **more}).rowcount == 0:
                 raise NoSuchAccount(name)
 
     # ----- connections
@@ -152,9 +223,10 @@ class AccountDatabase:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         with closing(self._connect(WRITE_PATIENCE)) as connection:
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("BEGIN IMMEDIATE")
             try:
-                _upgrade(connection, self.path)
+                upgrade(connection, self.path)
                 yield connection
             except BaseException:
                 connection.execute("ROLLBACK")
@@ -175,24 +247,62 @@ class AccountDatabase:
             self.close()
             raise Unavailable(f"{self.path}: {error}") from error
 
+    def _read_apart(self, select: Callable[[Callable[..., sqlite3.Cursor]], T]) -> T:
+        """For what takes long, or is asked in another thread."""
+        try:
+            with closing(self._connect(WRITE_PATIENCE)) as connection:
+                return select(connection.execute)
+        except sqlite3.Error as error:
+            raise Unavailable(f"{self.path}: {error}") from error
 
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables where there are none; refuse what a later version has made."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise sqlite3.DatabaseError(f"{path} was made by a later twistmail (its version is {version}, ours {VERSION})")
-    if version < VERSION:
-        for statement in SCHEMA.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+# ----- rows -------------------------------------------------------------------
 
 
 def _entry(row: Any) -> Entry | None:
     if row is None:
         return None
-    name, display_name, quota, enabled, secret = row
-    return Entry(Account(name, display_name, quota, bool(enabled)), secret)
+    name, display_name, quota, enabled, secret, keys, settings, addresses, app_passwords = row
+    personal = {key: PERSONAL[key].read(text) for key, text in _loaded(settings).items() if key in PERSONAL}
+    account = Account(name, display_name, quota, bool(enabled), addresses=tuple(sorted(json.loads(addresses))), **personal)
+    return Entry(account, secret, tuple(decode(line) for line in keys.split()), tuple(map(_app_password, json.loads(app_passwords))))
+
+
+def _app_password(row: Sequence[Any]) -> AppPassword:
+    label, secret, services, expires = row
+    return AppPassword(label, secret, frozenset(services.split()), expires)
 
 
 def _entries(rows: Any) -> Sequence[Entry]:
     return tuple(entry for row in rows if (entry := _entry(row)) is not None)
+
+
+def _loaded(settings: str) -> dict[str, str]:
+    with suppress(ValueError):
+        if isinstance(found := json.loads(settings), dict):
+            return found
+    return {}
+
+
+def _texts(values: dict[str, Any]) -> dict[str, str]:
+    """As they would stand in a [user:NAME] section."""
+    return {key: PERSONAL[key].write(value) for key, value in values.items()}
+
+
+def _written(keys: Iterable[ScramKeys]) -> str:
+    return "\n".join(one.encoded for one in keys)
+
+
+def _refuse_taken(connection: sqlite3.Connection, address: str) -> None:
+    """AccountExists where *address* is somebody's."""
+    if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (address,)).fetchone():
+        raise AccountExists(f"there is an account {address} already")
+    if row := connection.execute("SELECT account FROM addresses WHERE address = ?", (address,)).fetchone():
+        raise AccountExists(f"{address} is an address of {row[0]} already")
+
+
+def _put_addresses(connection: sqlite3.Connection, name: str, addresses: Iterable[str]) -> None:
+    for address in dict.fromkeys(map(account_name, addresses)):
+        if address != name:
+            _refuse_taken(connection, address)
+            connection.execute("INSERT INTO addresses (address, account) VALUES (?, ?)", (address, name))

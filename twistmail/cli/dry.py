@@ -83,7 +83,7 @@ def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standi
         ledger=Ledger(),
     )
     return Standing(ground, database, Verifier(threads, time.monotonic, b""), b"", PopAuth(ground.facts, reactor.seconds),
-                    DomainBook(lambda: ()))
+                    DomainBook(database.domains))
 
 
 def _run(reactor: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:
