@@ -1,82 +1,113 @@
-"""Passwords: how they are kept (argon2id, RFC 9106), how they are compared, how new ones are made up.
+"""Passwords: how they are kept (argon2id, RFC 9106), how they are compared, how new ones are judged and made up.
 
 Blocking: a comparison takes about 60 ms of one core and 32 MiB, which is its
 purpose; `accounts.verified` calls it in a thread and remembers what was right.
+What other programs keep is understood as well (`schemes`), and replaced by
+argon2id when its owner logs in.
 """
 
 from __future__ import annotations
 
-import hmac
-import re
+import secrets
+import unicodedata
 from collections.abc import Callable, Sequence
 
-import argon2
-from argon2.exceptions import InvalidHashError, VerificationError
-
+from twistmail.accounts.schemes import argon
+from twistmail.accounts.schemes.digests import IN_CLEAR
+from twistmail.accounts.schemes.kept import UnknownScheme
+from twistmail.accounts.schemes.reading import SCHEMES, names, read, written
 from twistmail.accounts.words import WORDS
 
-#: About 60 ms on a small office's machine; above what RFC 9106 and OWASP ask for at least (19 MiB, 2 passes).
-HASHER = argon2.PasswordHasher(time_cost=3, memory_cost=32 * 1024, parallelism=1)
+__all__ = ["NOBODYS", "UnknownScheme", "check", "complaint", "generate", "hash_password", "is_slow", "needs_rehash", "plain", "verify"]
+
+HASHER = argon.HASHER
 #: A hash that no password gives, and that takes as long to refuse as any: what an unknown login is compared with.
 NOBODYS = f"$argon2id$v=19$m={HASHER.memory_cost},t={HASHER.time_cost},p={HASHER.parallelism}${'bm9ib2R5' * 2}bm9ibw${'bm9ib2R5' * 5}bm8"
-_ARGON2 = re.compile(r"\$argon2(?:id|i|d)\$v=\d{1,3}\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$[A-Za-z0-9+/]{8,128}\$[A-Za-z0-9+/]{8,128}")
-_SCHEME = re.compile(r"\{([A-Za-z0-9.-]{1,32})\}")
-#: What a stored hash may ask of us at most: KiB of memory, passes, lanes. A table may come from elsewhere.
-MOST_WORK = (1024 * 1024, 64, 16)
-KNOWN_SCHEMES = "ARGON2ID, ARGON2I, PLAIN"
+#: Octets of the longest password that is listened to: some schemes take time by the square of it.
+LONGEST = 1024
+#: So many different characters a new password must have at least.
+FEWEST_CHARACTERS = 5
 
 
-class UnknownScheme(ValueError):
-    """A stored password of a kind that we cannot compare; the text says which and what would do."""
+# ----- keeping
 
 
-def hash_password(password: str) -> str:
-    """*password* as it is kept: `$argon2id$...`."""
-    return HASHER.hash(password)
+def hash_password(password: str, scheme: str = "", name: str = "") -> str:
+    """*password* as it is kept: `$argon2id$...`, or `{SCHEME}...` where a *scheme* is named; DIGEST-MD5 mixes in the login *name*.
+
+    UnknownScheme where there is no such scheme, or it is only understood; ValueError where it does not take the password.
+    """
+    if not scheme:
+        return HASHER.hash(prepared(password))
+    known = SCHEMES.get(scheme.upper())
+    if known is None or known.make is None:
+        raise UnknownScheme(f"passwords cannot be hashed by {scheme}\nthese can: {makeable()}")
+    return written(known, known.make(prepared(password).encode(), name, secrets.token_bytes))
+
+
+def makeable() -> str:
+    """The schemes that `hash_password` knows, as people read them."""
+    return names(scheme for scheme in SCHEMES.values() if scheme.make)
+
+
+def prepared(password: str) -> str:
+    """One spelling of what can be typed in several ways (RFC 8265 §4.2.2, OpaqueString)."""
+    return password if password.isascii() else unicodedata.normalize("NFC", password)
+
+
+# ----- comparing
+
+
+def verify(stored: str, password: str, name: str = "") -> bool:
+    """Is *password* the one that *stored* was made of, for the login *name*? UnknownScheme where *stored* is of no kind that we know."""
+    matches = read(stored).matches
+    if len(password) > LONGEST:
+        return False
+    return any(matches(form.encode("utf-8", "surrogateescape"), name) for form in dict.fromkeys((password, prepared(password))))
 
 
 def plain(stored: str) -> str | None:
     """The password that *stored* holds in clear (`{PLAIN}secret`), or None where it is hashed. UnknownScheme."""
-    kind, secret = _split(stored)
-    return secret if kind == "PLAIN" else None
+    secret = read(stored)
+    return secret.octets.decode("utf-8", "surrogateescape") if secret.scheme.name in IN_CLEAR else None
 
 
-def verify(stored: str, password: str) -> bool:
-    """Is *password* the one that *stored* was made of? UnknownScheme where *stored* is of no kind that we know."""
-    kind, secret = _split(stored)
-    if kind == "PLAIN":
-        return hmac.compare_digest(secret.encode(), password.encode())
-    try:
-        return HASHER.verify(secret, password)
-    except (VerificationError, InvalidHashError):
-        return False
+def is_slow(stored: str) -> bool:
+    """Does comparing with *stored* take long on purpose? UnknownScheme."""
+    return read(stored).scheme.slow
 
 
 def needs_rehash(stored: str) -> bool:
-    """Was *stored* made with other parameters than we would use now?"""
-    kind, secret = _split(stored)
-    return kind == "PLAIN" or HASHER.check_needs_rehash(secret)
+    """Was *stored* made otherwise than we would now?"""
+    secret = read(stored)
+    return not secret.octets.startswith(b"$argon2id$") or HASHER.check_needs_rehash(secret.octets.decode())
 
 
 def check(stored: str) -> str:
     """*stored* itself where `verify` will be able to compare it; UnknownScheme where not."""
-    _split(stored)
+    read(stored)
     return stored
 
 
-def _split(stored: str) -> tuple[str, str]:
-    """("PLAIN", the password) or ("ARGON2", the encoded hash)."""
-    scheme = _SCHEME.match(stored)
-    kind = scheme[1].upper().removesuffix(".B64") if scheme else ""
-    secret = stored[scheme.end() :] if scheme else stored
-    if kind in ("PLAIN", "CLEARTEXT", "CLEAR"):
-        return "PLAIN", secret
-    work = _ARGON2.fullmatch(secret) if kind in ("", "ARGON2ID", "ARGON2I", "CRYPT") else None
-    if work is None:
-        raise UnknownScheme(f"a password of scheme {kind or 'unknown'} cannot be compared here\nknown schemes: {KNOWN_SCHEMES}")
-    if any(int(asked) > most for asked, most in zip(work.groups(), MOST_WORK, strict=True)):
-        raise UnknownScheme("a password hash asks for more memory or time than we give\nhash it again with ordinary parameters")
-    return "ARGON2", secret
+# ----- new ones
+
+
+def complaint(password: str, shortest: int, name: str = "") -> str:
+    """Why *password* cannot be the new one of the account *name*: a sentence for people; empty where it can.
+
+    Length is what counts (NIST SP 800-63B §5.1.1.2): *shortest* characters, no rules about kinds of them.
+    """
+    if len(password) < shortest:
+        return f"the password is shorter than {shortest} characters"
+    if len(password.encode()) > LONGEST:
+        return f"the password is longer than {LONGEST} octets"
+    if not password.isprintable():
+        return "the password holds a character that cannot be typed everywhere"
+    if len(set(password.casefold())) < FEWEST_CHARACTERS:
+        return f"the password has fewer than {FEWEST_CHARACTERS} different characters"
+    if name and password.casefold() in (name, name.partition("@")[0]):
+        return "the password is the name of the account"
+    return ""
 
 
 def generate(choose: Callable[[Sequence[str]], str]) -> str:
