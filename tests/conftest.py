@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from twisted.logger import LogLevel, globalLogPublisher
+
+from tests import daemons
 
 
 @pytest.fixture
@@ -21,3 +25,37 @@ def logged() -> Iterator[list[str]]:
     globalLogPublisher.addObserver(observe)
     yield events
     globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[daemons.Daemon]:
+    """PostgreSQL on loopback, for the whole run."""
+    _must_be_there(("initdb", "postgres", "psql"), "psycopg")
+    with daemons.postgresql() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[daemons.Daemon]:
+    """MariaDB on loopback, for the whole run."""
+    _must_be_there(("mariadb-install-db", "mariadbd", "mariadb"), "pymysql")
+    with daemons.mariadb() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def openldap() -> Iterator[daemons.Daemon]:
+    """OpenLDAP on loopback, for the whole run."""
+    _must_be_there(("slapd", "ldapadd", "ldapsearch"), "ldap3")
+    with daemons.openldap() as daemon:
+        yield daemon
+
+
+def _must_be_there(programs: tuple[str, ...], module: str) -> None:
+    """Skip the test where one of the *programs* or the Python *module* is missing; with REQUIRE_CLIENTS=1 that is a failure."""
+    missing = [name for name in programs if daemons.program(name) is None]
+    missing += [module] if importlib.util.find_spec(module) is None else []
+    if missing and os.environ.get("REQUIRE_CLIENTS") == "1":
+        pytest.fail(f"{' '.join(missing)}: not installed, and REQUIRE_CLIENTS=1", pytrace=False)
+    if missing:
+        pytest.skip(f"{' '.join(missing)}: not installed")

@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from twistmail.accounts.circles import circles, members, role_table
-from twistmail.accounts.config import config_table
+from twistmail.account_sources import sources_of
+from twistmail.accounts.circles import circles, members
 from twistmail.accounts.domains import configured
-from twistmail.accounts.file import PasswdFile
 from twistmail.accounts.local import LocalUsers
 from twistmail.accounts.people import People as Known
-from twistmail.accounts.table import TableSource, account_name
+from twistmail.accounts.table import account_name
 from twistmail.aliases.chain import AliasChain
 from twistmail.aliases.file import AliasFile
 from twistmail.aliases.table import alias_table
@@ -195,28 +194,15 @@ def domains_of(config: Config, foundation: Standing) -> Domains:
 
 
 def _accounts(config: Config, foundation: Standing, domains: Domains) -> Known:
-    """The sources in order; what the configuration itself names comes first."""
-    ground, users, default_domain = foundation.ground, config["users"], domains.default
-    sources: list[Any] = []
-    if config.named("role"):
-        sources.append(TableSource(role_table(config.named("role"), default_domain), ground.threads))
-    for source in users.source:
-        kind, _, argument = source.partition(":")
-        if kind == "sqlite":
-            sources.append(TableSource(foundation.database, ground.threads, foundation.database.renew))
-        elif kind == "config":
-            sources.append(TableSource(config_table(config.named("user"), default_domain), ground.threads))
-        elif kind == "passwd":
-            sources.append(TableSource(PasswdFile(config.file(argument), ground.threads, default_domain), ground.threads))
-        else:
-            sources.append(part("accounts", kind, ground, config=config))
+    """Everybody whom the sources know, asked in order."""
+    ground = foundation.ground
     return Known(
-        sources,
+        [named.source for named in sources_of(config, foundation, domains.default)],
         foundation.verifier,
         ground.threads,
         domains=domains,
         secret=foundation.secret,
-        logins=users.login,
+        logins=config["users"].login,
         epoch=ground.epoch,
     )
 

@@ -27,6 +27,7 @@ from twistmail.drafts import Drafts
 from twistmail.facts import Facts
 from twistmail.interfaces import IMailStore, IQueue
 from twistmail.journal import TRANSCRIPTS, Journal
+from twistmail.lasting import Lasting
 from twistmail.mail.address import Address
 from twistmail.mail.ids import COUNTERS, identifiers
 from twistmail.mail.schedule import Schedule
@@ -68,6 +69,7 @@ class Ground:
     terms: Terms
     watched: WatchedFiles
     ledger: Ledger
+    lasting: Lasting
     dial: Any = None
 
 
@@ -127,6 +129,7 @@ class Foundation(Standing):
         self.ground.committer.stop()
         self.ground.threads.stop()
         self.hashing.stop()
+        self.ground.lasting.stop()
         self.database.close()
 
 
@@ -150,6 +153,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         terms=Terms(config["store"]),
         watched=WatchedFiles(threads),
         ledger=Ledger(),
+        lasting=Lasting(lambda name, most: tasks.Threads(reactor, name, most)),
         dial=dial,
     )
     journals, listeners = _listen(config, data_dir, facts)

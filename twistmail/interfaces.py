@@ -31,9 +31,13 @@ class IPart(Interface):
     kind = Attribute('"alias source", "policy stage", "store", "accounts", "authenticator", "courier", "lookup", "queue" or "filter"')
     name = Attribute("the word that stands for it in the configuration")
     options = Attribute("a Section of its own settings, or None")
+    # check(settings): optional, plain: (key, what is wrong, what would be right) for all that is wrong with the settings as a whole
 
     def build(settings, house):  # type: ignore[no-untyped-def]
-        """The part. *settings*: Settings of `options` (None without); *house*: what the kind is given (`assembly`). Plain function."""
+        """The part. *settings*: Settings of `options` (None without); *house*: what the kind is given (`assembly`). Plain function.
+
+        Sources of accounts get an `accounts.house.House`.
+        """
 
 
 # ----- people ---------------------------------------------------------------

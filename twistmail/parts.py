@@ -7,13 +7,14 @@ factories of their own (`policy.builtin`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.plugin import IPlugin
 from zope.interface import alsoProvides, implementer
 
+from twistmail.accounts import ldap, sql
 from twistmail.by_format import StoreByFormat
 from twistmail.interfaces import IPart
 from twistmail.lookup.resolver import OPTIONS as DNS
@@ -40,6 +41,8 @@ class BuiltIn:
     name: str
     options: Section | None
     make: Callable[[Any, Any], Any]
+    #: What is wrong with the settings as a whole.
+    check: Callable[[Settings], Iterable[tuple[str, str, str]]] = lambda settings: ()
 
     def build(self, settings: Settings | None, ground: Any) -> Any:
         return self.make(settings, ground)
@@ -93,6 +96,8 @@ MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: Memory
 SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
 MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue())
 RESOLVER = BuiltIn("lookup", "resolver", DNS, lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout))
+SQL = BuiltIn("accounts", "sql", sql.OPTIONS, sql.build, sql.check)
+LDAP = BuiltIn("accounts", "ldap", ldap.OPTIONS, ldap.build, ldap.check)
 SILENT = BuiltIn("lookup", "none", DNS, lambda settings, ground: SilentLookup())
 
 

@@ -14,6 +14,8 @@ from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.accounts.config import USER
 from twistmail.accounts.domains import DOMAIN_OPTIONS as DOMAIN
 from twistmail.accounts.domains import OPTIONS as DOMAINS
+from twistmail.accounts.ldap import OPTIONS as LDAP
+from twistmail.accounts.sql import OPTIONS as SQL
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup.shelf import OPTIONS as BACKUP
@@ -55,6 +57,8 @@ BUILT_IN: tuple[Section, ...] = (
     DOMAIN,
     USERS,
     USER,
+    SQL,
+    LDAP,
     SHARING,
     GROUP,
     ROLE,
@@ -95,7 +99,16 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
                     suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
                     yield config.problem(section, key, f"no {kind} is called {name}", suggestion)
 
-    return (*CHECKS, *HOUSE_CHECKS, parts_exist, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
+    def parts_can_work(config: Config) -> Iterator[Problem]:
+        for (section, key), kind in _KINDS.items():
+            value = getattr(config[section], key)
+            for word in value if isinstance(value, tuple) else (value,):
+                part = discovery.find(kind, word.partition(":")[0])
+                if part is not None and part.options is not None and hasattr(part.factory, "check"):
+                    for wrong, text, suggestion in part.factory.check(config[part.options.name]):
+                        yield config.problem(part.options.name, wrong, text, suggestion)
+
+    return (*CHECKS, *HOUSE_CHECKS, parts_exist, parts_can_work, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
 
 
 def everything(discovery: Discovery) -> tuple[Section, ...]:

@@ -15,8 +15,8 @@ LAYERS = (
     "mailflow expansion policy formats",
     "aliases accounts store mbox queue relay tls lookup memory journal",
     "servers",
-    "service service_options tenancy descriptors assembly foundation terms by_format parts plugins config checks sections "
-    "control operator certificate_desk certificate_views transcripts alias_views dry_run rows systemd foreground demo backup cli",
+    "service lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config checks "
+    "sections control operator certificate_desk certificate_views transcripts alias_views dry_run rows systemd foreground demo backup cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 STRANGERS = LAYERS[4].split()

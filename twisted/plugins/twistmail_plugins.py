@@ -12,6 +12,8 @@ spool = parts.SPOOL
 memory_queue = parts.MEMORY_QUEUE
 resolver = parts.RESOLVER
 silent = parts.SILENT
+sql = parts.SQL
+ldap = parts.LDAP
 
 limits = parts.stage("limits")
 tarpit = parts.stage("tarpit")

@@ -26,6 +26,7 @@ from twistmail.config.settled import Config
 from twistmail.dry_run import DryRun, read
 from twistmail.facts import Facts
 from twistmail.foundation import Ground, Standing
+from twistmail.lasting import inline
 from twistmail.mail.address import parse
 from twistmail.mail.ids import identifiers
 from twistmail.plugins import discover
@@ -50,7 +51,10 @@ def asked(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
                 raise LookupError(f"there is no account {question.login}")
             return await DryRun(policy, people.expansion, question, account).run()
 
-        return _run(reactor, run())
+        try:
+            return _run(reactor, run())
+        finally:
+            standing.ground.lasting.stop()
 
 
 @contextmanager
@@ -81,6 +85,7 @@ def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standi
         terms=Terms(config["store"]),
         watched=WatchedFiles(threads),
         ledger=Ledger(),
+        lasting=inline(),
     )
     return Standing(ground, database, Verifier(threads, time.monotonic, b""), b"", PopAuth(ground.facts, reactor.seconds),
                     DomainBook(database.domains))

@@ -1,0 +1,65 @@
+"""The sources of accounts that the configuration names, each built with what it needs.
+
+`assembly` makes the house's people of them; `table query` asks them one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twistmail.accounts.circles import role_table
+from twistmail.accounts.config import config_table
+from twistmail.accounts.file import PasswdFile
+from twistmail.accounts.house import House
+from twistmail.accounts.table import TableSource
+from twistmail.config.settled import Config
+from twistmail.foundation import Standing
+from twistmail.foundation import build as part
+
+ROLES = "roles"
+#: Sources that lean on others which lean on others ...: nobody means more.
+DEEPEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A source and the word that stands for it."""
+
+    word: str
+    source: Any
+
+
+def sources_of(config: Config, foundation: Standing, default_domain: str) -> tuple[Named, ...]:
+    """The sources in order; what the configuration itself names comes first. ValueError where they lean on each other in a circle."""
+    builder = _Builder(config, foundation, default_domain)
+    roles = config.named("role")
+    first = [Named(ROLES, TableSource(role_table(roles, default_domain), foundation.ground.threads))] if roles else []
+    return (*first, *(Named(word, builder.source(word)) for word in config["users"].source))
+
+
+@dataclass(frozen=True)
+class _Builder:
+    config: Config
+    foundation: Standing
+    default_domain: str
+    depth: int = 0
+
+    def source(self, word: str) -> Any:
+        """The source that *word* of [users] source stands for."""
+        ground = self.foundation.ground
+        kind, _, argument = word.partition(":")
+        if kind == "sqlite":
+            return TableSource(self.foundation.database, ground.threads, self.foundation.database.renew)
+        if kind == "config":
+            return TableSource(config_table(self.config.named("user"), self.default_domain), ground.threads)
+        if kind == "passwd":
+            return TableSource(PasswdFile(self.config.file(argument), ground.threads, self.default_domain), ground.threads)
+        return part("accounts", kind, ground, self._house(word, argument), self.config)
+
+    def _house(self, word: str, argument: str) -> House:
+        if self.depth >= DEEPEST:
+            raise ValueError(f"[users] source: {word} leans on itself")
+        ground = self.foundation.ground
+        deeper = _Builder(self.config, self.foundation, self.default_domain, self.depth + 1)
+        return House(self.default_domain, ground.reactor, ground.threads, ground.lasting, self.config.file, deeper.source, argument)
