@@ -153,7 +153,7 @@ class Reception:
         unedited = judged.header is header
         content = transaction.content if unedited else Edited(judged.header, transaction.content, len(header))
         try:
-            item = await self._item(judged, content, prepend)
+            item = await self._item(judged, content, prepend, header)
         except Unavailable:
             return self._refuse(transaction, "filter", UNAVAILABLE)
         if self.facts.listened:
@@ -194,7 +194,7 @@ class Reception:
             self._tell(item.id, event)
         return item
 
-    async def _item(self, transaction: Transaction, content: Content, prepend: bytes) -> Item:
+    async def _item(self, transaction: Transaction, content: Content, prepend: bytes, original: bytes) -> Item:
         targets = _without_duplicates(transaction.recipients)
         if self.filter is not None:
             targets = await self._sorted(self.filter, targets, transaction, content)
@@ -203,7 +203,7 @@ class Reception:
         return Item(
             id=transaction.id,
             sender=transaction.sender,
-            errands=_errands(targets, transaction.recipients) + await self._copies(transaction),
+            errands=_errands(targets, transaction.recipients) + await self._copies(transaction, original),
             arrived=self.epoch(),
             size=content.size + len(prefix),
             prefix=prefix,
@@ -212,9 +212,9 @@ class Reception:
             wishes=transaction.wishes,
         )
 
-    async def _copies(self, transaction: Transaction) -> tuple[Errand, ...]:
+    async def _copies(self, transaction: Transaction, original: bytes) -> tuple[Errand, ...]:
         """For those who send as a role. Nobody is told where a copy cannot be filed: the message itself has gone its way."""
-        targets = await self.sent.targets(transaction) if self.sent is not None else ()
+        targets = await self.sent.targets(transaction, original) if self.sent is not None else ()
         return tuple(Errand(target, notify=frozenset({Notify.NEVER})) for target in targets)
 
     async def _sorted(self, sieve: IFilter, targets: tuple[Target, ...], transaction: Transaction, content: Content) -> tuple[Target, ...]:

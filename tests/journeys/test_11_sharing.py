@@ -100,6 +100,14 @@ def test_what_is_sent_as_the_role_is_filed_once(house, sender, author, filed):
     assert len(house.mail("fred")) == 1
 
 
+def test_who_got_a_blind_copy_stands_in_what_is_filed_and_nowhere_else(house):
+    blind = b"Bcc: Bob <bob@blue.test>,\r\n harry@far.test\r\n"
+    assert submitted(house, "ann", blind + reply("info@blue.test"), sender="info@blue.test").startswith("250")
+    (filed,), (received,) = house.files("info", ".Sent"), house.files("fred")
+    assert filed.count(blind.replace(b"\r\n", b"\n")) == 1
+    assert b"Bcc" not in received
+
+
 def test_what_is_sent_to_the_role_as_the_role_lies_in_both_mailboxes(house):
     assert submitted(house, "ann", reply("info@blue.test"), sender="info@blue.test", to="info@blue.test").startswith("250")
     assert (len(house.files("info", ".Sent")), len(house.files("info"))) == (1, 1)

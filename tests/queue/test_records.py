@@ -20,7 +20,7 @@ from twistmail.queue import records
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TIMES = st.floats(0, 2e10)
 ADDRESSES = st.builds(Address, TEXTS, TEXTS)
-TARGETS = st.builds(Target, st.sampled_from(Kind), ADDRESSES, ADDRESSES, TEXTS, TEXTS)
+TARGETS = st.builds(Target, st.sampled_from(Kind), ADDRESSES, ADDRESSES, TEXTS, TEXTS, st.booleans(), st.binary(max_size=9))
 STATUSES = st.builds(Status, st.integers(200, 599), TEXTS, TEXTS)
 NOTIFY = st.frozensets(st.sampled_from(Notify))
 ERRANDS = st.builds(

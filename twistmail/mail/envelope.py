@@ -67,7 +67,8 @@ class Target:
     """One end of an expansion: a mailbox (then `account` is its owner's name) or an address elsewhere.
 
     `address` is what the target is called; `original` the address of RCPT that led here.
-    `folder` is a mailbox name the courier should prefer (empty: INBOX). `seen`: it is to lie there as read already.
+    `folder` is a mailbox name the courier should prefer (empty: INBOX). `seen`: it is to lie there as read already. `front`:
+    header fields (CRLF line ends) that stand in front of the message there and nowhere else.
     """
 
     kind: Kind
@@ -76,6 +77,7 @@ class Target:
     account: str = ""
     folder: str = ""
     seen: bool = False
+    front: bytes = b""
 
 
 class Notify(Enum):

@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from twistmail.mail.address import Address, parse
 from twistmail.mail.circles import Circles
 from twistmail.mail.envelope import Kind, Target, Transaction
+from twistmail.mail.headers import fields
 from twistmail.policy.authors import authors_of
 from twistmail.policy.identities import Identities
+from twistmail.policy.submission import BLIND
 
 
 class SentCopies:
@@ -22,8 +24,11 @@ class SentCopies:
         self._circles = circles
         self._folder_of = folder_of
 
-    async def targets(self, transaction: Transaction) -> tuple[Target, ...]:
-        """Where else *transaction* goes, because of whom its sender, or its author, is. Raises Unavailable, OSError."""
+    async def targets(self, transaction: Transaction, original: bytes) -> tuple[Target, ...]:
+        """Where else *transaction* goes, because of whom its sender, or its author, is. Raises Unavailable, OSError.
+
+        *original* is the header block as it came. Who got a blind copy stands in what is filed, as in any mailbox for sent mail.
+        """
         account = transaction.account
         if account is None:
             return ()
@@ -31,7 +36,8 @@ class SentCopies:
         for address in _written_as(transaction):
             roles |= dict.fromkeys(await self._identities.roles(address, account))
         filed = [role for role in roles if self._circles.roles[role].files_sent]
-        return tuple([_target(role, await self._folder_of(role)) for role in filed])
+        front = _blind(original) if filed and not _blind(transaction.header) else b""
+        return tuple([_target(role, await self._folder_of(role), front) for role in filed])
 
 
 def _written_as(transaction: Transaction) -> list[Address]:
@@ -39,6 +45,11 @@ def _written_as(transaction: Transaction) -> list[Address]:
     return list(dict.fromkeys([*sender, *authors_of(transaction.header)]))
 
 
-def _target(role: str, folder: str) -> Target:
+def _blind(header: bytes) -> bytes:
+    """The fields that tell who got a blind copy."""
+    return b"".join([header[field.start : field.end] for field in fields(header) if field.name.lower() in BLIND])
+
+
+def _target(role: str, folder: str, front: bytes) -> Target:
     address = parse(role)
-    return Target(Kind.MAILBOX, address, address, role, folder, seen=True)
+    return Target(Kind.MAILBOX, address, address, role, folder, seen=True, front=front)

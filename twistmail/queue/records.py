@@ -145,12 +145,15 @@ def _status(status: Status | None) -> list[Any] | None:
 
 def _target(target: Target) -> list[Any]:
     words = [target.kind.value, _address(target.address), _address(target.original), target.account, target.folder]
+    if target.front:
+        return [*words, target.seen, target.front.decode("latin-1")]
     return [*words, True] if target.seen else words
 
 
 def _to_target(value: Any) -> Target:
-    kind, address, original, account, folder, *seen = value
-    return Target(Kind(kind), Address(*address), Address(*original), account, folder, seen == [True])
+    kind, address, original, account, folder, *more = value
+    seen, front = [*more, *[False, ""][len(more) :]]
+    return Target(Kind(kind), Address(*address), Address(*original), account, folder, seen, front.encode("latin-1"))
 
 
 def _errand(e: Errand) -> list[Any]:

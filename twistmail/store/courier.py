@@ -37,7 +37,7 @@ class MailboxCourier:
             [
                 Delivery(
                     target.account,
-                    b"%sDelivered-To: %s\r\n%s" % (returned, bytes(target.address), item.prefix),
+                    b"%sDelivered-To: %s\r\n%s%s" % (returned, bytes(target.address), item.prefix, target.front),
                     content,
                     target.folder or "INBOX",
                     item.id,

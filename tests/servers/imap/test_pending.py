@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 
 from tests.helpers import result_of
 from twistmail import tasks
-from twistmail.servers.imap.pending import MOST, Pending
+from twistmail.servers.imap.pending import HELD, MOST, Pending
 from twistmail.wire.imap.responses import OK, Tagged
 
 
@@ -23,7 +23,7 @@ def begun():
         return Tagged(tag, OK, "done")
 
     for tag, gate in zip((b"a", b"b", b"c"), gates, strict=True):
-        pending.begin(tag, answer(tag, gate))
+        pending.begin(tag, answer(tag, gate), 0)
     return pending, gates, news
 
 
@@ -71,5 +71,20 @@ def test_there_are_not_arbitrarily_many():
 
     for number in range(MOST):
         assert not pending.is_full
-        pending.begin(b"%d" % number, never())
+        pending.begin(b"%d" % number, never(), 0)
     assert pending.is_full
+
+
+def test_nor_may_they_hold_arbitrarily_much():
+    pending, gates = Pending(lambda: None), [Deferred() for _ in range(3)]
+
+    async def answer(gate):
+        await gate
+        return Tagged(b"a", OK, "done")
+
+    for gate in gates:
+        assert not pending.is_full
+        pending.begin(b"a", answer(gate), HELD // 3 + 1)
+    assert pending.is_full
+    gates[1].callback(None)
+    assert not pending.is_full

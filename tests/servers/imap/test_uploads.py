@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from tests.dialogues.imap_house import ANN, NOW, THREE, Guest, ImapHouse
 from tests.helpers import result_of
 from twistmail.drafts import Drafts
+from twistmail.mail.mailbox import Copied, NewMessage
+from twistmail.memory.mailbox import Mailbox
 from twistmail.memory.store import MailStore
 from twistmail.servers.imap.incoming import IN_MEMORY
 from twistmail.tasks import Inline
@@ -68,6 +71,26 @@ def test_of_many_messages_few_are_in_memory(house: ImapHouse) -> None:
     assert send(guest, b"\r\n")[-1].startswith("a OK [APPENDUID")
     assert drafts_in(house) == 0
     assert [len(content_of(house, uid)) for uid in range(4, 16)] == [len(message)] * 12
+
+
+def test_a_client_that_does_not_wait_has_no_more_than_its_share_in_memory(house: ImapHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate: Deferred[None] = Deferred()
+    begun: list[int] = []
+    at_once = Mailbox.append
+
+    async def append(self: Mailbox, messages: tuple[NewMessage, ...], freed: tuple[int, ...] = ()) -> Copied:
+        begun.append(sum(message.content.size for message in messages))
+        await gate
+        return await at_once(self, messages, freed)
+
+    monkeypatch.setattr(Mailbox, "append", append)
+    guest = Guest(house)
+    message = b"x" * (IN_MEMORY - 1)
+    send(guest, *[b"a APPEND INBOX {%d+}\r\n%b\r\n" % (len(message), message)] * 20)
+    assert sum(begun) <= 3 * 1024 * 1024
+    gate.callback(None)
+    guest.settle()
+    assert [line[:4] for line in guest.heard()] == ["a OK"] * 20
 
 
 def test_small_messages_do_without_threads(house: ImapHouse) -> None:

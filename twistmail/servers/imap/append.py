@@ -132,6 +132,11 @@ class Upload:
         copied: Copied = await self.mailbox.append(messages, self.freed)
         return copied
 
+    @property
+    def held(self) -> int:
+        """Octets of its messages that are in memory."""
+        return sum(message.held for message in self._messages)
+
     def close(self) -> None:
         """Let go of the mailbox and the drafts. May be called again."""
         for message in self._messages:
@@ -188,7 +193,7 @@ async def append_end(client: Client, event: AppendEnd) -> Responses:
     upload: Upload = client.upload
     client.upload = None
     if upload.replaced is None:
-        client.pending.begin(event.tag, _appended(upload, event.tag))
+        client.pending.begin(event.tag, _appended(upload, event.tag), upload.held)
         yield Postponed()
         return
     view = client.selected

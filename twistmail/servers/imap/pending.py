@@ -12,17 +12,19 @@ from twisted.python.failure import Failure
 from twistmail import tasks
 from twistmail.wire.imap.responses import Tagged
 
-#: Commands of one client that may be under way at a time; each may hold a message in memory.
+#: Commands of one client that may be under way at a time, and octets of messages that they may hold in memory.
 MOST = 64
+HELD = 2 * 1024 * 1024
 
 
 class Answer:
     """The answer to the command *tag*: `response` or `error`, once there is one."""
 
-    __slots__ = ("error", "response", "tag")
+    __slots__ = ("error", "held", "response", "tag")
 
-    def __init__(self, tag: bytes) -> None:
+    def __init__(self, tag: bytes, held: int) -> None:
         self.tag = tag
+        self.held = held  # octets in memory until then
         self.response: Tagged | None = None
         self.error: Exception | None = None
 
@@ -38,17 +40,19 @@ class Pending:
         self._news = news
         self._answers: deque[Answer] = deque()
         self._waiting: Deferred[None] | None = None
+        self._held = 0
 
     def __bool__(self) -> bool:
         return bool(self._answers)
 
     @property
     def is_full(self) -> bool:
-        return len(self._answers) >= MOST
+        return len(self._answers) >= MOST or self._held > HELD
 
-    def begin(self, tag: bytes, answer: Coroutine[Any, Any, Tagged]) -> None:
-        """Work on *answer*, the one to the command *tag*."""
-        entry = Answer(tag)
+    def begin(self, tag: bytes, answer: Coroutine[Any, Any, Tagged], held: int) -> None:
+        """Work on *answer*, the one to the command *tag*, which has so many octets *held* in memory."""
+        entry = Answer(tag, held)
+        self._held += held
         self._answers.append(entry)
         tasks.shielded(answer).addCallbacks(self._answered, self._failed, callbackArgs=(entry,), errbackArgs=(entry,))
 
@@ -67,14 +71,15 @@ class Pending:
 
     def _answered(self, response: Tagged, entry: Answer) -> None:
         entry.response = response
-        self._tell()
+        self._tell(entry)
 
     def _failed(self, failure: Failure, entry: Answer) -> None:
         failure.trap(Exception)
         entry.error = failure.value  # type: ignore[assignment]
-        self._tell()
+        self._tell(entry)
 
-    def _tell(self) -> None:
+    def _tell(self, entry: Answer) -> None:
+        self._held -= entry.held
         if self._waiting is not None:
             if all(answer.is_known for answer in self._answers):
                 waiting, self._waiting = self._waiting, None
