@@ -298,3 +298,28 @@ def test_a_file_that_an_expunge_has_missed_is_a_message_of_its_own_when_it_is_fo
     result_of(inbox.refresh())
     assert heard == [Change(expunged=[1]), Change(arrived=[2])]
     assert list(inbox.uids) == [2]
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_a_file_that_is_renamed_before_it_is_adopted_keeps_its_uid(house, monkeypatch, looks):
+    """A message of which we have not heard yet: were it passed over, the next would get its number, and it could never be told."""
+    one, two = house.store(), house.store()
+    house.deliver(one)
+    inbox, heard = watched(house, one)
+    before = set(house.files())
+    house.deliver(two)
+    (path,) = set(house.files()) - before
+    flags = iter("FRST")
+    listing, renamed = Maildir.listing, [house.maildir / path]
+
+    def disturbed(self, folders=("new", "cur")):
+        """Each look finds it, and before it can be opened it is called otherwise."""
+        found = listing(self, folders)
+        if len(renamed) <= looks:
+            renamed.append(house.maildir / "cur" / f"{renamed[0].name}:2,{next(flags)}")
+            renamed[-2].rename(renamed[-1])
+        return found
+
+    monkeypatch.setattr(Maildir, "listing", disturbed)
+    result_of(inbox.refresh())
+    assert (list(inbox.uids), heard) == ([1, 2], [Change(arrived=[2])])

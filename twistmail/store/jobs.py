@@ -20,7 +20,7 @@ from twistmail.mail.content import CHUNK, Content, Memory
 from twistmail.mail.mailbox import StoreError
 from twistmail.store import names
 from twistmail.store.folders import FolderTree
-from twistmail.store.maildir import Arrival, Draft, Maildir, Original
+from twistmail.store.maildir import LOOKS, Arrival, Draft, Maildir, Original
 from twistmail.store.names import INBOX
 from twistmail.store.redorecords import Stored
 from twistmail.store.uidlist import LARGEST_UID
@@ -264,6 +264,10 @@ class CopyJob:
         self.maildir.take_back([(arrival.path,) for arrival in self.arrivals])
 
 
+#: Of a message file: its size with CRLF line ends, and the time of its arrival.
+Details = tuple[int, float]
+
+
 class AdoptionJob:
     """UIDs for files that a scan has found and whose UIDs we do not know, the oldest first.
 
@@ -290,9 +294,8 @@ class AdoptionJob:
             uids, bases = self.maildir.uids.read()
             listed = {base: uid for uid, base in zip(uids, bases, strict=True) if uid not in self.expunged}
             paths = {names.base_of(path): path for path in self.paths}
-            paths |= self._published_since({base for base, uid in listed.items() if uid > self.above} - paths.keys())
             self.overtaken = any(listed.get(base, LARGEST_UID) <= self.above for base in paths)
-            found = {base: (path, details) for base, path in paths.items() if (details := details_of(self.maildir, path))}
+            found = self._found(paths, {base for base, uid in listed.items() if uid > self.above})
             fresh = names.oldest_first([base for base in found if base not in listed])
             self._unlist(set(fresh), uids, bases)
             listed.update(zip(fresh, self.maildir.uids.append(fresh) if fresh else (), strict=True))
@@ -306,9 +309,21 @@ class AdoptionJob:
             kept = [(uid, base) for uid, base in zip(uids, bases, strict=True) if base not in fresh]
             self.maildir.uids.rewrite([uid for uid, _ in kept], [base for _, base in kept])
 
-    def _published_since(self, missing: Set[bytes]) -> dict[bytes, bytes]:
-        """Files that got their UIDs after the scan, or that it missed while they were renamed: our UIDs must not overtake theirs."""
-        return {base: path for path in self.maildir.listing() if (base := names.base_of(path)) in missing} if missing else {}
+    def _found(self, paths: dict[bytes, bytes], published: Set[bytes]) -> dict[bytes, tuple[bytes, Details]]:
+        """{base name: (path, details)} of those *paths*, and of *published*, files that got their UIDs after the scan, or that it
+        missed: our UIDs must not overtake theirs. Since then any of them may have been renamed, and be so while we look again.
+        """
+        found: dict[bytes, tuple[bytes, Details]] = {}
+        wanted = published | paths.keys()
+        for _ in range(1 + LOOKS):
+            for base, path in paths.items():
+                if details := details_of(self.maildir, path):
+                    found[base] = path, details
+            tried, wanted = paths, wanted - found.keys()
+            if not wanted:
+                break
+            paths = {base: path for path in self.maildir.listing() if (base := names.base_of(path)) in wanted and tried.get(base) != path}
+        return found
 
     def close(self) -> None:
         """Nothing was opened."""
@@ -317,7 +332,7 @@ class AdoptionJob:
         """The files are not ours, and a UID given twice would be worse than one wasted."""
 
 
-def details_of(maildir: Maildir, path: bytes) -> tuple[int, float] | None:
+def details_of(maildir: Maildir, path: bytes) -> Details | None:
     """(size with CRLF line ends, time of arrival) of a message file; None where it is gone or is no plain file."""
     try:
         descriptor = maildir.open_file(path)

@@ -318,6 +318,8 @@ class View:
             self.maildir.known = None  # they are strangers still
             raise
         if job.overtaken:
+            log.warn("{path}: others have given UIDs that were passed over here; whoever has it open has to open it again",
+                     path=self.maildir.path)
             self.vanish()
             return
         self._forget_renumbered({names.base_of(path) for path in paths}, job.arrivals)
