@@ -432,8 +432,11 @@ class IMailbox(Interface):
     async def store(uids, change, flags, by=None, unchanged_since=None):  # type: ignore[no-untyped-def]
         """Change flags (names; FlagChange) of *uids*. (changed, failed): UIDs now different, and UIDs newer than *unchanged_since*."""
 
-    async def expunge(uids, by=None):  # type: ignore[no-untyped-def]
-        """Remove those of *uids* that exist, whatever their flags; their UIDs, ascending. A crash may bring some back, as they were."""
+    async def expunge(uids, by=None, durable=False):  # type: ignore[no-untyped-def]
+        """Remove those of *uids* (ascending) that exist, whatever their flags; their UIDs, ascending.
+
+        A crash may bring some back, as they were; not where *durable* was asked for and it has returned.
+        """
 
     async def copy(uids, target, by=None):  # type: ignore[no-untyped-def]
         """Copy to mailbox name *target* of the same account, all or none, flags and dates kept: Copied. NoSuchMailbox, OSError."""

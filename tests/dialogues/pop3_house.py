@@ -60,8 +60,9 @@ class FakeMailbox:
         self._check()
         return [(uid, InPieces(self.messages[uid])) for uid in uids if uid in self.messages]
 
-    async def expunge(self, uids: Any, by: Any = None) -> tuple[int, ...]:
+    async def expunge(self, uids: Any, by: Any = None, durable: bool = False) -> tuple[int, ...]:
         self._check()
+        assert durable
         self.expunges.append(tuple(uids))
         return tuple(uid for uid in uids if self.messages.pop(uid, None) is not None)
 

@@ -15,7 +15,7 @@ from twistmail import tasks
 from twistmail.disk import status_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery, FlagChange, NewMessage
-from twistmail.store import maildir, settling, uidlist
+from twistmail.store import mailbox, maildir, settling, uidlist
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -241,6 +241,20 @@ def test_a_list_of_dead_lines_is_rewritten_and_keeps_uids(house):
     assert len(house.lines()) == 3
     house.deliver(again)
     assert list(inbox.uids) == [1100, 1101]
+
+
+def test_many_are_expunged_in_portions_and_others_hear_of_each(house, monkeypatch):
+    monkeypatch.setattr(mailbox, "EXPUNGED_AT_ONCE", 10)
+    monkeypatch.setattr(mailbox, "PORTIONS", 4)
+    store = house.store()
+    house.deliver(store, *[b"a: b\r\n\r\n"] * 100)
+    inbox = house.open(store)
+    heard = []
+    inbox.watch(lambda change: heard.append(len(change.expunged)))
+    assert result_of(inbox.expunge(range(1, 90))) == list(range(1, 90))
+    assert heard == [25, 25, 25, 14]
+    assert list(inbox.uids) == list(range(90, 101))
+    assert len(house.files(which=["new", "cur"])) == 11
 
 
 def test_news_from_before_a_crash_is_not_lost_with_the_index(house):

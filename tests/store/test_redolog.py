@@ -178,6 +178,44 @@ def test_what_was_expunged_is_not_brought_back_and_its_uid_is_not_given_again(ho
     assert list(house.messages(again)) == [1, 3]
 
 
+def watched(monkeypatch, name, events):
+    """Calls of `os.`*name* are noted in *events*: with the name of what a descriptor stands for."""
+    real = getattr(os, name)
+
+    def call(what, *rest, **keywords):
+        events.append((name, os.path.basename(os.readlink(f"/proc/self/fd/{what}")) if isinstance(what, int) else "message"))
+        return real(what, *rest, **keywords)
+
+    monkeypatch.setattr(os, name, call)
+
+
+def test_what_is_expunged_for_good_is_noted_durably_before_and_the_directories_are_synced_after(house, monkeypatch):
+    store = house.store()
+    house.deliver(store, PLAIN, PLAIN, PLAIN)
+    inbox = house.open(store)
+    events = []
+    for name in ("unlink", "fsync", "fdatasync"):
+        watched(monkeypatch, name, events)
+    assert result_of(inbox.expunge([1, 3], durable=True)) == [1, 3]
+    gone = ("unlink", "message")
+    assert events == [("fdatasync", "twistmail-redo.0"), gone, gone, ("fsync", "new"), ("fsync", "cur")]
+
+
+def test_an_expunge_that_cannot_be_made_durable_says_so(house, monkeypatch):
+    store = house.store()
+    house.deliver(store, PLAIN, PLAIN)
+    inbox = house.open(store)
+
+    def broken(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    for name in ("fsync", "fdatasync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, broken)
+            with pytest.raises(OSError, match="Input/output"):
+                result_of(inbox.expunge([inbox.uids[0]], durable=True))
+
+
 def test_a_message_that_somebody_has_expunged_with_its_line_stays_away(house):
     store = house.store()
     house.deliver(store, PLAIN, PLAIN)

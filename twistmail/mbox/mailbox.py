@@ -305,7 +305,7 @@ class Mailbox(View):
         finally:
             other.close()
 
-    async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
+    async def expunge(self, uids: Sequence[int], by: Any = None, durable: bool = False) -> list[int]:
         if not self._listing.places(uids):
             return []
         flags: dict[int, list[str]] = {}

@@ -247,7 +247,7 @@ class Mailbox:
         await self.expunge(copied.source, by)
         return copied
 
-    async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
+    async def expunge(self, uids: Sequence[int], by: Any = None, durable: bool = False) -> list[int]:
         gone = [message.uid for message in self._found(uids)]
         if not gone:
             return gone

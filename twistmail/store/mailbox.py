@@ -28,6 +28,9 @@ from twistmail.store.workshop import Workshop
 
 #: Seconds to wait before a message whose file is not where it was is looked for again.
 LOOK_AGAIN = (0.0, 0.05, 0.3)
+#: Messages that are expunged together, but not in more portions than so many: each rewrites what we remember of all that stay.
+EXPUNGED_AT_ONCE = 5000
+PORTIONS = 20
 
 
 class Home(Protocol):
@@ -146,19 +149,23 @@ class Mailbox(Sorting):
 
     # ----- coming and going of messages
 
-    async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
+    async def expunge(self, uids: Sequence[int], by: Any = None, durable: bool = False) -> list[int]:
+        gone: list[int] = []
+        together = max(EXPUNGED_AT_ONCE, len(self.uids) // PORTIONS)
         async with self._hands:
             await self._doubt()
-            places = self._snapshot.places(uids)
-            paths = [self._paths(place) for place in places]
-            gone = self._forget(places, by)
-            if gone:
-                await self._remove(gone, paths)
+            for first in range(0, len(uids), together):
+                places = self._snapshot.places(uids[first : first + together])
+                paths = [self._paths(place) for place in places]
+                some = self._forget(places, by)
+                if some:
+                    await self._remove(some, paths, durable=durable)
+                gone += some
         return gone
 
-    async def _remove(self, gone: Sequence[int], paths: Sequence[tuple[bytes, ...]]) -> None:
+    async def _remove(self, gone: Sequence[int], paths: Sequence[tuple[bytes, ...]], *, durable: bool) -> None:
         try:
-            lost = await self._workshop.threads.run(self.maildir.remove, paths)
+            lost = await self._workshop.threads.run(self.maildir.remove, paths, durable)
             if lost:  # where one of them is found after all, it is no message of ours any more
                 self._vanished.update(uid for uid, where in zip(gone, paths, strict=True) if names.base_of(where[0]) in lost)
         except OSError:  # all have been told that they are gone: what is still there comes back under new UIDs

@@ -89,7 +89,7 @@ class Redo(Protocol):
 
     def name_of(self, path: Path) -> bytes: ...
 
-    def removed(self, maildir: Maildir, bases: Sequence[bytes]) -> None: ...
+    def removed(self, maildir: Maildir, bases: Sequence[bytes], durable: bool = False) -> None: ...
 
     def holds(self, maildir: Maildir, bases: Sequence[bytes]) -> bool: ...
 
@@ -278,24 +278,29 @@ class Maildir:
                 os.unlink(draft.temporary, dir_fd=self.descriptor("tmp"))
             draft.temporary = b""
 
-    def remove(self, messages: Iterable[Sequence[bytes]]) -> set[bytes]:
+    def remove(self, messages: Iterable[Sequence[bytes]], durable: bool = False) -> set[bytes]:
         """Expunge message files; each may lie at one of several paths, or where somebody else has just renamed it to.
 
         The base names of those that were nowhere: gone already, or renamed by somebody again and again while we looked.
+        *durable*: no crash brings one back; OSError, where that is not certain.
         """
-        return self._each(messages, self._keep if self.keeps else self._unlink)
+        lost = self._each(messages, self._keep if self.keeps else self._unlink, durable=durable)
+        if durable:
+            for folder in ("new", "cur", *([KEPT] if self.keeps else ())):
+                os.fsync(self.descriptor(folder))
+        return lost
 
     def take_back(self, messages: Iterable[Sequence[bytes]]) -> None:
         """As `remove`, for files that were published and never promised: they are not kept."""
         self._each(messages, self._unlink)
 
-    def _will_go(self, bases: Sequence[bytes]) -> None:
+    def _will_go(self, bases: Sequence[bytes], *, durable: bool = False) -> None:
         if self.redo and bases:
-            self.redo.removed(self, bases)
+            self.redo.removed(self, bases, durable)
 
-    def _each(self, messages: Iterable[Sequence[bytes]], away: Callable[[bytes], bool]) -> set[bytes]:
+    def _each(self, messages: Iterable[Sequence[bytes]], away: Callable[[bytes], bool], *, durable: bool = False) -> set[bytes]:
         messages = list(messages)
-        self._will_go([names.base_of(paths[0]) for paths in messages])
+        self._will_go([names.base_of(paths[0]) for paths in messages], durable=durable)
         with self.own_change():
             lost = {names.base_of(paths[0]) for paths in messages if not any(away(path) for path in paths)}
         for _ in range(LOOKS):

@@ -257,17 +257,28 @@ class RedoLog:
         """Whether one of these messages is durable only in the log."""
         return any(segment.holds(maildir, bases) for segment in self._segments)
 
-    def removed(self, maildir: Maildir, bases: Sequence[bytes]) -> None:
-        """These messages are to go: a replay does not bring them back. To be called before their files are unlinked."""
+    def removed(self, maildir: Maildir, bases: Sequence[bytes], durable: bool = False) -> None:
+        """These messages are to go: a replay does not bring them back. To be called before their files are unlinked.
+
+        It may do so after a crash, with the UIDs that they had (spec D6), where no *durable* is asked for. OSError: where it is.
+        """
         if self._closed or not self.holds(maildir, bases):
             return
         live = [base for base in bases if self.holds(maildir, (base,))]
-        records = [Removed(maildir.logged_as, base) for base in live]
-        with suppress(OSError):  # then they may come back after a crash, with the UIDs that they had (spec D6)
-            with self._appending:
-                done = self._current.append(records)
-            if not done and self._committer != threading.get_ident():
-                self.checkpoint()
+        try:
+            self._note_removed([Removed(maildir.logged_as, base) for base in live], durable=durable)
+        except OSError:
+            if durable:
+                raise
+
+    def _note_removed(self, records: Sequence[Removed], *, durable: bool) -> None:
+        with self._appending:
+            segment = self._current
+            done = segment.append(records)
+        if done and durable:
+            segment.sync()
+        elif not done and self._committer != threading.get_ident():
+            self.checkpoint()
 
     # ----- checkpoints
 

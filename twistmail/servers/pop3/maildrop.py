@@ -111,7 +111,7 @@ class Maildrop:
         marked = sorted(self.uids[number - 1] for number in self.deleted)
         if not marked:
             return True
-        gone = await self.mailbox.expunge(tuple(marked))
+        gone = await self.mailbox.expunge(tuple(marked), durable=True)
         return not set(marked).difference(gone).intersection(self.mailbox.uids)
 
     def close(self) -> None:

@@ -183,9 +183,9 @@ class Guarded:
         more, _ = await self.inner.store(left, FlagChange.ADD, flags, by)
         return sorted({*changed, *more}), failed
 
-    async def expunge(self, uids: Sequence[int], by: Any = None) -> list[int]:
+    async def expunge(self, uids: Sequence[int], by: Any = None, durable: bool = False) -> list[int]:
         self.need("e", "expunge messages here")
-        return await self.inner.expunge(uids, by)  # type: ignore[no-any-return]
+        return await self.inner.expunge(uids, by, durable)  # type: ignore[no-any-return]
 
     async def append(self, messages: Sequence[NewMessage], freed: Sequence[int] = ()) -> Copied:
         """Flags that may not be set are left out."""
