@@ -75,6 +75,7 @@ def service(tmp_path):
         config=config,
         reactor=clock,
         listeners={},
+        connections=dict,
         foundation=SimpleNamespace(runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds), threads=Inline()),
         parts=SimpleNamespace(people=SimpleNamespace(expansion=expansion), contexts=SimpleNamespace(certificates=certificates)),
         look_at_certificates=look_at_certificates,
@@ -144,7 +145,7 @@ def test_connections_come_and_go_with_the_facts(ask, service):
     facts.tell(Fact(NOW - 1, "c2", Closed("quit", 1, 2)))
     facts.tell(Fact(NOW - 1, "c9", LoggedIn("unseen@blue.example", "PLAIN")))
     who = {"user": "anna@blue.example", "client": "192.0.2.7:4711", "tls": "TLSv1.3"}
-    assert ask("session.list") == [{"id": "c1", "service": "imap", **who, "since_s": 60}]
+    assert ask("session.list") == [{"id": "c1", "service": "imap", **who, "since_s": 60, "idle_s": None, "proxy": ""}]
 
 
 def test_an_alias_is_resolved_to_a_tree_in_which_loops_end(ask):

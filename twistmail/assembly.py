@@ -51,6 +51,7 @@ from twistmail.relay.exchange import Manners
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
 from twistmail.relay.routes import SMTP_PORT, Identity, Routes
+from twistmail.servers.gate import Terms
 from twistmail.servers.imap.quota import QuotaOffice
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.session import open_connection as open_imap
@@ -118,6 +119,7 @@ class Parts:
             proxy_from=settings.proxy_from,
             stress=self._stress(settings) if service == "mx" else None,
             look_first=service == "mx" and settings.early_talker != "off",
+            turns_away=self.foundation.gate.turns_away,
             recognize=self._local_users().recognize if service == Role.SUBMISSION.value else None,
         )
 
@@ -132,6 +134,8 @@ class Parts:
     def hand_over(self) -> None:
         """Give the queue what it works with from now on; attempts under way keep what they have."""
         runner, ground = self.foundation.runner, self.foundation.ground
+        self.foundation.throttle.rates = self.config["auth"].failures
+        self.foundation.gate.adopt(Terms(self.config["auth"].ban, self.config["auth"].never_ban))
         self.foundation.popauth.keep_for(self.config["mx"].pop_before_smtp)
         self.foundation.access.adopt(_sharing_rules(self.config, self.people))
         runner.dispatch, runner.schedule = self.dispatch, self.schedule
@@ -420,6 +424,8 @@ def _login(service: str, config: Config, foundation: Foundation, people: People,
         accounts=people.accounts,
         default_domain=people.default_domain,
         service=service,
+        gate=foundation.gate,
+        logs_failures=settings.log_failures,
     )
 
 

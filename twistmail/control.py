@@ -18,7 +18,12 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     reload          -                     {"applied": bool, "problems": [str(Problem)],
                                           "changes": [{"section", "key", "before", "now", "reload": Reload.value}]}
     stop            -                     {}; the server stops after it has answered
-    session.list    -                     [{"id", "service", "user", "client", "tls", "since_s"}]
+    session.list    who                   [{"id", "service", "user", "client", "tls", "since_s", "idle_s" or null, "proxy"}]; `who`: ids,
+                                          users or addresses, of which one has to fit; none: everybody
+    session.kick    who                   {"count", "ids"}
+    ban.list        -                     [{"network", "since", "until" or null, "left_s" or null, "by", "reason", "times", "turned_away"}]
+    ban.add         networks, for_s, reason      the same, of the new ones
+    ban.remove      networks              {"lifted": [networks that were banned]}
     alias.list      -                     [{"address", "targets": [...], "source"}]
     alias.resolve   address               {"address", "what", "children": [the same ...], "arrives": bool (at the root)}
     alias.check     -                     [{"address", "problem", "source"}]

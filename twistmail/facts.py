@@ -65,10 +65,21 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class LoginFailed:
-    """`login` is the name as it was given; never a password."""
+    """`login` is the name as it was given; never a password. `service` and `address` as in LoggedIn."""
 
     login: str
     mechanism: str
+    service: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Banned:
+    """Nobody of `network` may come in where one logs in, until `until` (POSIX seconds), because of `reason`."""
+
+    network: str
+    until: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ class Introduced:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`why`: "quit", "peer gone", "TLS failed", "refused", "timed out", "too many errors", "bug", "shutdown"."""
+    """`why`: "quit", "peer gone", "TLS failed", "refused", "timed out", "too many errors", "bug", "shutdown", "kicked"."""
 
     why: str
     received: int  # octets

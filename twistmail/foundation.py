@@ -23,6 +23,9 @@ from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.accounts.verified import Verifier
 from twistmail.config.settled import Config
 from twistmail.disk import Committer
+from twistmail.doorbook import FILE as DOORBOOK
+from twistmail.doorbook import Doorbook
+from twistmail.doorkeeper import Doorkeeper
 from twistmail.drafts import Drafts
 from twistmail.facts import Facts
 from twistmail.interfaces import IMailStore, IQueue
@@ -38,6 +41,7 @@ from twistmail.policy.popauth import PopAuth
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.servers.census import Census
+from twistmail.servers.gate import Gate
 from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.pop3.service import Locks
 from twistmail.servers.stress import Stress
@@ -98,6 +102,8 @@ class Foundation(Standing):
     journals: tuple[Journal, ...]
     drafts: Drafts
     throttle: Throttle
+    gate: Gate
+    doorkeeper: Doorkeeper
     pop3_locks: Locks
     census: Census
     stress: Stress
@@ -125,6 +131,7 @@ class Foundation(Standing):
         """Write everything down and let go. Blocking; at shutdown, after the queue has stopped."""
         for stop in self.listeners:
             stop()
+        self.doorkeeper.close()
         self.store.close()
         self.ground.committer.stop()
         self.ground.threads.stop()
@@ -157,6 +164,8 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         dial=dial,
     )
     journals, listeners = _listen(config, data_dir, facts)
+    doorkeeper = Doorkeeper(Doorbook(data_dir / DOORBOOK), epoch)
+    gate = Gate(doorkeeper.bans, facts, epoch)
     hashing = tasks.Threads(reactor, "hashing", HASH_THREADS)
     database = AccountDatabase(config.file(config["users"].database))
     queue = build("queue", config["queue"].use, ground)
@@ -173,13 +182,15 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         secret=_own_secret(data_dir / SECRET),
         popauth=PopAuth(facts, reactor.seconds),
         domains=DomainBook(database.domains),
-        throttle=Throttle(config["auth"].failures),
+        throttle=Throttle(key=secrets.token_bytes(32), spares=gate.spares),
+        gate=gate,
+        doorkeeper=doorkeeper,
         pop3_locks=Locks(),
         census=Census(),
         stress=Stress("mx"),
         access=AccessLists(store, reactor),
         hashing=hashing,
-        listeners=listeners,
+        listeners=(*listeners, facts.listen(doorkeeper.note)),
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Verb
 from twistmail.dry_run import DryRun, read
-from twistmail.facts import Closed, Connected, Fact, LoggedIn, TlsStarted
+from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
 from twistmail.rows import Filter, from_arguments, listing, told
@@ -32,49 +31,14 @@ MOST_ROWS = 100_000
 LAST_WORDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """One connection, as far as the facts tell."""
-
-    since: float
-    service: str
-    client: str
-    tls: str = ""
-    user: str = ""
-
-    def as_json(self, identifier: str, now: float) -> dict[str, Any]:
-        rest = {"service": self.service, "user": self.user, "client": self.client, "tls": self.tls}
-        return {"id": identifier, **rest, "since_s": int(now - self.since)}
-
-
-class Presence:
-    """Who is connected, learned from the facts."""
-
-    def __init__(self) -> None:
-        self.visitors: dict[str, Visitor] = {}
-
-    def note(self, fact: Fact) -> None:
-        """A listener of `facts.Facts`."""
-        match fact.what:
-            case Connected(service, address, port):
-                self.visitors[fact.about] = Visitor(fact.at, service, f"{address}:{port}")
-            case Closed():
-                self.visitors.pop(fact.about, None)
-            case TlsStarted(tls) if known := self.visitors.get(fact.about):
-                self.visitors[fact.about] = replace(known, tls=tls.version)
-            case LoggedIn(account) if known := self.visitors.get(fact.about):
-                self.visitors[fact.about] = replace(known, user=account)
-
-
 class Operator:
     """The verbs over *service* (`service.MailService`), which must have laid its foundation."""
 
     def __init__(self, service: Any) -> None:
         self._service = service
         self._began = service.foundation.ground.epoch()
-        self._presence = Presence()
         self._certificates = CertificateDesk(service)
-        service.foundation.facts.listen(self._presence.note)
+        self._guests = Guests(service)
 
     def verbs(self) -> dict[str, Verb]:
         return {
@@ -83,7 +47,7 @@ class Operator:
             "queue.hold": self._hold,
             "queue.release": self._release,
             "queue.delete": self._delete,
-            "session.list": self._sessions,
+            **self._guests.verbs(),
             "alias.list": self._aliases,
             "alias.resolve": self._resolve,
             "alias.check": self._check_aliases,
@@ -133,11 +97,7 @@ class Operator:
     async def _delete(self, arguments: Mapping[str, Any]) -> Any:
         return await _each(self._chosen(arguments), self._runner.delete)
 
-    # ----- who is here
-
-    async def _sessions(self, arguments: Mapping[str, Any]) -> Any:
-        now = self._now()
-        return [one.as_json(identifier, now) for identifier, one in self._presence.visitors.items()]
+    # ----- the house
 
     async def _status(self, arguments: Mapping[str, Any]) -> Any:
         config, now = self._service.config, self._now()
@@ -163,7 +123,7 @@ class Operator:
         places: dict[str, list[str]] = {}
         for service, listen in self._service.listeners:
             places.setdefault(service, []).append(str(listen))
-        present = [one.service for one in self._presence.visitors.values()]
+        present = [one.service for one in self._guests.presence.visitors.values()]
         return [
             {"name": name, "listen": listens, "connections": present.count(name), "most": self._service.config[name].max_connections}
             for name, listens in places.items()

@@ -32,6 +32,7 @@ from twistmail.foundation import Foundation, lay
 from twistmail.operator import Operator
 from twistmail.plugins import Discovery, discover
 from twistmail.servers.listeners import Listener, Pool
+from twistmail.servers.pump import Pump
 from twistmail.servers.transport import listen as listen_tcp
 from twistmail.service_options import Options
 
@@ -111,6 +112,7 @@ class MailService(Service):
         self.parts.hand_over()
         self._open_control()
         self._tick(JOURNAL_EVERY, self._write_journal)
+        self._tick(JOURNAL_EVERY, self._write_door)
         self._tick(LOOK_EVERY, self.foundation.look_around)
         self._tick(DOMAINS_EVERY, self.look_at_domains)
         self._tick(CERTIFICATES_EVERY, self.look_at_certificates)
@@ -163,6 +165,11 @@ class MailService(Service):
         self._ports[key] = open_port(self.reactor, listen, listener, self.config.data_dir)
         self.listeners[key] = listener
 
+    def connections(self) -> dict[str, Pump]:
+        """The connections of now, by id; those that are not yet known to be somebody's are left out."""
+        present = (pump for pool in self._pools.values() for pump in pool.pumps)
+        return {pump.identifier: pump for pump in present if isinstance(pump, Pump)}
+
     def _has_room(self) -> bool:
         return sum(len(pool.pumps) for pool in self._pools.values()) < self._most
 
@@ -208,6 +215,9 @@ class MailService(Service):
         if now != parts.people.domains and parts is self.parts:
             log.info("the domains have changed: {domains}", domains=", ".join(sorted(now.names ^ parts.people.domains.names)) or "users")
             self._adopt(assembly.build(parts.config, self.foundation))
+
+    async def _write_door(self) -> None:
+        await self.foundation.doorkeeper.write(self.foundation.threads)
 
     async def look_at_certificates(self) -> None:
         """The next handshake uses what is new; connections in progress keep what they have."""

@@ -11,12 +11,13 @@ from tests.architecture.source import imports, modules, own_imports
 LAYERS = (
     "mail",
     "wire",
-    "interfaces options tasks facts disk drafts endpoints watched anomalies networks",
+    "interfaces options tasks facts disk drafts endpoints watched anomalies networks bans",
     "mailflow expansion policy formats",
-    "aliases accounts store mbox queue relay tls lookup memory journal",
+    "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
     "service lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config checks "
-    "sections control operator certificate_desk certificate_views transcripts alias_views dry_run rows systemd foreground demo backup cli",
+    "sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows "
+    "systemd foreground demo backup cli",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 STRANGERS = LAYERS[4].split()

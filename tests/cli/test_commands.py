@@ -232,6 +232,7 @@ def test_a_user_is_disabled_enabled_and_removed(run):
         "enabled": False,
         "quota": 2 * 1024**3,
         "source": "database",
+        "last_login": None,
     }
     run("user enable anna")
     assert json.loads(run("user show anna --json")[1])["enabled"] is True

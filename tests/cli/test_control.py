@@ -167,9 +167,13 @@ ROW = {
 ROWS = {"rows": [ROW], "count": 2, "size": 41_000}
 SESSION = {
     "id": "6k3fa2-9akq", "service": "imap", "user": "anna@blue.example", "client": "192.0.2.7:4711", "tls": "TLSv1.3",
-    "since_s": 7300,
+    "since_s": 7300, "idle_s": 65, "proxy": "",
 }  # fmt: skip
-SEEN = "imap     anna@blue.example  192.0.2.7:4711  TLSv1.3  2h"
+SEEN = "imap     anna@blue.example  192.0.2.7:4711  TLSv1.3  2h     1m"
+BANNED = {
+    "network": "192.0.2.7", "since": 1795262400.0, "until": 1795263300.0, "left_s": 890, "by": "server",
+    "reason": "too many failed logins", "times": 1, "turned_away": 3,
+}  # fmt: skip
 KEPT = {"applied": False, "problems": ["c.ini:1:1: error: x"], "changes": []}
 MOVED = {
     "applied": True, "problems": [],
@@ -238,6 +242,15 @@ def test_quiet_means_no_hints(server, capsys):
         pytest.param("queue hold --all", ("queue.hold", {"all": True}), {"count": 3}, 0, "3 messages held", id="hold-all"),
         pytest.param("queue release x", ("queue.release", {"ids": ["x"]}), {"count": 1}, 0, "1 message released", id="release"),
         pytest.param("session", ("session.list", {}), [SESSION], 0, SEEN, id="sessions"),
+        pytest.param("session list anna@blue.example", ("session.list", {"who": ["anna@blue.example"]}), [], 0, "", id="sessions-of-one"),
+        pytest.param("ban", ("ban.list", {}), [BANNED], 0, "192.0.2.7  14m   server  3          too many failed logins", id="bans"),
+        pytest.param("ban add 192.0.2.7 --for 2h", ("ban.add", {"networks": ["192.0.2.7/32"], "for_s": 7200.0}), [BANNED], 0,
+                     "192.0.2.7 banned for 2h", id="ban"),
+        pytest.param("ban add 2001:db8::/32", ("ban.add", {"networks": ["2001:db8::/32"], "for_s": None}), [BANNED], 0,
+                     "banned until it is removed", id="ban-for-ever"),
+        pytest.param("ban remove 192.0.2.7", ("ban.remove", {"networks": ["192.0.2.7/32"]}), {"lifted": ["192.0.2.7"]}, 0,
+                     "192.0.2.7 may come in again", id="lift"),
+        pytest.param("ban remove 192.0.2.7", ("ban.remove", {"networks": ["192.0.2.7/32"]}), {"lifted": []}, 67, "", id="lift-nobody"),
         pytest.param("reload", ("reload", {}), KEPT, 78, "", id="reload-refused"),
         pytest.param("reload", ("reload", {}), MOVED, 0, "server.data_dir: a -> b   (after a restart)", id="reload-with-restart"),
         pytest.param("stop --yes", ("stop", {}), {}, 0, "stopping", id="stop"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from itertools import count
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.servers.test_pump import EchoSession, LineWire
 from twistmail.facts import Closed, Connected, Facts, Refused
 from twistmail.servers.listeners import Born, Listener, Pool
 from twistmail.servers.pump import Pump
-from twistmail.servers.refusal import FULL, NO_ROOM, Refusal
+from twistmail.servers.refusal import BANNED, FULL, NO_ROOM, Refusal
 
 PEER = IPv4Address("TCP", "192.0.2.7", 40_000)
 
@@ -117,3 +118,52 @@ def test_the_log_hears_of_those_sent_away_once_a_minute_with_their_number() -> N
         assert len(said) == 3
     finally:
         globalLogPublisher.removeObserver(hear)
+
+
+# ----- the banned
+
+
+@pytest.mark.parametrize("service", ["mx", "submission", "lmtp", "imap", "pop3"])
+def test_whoever_is_banned_is_sent_away_with_a_word_of_the_protocol_and_costs_no_fact(service: str) -> None:
+    made = born(service=service, turns_away=lambda address, service: address == PEER.host)
+    told: list[Any] = []
+    made.facts.listen(told.append)
+    listener = Listener(Pool(), Clock())
+    listener.adopt(made)
+    refused, transport = listener.buildProtocol(PEER), StringTransport()
+    assert isinstance(refused, Refusal)
+    refused.makeConnection(transport)
+    assert transport.value() == BANNED[service]
+    assert transport.disconnecting
+    assert told == []
+    assert isinstance(listener.buildProtocol(IPv4Address("TCP", "192.0.2.8", 1)), Pump)
+
+
+def test_where_tls_comes_first_the_banned_hear_nothing() -> None:
+    listener = Listener(Pool(), Clock())
+    listener.adopt(born(implicit=True, turns_away=lambda address, service: True))
+    refused, transport = listener.buildProtocol(PEER), StringTransport()
+    assert refused is not None
+    refused.makeConnection(transport)
+    assert transport.value() == b""
+    assert transport.disconnecting
+
+
+def test_whom_a_proxy_brings_is_banned_by_his_own_address() -> None:
+    asked: list[str] = []
+
+    def turns_away(address: str, service: str) -> bool:
+        asked.append(address)
+        return address == "203.0.113.9"
+
+    listener = Listener(Pool(), Clock())
+    listener.adopt(born(service="imap", turns_away=turns_away, proxy_from=(ip_network("192.0.2.7"),)))
+    waiting, transport = listener.buildProtocol(PEER), StringTransport()
+    assert waiting is not None
+    transport.protocol = waiting
+    waiting.makeConnection(transport)
+    waiting.dataReceived(b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 143\r\n")
+    assert transport.value() == BANNED["imap"]
+    assert transport.disconnecting
+    assert asked == ["203.0.113.9"]
+    assert not listener.pool.pumps

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 
 from tests.helpers import result_of
 from twistmail import tasks
+from twistmail.bans import Bans
 from twistmail.facts import Fact, Facts, LoggedIn, LoginFailed
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
 from twistmail.memory.people import MemoryPeople
+from twistmail.servers.gate import Gate
+from twistmail.servers.gate import Terms as GateTerms
 from twistmail.servers.login import OPTIONS, RATES, Login
-from twistmail.servers.throttle import LONGEST_DELAY, Throttle, network_of
+from twistmail.servers.throttle import CALM, DELAY_MEMORY, LONGEST_DELAY, Throttle, network_of
 from twistmail.wire.sasl import Credentials, Proven
 
 ANN = Credentials("ann@here.example", "secret")
@@ -80,8 +86,8 @@ def test_a_success_forgives_the_login_but_not_the_peer() -> None:
 def test_a_peer_that_fails_too_often_is_not_listened_to_for_a_while() -> None:
     door = Door()
     door.login = Login(door.people, Throttle(rates=((3, 60.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0)
-    for _ in range(3):
-        door.elapsed(WRONG)
+    for guess in "abc":
+        door.elapsed(replace(WRONG, password=guess))
     assert door.elapsed(ANN)[0] is None
     assert door.elapsed(ANN, "192.0.2.8")[0] is not None
     door.clock.advance(60)
@@ -116,7 +122,8 @@ def test_facts_tell_who_came_in_and_never_a_password() -> None:
     door = Door()
     door.elapsed(WRONG)
     door.elapsed(ANN)
-    assert [fact.what for fact in door.told] == [LoginFailed("ann@here.example", "PLAIN"), LoggedIn("ann@here.example", "PLAIN", "", PEER)]
+    about = ("ann@here.example", "PLAIN", "", PEER)
+    assert [fact.what for fact in door.told] == [LoginFailed(*about), LoggedIn(*about)]
     assert all(fact.about == "c1" and fact.at == 100.0 for fact in door.told)
 
 
@@ -222,7 +229,7 @@ def test_the_throttle_forgets_the_quietest_first_and_stays_small() -> None:
     for number in range(10_000):
         throttle.failed(f"10.0.{number >> 8}.{number & 255}", f"login{number}", float(number))
         throttle.failed("192.0.2.7", "ann", float(number))
-    assert len(throttle) <= 100
+    assert len(throttle) <= 200  # peers, and logins
     assert throttle.refuses("192.0.2.7", 10_000.0)
 
 
@@ -256,3 +263,123 @@ def test_what_is_no_rate_is_said_with_what_would_be(text: str) -> None:
 
 def test_the_defaults_are_those_of_the_throttle() -> None:
     assert OPTIONS.defaults().failures == Throttle().rates
+
+
+# ----- guesses and slips
+
+
+def test_a_program_that_repeats_one_wrong_password_is_not_shut_out_for_it() -> None:
+    throttle = Throttle(key=b"k")
+    for number in range(141, 200):
+        assert throttle.failed(PEER, "ann", float(number), "the old password") >= 2
+    assert not throttle.refuses(PEER, 200.0)
+    for number in range(9):
+        throttle.failed(PEER, "ann", 200.0, f"guess {number}")
+    assert throttle.refuses(PEER, 200.0)
+
+
+def test_the_same_password_for_another_login_is_another_guess() -> None:
+    throttle = Throttle(key=b"k")
+    for number in range(10):
+        throttle.failed(PEER, f"user{number}", 0.0, "123456")
+    assert throttle.refuses(PEER, 0.0)
+
+
+def test_a_login_that_is_guessed_at_is_looked_at_later_from_where_it_never_came() -> None:
+    door = Door()
+    assert door.elapsed(ANN, "203.0.113.9")[1] == 0  # his own place
+    for number in range(CALM):
+        door.elapsed(replace(WRONG, password=f"guess {number}"), f"198.51.100.{number}")
+    assert door.elapsed(ANN, "203.0.113.9") == (Account("ann@here.example"), 0)
+    assert door.elapsed(ANN, "192.0.2.99") == (Account("ann@here.example"), 2)
+
+
+def test_a_login_that_nobody_has_is_looked_at_later_all_the_same() -> None:
+    waits = []
+    for login in ("ann@here.example", "nobody@here.example"):
+        door = Door()
+        for number in range(8):
+            guess = Credentials(login, f"guess {number}")
+            waits.append((number, door.elapsed(guess, f"198.51.100.{number}")))
+    assert waits[:8] == waits[8:]
+
+
+@pytest.mark.parametrize(("login", "waits"), [
+    pytest.param("ann@here.example", True, id="whom-they-mean"),
+    pytest.param("bob@here.example", False, id="another"),
+])
+def test_nobody_waits_for_guesses_at_others(login: str, waits: bool) -> None:
+    throttle = Throttle()
+    for number in range(CALM + 1):
+        throttle.failed(f"198.51.100.{number}", "Ann@here.example", 0.0, f"guess {number}")
+    assert bool(throttle.hold(PEER, login, 0.0)) is waits
+    assert throttle.hold(PEER, login, DELAY_MEMORY) == 0
+
+
+def test_a_hundred_connections_at_once_get_no_more_guesses_than_one_after_the_other() -> None:
+    door, compared, waiting = Door(), [], []
+
+    class Slow(MemoryPeople):
+        async def authenticate(self, login: str, password: str, *more: Any) -> Account | None:
+            compared.append(password)
+            waiting.append(Deferred())
+            await waiting[-1]
+            return None
+
+    people = Slow({"ann@here.example": "secret"}, "here.example")
+    door.login = Login(people, Throttle(), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0)
+    results: list[Any] = []
+
+    def guess(number: int) -> None:
+        coroutine = door.login.check(Credentials("ann@here.example", f"guess {number}"), PEER, "PLAIN", f"c{number}")
+        tasks.shielded(coroutine).addBoth(results.append)
+
+    guess(0)
+    waiting.pop().callback(None)
+    for number in range(1, 101):
+        guess(number)
+    for _ in range(1000):
+        while waiting:
+            waiting.pop().callback(None)
+        door.clock.advance(0.05)
+    assert len(results) == 101
+    assert len(compared) == 10  # RATES: ten in a minute
+
+
+def test_who_is_spared_is_never_refused() -> None:
+    throttle = Throttle(spares=lambda address: address == PEER)
+    for number in range(100):
+        throttle.failed(PEER, "ann", 0.0, f"guess {number}")
+    assert not throttle.refuses(PEER, 0.0)
+    assert not throttle.is_crowded(PEER, 0.0)
+
+
+def test_whoever_reaches_the_limit_is_banned_and_not_heard_on_the_connections_that_he_has() -> None:
+    door, bans = Door(), Bans()
+    gate = Gate(bans, door.facts, lambda: 100.0, GateTerms(lasts=900.0))
+    door.login = Login(door.people, Throttle(rates=((3, 60.0),)), door.clock, door.facts, lambda: 100.0, jitter=lambda: 0.0, gate=gate)
+    for guess in "abc":
+        door.elapsed(replace(WRONG, password=guess))
+    assert [ban.place for ban in bans.in_force(100.0)] == [PEER]
+    door.clock.advance(600.0)  # the throttle has forgotten, the ban holds
+    assert door.elapsed(ANN)[0] is None
+    assert door.elapsed(ANN, "192.0.2.8")[0] is not None
+
+
+@pytest.mark.parametrize("login", [
+    pytest.param("ann@here.example", id="a-name"),
+    pytest.param('x" address=203.0.113.1 login="y', id="quotes"),
+    pytest.param("x\nlogin failed: service=imap address=203.0.113.1 mechanism=PLAIN login=x", id="a-line-of-its-own"),
+    pytest.param("\u202eevil\x1b[2J", id="what-speaks-to-terminals"),
+])
+def test_each_failure_is_a_line_in_the_log_where_that_is_wanted(login: str) -> None:
+    door, lines = Door(service="imap", logs_failures=True), []
+    globalLogPublisher.addObserver(observer := lambda event: lines.append(formatEvent(event)))
+    try:
+        door.elapsed(Credentials(login, "wrong"))
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    (line,) = [line for line in lines if line.startswith("login failed")]
+    assert line.isascii()
+    assert line.isprintable()
+    assert re.fullmatch(r'login failed: service=imap address=192\.0\.2\.7 mechanism=PLAIN login="(?:[^"\\]|\\.)*"', line)

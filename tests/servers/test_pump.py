@@ -332,6 +332,25 @@ def test_a_shutdown_is_said_after_the_present_answer() -> None:
     assert c.said() == b".slow\r\nbye: shutdown\r\n"
 
 
+def test_whoever_is_shown_out_is_told_so() -> None:
+    c = Connection().connect()
+    c.said()
+    c.pump.shut_down("kicked")
+    assert c.said() == b"bye: kicked\r\n"
+    assert c.pump.ended
+
+
+def test_silence_is_counted_from_what_the_peer_said_last() -> None:
+    c = Connection().connect()
+    c.clock.advance(7.0)
+    assert c.pump.silence == 7.0
+    c.pump.dataReceived(b"half a li")
+    assert c.pump.silence == 0.0
+    c.clock.advance(3.0)
+    c.pump.poke()  # what we say unasked is no word of the peer
+    assert c.pump.silence == 3.0
+
+
 def test_nothing_is_told_when_nobody_listens_and_lines_only_to_those_who_want_them() -> None:
     c = Connection()
     plain: list[Any] = []

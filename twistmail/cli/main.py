@@ -23,6 +23,7 @@ from twistmail.interfaces import Unavailable
 COMMANDS = {
     "alias": ("twistmail.cli.alias:group", "Addresses that stand for others."),
     "backup": ("twistmail.cli.backup:group", "Copies of the mail, made while the server runs."),
+    "ban": ("twistmail.cli.door:bans", "Addresses and networks that may not come in."),
     "cert": ("twistmail.cli.cert:group", "The certificates that this server shows."),
     "config": ("twistmail.cli.config:group", "The configuration: what is wrong, what holds, what there is."),
     "demo": ("twistmail.cli.demo:demo", "Serve one pretend office on this computer until Ctrl-C."),
@@ -39,7 +40,7 @@ COMMANDS = {
         "twistmail.cli.sendmail:sendmail",
         "Send the message on standard input, as sendmail does: [-t] [-i] [-f SENDER] [-F NAME] [ADDRESS ...].",
     ),
-    "session": ("twistmail.cli.server:sessions", "Who is connected."),
+    "session": ("twistmail.cli.door:sessions", "Who is connected."),
     "status": ("twistmail.cli.server:status", "Show the services, connections and the queue on one screen."),
     "stop": ("twistmail.cli.server:stop", "Stop the server once the transactions under way have ended."),
     "trace": ("twistmail.cli.trace:group", "What became of a message."),

@@ -1,11 +1,11 @@
-"""twistmail status, reload, stop, session: the running server."""
+"""twistmail status, reload, stop: the running server."""
 
 from __future__ import annotations
 
 import click
 
 from twistmail.cli.exits import Exit
-from twistmail.cli.grammar import Noun, Verb
+from twistmail.cli.grammar import Verb
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import amount, plural, span
 
@@ -63,22 +63,4 @@ def stop(terminal: Terminal, yes: bool) -> int:
     terminal.sure("Stop the mail server?", yes)
     server.ask("stop")
     terminal.say("stopping")
-    return Exit.OK
-
-
-@click.group("session", cls=Noun)
-def sessions() -> None:
-    """Who is connected."""
-
-
-@sessions.command("list")
-@click.pass_obj
-def list_(terminal: Terminal) -> int:
-    """List the connections: service, user, client, TLS, since when."""
-    found = terminal.server().ask("session.list")
-    rows = [(s["id"], s["service"], s["user"] or "-", s["client"], s["tls"] or "-", span(s["since_s"])) for s in found]
-    if rows or terminal.as_json:
-        terminal.table(("ID", "SERVICE", "USER", "CLIENT", "TLS", "SINCE"), rows, found)
-    else:
-        terminal.hint("nobody is connected")
     return Exit.OK

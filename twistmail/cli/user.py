@@ -14,6 +14,7 @@ from twistmail.accounts import passwords
 from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.accounts.sqlite import AccountDatabase, AccountExists, NoSuchAccount
 from twistmail.accounts.table import account_name
+from twistmail.cli.door import last_login_of
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Noun
 from twistmail.cli.terminal import Terminal
@@ -158,7 +159,7 @@ def _tell(terminal: Terminal, account: Account, text: str, password: str | None)
 def show(terminal: Terminal, name: str) -> None:
     """Show one user."""
     account = _existing(terminal, _database(terminal), name)
-    terminal.show(_row(account) | ({} if terminal.as_json else {"quota": _quota_text(account)}))
+    terminal.show(_row(account) | ({} if terminal.as_json else {"quota": _quota_text(account)}) | last_login_of(terminal, account.name))
 
 
 @group.command()

@@ -23,7 +23,7 @@ from twistmail.networks import Network, covers
 from twistmail.servers.introduction import Introduction
 from twistmail.servers.pump import Pump
 from twistmail.servers.recognition import Recognition
-from twistmail.servers.refusal import FULL, NO_ROOM, Complaints, Refusal
+from twistmail.servers.refusal import BANNED, FULL, NO_ROOM, Complaints, Refusal
 from twistmail.servers.session import Session
 from twistmail.servers.stress import Stress
 from twistmail.wire.contract import Wire
@@ -50,7 +50,7 @@ class Born:
     startTLS (None: no TLS here); `implicit`: TLS starts before the greeting. `most`: connections of the whole service, which is
     under `stress` before that. Who comes from `proxy_from` has to introduce a client. `look_first`: octets that came before we
     said anything are read before we do. `recognize` gives the account of a user of this machine, who need not log in then: `begin`
-    gets it as `account`. Times in seconds.
+    gets it as `account`. `turns_away`(address, service): somebody is not to come in. Times in seconds.
     """
 
     service: str
@@ -66,6 +66,7 @@ class Born:
     proxy_from: tuple[Network, ...] = ()
     look_first: bool = False
     recognize: Callable[[int], Awaitable[Account | None]] | None = None
+    turns_away: Callable[[str, str], bool] = lambda address, service: False
 
 
 @dataclass(slots=True)
@@ -119,6 +120,8 @@ class Listener(Factory):
             return self._refuse(born, origin, "no more connections are taken, for the other descriptors are for files")
         if covers(born.proxy_from, origin.address):
             return self._introduction(born, origin)
+        if born.turns_away(origin.address, born.service):
+            return self._turn_away(born)
         if born.recognize is not None and origin.address == "unix":
             return self._recognition(born, origin)
         return self._pump(born, origin)
@@ -136,6 +139,11 @@ class Listener(Factory):
             for what in told:
                 born.facts.tell(Fact(born.epoch(), identifier, what))
         return Refusal(words)
+
+    def _turn_away(self, born: Born) -> Refusal:
+        """Nothing is told of it but a count: who is banned must not fill the journal."""
+        self._complaints.say(f"{born.service}: somebody who is banned is sent away; see: twistmail ban list")
+        return Refusal(b"" if born.implicit else BANNED[born.service])
 
     def _pump(self, born: Born, origin: Origin, account: Account | None = None) -> Pump:
         identifier = next(born.identifiers)
@@ -192,7 +200,13 @@ class Listener(Factory):
     def _admit(self, born: Born, proxy: Origin, waiting: Introduction, client: Client, rest: bytes) -> None:
         """Put a pump in the place of *waiting*. What came behind the header is the client's: plain octets, or those of TLS."""
         transport = waiting.transport
-        pump = self._pump(born, Origin(client.address, client.port, proxy.address) if client.address else proxy)
+        origin = Origin(client.address, client.port, proxy.address) if client.address else proxy
+        if born.turns_away(origin.address, born.service):
+            self.pool.leave(waiting)
+            transport.protocol = self._turn_away(born)
+            transport.protocol.makeConnection(transport)
+            return
+        pump = self._pump(born, origin)
         self.pool.leave(waiting)
         transport.protocol = pump
         if rest and not born.implicit:

@@ -40,7 +40,7 @@ STALL = 300.0  # seconds that a peer may refuse to take what we say
 FAREWELL = 60.0  # seconds that it has for our last words, and for its own part of a TLS farewell
 RATE_WINDOW = 60.0  # seconds over which the minimum data rate is averaged
 NEVER = float("inf")
-SAID = frozenset({"timed out", "shutdown", "bug", "damaged"})  # ends that the peer is told of
+SAID = frozenset({"timed out", "shutdown", "kicked", "bug", "damaged"})  # ends that the peer is told of
 
 
 class _ForThePeer:
@@ -108,6 +108,7 @@ class Pump(Protocol):
         self._timer: Any = None
         self._window: tuple[float, int] | None = None  # when the present content was last measured, and `received` then
         self._drive_began = 0.0
+        self._heard = clock.seconds()
         self._finished = False  # the peer has closed its side
         self.ended = False  # the conversation is over
         session.attach(self.poke)
@@ -123,6 +124,7 @@ class Pump(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.received += len(data)
+        self._heard = self.clock.seconds()
         if self.ended:
             return
         if self._held is not None:
@@ -188,6 +190,11 @@ class Pump(Protocol):
         """Whether nothing happens until the peer says more."""
         return self._idle
 
+    @property
+    def silence(self) -> float:
+        """Seconds since the peer has said something."""
+        return float(self.clock.seconds() - self._heard)
+
     # ----- what the house tells us
 
     def poke(self) -> None:
@@ -196,9 +203,9 @@ class Pump(Protocol):
         if self._idle:
             self._drive(None)
 
-    def shut_down(self) -> None:
-        """The server stops: say so as soon as the present command is answered, and close."""
-        self._closing = self._closing or "shutdown"
+    def shut_down(self, why: str = "shutdown") -> None:
+        """The server stops, or an operator wants the peer gone ("kicked"): say so once the present command is answered, and close."""
+        self._closing = self._closing or why
         if self._idle:
             self._drive(None)
 

@@ -29,6 +29,18 @@ FULL = {
     "pop3": b"-ERR [SYS/TEMP] %b\r\n" % _TEXT,
 }
 
+#: The same for those who are banned. RFC 5321 §3.1, RFC 3501 §7.1.5, RFC 3206 §4.
+NOT_YOU = Status(421, "4.7.0", "You may not come in from your address at the moment")
+_BANNED = NOT_YOU.text.encode("ascii")
+_SMTP_BANNED = b"421 4.7.0 %b\r\n" % _BANNED
+BANNED = {
+    "mx": _SMTP_BANNED,
+    "submission": _SMTP_BANNED,
+    "lmtp": _SMTP_BANNED,
+    "imap": b"* BYE [UNAVAILABLE] %b\r\n" % _BANNED,
+    "pop3": b"-ERR [SYS/TEMP] %b\r\n" % _BANNED,
+}
+
 EVERY = 60.0  # seconds between two lines in the log about the same
 
 

@@ -37,7 +37,7 @@ class Session(Protocol):
         """What may be said unasked right now; said once. No event is answered before it has ended."""
 
     def last_words(self, why: str) -> Iterable[Any]:
-        """What to say before we close: *why* is "timed out", "shutdown", "bug" or "damaged" (what was deflated)."""
+        """What to say before we close: *why* is "timed out", "shutdown", "kicked", "bug" or "damaged" (what was deflated)."""
 
     def tls_started(self, tls: TlsState) -> None:
         """The handshake is done: what was said in clear is forgotten (RFC 3207 §4.2)."""

@@ -42,6 +42,7 @@ MAILBOX_GONE = "The mailbox that you have selected is gone"
 LAST_WORDS = {
     "timed out": Bye("We have waited long enough"),
     "shutdown": Bye("The server is going down, please come back later", b"UNAVAILABLE"),
+    "kicked": Bye("An operator has ended this session"),
     "bug": Bye("Something went wrong here, please try again later", b"SERVERBUG"),
     "damaged": Bye("What you have compressed cannot be read, or is too much"),
 }
@@ -205,7 +206,6 @@ class ImapSession:
     def tls_started(self, tls: TlsState) -> None:
         self.client.tls = tls
         self.client.exchange = None
-        self.client.failures = 0
 
     def closed(self, why: str) -> None:
         client = self.client

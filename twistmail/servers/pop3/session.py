@@ -121,6 +121,8 @@ class PopSession:
         match why:
             case "shutdown":
                 yield self._translated(pop.Farewell("The server stops now, please come back later", good=False, code="SYS/TEMP"))
+            case "kicked":
+                yield self._translated(pop.Farewell("An operator has ended this session", good=False, code="SYS/TEMP"))
             case "bug":
                 yield self._translated(pop.Farewell("Something went wrong here, please try again later", good=False, code="SYS/TEMP"))
 

@@ -97,5 +97,6 @@ TOO_MANY_TRANSACTIONS = Status(421, "4.7.0", "Enough messages on one connection;
 LAST_WORDS = {
     "timed out": Status(421, "4.4.2", "We have waited long enough; closing"),
     "shutdown": Status(421, "4.3.2", "The server is going down; try again later"),
+    "kicked": Status(421, "4.3.2", "An operator has ended this session"),
     "bug": Status(421, "4.3.0", "Something went wrong here, please try again later"),
 }
