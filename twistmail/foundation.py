@@ -144,25 +144,8 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
     """Make folders, open databases, build store and queue. *epoch* gives POSIX seconds. OSError where the disk will not."""
     data_dir = config.data_dir
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    facts = Facts()
-    threads = tasks.Threads(reactor, "files", FILE_THREADS)
-    ground = Ground(
-        config=config,
-        reactor=reactor,
-        data_dir=data_dir,
-        committer=Committer(reactor, fsync=config["store"].fsync, syncfs=config["store"].syncfs),
-        threads=threads,
-        facts=facts,
-        epoch=epoch,
-        identifiers=identifiers(epoch, secrets.randbelow(COUNTERS)),
-        random=random.Random(),
-        discovery=discovery,
-        terms=Terms(config["store"]),
-        watched=WatchedFiles(threads),
-        ledger=Ledger(),
-        lasting=Lasting(lambda name, most: tasks.Threads(reactor, name, most)),
-        dial=dial,
-    )
+    ground = _ground(config, reactor, discovery, dial, epoch)
+    facts = ground.facts
     journals, listeners = _listen(config, data_dir, facts)
     doorkeeper = Doorkeeper(Doorbook(data_dir / DOORBOOK), epoch)
     gate = Gate(doorkeeper.bans, facts, epoch)
@@ -191,6 +174,27 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         access=AccessLists(store, reactor),
         hashing=hashing,
         listeners=(*listeners, facts.listen(doorkeeper.note)),
+    )
+
+
+def _ground(config: Config, reactor: Any, discovery: Discovery, dial: Any, epoch: Callable[[], float]) -> Ground:
+    threads = tasks.Threads(reactor, "files", FILE_THREADS)
+    return Ground(
+        config=config,
+        reactor=reactor,
+        data_dir=config.data_dir,
+        committer=Committer(reactor, fsync=config["store"].fsync, syncfs=config["store"].syncfs),
+        threads=threads,
+        facts=Facts(),
+        epoch=epoch,
+        identifiers=identifiers(epoch, secrets.randbelow(COUNTERS)),
+        random=random.Random(),
+        discovery=discovery,
+        terms=Terms(config["store"]),
+        watched=WatchedFiles(threads),
+        ledger=Ledger(),
+        lasting=Lasting(lambda name, most: tasks.Threads(reactor, name, most)),
+        dial=dial,
     )
 
 
