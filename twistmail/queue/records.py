@@ -152,8 +152,9 @@ def _target(target: Target) -> list[Any]:
 
 def _to_target(value: Any) -> Target:
     kind, address, original, account, folder, *more = value
-    seen, front = [*more, *[False, ""][len(more) :]]
-    return Target(Kind(kind), Address(*address), Address(*original), account, folder, seen, front.encode("latin-1"))
+    seen = bool(more and more[0])
+    front = more[1].encode("latin-1") if len(more) > 1 else b""
+    return Target(Kind(kind), Address(*address), Address(*original), account, folder, seen, front)
 
 
 def _errand(e: Errand) -> list[Any]:
