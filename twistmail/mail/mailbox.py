@@ -187,6 +187,8 @@ class TreeEvent(Enum):
     RENAMED = "renamed"  # it was `old` until now; what is below it has gone with it
     SUBSCRIBED = "subscribed"  # or no longer
     ANNOTATED = "annotated"  # `entries` were set or removed; of the account where the name is ""
+    SHOWN = "shown"  # whoever watches may see it from now on; no store tells that, nor
+    HIDDEN = "hidden"  # that he may no longer
 
 
 @dataclass(frozen=True, slots=True)

@@ -432,6 +432,43 @@ def test_notify_tells_of_the_mailboxes_of_others_as_far_as_they_may_be_read(hous
     assert guest.heard() == []
 
 
+def test_notify_tells_what_is_shared_from_now_on_and_what_no_longer(house):
+    """RFC 5465 §5.9. Nobody had shared anything with bob before."""
+    guest = Guest(house, who=BOB)
+    assert last(guest, "NOTIFY SET (subtree \"Other users\" (MailboxName MessageNew MessageExpunge))").startswith("a OK")
+    owner = ann(house, "SETACL Work bob lr")
+    guest.settle()
+    assert guest.heard() == [f'* LIST (\\HasNoChildren) "/" "{PLACE}"', f'* STATUS "{PLACE}" (MESSAGES 3 UIDNEXT 4)']
+    assert last(owner, "APPEND Work {5+}\r\nhello").startswith("a OK")
+    guest.settle()
+    assert guest.heard() == [f'* STATUS "{PLACE}" (MESSAGES 4 UIDNEXT 5)']
+    assert last(owner, "CREATE Work/More").startswith("a OK")
+    guest.settle()
+    assert [line for line in guest.heard() if "/More" in line and "LIST" in line] == [f'* LIST (\\HasNoChildren) "/" "{PLACE}/More"']
+    assert last(owner, "SETACL Work carol lr").startswith("a OK")
+    guest.settle()
+    assert guest.heard() == [], "that is nothing to him"
+    assert last(owner, "DELETEACL Work bob").startswith("a OK")
+    guest.settle()
+    assert guest.heard() == [f'* LIST (\\NoAccess \\NonExistent \\HasChildren) "/" "{PLACE}"']
+    assert last(owner, "APPEND Work {5+}\r\nhello").startswith("a OK")
+    guest.settle()
+    assert guest.heard() == []
+    assert last(guest, "NOTIFY NONE").startswith("a OK")
+    assert last(owner, "SETACL Work bob lr").startswith("a OK")
+    guest.settle()
+    assert guest.heard() == []
+
+
+def test_notify_tells_a_new_member_of_a_group_what_is_his(house):
+    ann(house, "SETACL Work group=office lr")
+    guest = Guest(house, who=CAROL)
+    assert last(guest, "NOTIFY SET (mailboxes " + THERE + " (MessageNew MessageExpunge))").startswith("a OK")
+    house.share(Circles({"office": frozenset({"bob@here.example", "carol@here.example"})}))
+    guest.settle()
+    assert guest.heard() == [f'* LIST (\\HasNoChildren) "/" "{PLACE}"', f'* STATUS "{PLACE}" (MESSAGES 3 UIDNEXT 4)']
+
+
 def test_what_is_private_to_an_owner_is_not_even_told_to_have_changed(house):
     guest = bob(house, "lr", select=False)
     assert last(guest, "ENABLE METADATA").startswith("a OK")

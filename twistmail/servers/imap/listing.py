@@ -178,11 +178,16 @@ def _fits(event: said.List, folder: Folder) -> bool:
     return ("SUBSCRIBED" not in select or folder.subscribed) and ("SPECIAL-USE" not in select or bool(folder.uses))
 
 
-def one_listed(client: Client, folder: Folder, old: str = "") -> bytes:
-    """The LIST of one mailbox that nobody has asked for, behind "* "; *old*: how it was called (RFC 5465 §5.4, RFC 9051 §6.3.9.7)."""
+def one_listed(client: Client, folder: Folder, old: str = "", *, forbidden: bool = False) -> bytes:
+    """The LIST of one mailbox that nobody has asked for, behind "* ".
+
+    *old*: how it was called (RFC 5465 §5.4, RFC 9051 §6.3.9.7). *forbidden*: the client may not see it any more (RFC 5465 §5.9).
+    """
     attributes = ["\\HasChildren" if folder.has_children else "\\HasNoChildren", *folder.uses]
     if not folder.selectable:
         attributes.insert(0, "\\NonExistent")
+    if forbidden:
+        attributes.insert(0, "\\NoAccess")
     if folder.subscribed:
         attributes.append("\\Subscribed")
     line = b'LIST (%b) "/" %b' % (" ".join(attributes).encode("ascii"), client.spelled(folder.name))

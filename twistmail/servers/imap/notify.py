@@ -43,6 +43,8 @@ _EVENT_OF = {
     TreeEvent.SUBSCRIBED: Event.SUBSCRIPTION_CHANGE,
     TreeEvent.ANNOTATED: Event.MAILBOX_METADATA_CHANGE,
 }
+#: What comes and goes with a right: whoever hears anything of the mailbox hears that (RFC 5465 §5.9).
+_BY_RIGHTS = frozenset({TreeEvent.SHOWN, TreeEvent.HIDDEN})
 
 
 class Untold(NamedTuple):
@@ -132,6 +134,8 @@ class Listening:
             return
         elif len(self._waiting) < MOST_WAITING:
             self._waiting.append(Untold(change, own))
+            if change.what is TreeEvent.SHOWN and self._events_of_messages(change.name):
+                self._stirred[change.name] = None
         else:
             self._overflowed = True
         self._client.poke()
@@ -147,6 +151,8 @@ class Listening:
         return any(self._wants_of(name, change) for name in _concerned(change))
 
     def _wants_of(self, name: str, change: TreeChange) -> bool:
+        if change.what in _BY_RIGHTS:
+            return bool(self._events(name))
         event = _EVENT_OF[change.what]
         return event in self._events(name) or (bool(change.old) and event in self._events(change.old))
 
@@ -220,7 +226,7 @@ class Listening:
             folders = {folder.name: folder for folder in await self._folders.folders()}
             for name in names:
                 folder = replace(folders.get(name) or Folder(name, selectable=False), subscribed=name in self._subscribed)
-                yield Untagged(one_listed(self._client, folder, change.old))
+                yield Untagged(one_listed(self._client, folder, change.old, forbidden=change.what is TreeEvent.HIDDEN))
 
 
 def _concerned(change: TreeChange) -> Iterable[str]:

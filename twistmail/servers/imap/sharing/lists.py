@@ -66,14 +66,17 @@ class AccessLists:
         self._everybody_known = False
         self._busy = tasks.Limit(1)
         self._watchers: dict[str, set[Callable[[], None]]] = {}
+        self._watchers_of_all: set[Callable[[str], Any]] = set()
 
     def adopt(self, house: House) -> None:
         """From now on the configuration says *house*: whoever has lost a right by that has lost it now."""
         if house != self.house:
             self.house = house
             self._everybody_known = False
-            for account in tuple(self._watchers):
-                self._tell(account)
+            for watchers in tuple(self._watchers.values()):
+                for watcher in tuple(watchers):
+                    watcher()
+            self._tell_all("")
 
     # ----- asking
 
@@ -171,9 +174,21 @@ class AccessLists:
         if not watchers:
             self._watchers.pop(account, None)
 
+    def watch_all(self, watcher: Callable[[str], Any]) -> None:
+        """Call *watcher*(account) whenever rights in an account's mailboxes may have changed ("": in any), until `unwatch_all`."""
+        self._watchers_of_all.add(watcher)
+
+    def unwatch_all(self, watcher: Callable[[str], Any]) -> None:
+        self._watchers_of_all.discard(watcher)
+
     def _tell(self, account: str) -> None:
         for watcher in tuple(self._watchers.get(account, ())):
             watcher()
+        self._tell_all(account)
+
+    def _tell_all(self, account: str) -> None:
+        for watcher in tuple(self._watchers_of_all):
+            watcher(account)
 
 
 def _identifiers(lists: Lists) -> set[str]:

@@ -211,16 +211,27 @@ class SharedTree:
     # ----- news
 
     def watch(self, watcher: Watcher) -> None:
-        hearing = Hearing(watcher)
+        hearing = Hearing(watcher, lambda account: tasks.start(self._hear_others(hearing, account), "watching shared mailboxes"))
         self._hearings.append(hearing)
-        hearing.listen(self._own, "", partial(self._rights_of, self.person))
-        tasks.start(self._hear_others(hearing), "watching shared mailboxes")
+        hearing.listen(self.person, self._own, "", partial(self._rights_of, self.person))
+        tasks.start(self._hear_others(hearing, "", at_first=True), "watching shared mailboxes")
+        self.lists.watch_all(hearing.look)
 
-    async def _hear_others(self, hearing: Hearing) -> None:
-        await self.lists.learn_everybody(self.accounts)
-        for account in self._hosts():
-            with suppress(NoSuchMailbox):
-                hearing.listen(await self.mailboxes(account), self.places.prefix(account), partial(self._rights_of, account))
+    async def _hear_others(self, hearing: Hearing, where: str, *, at_first: bool = False) -> None:
+        """Hear of all that others share now in the account *where*, or ("") anywhere."""
+        async with hearing.looking:
+            await self.lists.learn_everybody(self.accounts)
+            for account in sorted(hearing.accounts.union(self._hosts())):
+                if where in ("", account):
+                    await self._hear(hearing, account, at_first=at_first)
+
+    async def _hear(self, hearing: Hearing, account: str, *, at_first: bool) -> None:
+        prefix, names = self.places.prefix(account), set()
+        with suppress(NoSuchMailbox):
+            mailboxes = await self.mailboxes(account)
+            names = {folder.name for folder in _visible(await mailboxes.folders(), self._sight(account)) if folder.selectable}
+            hearing.listen(account, mailboxes, prefix, partial(self._rights_of, account))
+        hearing.sees(account, prefix, names, at_first=at_first)
 
     def _rights_of(self, account: str, name: str) -> Rights:
         return self.lists.rights(account, name, self.person)
@@ -228,6 +239,7 @@ class SharedTree:
     def unwatch(self, watcher: Watcher) -> None:
         for hearing in [one for one in self._hearings if one.watcher == watcher]:
             self._hearings.remove(hearing)
+            self.lists.unwatch_all(hearing.look)
             hearing.end()
 
     # ----- annotations
