@@ -581,3 +581,29 @@ def test_without_sharing_nothing_is_told_of_it():
     assert last(guest, "GETACL INBOX").startswith("a BAD")
     house.share()
     assert " ACL RIGHTS=texk" in Guest(house).say("a CAPABILITY")[0]
+
+
+def test_own_mailboxes_that_are_called_like_a_namespace_are_shown_by_another_name(house):
+    """They were there before anything was shared. Whoever shares nothing has nothing to do with it."""
+    own = house.mailboxes()
+    for name in ("Shared/2019", "Shared (mine)", "Other users"):
+        result_of(own.create(name))
+    house.put(*THREE, name="Shared/2019")
+    guest = Guest(house)
+    said = [line for line in guest.say('a LIST "" *') if "mine" in line]
+    assert said == ['* LIST (\\HasNoChildren) "/" "Other users (mine)"', '* LIST (\\HasChildren) "/" "Shared (mine)"',
+                    '* LIST (\\HasNoChildren) "/" "Shared (mine) (mine)"', '* LIST (\\HasNoChildren) "/" "Shared (mine)/2019"']  # fmt: skip
+    assert guest.say('b STATUS "Shared (mine)/2019" (MESSAGES)')[0] == '* STATUS "Shared (mine)/2019" (MESSAGES 3)'
+    assert "* 3 EXISTS" in guest.say('c SELECT "Shared (mine)/2019"')
+    assert last(guest, 'COPY 1 "Shared (mine) (mine)"').startswith("a OK [COPYUID")
+    assert last(guest, 'NOTIFY SET (mailboxes "Other users (mine)" (MessageNew MessageExpunge))').startswith("a OK")
+    house.put(*THREE, name="Other users")
+    guest.settle()
+    assert guest.heard() == ['* STATUS "Other users (mine)" (MESSAGES 3 UIDNEXT 4)']
+    assert last(guest, 'SUBSCRIBE "Shared (mine)/2019"').startswith("a OK")
+    assert guest.say('d LIST (SUBSCRIBED) "" "Shared*"')[0] == '* LIST (\\HasNoChildren \\Subscribed) "/" "Shared (mine)/2019"'
+    guest.say("e UNSELECT")
+    assert last(guest, 'RENAME "Shared (mine)/2019" Years').startswith("a OK")
+    assert last(guest, "SELECT Years").startswith("a OK")
+    assert sorted(folder.name for folder in result_of(own.folders()) if "Sha" in folder.name) == ["Shared", "Shared (mine)"]
+    assert last(guest, "CREATE Shared/2020").startswith("a NO")

@@ -50,7 +50,7 @@ class Guarded:
 
     def __init__(self, inner: Any, place: Place, guide: Guide) -> None:
         self.inner = inner
-        self.name: str = place.prefix + inner.name
+        self.name: str = place.alias or place.prefix + inner.name
         self.account = place.account
         self._place = place
         self._guide = guide

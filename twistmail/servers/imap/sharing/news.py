@@ -36,13 +36,16 @@ class Hearing:
         """Those in which something was seen."""
         return {account for account, names in self._seen.items() if names}
 
-    def listen(self, account: str, mailboxes: Any, prefix: str, rights: Callable[[str], Rights]) -> None:
-        """Hear of *mailboxes* (IMailboxes) of *account*, called *prefix* and their names, in which the user has *rights*(name)."""
+    def listen(self, account: str, mailboxes: Any, called: Callable[[str], str], rights: Callable[[str], Rights], *, own: bool) -> None:
+        """Hear of *mailboxes* (IMailboxes) of *account*, in which the user has *rights*(name) and which he calls *called*(name).
+
+        *own*: they are his own, so that all that happens is his business.
+        """
         if self._ended or account in self._heard:
             return
 
         def heard(change: TreeChange) -> None:
-            if told := _told(change, prefix, rights):
+            if told := _told(change, called, rights(change.name), own=own):
                 self._note(account, change)
                 self.watcher(told)
 
@@ -62,7 +65,7 @@ class Hearing:
                 seen.remove(name)
                 seen.add(change.name + name[len(change.old) :])
 
-    def sees(self, account: str, prefix: str, names: set[str], *, at_first: bool) -> None:
+    def sees(self, account: str, called: Callable[[str], str], names: set[str], *, at_first: bool) -> None:
         """These are the mailboxes of *account* that the user may see now: he hears which are new, and which are not for him any more."""
         before = self._seen.get(account, set())
         self._seen[account] = names
@@ -70,7 +73,7 @@ class Hearing:
             return
         for what, some in ((TreeEvent.SHOWN, names - before), (TreeEvent.HIDDEN, before - names)):
             for name in sorted(some):
-                self.watcher(TreeChange(what, prefix + name))
+                self.watcher(TreeChange(what, called(name)))
 
     def end(self) -> None:
         self._ended = True
@@ -78,16 +81,15 @@ class Hearing:
             mailboxes.unwatch(heard)
 
 
-def _told(change: TreeChange, prefix: str, rights: Callable[[str], Rights]) -> TreeChange | None:
+def _told(change: TreeChange, called: Callable[[str], str], allowed: Rights, *, own: bool) -> TreeChange | None:
     """*change* as the user hears of it; None where it is none of his business."""
-    if prefix and (not change.name or change.what is TreeEvent.SUBSCRIBED):
+    if not own and (not change.name or change.what is TreeEvent.SUBSCRIBED):
         return None
-    allowed = rights(change.name)
     if "l" not in allowed or (change.what in OF_MESSAGES and "r" not in allowed):
         return None
-    hidden = (SERVERS_OWN, PRIVATE) if prefix else (SERVERS_OWN,)
+    hidden = (SERVERS_OWN,) if own else (SERVERS_OWN, PRIVATE)
     entries = tuple(entry for entry in change.entries if not entry.startswith(hidden))
     if change.entries and not entries:
         return None
-    old = prefix + change.old if change.old else ""
-    return replace(change, name=prefix + change.name if change.name else "", old=old, entries=entries)
+    old = called(change.old) if change.old else ""
+    return replace(change, name=called(change.name) if change.name else "", old=old, entries=entries)

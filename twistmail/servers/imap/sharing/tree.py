@@ -8,7 +8,7 @@ whatever else is wrong (RFC 4314 §6).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -114,10 +114,11 @@ class SharedTree:
     async def folders(self) -> tuple[Folder, ...]:
         await self.lists.learn([self.person])
         await self.lists.learn_everybody(self.accounts)
-        own = [folder for folder in await self._own.folders() if not self.places.hidden(folder.name)]
+        own = list(await self._own.folders())
         if self.lists.of(self.person):
             own = _visible(own, self._sight(self.person))
         subscribed = set(await self._own.subscriptions())
+        own = [self._as_called(folder, subscribed) for folder in own]
         found: list[Folder] = []
         for account in self._hosts():
             prefix = self.places.prefix(account)
@@ -126,6 +127,11 @@ class SharedTree:
                 seen = _visible(folders, self._sight(account))
                 found += [replace(one, name=prefix + one.name, subscribed=prefix + one.name in subscribed, uses=()) for one in seen]
         return (*own, *_with_levels(found))
+
+    def _as_called(self, own: Folder, subscribed: Collection[str]) -> Folder:
+        """One of the user's own, which may be called otherwise than it is."""
+        name = self.places.called(self.person, own.name)
+        return own if name == own.name else replace(own, name=name, subscribed=name in subscribed)
 
     def _sight(self, account: str) -> Callable[[str], bool]:
         """Whether the user may list a mailbox of *account*."""
@@ -213,7 +219,7 @@ class SharedTree:
     def watch(self, watcher: Watcher) -> None:
         hearing = Hearing(watcher, lambda account: tasks.start(self._hear_others(hearing, account), "watching shared mailboxes"))
         self._hearings.append(hearing)
-        hearing.listen(self.person, self._own, "", partial(self._rights_of, self.person))
+        hearing.listen(self.person, self._own, self._caller(self.person), partial(self._rights_of, self.person), own=True)
         tasks.start(self._hear_others(hearing, "", at_first=True), "watching shared mailboxes")
         self.lists.watch_all(hearing.look)
 
@@ -226,12 +232,15 @@ class SharedTree:
                     await self._hear(hearing, account, at_first=at_first)
 
     async def _hear(self, hearing: Hearing, account: str, *, at_first: bool) -> None:
-        prefix, names = self.places.prefix(account), set()
+        called, names = self._caller(account), set()
         with suppress(NoSuchMailbox):
             mailboxes = await self.mailboxes(account)
             names = {folder.name for folder in _visible(await mailboxes.folders(), self._sight(account)) if folder.selectable}
-            hearing.listen(account, mailboxes, prefix, partial(self._rights_of, account))
-        hearing.sees(account, prefix, names, at_first=at_first)
+            hearing.listen(account, mailboxes, called, partial(self._rights_of, account), own=False)
+        hearing.sees(account, called, names, at_first=at_first)
+
+    def _caller(self, account: str) -> Callable[[str], str]:
+        return partial(self.places.called, account)
 
     def _rights_of(self, account: str, name: str) -> Rights:
         return self.lists.rights(account, name, self.person)
@@ -301,8 +310,7 @@ class SharedTree:
 
     def _named(self, account: str, found: Mapping[str, T]) -> dict[str, T]:
         """What was found in the mailboxes of *account*, under the names that the user calls them."""
-        prefix = self.places.prefix(account)
-        return {prefix + inner: one for inner, one in found.items()}
+        return {self.places.called(account, inner): one for inner, one in found.items()}
 
     async def quota(self) -> Quota:
         return await self._own.quota()  # type: ignore[no-any-return]
