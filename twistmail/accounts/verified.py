@@ -4,7 +4,8 @@ Mail programs log in again and again with the same password. A verified pair
 (what is stored, what was given) is kept as a keyed hash, under a key that this
 process made up and nobody else has; a changed password changes what is stored,
 and so the pair is unknown at once. Wrong passwords are never remembered: they
-always cost a comparison, and an unknown login costs the same one.
+always cost a comparison, and an unknown login costs the same one. So does a wrong
+password for what is kept in a way that compares quickly.
 """
 
 from __future__ import annotations
@@ -37,28 +38,28 @@ class Verifier:
         self._until: OrderedDict[bytes, float] = OrderedDict()
         self._turns = tasks.Limit(2)
 
-    async def matches(self, stored: str, password: str) -> bool:
-        """Is *password* what *stored* was made of? An empty *stored* is nobody's, and takes as long as a wrong password.
+    async def matches(self, stored: str, password: str, name: str = "") -> bool:
+        """Is *password* what *stored* was made of, for the login *name*? An empty *stored* is nobody's, and takes as long as a wrong password.
 
-        Raises Unavailable where too many ask at once.
+        Raises Unavailable where too many ask at once, passwords.UnknownScheme.
         """
+        if stored and not passwords.is_slow(stored):
+            if passwords.verify(stored, password, name):
+                return True
+            stored = ""
         pair = self._pair(stored, password)
         if self._remembers(pair):
             return True
-        if await self._compare(stored, password):
+        if await self._compare(stored, password, name):
             self._remember(pair)
             return True
         return False
 
-    async def _compare(self, stored: str, password: str) -> bool:
-        if stored and (clear := passwords.plain(stored)) is not None:
-            if hmac.compare_digest(clear.encode(), password.encode()):
-                return True
-            stored = ""  # wrong: takes as long as with a hash
+    async def _compare(self, stored: str, password: str, name: str) -> bool:
         if self._turns.waiting >= MOST_WAITING:
             raise Unavailable("too many logins at once")
         async with self._turns:
-            return await self._threads.run(passwords.verify, stored or passwords.NOBODYS, password)
+            return await self._threads.run(passwords.verify, stored or passwords.NOBODYS, password, name)
 
     def _pair(self, stored: str, password: str) -> bytes:
         return hmac.digest(self._key, stored.encode() + b"\0" + password.encode(), "sha256")
