@@ -12,6 +12,7 @@ from twistmail.accounts.circles import role_table
 from twistmail.accounts.config import config_table
 from twistmail.accounts.file import PasswdFile
 from twistmail.accounts.house import House
+from twistmail.accounts.sqlite import DatabaseSource
 from twistmail.accounts.table import TableSource
 from twistmail.config.settled import Config
 from twistmail.foundation import Standing
@@ -50,7 +51,7 @@ class _Builder:
         ground = self.foundation.ground
         kind, _, argument = word.partition(":")
         if kind == "sqlite":
-            return TableSource(self.foundation.database, ground.threads, self.foundation.database.renew)
+            return DatabaseSource(self.foundation.database, ground.threads)
         if kind == "config":
             return TableSource(config_table(self.config.named("user"), self.default_domain), ground.threads)
         if kind == "passwd":

@@ -16,6 +16,7 @@ from typing import Any
 from twistmail.account_sources import sources_of
 from twistmail.accounts.circles import circles, members
 from twistmail.accounts.domains import configured
+from twistmail.accounts.fresh import kinds
 from twistmail.accounts.local import LocalUsers
 from twistmail.accounts.people import People as Known
 from twistmail.accounts.table import account_name
@@ -207,6 +208,7 @@ def _accounts(config: Config, foundation: Standing, domains: Domains) -> Known:
         domains=domains,
         secret=foundation.secret,
         logins=config["users"].login,
+        kinds=kinds(config["auth"].mechanisms),
         epoch=ground.epoch,
     )
 

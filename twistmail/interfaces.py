@@ -67,7 +67,9 @@ class IAccountSource(Interface):
 
     # async list(): optional: every Account, as a tuple
     # async add(account, secret), async remove(name), async change(name, **fields): optional; KeyError where *name* is unknown
-    # async renew(name, old, new): optional: put the hash *new* in the place of *old*; False where *old* is not there any more
+    # async renew(name, old, new, keys): optional: put the hash *new* in the place of *old*, and *keys* (of ScramKeys) beside it; False
+    #     where *old* is not there any more
+    # async set_secret(name, secret, keys): optional: another password; KeyError where *name* is unknown
     # async verify(entry, password): optional, where an entry without `secret` is checked by the source itself; True or False. Unavailable
     # watch(changed): optional, plain: call *changed*(name, or None for any) whenever what is kept of somebody has changed
 

@@ -16,8 +16,7 @@ from twistmail.accounts import passwords
 from twistmail.accounts.people import People
 from twistmail.accounts.schema import STEPS
 from twistmail.accounts.secrets import AppPassword
-from twistmail.accounts.sqlite import AccountDatabase, AccountExists, NoSuchAccount
-from twistmail.accounts.table import TableSource
+from twistmail.accounts.sqlite import AccountDatabase, AccountExists, DatabaseSource, NoSuchAccount
 from twistmail.accounts.verified import Verifier
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
@@ -41,7 +40,7 @@ def database(tmp_path: Path) -> AccountDatabase:
 
 def people(database: AccountDatabase, default_domain: str = "") -> People:
     verifier = Verifier(Inline(), lambda: 0.0, b"k" * 32)
-    return People([TableSource(database, Inline(), database.renew)], verifier, Inline(), default_domain=default_domain)
+    return People([DatabaseSource(database, Inline())], verifier, Inline(), default_domain=default_domain)
 
 
 def test_an_account_is_kept_as_it_was_added(database: AccountDatabase) -> None:

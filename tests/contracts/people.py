@@ -18,7 +18,7 @@ from twistmail.accounts.cred import CredSource
 from twistmail.accounts.file import PasswdFile
 from twistmail.accounts.people import People
 from twistmail.accounts.secrets import Entry
-from twistmail.accounts.sqlite import AccountDatabase
+from twistmail.accounts.sqlite import AccountDatabase, DatabaseSource
 from twistmail.accounts.table import AccountTable, FixedTable, TableSource
 from twistmail.accounts.verified import Verifier
 from twistmail.mail.account import Account
@@ -57,7 +57,7 @@ def sqlite(folder: Path) -> Any:
         for account in (ANN, BOB, OFF):
             database.add(account.name, PASSWORD, quota=account.quota)
     database.set_enabled(OFF.name, False)
-    return people(TableSource(database, Inline(), database.renew))
+    return people(DatabaseSource(database, Inline()))
 
 
 def passwd_file(folder: Path) -> Any:

@@ -17,12 +17,12 @@ from twistmail.accounts.schemes.digests import IN_CLEAR
 from twistmail.accounts.schemes.kept import UnknownScheme
 from twistmail.accounts.schemes.reading import SCHEMES, names, read, written
 from twistmail.accounts.words import WORDS
-
-__all__ = ["NOBODYS", "UnknownScheme", "check", "complaint", "generate", "hash_password", "is_slow", "needs_rehash", "plain", "verify"]
+from twistmail.mail.evidence import HASHES, ScramKeys, decode
 
 HASHER = argon.HASHER
 #: A hash that no password gives, and that takes as long to refuse as any: what an unknown login is compared with.
 NOBODYS = f"$argon2id$v=19$m={HASHER.memory_cost},t={HASHER.time_cost},p={HASHER.parallelism}${'bm9ib2R5' * 2}bm9ibw${'bm9ib2R5' * 5}bm8"
+_OURS = NOBODYS[: NOBODYS.index("$", NOBODYS.index("p=")) + 1]
 #: Octets of the longest password that is listened to: some schemes take time by the square of it.
 LONGEST = 1024
 #: So many different characters a new password must have at least.
@@ -72,13 +72,23 @@ def plain(stored: str) -> str | None:
     return secret.octets.decode("utf-8", "surrogateescape") if secret.scheme.name in IN_CLEAR else None
 
 
+def keys(stored: str) -> ScramKeys | None:
+    """The keys of SCRAM that *stored* is (`{SCRAM-SHA-256}...`), or None where it is something else. UnknownScheme."""
+    secret = read(stored)
+    if secret.scheme.name not in HASHES:
+        return None
+    return decode(f"{{{secret.scheme.name}}}{secret.octets.decode()}")
+
+
 def is_slow(stored: str) -> bool:
     """Does comparing with *stored* take long on purpose? UnknownScheme."""
-    return read(stored).scheme.slow
+    return stored.startswith("$argon2") or read(stored).scheme.slow
 
 
 def needs_rehash(stored: str) -> bool:
-    """Was *stored* made otherwise than we would now?"""
+    """Was *stored* made otherwise than we would now? UnknownScheme."""
+    if stored.startswith(_OURS):  # asked at each login
+        return False
     secret = read(stored)
     return not secret.octets.startswith(b"$argon2id$") or HASHER.check_needs_rehash(secret.octets.decode())
 

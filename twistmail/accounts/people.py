@@ -16,8 +16,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistmail import tasks
-from twistmail.accounts import passwords
-from twistmail.accounts.secrets import AppPassword, Entry
+from twistmail.accounts import app_passwords, passwords
+from twistmail.accounts.fresh import ITERATIONS, keep
+from twistmail.accounts.secrets import Entry
 from twistmail.accounts.verified import Verifier
 from twistmail.interfaces import IAccounts, IAuthenticator, Unavailable
 from twistmail.mail.account import Account
@@ -28,8 +29,6 @@ from twistmail.mail.evidence import Clear, Evidence, ScramKeys
 log = Logger()
 
 CLEAR = "PLAIN"
-#: What a made-up key is like; as ours are (RFC 7677 §4 asks for 4096 iterations at least).
-ITERATIONS = 4096
 _DIGESTS = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256"}
 
 
@@ -39,6 +38,7 @@ class People:
     (or in *default_domain*, where that is all there is to tell).
 
     *logins*: what people log in by (row R22): "address", "local" or "both".
+    *kinds* of keys ("SCRAM-SHA-256") are kept beside the hash of a password where the source can.
     *secret*: octets that only we know, from which the keys of those who do not exist are made up. *epoch*() gives POSIX seconds.
     """
 
@@ -52,6 +52,7 @@ class People:
         default_domain: str = "",
         secret: bytes = b"",
         logins: str = "both",
+        kinds: Iterable[str] = (),
         epoch: Callable[[], float] = time.time,
     ) -> None:
         self.sources = tuple(sources)
@@ -60,7 +61,9 @@ class People:
         self._domains = domains or (Domains([Domain(default_domain)]) if default_domain else None)
         self._secret = secret
         self._logins = logins
+        self._kinds = tuple(kinds)
         self._epoch = epoch
+        self._being_renewed: set[str] = set()
 
     # ----- accounts
 
@@ -80,20 +83,31 @@ class People:
 
     async def authenticate(self, login: str, password: str, service: str = "") -> Account | None:
         entry, source = await self.whom(login)
-        if entry is not None and await self._by_app_password(entry.app_passwords, password, service):
+        if entry is not None and app_passwords.opens(entry.app_passwords, password, service, self._epoch()):
             return entry.account if entry.account.enabled else None
         if not await self._matches(entry, source, login, password) or entry is None or not entry.account.enabled:
             return None
-        if hasattr(source, "renew") and entry.secret and passwords.needs_rehash(entry.secret):
-            tasks.start(self._rehash(entry, source, password), "renewing a password hash")
+        if hasattr(source, "renew") and self._is_stale(entry):
+            tasks.start(self._renew(entry, source, password), "renewing what is kept of a password")
         return entry.account
+
+    async def set_password(self, name: str, password: str) -> bool:
+        """Give the account called *name* a new *password*. False where its source cannot do that; KeyError, Unavailable."""
+        entry, source = await self._entry(name)
+        if entry is None:
+            raise KeyError(name)
+        if not hasattr(source, "set_secret"):
+            return False
+        await source.set_secret(entry.account.name, *await self._verifier.work(keep, password, self._kinds))
+        return True
 
     async def evidence(self, login: str, kind: str, service: str = "") -> Evidence | None:
         entry, _ = await self.whom(login)
         if entry is not None and entry.account.enabled:
-            if (clear := passwords.plain(entry.secret) if entry.secret else None) is not None:
+            keys, clear = self._kept(entry)
+            if clear is not None:
                 return Clear(clear)
-            if (keys := next((keys for keys in entry.keys if keys.mechanism == kind), None)) is not None:
+            if (keys := next((keys for keys in keys if keys.mechanism == kind), None)) is not None:
                 return keys
         return self._made_up(login, kind) if kind in _DIGESTS else None
 
@@ -137,23 +151,40 @@ class People:
                 known.setdefault(entry.account.name, (entry, source))
         return next(iter(known.values())) if len(known) == 1 else (None, None)
 
-    async def _by_app_password(self, known: Iterable[AppPassword], password: str, service: str) -> bool:
-        now = self._epoch()
-        return any([await self._verifier.matches(one.secret, password) for one in known if one.opens(service, now)])
-
     async def _matches(self, entry: Entry | None, source: Any, login: str, password: str) -> bool:
         """Is it the right password? A login that nobody has takes as long."""
         try:
             if entry is not None and not entry.secret and hasattr(source, "verify"):
                 return bool(await source.verify(entry, password))
-            return await self._verifier.matches(entry.secret if entry else "", password)
+            return await self._verifier.matches(*((entry.secret, password, entry.account.name) if entry else ("", password)))
         except passwords.UnknownScheme as unknown:
             log.warn("account {login}: {why}", login=login, why=str(unknown))
             raise Unavailable(f"the password of {login} is kept in an unknown way") from None
 
-    async def _rehash(self, entry: Entry, source: Any, password: str) -> None:
-        new = await self._threads.run(passwords.hash_password, password)
-        await source.renew(entry.account.name, entry.secret, new)
+    def _is_stale(self, entry: Entry) -> bool:
+        """Would we keep the password otherwise now: hashed in another way, or with keys for other mechanisms?"""
+        if not entry.secret:
+            return False
+        return passwords.needs_rehash(entry.secret) or {keys.mechanism for keys in entry.keys} != set(self._kinds)
+
+    async def _renew(self, entry: Entry, source: Any, password: str) -> None:
+        name = entry.account.name
+        if name in self._being_renewed:
+            return
+        self._being_renewed.add(name)
+        try:
+            secret, keys = await self._verifier.work(keep, password, self._kinds)
+            await source.renew(name, entry.secret, secret, keys)
+        finally:
+            self._being_renewed.discard(name)
+
+    def _kept(self, entry: Entry) -> tuple[tuple[ScramKeys, ...], str | None]:
+        """The keys that are kept of somebody's password, and the password itself where that is kept."""
+        try:
+            clear, own = (passwords.plain(entry.secret), passwords.keys(entry.secret)) if entry.secret else (None, None)
+        except passwords.UnknownScheme:
+            clear, own = None, None
+        return (own, *entry.keys) if own else entry.keys, clear
 
     def _made_up(self, login: str, kind: str) -> ScramKeys:
         """Keys that no password fits, always the same for a login (RFC 5802 §9: nothing tells who exists)."""

@@ -21,7 +21,7 @@ from twistmail.accounts import passwords
 from twistmail.accounts.config import PERSONAL
 from twistmail.accounts.schema import upgrade
 from twistmail.accounts.secrets import AppPassword, Entry
-from twistmail.accounts.table import account_name
+from twistmail.accounts.table import TableSource, account_name
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import canonical_domain
@@ -170,10 +170,11 @@ class AccountDatabase:
         """What is kept of a new password: *secret*, and *keys* for mechanisms that send none. NoSuchAccount."""
         self._change("UPDATE accounts SET secret = :value, keys = :keys WHERE name = :name", name, secret, keys=_written(keys))
 
-    def renew(self, name: str, old: str, new: str) -> bool:
-        """Put hash *new* where *old* still is; False where somebody was quicker."""
+    def renew(self, name: str, old: str, new: str, keys: Iterable[ScramKeys] = ()) -> bool:
+        """Put hash *new* and *keys* where *old* still is; False where somebody was quicker."""
+        row = (new, _written(keys), name, old)
         with self._writing() as connection:
-            return connection.execute("UPDATE accounts SET secret = ? WHERE name = ? AND secret = ?", (new, name, old)).rowcount == 1
+            return connection.execute("UPDATE accounts SET secret = ?, keys = ? WHERE name = ? AND secret = ?", row).rowcount == 1
 
     def add_app_password(self, name: str, made: AppPassword) -> None:
         """One more, or another one with the label of *made*. NoSuchAccount."""
@@ -254,6 +255,20 @@ class AccountDatabase:
                 return select(connection.execute)
         except sqlite3.Error as error:
             raise Unavailable(f"{self.path}: {error}") from error
+
+
+class DatabaseSource(TableSource):
+    """An AccountDatabase as a source, which can keep passwords anew."""
+
+    def __init__(self, database: AccountDatabase, threads: Any) -> None:
+        super().__init__(database, threads)
+        self._database = database
+
+    async def renew(self, name: str, old: str, new: str, keys: Iterable[ScramKeys] = ()) -> bool:
+        return bool(await self._threads.run(self._database.renew, name, old, new, keys))
+
+    async def set_secret(self, name: str, secret: str, keys: Iterable[ScramKeys] = ()) -> None:
+        await self._threads.run(self._database.set_secret, name, secret, keys)
 
 
 # ----- rows -------------------------------------------------------------------

@@ -6,7 +6,7 @@ server on the way is an IAccountSource itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from zope.interface import implementer
@@ -58,13 +58,11 @@ class FixedTable:
 
 @implementer(IAccountSource)
 class TableSource:
-    """*table* as a source. *threads* run what blocks; *renew*(name, old, new), blocking, is there where hashes can be replaced."""
+    """*table* as a source. *threads* run what blocks."""
 
-    def __init__(self, table: AccountTable, threads: Any, renew: Callable[[str, str, str], bool] | None = None) -> None:
+    def __init__(self, table: AccountTable, threads: Any) -> None:
         self.table = table
         self._threads = threads
-        if renew is not None:
-            self.renew = self._renewing(renew)
 
     async def lookup(self, name: str) -> Entry | None:
         await self.table.freshen()
@@ -77,12 +75,6 @@ class TableSource:
     async def list(self) -> tuple[Account, ...]:
         await self.table.freshen()
         return tuple(entry.account for entry in await self._threads.run(self.table.entries))
-
-    def _renewing(self, renew: Callable[[str, str, str], bool]) -> Callable[[str, str, str], Any]:
-        async def renewed(name: str, old: str, new: str) -> bool:
-            return bool(await self._threads.run(renew, name, old, new))
-
-        return renewed
 
 
 def account_name(text: str, default_domain: str = "") -> str:

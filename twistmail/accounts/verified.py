@@ -39,9 +39,10 @@ class Verifier:
         self._turns = tasks.Limit(2)
 
     async def matches(self, stored: str, password: str, name: str = "") -> bool:
-        """Is *password* what *stored* was made of, for the login *name*? An empty *stored* is nobody's, and takes as long as a wrong password.
+        """Is *password* what *stored* was made of, for the login *name*?
 
-        Raises Unavailable where too many ask at once, passwords.UnknownScheme.
+        An empty *stored* is nobody's, and takes as long as a wrong password.
+        Raises Unavailable where too many ask at once, and passwords.UnknownScheme.
         """
         if stored and not passwords.is_slow(stored):
             if passwords.verify(stored, password, name):
@@ -56,10 +57,14 @@ class Verifier:
         return False
 
     async def _compare(self, stored: str, password: str, name: str) -> bool:
+        return bool(await self.work(passwords.verify, stored or passwords.NOBODYS, password, name))
+
+    async def work(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """What *work* returns, which is about a password and takes long, when it is its turn. Unavailable as in `matches`."""
         if self._turns.waiting >= MOST_WAITING:
             raise Unavailable("too many logins at once")
         async with self._turns:
-            return await self._threads.run(passwords.verify, stored or passwords.NOBODYS, password, name)
+            return await self._threads.run(work, *arguments)
 
     def _pair(self, stored: str, password: str) -> bytes:
         return hmac.digest(self._key, stored.encode() + b"\0" + password.encode(), "sha256")

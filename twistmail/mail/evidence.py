@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
+import hmac
 import re
 from dataclasses import dataclass, field
+
+from twistmail.mail.saslprep import saslprep
 
 #: `{SCRAM-SHA-256}4096,salt,stored key,server key`, the last three in base64: as Dovecot's `doveadm pw` writes it.
 _ENCODED = re.compile(r"\{(SCRAM-SHA-(?:1|256))\}([0-9]{1,7}),([A-Za-z0-9+/=]{1,256}),([A-Za-z0-9+/=]{28,64}),([A-Za-z0-9+/=]{28,64})")
 #: Octets of a key.
 _KEY_SIZES = {"SCRAM-SHA-1": 20, "SCRAM-SHA-256": 32}
+#: Mechanism -> the name of its hash in hashlib.
+HASHES = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-1": "sha1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,18 @@ def decode(text: str) -> ScramKeys:
     if len(stored) != _KEY_SIZES[mechanism] or len(server) != _KEY_SIZES[mechanism] or int(iterations) < 1:
         raise ValueError(f"the keys do not fit {mechanism}")
     return ScramKeys(mechanism, salt, int(iterations), stored, server)
+
+
+def scram_keys(mechanism: str, password: str, salt: bytes, iterations: int) -> ScramKeys:
+    """The keys of *password* (RFC 5802 §3). Takes about a millisecond per 2,000 iterations.
+
+    A password that SASLprep forbids is taken as it was typed, as clients do that do not know SASLprep.
+    """
+    digest = HASHES[mechanism]
+    try:
+        prepared = saslprep(password)
+    except ValueError:
+        prepared = password
+    salted = hashlib.pbkdf2_hmac(digest, prepared.encode(), salt, iterations)
+    stored = hashlib.new(digest, hmac.digest(salted, b"Client Key", digest)).digest()
+    return ScramKeys(mechanism, salt, iterations, stored, hmac.digest(salted, b"Server Key", digest))

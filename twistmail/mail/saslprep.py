@@ -19,14 +19,17 @@ _PROHIBITED = (
 )
 
 
-def saslprep(text: str) -> str:
-    """*text* prepared as a stored string (RFC 3454 §7). ValueError where it holds what may not be, or where nothing is left."""
+def saslprep(text: str, *, query: bool = False) -> str:
+    """*text* prepared as a stored string, or as a *query*, in which characters may be that Unicode 3.2 has not assigned (RFC 3454 §7).
+
+    ValueError where it holds what may not be, or where nothing is left.
+    """
     mapped = "".join(" " if tables.in_table_c12(c) else c for c in text if not tables.in_table_b1(c))
     prepared = unicodedata.normalize("NFKC", mapped)
     if not prepared:
         raise ValueError("Nothing is left of that name")
     for character in prepared:
-        if tables.in_table_a1(character) or any(prohibits(character) for prohibits in _PROHIBITED):
+        if (not query and tables.in_table_a1(character)) or any(prohibits(character) for prohibits in _PROHIBITED):
             raise ValueError(f"A name cannot hold {character!a}")
     _check_direction(prepared)
     return prepared
