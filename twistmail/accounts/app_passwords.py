@@ -17,6 +17,8 @@ from twistmail.accounts.secrets import AppPassword
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _LENGTH, _GROUP = 16, 4
 _SCHEME = "SSHA256"
+#: Port 25 is one more way of sending, where it takes logins.
+_SENDING = {"mx": "submission"}
 #: So many of one account, and letters of a label: a login looks through them all.
 MOST = 100
 LONGEST_LABEL = 80
@@ -41,7 +43,7 @@ def opens(known: Iterable[AppPassword], password: str, service: str, now: float)
     if len(letters) != _LENGTH or not set(letters) <= set(_LETTERS):
         return False
     right = [one for one in known if _is_ours(one) and passwords.verify(one.secret, letters)]
-    return any(one.opens(service, now) for one in right)
+    return any(one.opens(_SENDING.get(service, service), now) for one in right)
 
 
 def _is_ours(one: AppPassword) -> bool:

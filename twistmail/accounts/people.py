@@ -104,10 +104,10 @@ class People:
     async def evidence(self, login: str, kind: str, service: str = "") -> Evidence | None:
         entry, _ = await self.whom(login)
         if entry is not None and entry.account.enabled:
-            keys, clear = self._kept(entry)
+            known, clear = self._kept(entry)
             if clear is not None:
                 return Clear(clear)
-            if (keys := next((keys for keys in keys if keys.mechanism == kind), None)) is not None:
+            if (keys := next((keys for keys in known if keys.mechanism == kind), None)) is not None:
                 return keys
         return self._made_up(login, kind) if kind in _DIGESTS else None
 

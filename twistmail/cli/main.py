@@ -22,6 +22,10 @@ from twistmail.interfaces import Unavailable
 #: Imported when they are used; the sentences are those of the commands themselves (a test compares them).
 COMMANDS = {
     "alias": ("twistmail.cli.alias:group", "Addresses that stand for others."),
+    "app-password": (
+        "twistmail.cli.app_password:group",
+        "Passwords for single programs and devices, which can be taken away one by one.",
+    ),
     "backup": ("twistmail.cli.backup:group", "Copies of the mail, made while the server runs."),
     "ban": ("twistmail.cli.door:bans", "Addresses and networks that may not come in."),
     "cert": ("twistmail.cli.cert:group", "The certificates that this server shows."),

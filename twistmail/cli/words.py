@@ -54,3 +54,16 @@ def octets(_: click.Context, __: click.Parameter, value: str | None) -> int | No
         return None if value is None else SIZE.read(value)
     except ValueError as trouble:
         raise click.BadParameter(str(trouble).replace("\n", "; ")) from None
+
+
+def moment(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """A click callback: `90d` from now, or the end of the day `2027-01-31` where the reader lives, as POSIX seconds. In the future."""
+    if value is None:
+        return None
+    try:
+        at = time.mktime(time.strptime(value, "%Y-%m-%d")) + 86400 if value.count("-") == 2 else time.time() + DURATION.read(value)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{value} is no time; write 90d, or 2027-01-31") from None
+    if at <= time.time():
+        raise click.BadParameter(f"{value} is over already")
+    return at
