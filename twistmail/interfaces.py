@@ -414,6 +414,9 @@ class IMailbox(Interface):
     async def load(uids):  # type: ignore[no-untyped-def]
         """As `read`, but the whole bytes, read in one thread: (uid, bytes). For small messages; callers bound the sum."""
 
+    async def unique_ids():  # type: ignore[no-untyped-def]
+        """{uid: bytes} of messages that POP3 clients know by a name which another server has given (Dovecot's uidlist); mostly empty."""
+
     async def span(uid, start, length):  # type: ignore[no-untyped-def]
         """The octets from *start* on, at most *length*, of one message with CRLF line ends; None where it has gone.
 

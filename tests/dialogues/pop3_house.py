@@ -34,6 +34,7 @@ class FakeMailbox:
     uidvalidity: int = 0x5F000001
     opened: int = 0
     broken: bool = False
+    given: dict[int, bytes] = field(default_factory=dict)
     loads: list[tuple[int, ...]] = field(default_factory=list)
     expunges: list[tuple[int, ...]] = field(default_factory=list)
 
@@ -50,6 +51,9 @@ class FakeMailbox:
 
     async def rows(self, uids: Any, columns: Any) -> list[tuple[int, int]]:
         return [(uid, len(self.messages[uid])) for uid in uids if uid in self.messages]
+
+    async def unique_ids(self) -> dict[int, bytes]:
+        return self.given
 
     async def load(self, uids: Any) -> list[tuple[int, bytes]]:
         self._check()

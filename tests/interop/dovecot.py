@@ -83,6 +83,18 @@ class Dovecot:
             yield client
         started[0].wait(PATIENCE)
 
+    def unique_ids(self) -> list[tuple[int, bytes]]:
+        """What its POP3 process tells clients: (number, unique id)."""
+        ours, its = socket.socketpair()
+        with its:
+            process = self.start("pop3", stdin=its, stdout=its)
+        with ours, ours.makefile("rwb") as talk:
+            talk.write(b"UIDL\r\nQUIT\r\n")
+            talk.flush()
+            lines = talk.read().split(b"\r\n")
+        process.wait(PATIENCE)
+        return [(int(number), name) for number, _, name in (line.partition(b" ") for line in lines) if number.isdigit()]
+
     def deliver(self, message: bytes, folder: str = "INBOX") -> None:
         """By its local delivery agent, as a mail server would."""
         agent = self.begin_delivery(message, folder)

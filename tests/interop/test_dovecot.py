@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import poplib
 import random
 import smtplib
 from datetime import datetime, timedelta
@@ -270,3 +271,35 @@ def test_both_deliver_at_the_same_time(both):
         with dovecot.client() as theirs:
             texts = [text for *_, text in state_of(theirs).mailboxes["INBOX"].messages.values()]
     assert sorted(int(text.partition(b"Subject: letter ")[2].split()[0]) for text in texts) == [*range(25), *range(101, 125)]
+
+
+@pytest.mark.client(str(LIBRARY / "pop3"))
+def test_pop3_clients_find_the_unique_ids_that_they_know(both):
+    """Nobody fetches again what he has fetched from Dovecot: neither what it has numbered itself, nor what it was told names of."""
+    house, dovecot = both
+    for number in range(5):
+        dovecot.deliver(message(number))
+    listing = dovecot.maildir / "dovecot-uidlist"
+    lines = listing.read_bytes().split(b"\n")
+    assert lines[2].startswith(b"2 ")
+    lines[2] = b"2 Pfrom.still-another " + lines[2][2:]
+    listing.write_bytes(b"\n".join(lines))
+    dovecot.forget()
+    theirs = dovecot.unique_ids()
+    assert theirs[1] == (2, b"from.still-another")
+    with running(house):
+        assert unique_ids(house) == theirs
+        send(house, 6)
+        assert len(unique_ids(house)) == 6
+        now = unique_ids(house)
+    dovecot.forget()
+    assert dovecot.unique_ids() == now
+
+
+def unique_ids(house):
+    pop3 = poplib.POP3("127.0.0.1", house.port("pop3"))
+    pop3.user(ALICE.address)
+    pop3.pass_(ALICE.password)
+    lines = [line.split(b" ") for line in pop3.uidl()[1]]
+    pop3.quit()
+    return [(int(number), name) for number, name in lines]

@@ -34,6 +34,17 @@ def test_no_octets_break_the_parsers(data):
             pass
 
 
+def test_pop3_ids_are_found_wherever_they_stand_in_a_line(tmp_path):
+    (tmp_path / uidlist.FILE).write_bytes(
+        b"3 V1 N9 G00000000000000000000000000000000\n1 :a\n2 W5 Pold-2 S4 :b\n3 Pold.3 :c Pname\n4 :d Pname\n5 P :e\nx Py :f\n6 Pold"
+    )
+    assert uidlist.pop3_ids(tmp_path) == {2: b"old-2", 3: b"old.3"}
+
+
+def test_a_mailbox_without_a_list_has_no_pop3_ids(tmp_path):
+    assert uidlist.pop3_ids(tmp_path) == {}
+
+
 @given(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))
 def test_headers_come_back_as_they_were_written(uidvalidity, nextuid):
     header = Header(uidvalidity, nextuid, b"ab" * 16)

@@ -305,6 +305,9 @@ class Mailbox(View):
         finally:
             other.close()
 
+    async def unique_ids(self) -> dict[int, bytes]:
+        return {}
+
     async def expunge(self, uids: Sequence[int], by: Any = None, durable: bool = False) -> list[int]:
         if not self._listing.places(uids):
             return []

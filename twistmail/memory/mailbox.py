@@ -247,6 +247,9 @@ class Mailbox:
         await self.expunge(copied.source, by)
         return copied
 
+    async def unique_ids(self) -> dict[int, bytes]:
+        return {}
+
     async def expunge(self, uids: Sequence[int], by: Any = None, durable: bool = False) -> list[int]:
         gone = [message.uid for message in self._found(uids)]
         if not gone:

@@ -18,7 +18,7 @@ from typing import Any
 from twistmail.mail.headers import LISTED
 from twistmail.mail.mailbox import Column
 from twistmail.mail.mime import Description
-from twistmail.store import names, searching
+from twistmail.store import names, searching, uidlist
 from twistmail.store.contents import StoredContent, load_all
 from twistmail.store.descriptions import FIELDS, Descriptions, Values, values
 from twistmail.store.snapshot import at
@@ -150,6 +150,9 @@ class Reading(Writing):
 
     async def load(self, uids: Sequence[int]) -> list[tuple[int, bytes]]:
         return await self._workshop.threads.run(load_all, await self.read(uids))
+
+    async def unique_ids(self) -> dict[int, bytes]:
+        return await self._workshop.threads.run(uidlist.pop3_ids, self.maildir.path)
 
     async def span(self, uid: int, start: int, length: int) -> bytes | None:
         content = self._in_pieces.pop(uid, None)

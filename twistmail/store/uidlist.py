@@ -115,6 +115,22 @@ def peek(folder: str) -> tuple[Header, int]:
     return header, max(header.nextuid, int(last) + 1)
 
 
+def pop3_ids(folder: Path) -> dict[int, bytes]:
+    """{uid: what POP3 clients know it by} of those in the list in *folder* for which Dovecot, or a move to it, has noted that."""
+    try:
+        data = (folder / FILE).read_bytes()
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for line in _lines(data) if b" P" in data else ():
+        if b" P" in line:
+            uid, *noted = line.partition(b" :")[0].split(b" ")
+            given = next((field[1:] for field in noted if field.startswith(b"P")), b"")
+            if given and uid.isdigit() and len(uid) <= 10:
+                found[int(uid)] = given
+    return found
+
+
 class UidList:
     """The list of one mailbox, open for appending. `uidvalidity` and `nextuid` are true while `locked()`."""
 

@@ -12,6 +12,7 @@ from tests.dialogues.player import Player
 from tests.dialogues.pop3_house import FakeMailbox, InPieces, PopHouse
 from tests.helpers import result_of
 from twistmail.facts import Fact, LoggedIn, Read
+from twistmail.servers.pop3 import uniqueids
 from twistmail.servers.pop3.maildrop import MOST_AHEAD, MOST_OCTETS_AHEAD, SMALL, Maildrop, open_maildrop
 from twistmail.servers.pop3.service import Visits
 from twistmail.servers.pump import Pump
@@ -135,6 +136,21 @@ def test_unique_ids_are_those_of_the_store_in_every_session() -> None:
         visitor.says("QUIT")
     assert seen[0] == seen[1]
     assert len(set(seen[0])) == 5
+
+
+def test_names_that_another_server_has_given_are_kept() -> None:
+    house = PopHouse()
+    house.store.mailbox.given = {12: b"<7.old@server>", 20: b"x" * 71, 11: b"a b"}
+    visitor = Visitor(house)
+    visitor.logs_in()
+    assert visitor.says("UIDL 2") == ["+OK 2 <7.old@server>"]
+    assert visitor.says("UIDL")[1:] == ["1 0000000b5f000001", "2 <7.old@server>", "3 000000145f000001", "."]
+
+
+def test_unique_ids_are_spelled_as_the_operator_wants() -> None:
+    visitor = Visitor(PopHouse(settings={"uidl_format": uniqueids.read("%v.%u")}))
+    visitor.logs_in()
+    assert visitor.says("UIDL 2") == ["+OK 2 1593835521.12"]
 
 
 def test_an_octet_behind_stls_closes_the_connection() -> None:
@@ -347,11 +363,11 @@ def test_ten_thousand_messages_are_asked_for_in_bounded_blocks() -> None:
     assert asked == []
     result_of(drop.measure())
     result_of(drop.measure())
-    assert max(asked) == 500
+    assert max(asked) == 2000
     assert sum(asked) == 10_501
     assert (drop.count, drop.octets) == (10_501, 52_505)
     blocks = list(drop.lines(drop.size_line))
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     assert b"".join(blocks).count(b"\r\n") == 10_501
 
 

@@ -7,11 +7,13 @@ thread hop for thirty messages instead of thirty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from twistmail import tasks
 from twistmail.mail.content import Content
 from twistmail.mail.mailbox import Column
+from twistmail.servers.pop3.uniqueids import DEFAULT, LONGEST, UniqueIds, read
 
 #: Messages up to this size are fetched whole; larger ones are streamed.
 SMALL = 128 * 1024
@@ -19,20 +21,27 @@ SMALL = 128 * 1024
 MOST_AHEAD = 32
 MOST_OCTETS_AHEAD = 256 * 1024
 #: Rows that the store tells at a time (`IMailbox.rows`), and lines of a listing in one piece.
-ROWS = 500
-LINES = 10_000
+ROWS = 2000
+LINES = 5000
+#: Rows between which the reactor has its turn.
+TURN_AFTER = 10 * ROWS
+USUAL = read(DEFAULT)
 
 
 class Maildrop:
     """Messages 1 to `len(uids)`; a number of which `uid` is None does not exist, or no more.
 
-    Sizes are asked for when they are needed first (`measure`): who only looks whether there is something new needs none.
+    Sizes are asked for when they are needed first (`measure`): who only looks whether there is something new needs none. The
+    same goes for names that others have given (`identify`). *clock*: where very much is to be done, the reactor has its turn.
     """
 
-    def __init__(self, mailbox: Any, uids: Sequence[int]) -> None:
+    def __init__(self, mailbox: Any, uids: Sequence[int], unique_ids: UniqueIds = USUAL, clock: Any = None) -> None:
         self.mailbox = mailbox
+        self._clock = clock
         self.uids = uids
         self.sizes: Sequence[int] = ()
+        self._spelling = unique_ids.within(mailbox.uidvalidity)
+        self._given: Mapping[int, bytes] | None = None
         self.deleted: set[int] = set()  # numbers
         self._ahead: dict[int, bytes] = {}  # fetched and not yet asked for, by number
         self._next = 0  # the number that follows what was asked for last
@@ -52,6 +61,8 @@ class Maildrop:
             return
         sizes: dict[int, int] = {}
         for first in range(0, len(self.uids), ROWS):
+            if first and self._clock is not None and first % TURN_AFTER == 0:
+                await tasks.sleep(self._clock, 0)
             sizes.update(await self.mailbox.rows(self.uids[first : first + ROWS], (Column.SIZE,)))
         self.sizes = tuple([sizes.get(uid, 0) for uid in self.uids])
 
@@ -59,9 +70,15 @@ class Maildrop:
         """The UID of message *number*, None where there is none or it is marked as deleted."""
         return self.uids[number - 1] if 1 <= number <= len(self.uids) and number not in self.deleted else None
 
+    async def identify(self) -> None:
+        """Learn by what other servers have told clients of messages, once."""
+        if self._given is None:
+            self._given = {uid: name for uid, name in (await self.mailbox.unique_ids()).items() if _is_unique_id(name)}
+
     def unique_id(self, number: int) -> bytes:
         """RFC 1939 §7 UIDL: the same in every session, and never another message's."""
-        return b"%08x%08x" % (self.mailbox.uidvalidity, self.uids[number - 1])
+        uid = self.uids[number - 1]
+        return self._given[uid] if self._given and uid in self._given else self._spelling % uid
 
     def size_line(self, number: int) -> bytes:
         return b"%d %d\r\n" % (number, self.sizes[number - 1])
@@ -119,7 +136,11 @@ class Maildrop:
         self.mailbox.close()
 
 
-async def open_maildrop(store: Any, account: str) -> Maildrop:
+def _is_unique_id(name: bytes) -> bool:
+    return 1 <= len(name) <= LONGEST and all(0x21 <= octet <= 0x7E for octet in name)
+
+
+async def open_maildrop(store: Any, account: str, unique_ids: UniqueIds = USUAL, clock: Any = None) -> Maildrop:
     """The INBOX of account *account* as it is now. StoreError, OSError, Unavailable."""
     mailboxes = await store.mailboxes(account)
     mailbox = await mailboxes.open("INBOX")
@@ -128,4 +149,4 @@ async def open_maildrop(store: Any, account: str) -> Maildrop:
     except BaseException:
         mailbox.close()
         raise
-    return Maildrop(mailbox, tuple(mailbox.uids))
+    return Maildrop(mailbox, tuple(mailbox.uids), unique_ids, clock)

@@ -13,7 +13,8 @@ from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login
-from twistmail.servers.pop3 import languages
+from twistmail.servers.pop3 import languages, uniqueids
+from twistmail.servers.pop3.uniqueids import UNIQUE_IDS
 
 OPTIONS = Section(
     "pop3",
@@ -22,6 +23,8 @@ OPTIONS = Section(
            starter="tls:port=2995:interface=127.0.0.1\ntcp:2110:interface=127.0.0.1"),
     Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
     Option("lock_timeout", DURATION, "10m", "How long a silent client keeps his mailbox locked (RFC 1939 §3: at least 10m).", Reload.NEW),
+    Option("uidl_format", UNIQUE_IDS, uniqueids.DEFAULT, "What clients know a message by (UIDL), spelled as for Dovecot: %u is its UID.",
+           Reload.NEW),
     Option("login_delay", DURATION, "0s", "How long after a login the same user may not log in again (RFC 2449 §6.5): 5m.", Reload.NEW),
     Option("login_timeout", DURATION, "3m", "How long a client may take to log in.", Reload.NEW),
     Option("max_bad_commands", COUNT, "20", "Senseless commands after which a connection is closed.", Reload.NEW),

@@ -211,7 +211,7 @@ class PopSession:
         if not service.locks.take(account.name):
             return IN_USE
         try:
-            self._maildrop = await open_maildrop(service.store, account.name)
+            self._maildrop = await open_maildrop(service.store, account.name, service.settings.uidl_format, service.clock)
         except BaseException:
             service.locks.release(account.name)
             raise

@@ -60,6 +60,7 @@ class Transaction:
         return self._listed(event.number, self._drop.size_line, "{} messages ({} octets)", self._drop.count, self._drop.octets)
 
     async def _uidl(self, event: pop.Uidl) -> Any:
+        await self._drop.identify()
         return self._listed(event.number, self._drop.unique_id_line, "Unique ids follow")
 
     def _listed(self, number: int | None, line: Callable[[int], bytes], title: str, *values: int) -> Any:

@@ -136,6 +136,9 @@ class Guarded:
     async def load(self, uids: Sequence[int]) -> Any:
         return await self._reading().load(uids)
 
+    async def unique_ids(self) -> dict[int, bytes]:
+        return await self._reading().unique_ids()  # type: ignore[no-any-return]
+
     async def span(self, uid: int, start: int, length: int) -> bytes | None:
         return await self._reading().span(uid, start, length)  # type: ignore[no-any-return]
 
