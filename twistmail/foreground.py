@@ -26,7 +26,7 @@ def run(
     """
     from twisted.internet import reactor
 
-    from twistmail import sections
+    from twistmail import heap, sections
     from twistmail.config.load import load
     from twistmail.foundation import Foundation
     from twistmail.plugins import discover
@@ -52,6 +52,7 @@ def run(
     service = MailService(loaded.config, reactor, discovery, read, ready=ready, prepare=prepare, connector=connector)
     service.privilegedStartService()
     service.startService()
+    reactor.callWhenRunning(heap.settle)  # type: ignore[attr-defined]
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)  # type: ignore[attr-defined]
     reactor.run()  # type: ignore[attr-defined]
     return 0

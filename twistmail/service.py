@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twistmail import assembly, control, descriptors, sections, tasks, tenancy
+from twistmail import assembly, control, descriptors, heap, sections, tasks, tenancy
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
 from twistmail.config.problem import Problem
@@ -355,6 +355,7 @@ def makeService(options: Options) -> MailService:
     if options["check"]:
         sys.exit(0)
     refuse_root(options)
+    reactor.callWhenRunning(heap.settle)  # type: ignore[attr-defined]
     return MailService(loaded.config, reactor, discovery, read, only=options["only"])
 
 

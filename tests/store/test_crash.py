@@ -244,7 +244,7 @@ def test_a_list_of_dead_lines_is_rewritten_and_keeps_uids(house):
 
 
 def test_many_are_expunged_in_portions_and_others_hear_of_each(house, monkeypatch):
-    monkeypatch.setattr(mailbox, "EXPUNGED_AT_ONCE", 10)
+    monkeypatch.setattr(mailbox, "STRETCH", 10)
     monkeypatch.setattr(mailbox, "PORTIONS", 4)
     store = house.store()
     house.deliver(store, *[b"a: b\r\n\r\n"] * 100)

@@ -10,9 +10,11 @@ import sqlite3
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from twisted.logger import Logger
 
+from twistmail import heap
 from twistmail.mail.mailbox import MODSEQS_A_SECOND
 from twistmail.store import keywords, namebook, names
 from twistmail.store.blocks import MOST, Blocks, divided
@@ -21,7 +23,7 @@ from twistmail.store.index import Flags, Index, Known, Names, News, StoredBlock
 from twistmail.store.jobs import details_of
 from twistmail.store.maildir import Maildir, Stamp, is_past
 from twistmail.store.scan import present_in, still_there
-from twistmail.store.snapshot import Message, Snapshot
+from twistmail.store.snapshot import Message, Snapshot, missing
 
 log = Logger()
 
@@ -212,30 +214,33 @@ def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> Non
     loaded.uidvalidity, loaded.uidnext = maildir.uids.uidvalidity, maildir.uids.nextuid
     latest = {base: uid for uid, base in zip(uids, bases, strict=True) if base in present}  # of a name that is there twice, too
     found = Snapshot()
-    messages: list[Message] = []
+    messages: list[Sequence[Any]] = []
     for uid, base in zip(uids, bases, strict=True):
         if latest.get(base) != uid:
             continue
+        del latest[base]
         path = present.pop(base)
         place = old.place(uid)
         known = old.message(place) if place >= 0 and uid in entries else None
         message = _message(loaded, maildir, path, uid, known, entries.get(uid, b""))
         if message is not None:
-            messages.append(message)
+            messages.append(tuple(message))  # plain tuples of numbers the collector looks at once only
         if len(messages) == TOGETHER:  # a million of them at once would keep the interpreter for seconds, and the collector busy
             found.add(messages)
             messages = []
     if messages:
         found.add(messages)
     loaded.snapshot = found
-    there = set(loaded.snapshot.uids)
-    loaded.expunged = [(uid, loaded.modseq) for uid in old.uids if uid not in there]
-    if not loaded.expunged and loaded.modseq not in loaded.snapshot.modseqs:
+    loaded.expunged = [(uid, loaded.modseq) for uid in missing(old.uids, found.uids)]
+    if not loaded.expunged and loaded.modseq not in found.modseqs:
         loaded.modseq = before
     loaded.strangers = list(present.values())
-    loaded.blocks.rebuild(loaded.snapshot)
-    if len(uids) > 1000 + 2 * len(there):
+    loaded.blocks.rebuild(found)
+    if len(uids) > 1000 + 2 * len(found.uids):
         _compact(maildir)
+    heap.let_go(bases)
+    while entries:
+        entries.popitem()
 
 
 def _base(entry: bytes, named: int) -> bytes:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from zope.interface import implementer
@@ -28,8 +29,8 @@ from twistmail.store.workshop import Workshop
 
 #: Seconds to wait before a message whose file is not where it was is looked for again.
 LOOK_AGAIN = (0.0, 0.05, 0.3)
-#: Messages that are expunged together, but not in more portions than so many: each rewrites what we remember of all that stay.
-EXPUNGED_AT_ONCE = 5000
+#: Places out of which messages are expunged together, but not in more portions than so many: each moves all that lies behind it.
+STRETCH = 5000
 PORTIONS = 20
 
 
@@ -151,17 +152,26 @@ class Mailbox(Sorting):
 
     async def expunge(self, uids: Sequence[int], by: Any = None, durable: bool = False) -> list[int]:
         gone: list[int] = []
-        together = max(EXPUNGED_AT_ONCE, len(self.uids) // PORTIONS)
         async with self._hands:
             await self._doubt()
-            for first in range(0, len(uids), together):
-                places = self._snapshot.places(uids[first : first + together])
+            for together in self._by_stretch(uids):
+                places = self._snapshot.places(together)
                 paths = [self._paths(place) for place in places]
-                some = self._forget(places, by)
-                if some:
+                if some := self._forget(places, by):
                     await self._remove(some, paths, durable=durable)
                 gone += some
         return gone
+
+    def _by_stretch(self, uids: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Those of *uids* that exist, divided by where they are."""
+        places = self._snapshot.places(uids)
+        present = self._snapshot.chosen(places)
+        width = max(STRETCH, len(self.uids) // PORTIONS)
+        start = 0
+        while start < len(places):
+            stop = bisect_left(places, places[start] + width)
+            yield present[start:stop]
+            start = stop
 
     async def _remove(self, gone: Sequence[int], paths: Sequence[tuple[bytes, ...]], *, durable: bool) -> None:
         try:

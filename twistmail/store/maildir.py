@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from twistmail import heap
 from twistmail.drafts import Drafted
 from twistmail.store import names
 from twistmail.store.uidlist import UidList, sync_directory
@@ -403,8 +404,11 @@ class Maildir:
         for folder in folders:
             self.descriptor(folder)
             there = os.fsencode(self.path) + b"/" + folder.encode()
-            found = [name for name in os.listdir(there) if not name.startswith((b".", b":")) and b"\n" not in name]
-            paths += [folder.encode() + b"/" + name for name in found]
+            prefix, found = folder.encode() + b"/", os.listdir(there)
+            while found:
+                some = found[-heap.PIECE :]
+                del found[-heap.PIECE :]
+                paths += [prefix + name for name in some if not name.startswith((b".", b":")) and b"\n" not in name]
         return paths
 
     def open_file(self, path: bytes) -> int:

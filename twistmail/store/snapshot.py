@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -98,8 +98,8 @@ class Snapshot:
         found = at(self.uids, places)
         return found if isinstance(found, array) else array("I", found)
 
-    def add(self, messages: Sequence[Message]) -> None:
-        """Messages above all others, ascending."""
+    def add(self, messages: Sequence[Sequence[Any]]) -> None:
+        """Messages (as Message has them) above all others, ascending."""
         uids, bits, named, modseqs, sizes, dates = zip(*messages, strict=True)
         self.uids.extend(uids)
         self.bits.extend(bits)
@@ -151,13 +151,26 @@ def at(column: array, places: Sequence[int]) -> Sequence[Any]:  # type: ignore[t
     return [column[place] for place in places]
 
 
+def missing(before: Iterable[int], now: Iterable[int]) -> Iterator[int]:
+    """Those of *before* that are not in *now*; both ascend."""
+    rest = iter(now)
+    there = next(rest, None)
+    for uid in before:
+        while there is not None and there < uid:
+            there = next(rest, None)
+        if there != uid:
+            yield uid
+
+
 def _without(column: array, places: Sequence[int]) -> array:  # type: ignore[type-arg]
-    """*column*, or a new one, without what is at *places*."""
+    """*column* without what is at *places*, which ascend. What lies before the first and behind the last of them is moved only."""
     if len(places) > FEW_HOLES:
-        stays = bytearray(b"\1") * len(column)
+        start, stop = places[0], places[-1] + 1
+        stays = bytearray(b"\1") * (stop - start)
         for place in places:
-            stays[place] = 0
-        return array(column.typecode, compress(column, stays))
+            stays[place - start] = 0
+        column[start:stop] = array(column.typecode, compress(column[start:stop], stays))
+        return column
     for place in reversed(places):
         del column[place]
     return column

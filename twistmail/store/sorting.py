@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from twistmail import tasks
+from twistmail import heap, tasks
 from twistmail.mail import threads
 from twistmail.mail.mailbox import SortKey, Threading
 from twistmail.mail.ordering import Column, gathered, ordered
@@ -117,7 +117,7 @@ class Sorting(Reading):
             described = await self._described(uids, columns)
             unknown = (None,) * len(columns)
             told = [list(column) for column in zip(*(described.get(uid, unknown) for uid in uids), strict=True)]
-        return await self._at_leisure(len(uids), lambda: compute(Table(uids, dates, sizes, told)))
+        return await self._at_leisure(len(uids), _finally_freed(compute), Table(uids, dates, sizes, told))
 
     async def _at_leisure(self, count: int, work: Callable[..., Any], *args: Any) -> Any:
         """Do *work* for *count* messages in a thread; if they are many, only some mailboxes may do such a thing at a time."""
@@ -125,6 +125,16 @@ class Sorting(Reading):
             return await self._workshop.threads.run(work, *args)
         async with self._workshop.readers:
             return await self._workshop.threads.run(work, *args)
+
+
+def _finally_freed(compute: Callable[[Table], Any]) -> Callable[[Table], Any]:
+    """*compute*, after which what was told is emptied: by the thread, since the reactor would do it in one go."""
+    def computed(table: Table) -> Any:
+        found = compute(table)
+        heap.let_go(*table.told)
+        return found
+
+    return computed
 
 
 def _taken(column: array[Any], places: Sequence[int]) -> array[Any]:

@@ -70,10 +70,10 @@ def format_header(header: Header) -> bytes:
     return b" ".join((b"3 V%d N%d G%s" % (header.uidvalidity, header.nextuid, header.guid), *header.others)) + b"\n"
 
 
-def parse_lines(data: bytes, above: int = 0) -> tuple[array[int], list[bytes]]:
-    """UIDs and base names of the complete lines in *data*. Raises DamagedList unless they ascend from *above*."""
+def parse_lines(data: bytes, above: int = 0, at: int = 0) -> tuple[array[int], list[bytes]]:
+    """UIDs and base names of the complete lines in *data*, from *at* on. Raises DamagedList unless they ascend from *above*."""
     uids, bases = array("L"), list[bytes]()
-    for line in _lines(data):
+    for line in _lines(data, at):
         left, colon, base = line.partition(b" :")
         number = left.partition(b" ")[0]
         if not colon or not number.isdigit() or len(number) > 10 or not base:
@@ -85,9 +85,8 @@ def parse_lines(data: bytes, above: int = 0) -> tuple[array[int], list[bytes]]:
     return uids, bases
 
 
-def _lines(data: bytes) -> Iterator[bytes]:
+def _lines(data: bytes, at: int) -> Iterator[bytes]:
     """The complete lines in *data*, split piece by piece: a million at once would keep the interpreter for long."""
-    at = 0
     while (end := data.rfind(b"\n", at, at + PIECE)) >= 0 or (end := data.find(b"\n", at)) >= 0:
         yield from data[at:end].split(b"\n")
         at = end + 1
@@ -205,7 +204,7 @@ class UidList:
         """All lines. Hold the lock."""
         data = os.pread(self._descriptor, self._size, 0)
         try:
-            return parse_lines(data[data.index(b"\n") + 1 :])
+            return parse_lines(data, at=data.index(b"\n") + 1)
         except ValueError:
             self._start_again()
             return array("L"), []
