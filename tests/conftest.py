@@ -30,7 +30,7 @@ def logged() -> Iterator[list[str]]:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[daemons.Daemon]:
     """PostgreSQL on loopback, for the whole run."""
-    _must_be_there(("initdb", "postgres", "psql"), "psycopg")
+    must_be_there(("initdb", "postgres", "psql"), "psycopg")
     with daemons.postgresql() as daemon:
         yield daemon
 
@@ -38,7 +38,7 @@ def postgresql() -> Iterator[daemons.Daemon]:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[daemons.Daemon]:
     """MariaDB on loopback, for the whole run."""
-    _must_be_there(("mariadb-install-db", "mariadbd", "mariadb"), "pymysql")
+    must_be_there(("mariadb-install-db", "mariadbd", "mariadb"), "pymysql")
     with daemons.mariadb() as daemon:
         yield daemon
 
@@ -46,12 +46,12 @@ def mariadb() -> Iterator[daemons.Daemon]:
 @pytest.fixture(scope="session")
 def openldap() -> Iterator[daemons.Daemon]:
     """OpenLDAP on loopback, for the whole run."""
-    _must_be_there(("slapd", "ldapadd", "ldapsearch"), "ldap3")
+    must_be_there(("slapd", "ldapadd", "ldapsearch"), "ldap3")
     with daemons.openldap() as daemon:
         yield daemon
 
 
-def _must_be_there(programs: tuple[str, ...], module: str) -> None:
+def must_be_there(programs: tuple[str, ...], module: str) -> None:
     """Skip the test where one of the *programs* or the Python *module* is missing; with REQUIRE_CLIENTS=1 that is a failure."""
     missing = [name for name in programs if daemons.program(name) is None]
     missing += [module] if importlib.util.find_spec(module) is None else []

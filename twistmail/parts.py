@@ -14,7 +14,7 @@ from typing import Any
 from twisted.plugin import IPlugin
 from zope.interface import alsoProvides, implementer
 
-from twistmail.accounts import ldap, sql
+from twistmail.accounts import cred, http, ldap, pam, sql
 from twistmail.by_format import StoreByFormat
 from twistmail.interfaces import IPart
 from twistmail.lookup.resolver import OPTIONS as DNS
@@ -98,6 +98,9 @@ MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: Memory
 RESOLVER = BuiltIn("lookup", "resolver", DNS, lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout))
 SQL = BuiltIn("accounts", "sql", sql.OPTIONS, sql.build, sql.check)
 LDAP = BuiltIn("accounts", "ldap", ldap.OPTIONS, ldap.build, ldap.check)
+HTTP = BuiltIn("accounts", "http", http.OPTIONS, http.build, http.check)
+PAM = BuiltIn("accounts", "pam", pam.OPTIONS, pam.build, pam.check)
+CRED = BuiltIn("accounts", "cred", cred.OPTIONS, cred.build, cred.check)
 SILENT = BuiltIn("lookup", "none", DNS, lambda settings, ground: SilentLookup())
 
 

@@ -12,9 +12,12 @@ from difflib import get_close_matches
 from twistmail.accounts.circles import GROUP, ROLE
 from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.accounts.config import USER
+from twistmail.accounts.cred import OPTIONS as CRED
 from twistmail.accounts.domains import DOMAIN_OPTIONS as DOMAIN
 from twistmail.accounts.domains import OPTIONS as DOMAINS
+from twistmail.accounts.http import OPTIONS as HTTP
 from twistmail.accounts.ldap import OPTIONS as LDAP
+from twistmail.accounts.pam import OPTIONS as PAM
 from twistmail.accounts.sql import OPTIONS as SQL
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
@@ -59,6 +62,9 @@ BUILT_IN: tuple[Section, ...] = (
     USER,
     SQL,
     LDAP,
+    HTTP,
+    PAM,
+    CRED,
     SHARING,
     GROUP,
     ROLE,
@@ -82,6 +88,27 @@ _KINDS = {("store", "use"): "store", ("queue", "use"): "queue", ("dns", "use"): 
           ("lmtp", "stages"): "policy stage"}  # fmt: skip
 
 
+def _named_parts(config: Config, discovery: Discovery) -> Iterator[tuple[str, str, str, str]]:
+    """(section, key, kind, word) of every part that the configuration names; with the sources that other sources lean on."""
+    for (section, key), kind in _KINDS.items():
+        value = getattr(config[section], key)
+        for word in value if isinstance(value, tuple) else (value,):
+            yield section, key, kind, word
+            if kind == "accounts":
+                yield from ((place, "accounts", kind, leant_on) for place, leant_on in _leanings(config, discovery, word))
+
+
+def _leanings(config: Config, discovery: Discovery, word: str) -> Iterator[tuple[str, str]]:
+    """(section, word in its setting `accounts`) of the source *word*, then of the one which that names, and so on, each once."""
+    seen = set()
+    while (part := discovery.find("accounts", word.partition(":")[0])) and part.options and part.options.option("accounts"):
+        if part.name in seen:
+            return
+        seen.add(part.name)
+        word = config[part.options.name].accounts
+        yield part.options.name, word
+
+
 def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...]:
     """All cross checks: those of the configuration, whether every part that is named is there, and files with rules.
 
@@ -89,24 +116,22 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
     """
 
     def parts_exist(config: Config) -> Iterator[Problem]:
-        for (section, key), kind in _KINDS.items():
-            value = getattr(config[section], key)
-            known = set(discovery.of_kind(kind)) | _TABLES.get(section, set())
-            for word in value if isinstance(value, tuple) else (value,):
-                name = word.partition(":")[0]
-                if name not in known:
-                    near = get_close_matches(name, known, 1, 0.6)
-                    suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
-                    yield config.problem(section, key, f"no {kind} is called {name}", suggestion)
+        for section, key, kind, word in _named_parts(config, discovery):
+            name = word.partition(":")[0]
+            known = set(discovery.of_kind(kind)) | (_TABLES["users"] if kind == "accounts" else _TABLES.get(section, set()))
+            if name not in known:
+                near = get_close_matches(name, known, 1, 0.6)
+                suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
+                yield config.problem(section, key, f"no {kind} is called {name}", suggestion)
+            elif key == "accounts" and name in {leant_on.partition(":")[0] for _, leant_on in _leanings(config, discovery, name)}:
+                yield config.problem(section, key, f"{name} leans on itself", "name a source that says who has a mailbox")
 
     def parts_can_work(config: Config) -> Iterator[Problem]:
-        for (section, key), kind in _KINDS.items():
-            value = getattr(config[section], key)
-            for word in value if isinstance(value, tuple) else (value,):
-                part = discovery.find(kind, word.partition(":")[0])
-                if part is not None and part.options is not None and hasattr(part.factory, "check"):
-                    for wrong, text, suggestion in part.factory.check(config[part.options.name]):
-                        yield config.problem(part.options.name, wrong, text, suggestion)
+        for name in dict.fromkeys((kind, word.partition(":")[0]) for _, _, kind, word in _named_parts(config, discovery)):
+            part = discovery.find(*name)
+            if part is not None and part.options is not None and hasattr(part.factory, "check"):
+                for key, text, suggestion in part.factory.check(config[part.options.name]):
+                    yield config.problem(part.options.name, key, text, suggestion)
 
     return (*CHECKS, *HOUSE_CHECKS, parts_exist, parts_can_work, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
 

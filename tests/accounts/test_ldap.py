@@ -86,7 +86,7 @@ def test_a_name_in_a_template_cannot_become_another_entry(source: Callable[..., 
 
 def test_passwords_can_be_compared_here(source: Callable[..., Any]) -> None:
     manager = {"bind_dn": daemons.MANAGER, "password": "attribute"}
-    assert ask(source(**manager).lookup("ann@here.example")) == Entry(ANN, "one")
+    assert ask(source(**manager).lookup("ann@here.example")) == Entry(ANN, "{PLAIN}one")
     assert not hasattr(source(**manager), "verify")
     assert ask(source(password="attribute").lookup("ann@here.example")) == Entry(ANN), "the reader may not see it"
 

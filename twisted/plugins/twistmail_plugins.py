@@ -14,6 +14,9 @@ resolver = parts.RESOLVER
 silent = parts.SILENT
 sql = parts.SQL
 ldap = parts.LDAP
+http = parts.HTTP
+pam = parts.PAM
+cred = parts.CRED
 
 limits = parts.stage("limits")
 tarpit = parts.stage("tarpit")

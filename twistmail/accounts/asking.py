@@ -8,6 +8,7 @@ What the questions are is the business of `sql`, `ldap` and `pam`.
 from __future__ import annotations
 
 import importlib.util
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ COMPLAIN_EVERY = 30.0
 
 #: Octets of an address and of a password that a service is asked about.
 LONGEST_NAME, LONGEST_PASSWORD = 320, 4096
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def can_be_asked(text: str, most: int = LONGEST_NAME) -> bool:
@@ -38,7 +40,7 @@ def can_be_asked(text: str, most: int = LONGEST_NAME) -> bool:
         length = len(text.encode())
     except UnicodeEncodeError:
         return False
-    return 0 < length <= most and text.isprintable()
+    return 0 < length <= most and not _CONTROLS.search(text)
 
 
 def lacking(module: str, extra: str) -> tuple[str, str] | None:

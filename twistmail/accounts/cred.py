@@ -1,61 +1,74 @@
-"""Any credentials checker of `twisted.cred` as the judge of passwords: PAM, LDAP, or what a program has already.
+"""Any credentials checker of `twisted.cred` as the judge of passwords: what a program has already, or a plugin of Twisted's.
 
-A checker says who somebody is; that he has a mailbox here is for another source
-to say. A checker's name for somebody is an account's address, or its local part.
+[users]                       [cred]
+source = cred                 checker = unix
+                              accounts = system
+
+`checker` is what `twist --help-auth` lists, with its argument behind a colon, as
+for Twisted's own servers (`twisted.cred.strcred`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from twisted.cred.credentials import IUsernamePassword, UsernamePassword
 from twisted.cred.error import LoginFailed, UnauthorizedLogin
+from twisted.cred.strcred import InvalidAuthArgumentString, InvalidAuthType, makeChecker
 from twisted.internet.defer import maybeDeferred
-from zope.interface import implementer
 
-from twistmail.accounts.secrets import Entry
-from twistmail.interfaces import IAccountSource, Unavailable
-from twistmail.mail.account import Account
+from twistmail.accounts.house import House
+from twistmail.accounts.judged import ACCOUNTS, FULL_ADDRESS, JudgedSource
+from twistmail.interfaces import Unavailable
+from twistmail.options import Kind, Option, Section, Settings
 
 
-@implementer(IAccountSource)
-class CredSource:
-    """The accounts of *accounts* (IAccountSource), whose passwords are what *checker* (ICredentialsChecker) says.
+def _read_checker(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        checker = makeChecker(text)
+    except (InvalidAuthType, InvalidAuthArgumentString, OSError, TypeError, ValueError) as error:
+        raise ValueError(f"{text} is not a credentials checker: {error}\ntwist web --help-auth lists those that there are") from None
+    if IUsernamePassword not in checker.credentialInterfaces:
+        raise ValueError(f"{text} does not check user names and passwords\ntwist web --help-auth lists those that there are")
+    return checker
 
-    With *full_address* False the checker is asked for the local part (a system's user names). How long it takes to say no
-    is the checker's affair.
-    """
+
+OPTIONS = Section(
+    "cred",
+    "Passwords that a credentials checker of twisted.cred judges: [users] source = cred.",
+    Option("checker", Kind("a checker of twisted.cred", _read_checker), "", "Its name, and its argument behind a colon.",
+           example="file:/etc/twistmail/passwords"),
+    ACCOUNTS,
+    FULL_ADDRESS,
+)  # fmt: skip
+
+
+def check(settings: Settings) -> Any:
+    """What is wrong with the settings as a whole (`interfaces.IPart`)."""
+    return [] if settings.checker is not None else [("checker", "there is no checker to ask", "write unix, or file:/PATH")]
+
+
+def build(settings: Settings, house: House) -> CredSource:
+    """The source of these settings."""
+    return CredSource(settings.checker, house.source(settings.accounts), full_address=settings.full_address)
+
+
+class CredSource(JudgedSource):
+    """The accounts of *accounts* (IAccountSource), whose passwords are what *checker* (ICredentialsChecker) says."""
 
     def __init__(self, checker: Any, accounts: Any, *, full_address: bool = True) -> None:
         if IUsernamePassword not in checker.credentialInterfaces:
             raise TypeError(f"{checker!r} does not check user names and passwords")
+        super().__init__(accounts, self._ask, full_address=full_address)
         self._checker = checker
-        self._accounts = accounts
-        self._full_address = full_address
 
-    async def lookup(self, name: str) -> Entry | None:
-        entry = await self._accounts.lookup(name)
-        return _locked(entry) if entry else None
-
-    async def namesakes(self, local: str) -> tuple[Entry, ...]:
-        return tuple(_locked(entry) for entry in await self._accounts.namesakes(local))
-
-    async def list(self) -> tuple[Account, ...]:
-        accounts: tuple[Account, ...] = await self._accounts.list() if hasattr(self._accounts, "list") else ()
-        return accounts
-
-    async def verify(self, entry: Entry, password: str) -> bool:
-        asked = entry.account.name if self._full_address else entry.account.local
+    async def _ask(self, name: str, password: str) -> bool:
         try:
-            avatar = await maybeDeferred(self._checker.requestAvatarId, UsernamePassword(asked.encode(), password.encode()))
+            avatar = await maybeDeferred(self._checker.requestAvatarId, UsernamePassword(name.encode(), password.encode()))
         except (UnauthorizedLogin, LoginFailed):
             return False
         except OSError as error:
             raise Unavailable(f"{type(self._checker).__name__}: {error}") from error
         return bool(avatar)  # ANONYMOUS is empty
-
-
-def _locked(entry: Entry) -> Entry:
-    """*entry* without the password that its own source may have."""
-    return replace(entry, secret="", keys=())

@@ -41,6 +41,8 @@ PAGE = 500
 NO_SUCH_OBJECT, SIZE_LIMIT_EXCEEDED = 32, 4
 REFUSED = frozenset({19, 32, 34, 48, 49, 50, 53})
 ENTRY = "searchResEntry"
+#: What a userPassword without {SCHEME} is (RFC 4519 §2.41).
+CLEAR = "PLAIN"
 
 
 def _read_urls(text: str) -> tuple[str, ...]:
@@ -246,7 +248,7 @@ class LdapSource:
 
     async def list(self) -> tuple[Account, ...]:
         found = await self._asking.ask(self._connections.use, partial(self._directory.listed, most=MOST_ENTRIES))
-        read = (self._asking.understood(partial(entry_of, dn, columns)) for dn, columns in found)
+        read = (self._asking.understood(partial(entry_of, dn, columns, scheme=CLEAR)) for dn, columns in found)
         return tuple(entry.account for entry in read if entry is not None)
 
     async def _find(self, name: str) -> tuple[str, dict[str, Any]] | None:
@@ -261,7 +263,7 @@ class LdapSource:
 
     def _entry(self, name: str, columns: dict[str, Any]) -> Entry:
         try:
-            return entry_of(name, columns)
+            return entry_of(name, columns, scheme=CLEAR)
         except ValueError as error:
             raise self._asking.unavailable(f"what is told of {name} cannot be understood: {error}") from error
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from zope.interface import implementer
 
+from twistmail.accounts.asking import can_be_asked
 from twistmail.accounts.secrets import Entry
 from twistmail.interfaces import IAccountSource
 from twistmail.mail.account import Account
@@ -66,11 +67,11 @@ class TableSource:
 
     async def lookup(self, name: str) -> Entry | None:
         await self.table.freshen()
-        return self.table.entry(name)
+        return self.table.entry(name) if can_be_asked(name) else None
 
     async def namesakes(self, local: str) -> tuple[Entry, ...]:
         await self.table.freshen()
-        return tuple(self.table.with_local(local))
+        return tuple(self.table.with_local(local)) if can_be_asked(local) else ()
 
     async def list(self) -> tuple[Account, ...]:
         await self.table.freshen()
