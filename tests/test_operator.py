@@ -28,6 +28,7 @@ from twistmail.operator import LAST_WORDS, Operator
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.tasks import Inline
+from twistmail.tls.acme.renewal import Renewal
 from twistmail.tls.certificates import Certificates
 
 NOW = 1_800_000_000.0
@@ -68,6 +69,8 @@ def service(tmp_path):
     expansion = Expansion(alias_table(config.named("alias"), domains), people, domains, "blue.example", clock=clock.seconds)
     certificates = Certificates(tmp_path / "none", "mail.blue.example", clock.seconds, own=tmp_path / "tls")
 
+    renewal = Renewal(tmp_path / "acme", tmp_path / "tls", Inline(), clock.seconds)
+
     async def look_at_certificates() -> None:
         certificates.look()
 
@@ -76,7 +79,9 @@ def service(tmp_path):
         reactor=clock,
         listeners={},
         connections=dict,
-        foundation=SimpleNamespace(runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds), threads=Inline()),
+        foundation=SimpleNamespace(
+            runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds), threads=Inline(), renewal=renewal
+        ),
         parts=SimpleNamespace(people=SimpleNamespace(expansion=expansion), contexts=SimpleNamespace(certificates=certificates)),
         look_at_certificates=look_at_certificates,
     )

@@ -52,6 +52,7 @@ from twistmail.relay.exchange import Manners
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
 from twistmail.relay.routes import SMTP_PORT, Identity, Routes
+from twistmail.servers.challenges import open_connection as open_challenges
 from twistmail.servers.gate import Terms
 from twistmail.servers.imap.quota import QuotaOffice
 from twistmail.servers.imap.service import ImapService
@@ -67,12 +68,13 @@ from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.servers.stress import Stress
 from twistmail.servers.urls import Urls
 from twistmail.store.courier import MailboxCourier
+from twistmail.tls.acme.settings import wish
 from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
 
 #: The special use of the mailbox for what was sent (RFC 6154 §2).
 SENT = "\\Sent"
-SERVICES = ("mx", "submission", "lmtp", "imap", "pop3")
+SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Parts:
     def born(self, service: str, listen: Listen) -> Born:
         """What connections to *listen* are made of."""
         ground, settings = self.foundation.ground, self.config[service]
-        offered = listen.implicit_tls or settings.tls != "off"
+        offered = listen.implicit_tls or getattr(settings, "tls", "off") != "off"
         return Born(
             service=service,
             begin=self.services[service],
@@ -117,7 +119,7 @@ class Parts:
             implicit=listen.implicit_tls,
             handshake_timeout=self.config["tls"].handshake_timeout,
             most=settings.max_connections,
-            proxy_from=settings.proxy_from,
+            proxy_from=getattr(settings, "proxy_from", ()),
             stress=self._stress(settings) if service == "mx" else None,
             look_first=service == "mx" and settings.early_talker != "off",
             turns_away=self.foundation.gate.turns_away,
@@ -138,6 +140,7 @@ class Parts:
         self.foundation.throttle.rates = self.config["auth"].failures
         self.foundation.gate.adopt(Terms(self.config["auth"].ban, self.config["auth"].never_ban))
         self.foundation.popauth.keep_for(self.config["mx"].pop_before_smtp)
+        self.foundation.renewal.adopt(wish(self.config["acme"], self.config["server"].hostname, self.config.file))
         self.foundation.access.adopt(_sharing_rules(self.config, self.people))
         runner.dispatch, runner.schedule = self.dispatch, self.schedule
         runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
@@ -145,7 +148,7 @@ class Parts:
         runner.keeps = pickups.keeps if pickups.any else None
 
 
-_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3"}
+_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1"}
 
 
 def build(config: Config, foundation: Foundation) -> Parts:
@@ -155,10 +158,11 @@ def build(config: Config, foundation: Foundation) -> Parts:
     relay = _relay(config, foundation, lookup)
     dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: relay})
     contexts = _contexts(config, foundation)
-    services = {
+    services: dict[str, Callable[..., Any]] = {
         **_mail_services(config, foundation, people, dispatch, lookup, contexts),
         "imap": _imap(config, foundation, people, contexts),
         "pop3": _pop3(config, foundation, people, contexts),
+        "acme": partial(open_challenges, foundation.renewal.answers.pages),
     }
     waits = config["relay"]
     schedule = Schedule(waits.retry, waits.expire, waits.warn_sender_after)
@@ -232,7 +236,7 @@ def _contexts(config: Config, foundation: Foundation) -> Contexts:
     settings = config["tls"]
     certificates = certificates_of(config, foundation.ground.epoch, self_sign=settings.self_signed)
     clients = Authorities(config.file(settings.client_ca)) if settings.client_ca else None
-    return Contexts(certificates, settings.minimum, clients)
+    return Contexts(certificates, settings.minimum, clients, foundation.renewal.answers)
 
 
 def _address(text: str, default_domain: str) -> Address:

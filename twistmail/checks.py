@@ -6,6 +6,7 @@ components is in `config/cross.py`.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from twistmail.accounts import domains, file
@@ -17,6 +18,7 @@ from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
 from twistmail.servers.smtp_options import STAGE_OPTIONS
 from twistmail.tls import clients, files
+from twistmail.tls.acme.settings import host_and_port
 from twistmail.watched import WatchedFile
 
 #: Octets of a file with rules that are read within some milliseconds.
@@ -239,6 +241,39 @@ def authorities_can_be_read(config: Config) -> Iterator[Problem]:
             yield config.problem("tls", "client_ca", f"{path}: {files.said(error, path)}", "it holds certificates of authorities, as PEM")
 
 
+def acme_can_work(config: Config) -> Iterator[Problem]:
+    """What the way to prove that names are ours needs."""
+    settings = config["acme"]
+    if not settings.enabled:
+        return
+    try:  # here and now: whoever starts as root may be unable to read packages later
+        importlib.import_module("twistmail.tls.acme.issue")
+    except ImportError as missing:
+        yield config.problem("acme", "enabled", f"the package {missing.name} is not installed", "pip install twistmail[acme]")
+    if settings.challenge == "dns-01":
+        yield from _dns_can_be_changed(config)
+    elif wildcard := next((name for name in settings.names if name.startswith("*.")), None):
+        yield config.problem("acme", "names", f"no authority gives {wildcard} by {settings.challenge}", "set challenge = dns-01")
+    if settings.challenge == "tls-alpn-01" and not config["tls"].self_signed:
+        yield config.problem("acme", "challenge", "handshakes need a certificate from the first minute on", "set [tls] self_signed = yes")
+    if settings.challenge != "dns-01" and not settings.listen and not settings.webroot:
+        port = "tcp:80" if settings.challenge == "http-01" else "tls:port=443"
+        text = "the authority finds nobody, unless a web server sends it here"
+        yield config.problem("acme", "listen", text, f"set listen = {port}", WARNING)
+    for name in settings.names:
+        yield from _refusal(config.place("acme", "names"), _spelled, name.removeprefix("*."))
+
+
+def _dns_can_be_changed(config: Config) -> Iterator[Problem]:
+    settings = config["acme"]
+    if not settings.dns_server:
+        yield config.problem("acme", "dns_server", "dns-01 needs the name server that takes updates", "set dns_server = HOST")
+    else:
+        yield from _refusal(config.place("acme", "dns_server"), host_and_port, settings.dns_server)
+    if bool(settings.dns_key) != bool(settings.dns_secret):
+        yield config.problem("acme", "dns_key", "dns_key and dns_secret belong together", "set both, or none")
+
+
 def certificates_are_there(config: Config) -> Iterator[Problem]:
     """The folder with certificates, where one is named. What is in it is looked at while the server runs (`tls.certificates`)."""
     if any((setting.section, setting.option.key) == ("tls", "directory") for setting in config.changed()):
@@ -252,7 +287,7 @@ def certificates_are_there(config: Config) -> Iterator[Problem]:
 
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, circles_are_circles, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked,
-    relayed_is_not_local, domains_have_users, stages_have_their_settings, sections_are_asked,
+    relayed_is_not_local, acme_can_work, domains_have_users, stages_have_their_settings, sections_are_asked,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
 FILE_CHECKS: tuple[CrossCheck, ...] = (

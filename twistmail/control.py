@@ -32,6 +32,7 @@ answered in order, one at a time. What `twistmail` asks, and expects:
                                           "reply", "targets": [...]}
     cert.list       -                     [certificate_views.listed()]; cert.look too, which reads the files again before
     cert.check      -                     [certificate_views.checked()]
+    cert.renew      force                 {"renewed": bool, "certificate": a row of cert.list, or null}; takes up to some minutes
     popauth.list    -                     [{"address", "account", "service", "left_s"}]
 """
 

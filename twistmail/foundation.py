@@ -47,6 +47,8 @@ from twistmail.servers.pop3.service import Locks
 from twistmail.servers.stress import Stress
 from twistmail.servers.throttle import Throttle
 from twistmail.terms import Terms
+from twistmail.tls.acme.renewal import Renewal
+from twistmail.tls.certificates import OWN_CERTIFICATES
 from twistmail.transcripts import Transcripts
 from twistmail.watched import WatchedFiles
 
@@ -109,6 +111,7 @@ class Foundation(Standing):
     stress: Stress
     access: AccessLists
     hashing: tasks.Threads
+    renewal: Renewal
     listeners: tuple[Callable[[], None], ...]
 
     @property
@@ -129,6 +132,7 @@ class Foundation(Standing):
 
     def close(self) -> None:
         """Write everything down and let go. Blocking; at shutdown, after the queue has stopped."""
+        self.renewal.stop()
         for stop in self.listeners:
             stop()
         self.doorkeeper.close()
@@ -173,6 +177,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         stress=Stress("mx"),
         access=AccessLists(store, reactor),
         hashing=hashing,
+        renewal=Renewal(data_dir / "acme", data_dir / OWN_CERTIFICATES, tasks.Threads(reactor, "acme", 1), epoch),
         listeners=(*listeners, facts.listen(doorkeeper.note)),
     )
 

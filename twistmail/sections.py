@@ -44,6 +44,7 @@ from twistmail.servers.login import OPTIONS as AUTH
 from twistmail.servers.pop3.service import OPTIONS as POP3
 from twistmail.servers.smtp_options import LMTP, MX, SUBMISSION
 from twistmail.store.mailstore import OPTIONS as STORE
+from twistmail.tls.acme.settings import OPTIONS as ACME
 from twistmail.tls.contexts import OPTIONS as TLS
 
 BUILT_IN: tuple[Section, ...] = (
@@ -56,6 +57,7 @@ BUILT_IN: tuple[Section, ...] = (
     IMAP,
     POP3,
     TLS,
+    ACME,
     DOMAINS,
     DOMAIN,
     USERS,

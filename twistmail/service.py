@@ -44,6 +44,7 @@ JOURNAL_EVERY = 1.0  # seconds
 LOOK_EVERY = 1.0  # seconds between looks at what others did to open mailboxes
 DOMAINS_EVERY = 1.0  # seconds between looks at the domains that stand outside the configuration
 CERTIFICATES_EVERY = 20.0  # seconds between looks at the files of certificates
+RENEWAL_EVERY = 3600.0  # seconds between looks whether a certificate of our own getting is to be renewed
 TIDY_EVERY = 86400.0  # seconds; the first time soon after the start
 GRACE = 10.0  # seconds that a stop waits for what is under way
 
@@ -125,6 +126,7 @@ class MailService(Service):
         self._recovered = True
         self._let_in(self.parts)
         self._tick(TIDY_EVERY, self.foundation.tidy_up, now=True)
+        self._tick(RENEWAL_EVERY, self.renew_certificates, now=True)
         log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
         self._ready(self.ports())
 
@@ -228,6 +230,11 @@ class MailService(Service):
             log.info("there is a certificate now: TLS is offered")
             self._adopt(assembly.build(self.config, self.foundation))
 
+    async def renew_certificates(self) -> None:
+        """Get by ACME what it is time to get; the authority looks at our own ports, so these have to be open."""
+        if await self.foundation.renewal.look():
+            await self.look_at_certificates()
+
     def reload(self) -> tuple[Problem, ...]:
         """Read the configuration again; on mistakes keep the old one. The problems found."""
         loaded = self._load()
@@ -264,6 +271,7 @@ class MailService(Service):
         self._adopt(parts)
         for key in [key for key in self._ports if key not in wanted]:
             self._close(key)
+        tasks.start(self.renew_certificates(), "getting a certificate")
         return ()
 
     def _close(self, key: Key) -> None:

@@ -17,6 +17,8 @@ from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import span
 
 LONGEST_PASSWORD = 1024
+#: Seconds until an authority must have decided, with the time that name servers may take.
+RENEWAL_PATIENCE = 600.0
 
 
 @click.group("cert", cls=Noun)
@@ -80,6 +82,23 @@ def check(terminal: Terminal) -> int:
     if not found:
         terminal.hint("nothing is wrong")
     return Exit.NOTHING if any(finding["level"] == "error" for finding in found) else Exit.OK
+
+
+@group.command()
+@click.option("--force", is_flag=True, help="Even if it is not time. Authorities count how often.")
+@click.pass_obj
+def renew(terminal: Terminal, force: bool) -> int:
+    """Get a new certificate by ACME now, where it is time. Works through the running server, at which the authority looks."""
+    server = terminal.server()
+    server.patience = RENEWAL_PATIENCE
+    answer = server.ask("cert.renew", force=force)
+    row = answer["certificate"]
+    if terminal.as_json:
+        terminal.object(answer)
+    elif row is not None:
+        verdict = "new" if answer["renewed"] else "not time yet (--force: all the same)"
+        terminal.say(f"{' '.join(row['names'])}: {verdict}, holds until {row['ends'][:10]}")
+    return Exit.OK
 
 
 @group.command("import")

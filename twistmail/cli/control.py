@@ -28,6 +28,7 @@ class Control:
 
     def __init__(self, path: Path, start_line: str = "twistd -n twistmail") -> None:
         self.path = path
+        self.patience = PATIENCE
         self._start_line = start_line
 
     def ask(self, verb: str, **arguments: Any) -> Any:
@@ -49,7 +50,7 @@ class Control:
 
     def _connected(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(PATIENCE)
+        connection.settimeout(self.patience)
         try:
             connection.connect(str(self.path))
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):

@@ -27,6 +27,7 @@ FULL = {
     "lmtp": _SMTP,
     "imap": b"* BYE [UNAVAILABLE] %b\r\n" % _TEXT,
     "pop3": b"-ERR [SYS/TEMP] %b\r\n" % _TEXT,
+    "acme": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 }
 
 #: The same for those who are banned. RFC 5321 §3.1, RFC 3501 §7.1.5, RFC 3206 §4.

@@ -59,7 +59,12 @@ def file_name(certificate: Certificate) -> str:
     """What to call its file: the first name, which may be a wildcard; ValueError where it is for nobody."""
     if not certificate.names:
         raise ValueError("it names no host")
-    name = certificate.names[0].replace("*", "_")
+    return name_of_file(certificate.names[0])
+
+
+def name_of_file(host: str) -> str:
+    """What the file with the certificate of *host* is called. ValueError where *host* is no name."""
+    name = host.replace("*", "_")
     if name.startswith(".") or not all(c.isalnum() or c in "-._" for c in name):
         raise ValueError(f"{name!r} is no name of a host")
     return f"{name}.pem"

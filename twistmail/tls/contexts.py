@@ -5,6 +5,9 @@ a connection can be stolen), no renegotiation, no compression; ALPN always (RFC
 7301), so that a browser cannot be led to speak to a mail port (ALPACA). Where
 there are authorities for clients, a client is asked for a certificate.
 
+While an ACME authority looks whether a name is ours it may do so by a handshake
+(tls-alpn-01, RFC 8737), on any port where TLS comes first.
+
 A handshake reads no file: `look` does, in a thread, and the next handshake uses
 what is new.
 """
@@ -14,12 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistmail.options import DURATION, SWITCH, TEXT, Option, Reload, Section, choice
+from twistmail.tls.acme.answers import Answers
 from twistmail.tls.certificates import Certificate, Certificates, use
 from twistmail.tls.clients import Authorities, Served
 
@@ -48,15 +53,46 @@ OPTIONS_OF_SSL = SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIAT
 LONGEST_OFFER = 100
 
 
+#: RFC 8737 §6.2; and as it stands in a hello (RFC 7301 §3.1).
+ACME = b"acme-tls/1"
+OFFERED = bytes([len(ACME)]) + ACME
+#: Octets of a hello that are kept to look for that.
+LONGEST_HELLO = 16 * 1024
+
+
 class NoCertificate(Exception):
     """TLS was asked for, and there is no certificate any more."""
 
 
-class Contexts:
-    """Makes contexts of the newest *certificates*. *minimum* is a word of `MINIMUM`; *clients*: who vouches for them (None: not asked)."""
+class Examined(Served):
+    """The server's side while an authority may be looking. Which certificate is shown depends on what the client wants to speak, which
+    OpenSSL tells only when the certificate is chosen; so the hello, which is in clear, is looked at here."""
 
-    def __init__(self, certificates: Certificates, minimum: str = "1.2", clients: Authorities | None = None) -> None:
+    def __init__(self, context: SSL.Context) -> None:
+        super().__init__(context)
+        self._hello = b""
+
+    @property
+    def asks_for_proof(self) -> bool:
+        return OFFERED in self._hello
+
+    def bio_write(self, buf: Any) -> int:
+        if len(self._hello) < LONGEST_HELLO:
+            self._hello += buf
+        return super().bio_write(buf)
+
+
+class Contexts:
+    """Makes contexts of the newest *certificates*. *minimum* is a word of `MINIMUM`; *clients*: who vouches for them (None: not asked).
+
+    *answers*: what ACME authorities are shown.
+    """
+
+    def __init__(
+        self, certificates: Certificates, minimum: str = "1.2", clients: Authorities | None = None, answers: Answers | None = None
+    ) -> None:
         self.certificates = certificates
+        self.answers = answers or Answers()
         self._clients = clients
         self._minimum = minimum
         self._versions = (-1, -1)
@@ -107,9 +143,24 @@ class Contexts:
 
     def _named(self, connection: SSL.Connection, protocol: str) -> None:
         """The client has said by SNI (RFC 6066 §3) whom it wants."""
-        name = connection.get_servername()
-        if name:
-            connection.set_context(self.context(name.decode("ascii", "replace"), protocol))
+        octets = connection.get_servername()
+        if not octets:
+            return
+        name = octets.decode("ascii", "replace").lower()
+        if isinstance(connection, Examined) and connection.asks_for_proof and (answer := self.answers.certificates.get(name)):
+            connection.set_context(_proof(*answer))
+        else:
+            connection.set_context(self.context(name, protocol))
+
+
+def _proof(key: Any, chain: tuple[x509.Certificate, ...]) -> SSL.Context:
+    """RFC 8737 §3: our answer, for nobody who would speak anything else then."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(OPTIONS_OF_SSL)
+    use(context, key, chain)
+    context.set_alpn_select_callback(_selector(ACME))
+    return context
 
 
 def _selector(protocol: bytes) -> Callable[[SSL.Connection, list[bytes]], Any]:
@@ -132,4 +183,5 @@ class Creator:
         self._protocol = protocol
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        return Served(self._contexts.context("", self._protocol))
+        kind = Examined if self._contexts.answers.certificates else Served
+        return kind(self._contexts.context("", self._protocol))

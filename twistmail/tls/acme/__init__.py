@@ -1,0 +1,1 @@
+"""Certificates from an authority that gives them by itself: ACME (RFC 8555)."""

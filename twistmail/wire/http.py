@@ -1,0 +1,129 @@
+"""As much of HTTP/1.1 (RFC 9112) as a server needs that has a few small pages: one GET or HEAD, one answer, the end.
+
+No bodies, no second request on a connection, nothing that one proxy could read
+otherwise than another: whatever is unusual is refused, and the connection closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twistmail.wire.buffer import Buffer, LineTooLong
+from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Signal, Wants
+
+LONGEST_LINE, MOST_LINES = 4096, 64
+REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
+           431: "Request Header Fields Too Large", 503: "Service Unavailable", 505: "HTTP Version Not Supported"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Get(Ask):
+    """Somebody wants what is at *path*: as it stands in the request, from the first slash on, without a query."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bad(Ask):
+    """Nothing that we answer otherwise than with *code*."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What is said before anybody has asked."""
+
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer, after which the connection ends."""
+
+    code: int
+    body: bytes = b""
+    is_final = True
+
+
+class HttpServerWire:
+    """One connection. See `wire.contract.Wire`."""
+
+    in_content = False
+
+    def __init__(self) -> None:
+        self.wants = Wants.NOTHING
+        self._buffer = Buffer()
+        self._paused = True  # until the silence is said
+        self._lines: list[bytes] = []
+        self._head_only = False
+        self._said = b""
+
+    @property
+    def buffered(self) -> int:
+        return len(self._buffer)
+
+    def receive_bytes(self, data: bytes) -> None:
+        self._buffer.feed(data)
+
+    def receive_eof(self) -> None:
+        """Half a request is nothing."""
+
+    def next_event(self) -> Ask | Signal:
+        if self._paused:
+            return PAUSED
+        try:
+            while (line := self._buffer.line(LONGEST_LINE)) is not None:
+                if not line and self._lines:
+                    return self._asked(self._request())
+                self._lines.append(line)
+                if len(self._lines) > MOST_LINES:
+                    return self._asked(Bad(431))
+        except LineTooLong:
+            return self._asked(Bad(431))
+        return NEED_DATA
+
+    def said(self) -> bytes:
+        return self._said
+
+    def _asked(self, event: Ask) -> Ask:
+        self._said = self._lines[0] if self._lines else b"(a line that is too long)"
+        self._paused = True
+        self._buffer.clear()
+        return event
+
+    def _request(self) -> Ask:
+        """RFC 9112 §3: method, target, version, one space between; then fields."""
+        words = self._lines[0].split(b" ")
+        if len(words) != 3 or not words[2].startswith(b"HTTP/"):
+            return Bad(400)
+        method, target, version = words
+        if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+            return Bad(505)
+        if method not in (b"GET", b"HEAD"):
+            return Bad(405)
+        names = [line.partition(b":")[0].lower() for line in self._lines[1:]]
+        if not target.startswith(b"/") or b"content-length" in names or b"transfer-encoding" in names:
+            return Bad(400)
+        self._head_only = method == b"HEAD"
+        return Get(target.partition(b"?")[0].decode("ascii", "replace"))
+
+    def send(self, response: Any) -> bytes:
+        if not self._paused:
+            raise LocalProtocolError(f"cannot send {response!r}: nothing was asked")
+        if isinstance(response, Silence):
+            self._paused = False
+            return b""
+        if not isinstance(response, Page):
+            raise LocalProtocolError(f"{response!r} is no response of HTTP")
+        self.wants = Wants.CLOSE
+        head = (
+            f"HTTP/1.1 {response.code} {REASONS[response.code]}\r\n"
+            f"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
+            f"Content-Length: {len(response.body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+        )
+        return head.encode("ascii") + (b"" if self._head_only else response.body)
+
+    def tls_started(self) -> None:
+        """TLS came first; nothing was said before."""
