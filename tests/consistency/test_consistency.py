@@ -145,6 +145,7 @@ class Crowd:
     async def compare(self) -> None:
         """Everybody believes what a newcomer finds."""
         here = [session for session in self.sessions if session not in self.away]
+        await asyncio.sleep(0.5)  # where it is doubtful whether others have changed something too, we look from time to time only
         for _ in range(2):  # what the first one moves others hear by the second
             await asyncio.gather(*(session._ok(b"NOOP") for session in here))
         await asyncio.gather(*(session.return_with_memory() for session in self.away))

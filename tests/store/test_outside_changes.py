@@ -8,7 +8,8 @@ import pytest
 
 from tests.helpers import result_of
 from twistmail import tasks
-from twistmail.mail.mailbox import Change, Column, FlagChange
+from twistmail.mail.mailbox import Change, Column, Flag, FlagChange
+from twistmail.store import maildir as maildir_module
 from twistmail.store import scan
 from twistmail.store.maildir import Maildir
 
@@ -323,3 +324,67 @@ def test_a_file_that_is_renamed_before_it_is_adopted_keeps_its_uid(house, monkey
     monkeypatch.setattr(Maildir, "listing", disturbed)
     result_of(inbox.refresh())
     assert (list(inbox.uids), heard) == ([1, 2], [Change(arrived=[2])])
+
+
+@pytest.fixture
+def disturbed(house, monkeypatch):
+    """(mailbox, what it tells, what another program does in the midst of our next change)."""
+    store = house.store()
+    for _ in range(3):
+        house.deliver(store)
+    inbox, heard = watched(house, store)
+    house.later()
+    result_of(inbox.refresh())
+    deeds = []
+    rename = Maildir.rename
+
+    def renamed(self, path, wanted):
+        done = rename(self, path, wanted)
+        while deeds:
+            deeds.pop()()
+        return done
+
+    monkeypatch.setattr(Maildir, "rename", renamed)
+    return inbox, heard, deeds
+
+
+def other_flags(house, number, flags):
+    """Another program gives a message other flags."""
+    (path,) = [path for path in house.files() if path.partition("/")[2].partition(":")[0] == sorted_bases(house)[number - 1]]
+    (house.maildir / path).rename(house.maildir / "cur" / f"{sorted_bases(house)[number - 1]}:2,{flags}")
+
+
+def sorted_bases(house):
+    return sorted(path.partition("/")[2].partition(":")[0] for path in house.files())
+
+
+def test_what_others_do_in_the_midst_of_a_change_of_ours_is_seen_where_they_have_been_at_work(house, disturbed):
+    """The time of the directory does not tell it: our mark has come after it."""
+    inbox, heard, deeds = disturbed
+    other_flags(house, 3, "F")
+    result_of(inbox.refresh())
+    assert heard[-1] == Change(flagged=[3])
+    deeds.append(lambda: other_flags(house, 2, "S"))
+    result_of(inbox.store([1], FlagChange.ADD, ["\\Answered"]))
+    house.later()
+    result_of(inbox.refresh())
+    assert heard[-1] == Change(flagged=[2])
+    assert list(inbox.bits) == [Flag.ANSWERED, Flag.SEEN, Flag.FLAGGED]
+
+
+def test_or_where_ours_took_long(house, disturbed, monkeypatch):
+    inbox, heard, deeds = disturbed
+    monkeypatch.setattr(maildir_module, "LONG_CHANGE", 0.0)
+    deeds.append(lambda: other_flags(house, 2, "S"))
+    result_of(inbox.store([1], FlagChange.ADD, ["\\Answered"]))
+    house.later()
+    result_of(inbox.refresh())
+    assert heard[-1] == Change(flagged=[2])
+
+
+def test_where_nobody_else_is_at_work_our_changes_cost_no_look(house, disturbed, monkeypatch):
+    inbox, _, _ = disturbed
+    result_of(inbox.store([1], FlagChange.ADD, ["\\Answered"]))
+    monkeypatch.setattr("twistmail.store.scan.scan", lambda *_: pytest.fail("looked"))
+    house.later()
+    result_of(inbox.refresh())

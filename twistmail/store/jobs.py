@@ -285,6 +285,7 @@ class AdoptionJob:
         self.expunged = expunged
         self.overtaken = False
         self.arrivals: list[Arrival] = []
+        self.fresh = False  # whether there were files that nobody had given a UID
 
     def write(self) -> Iterable[int]:
         return ()
@@ -297,6 +298,7 @@ class AdoptionJob:
             self.overtaken = any(listed.get(base, LARGEST_UID) <= self.above for base in paths)
             found = self._found(paths, {base for base, uid in listed.items() if uid > self.above})
             fresh = names.oldest_first([base for base in found if base not in listed])
+            self.fresh = bool(fresh)
             self._unlist(set(fresh), uids, bases)
             listed.update(zip(fresh, self.maildir.uids.append(fresh) if fresh else (), strict=True))
         arrivals = (Arrival(listed[base], path, *details) for base, (path, details) in found.items() if listed[base] > self.above)

@@ -25,6 +25,8 @@ from twistmail.store.uidlist import UidList, sync_directory
 #: How often a file must be missing beyond the first time before it is believed to have gone: one that is renamed while its
 #: directory is read may be missed.
 LOOKS = 3
+#: Seconds of a change of ours in which others may well have changed something too.
+LONG_CHANGE = 0.005
 #: Nobody needs this long to write a message; what is older is a leftover (maildir(5)).
 LEFTOVER_AFTER = 36 * 3600.0
 #: File systems stamp times in steps of up to 10 ms; a change within a step of another one may show no new time.
@@ -111,6 +113,8 @@ class Maildir:
         self.logged_as = redo.name_of(path) if redo else b""
         self.known: Stamp | None = None  # what the last scan, and our own changes since, have left
         self.sure = False  # whoever changes a directory gives it another time than that
+        self.doubtful = False  # somebody else may have changed something in the midst of a change of ours
+        self.is_shared: Callable[[], bool] = lambda: False  # whether others have been seen to work here lately
         self.exists = False
         self._fresh_name = fresh_name
         self._guard = threading.Lock()
@@ -347,12 +351,16 @@ class Maildir:
 
     @contextmanager
     def own_change(self) -> Iterator[None]:
-        """Around changes of ours: if nobody else has changed the directories since they were `known`, they stay so."""
+        """Around changes of ours: if nobody else has changed the directories since they were `known`, they stay so.
+
+        What somebody else changes between our look at the times and the mark behind our change shows no time of its own. That is
+        some 50 us, mostly; where it was long, or where others are at work too, it is `doubtful`.
+        """
         with self._changing:
             if self._is_changing:  # within another one
                 yield
                 return
-            before = self.known
+            before, began = self.known, time.monotonic()
             undisturbed = before is not None and self._stamp_of_descriptors() == before
             self._is_changing = True
             try:
@@ -361,6 +369,8 @@ class Maildir:
                 self._is_changing = False
                 if before is not None and undisturbed:
                     self.known = Stamp(self._marked("new", before.new), self._marked("cur", before.cur))
+                    if self.is_shared() or time.monotonic() - began > LONG_CHANGE:
+                        self.doubtful = True
 
     def _marked(self, folder: str, before: int) -> int:
         """The time of a directory after a change of ours. It becomes one that the kernel, which counts in steps, does not give:

@@ -48,8 +48,9 @@ def scan(maildir: Maildir, before: Before, looked: int) -> Findings:
         findings = Findings(maildir.uids.uidvalidity, maildir.uids.nextuid, keywords.read(maildir.path))
         if findings.uidvalidity != before.uidvalidity:
             return findings
+        doubtful, maildir.doubtful = maildir.doubtful, False
         stamp = maildir.stamp()
-        if stamp.cur == before.cur:
+        if stamp.cur == before.cur and not doubtful:
             _scan_new(maildir, before, findings)
         else:
             _scan_all(maildir, before, findings)

@@ -34,6 +34,10 @@ log = Logger()
 
 #: A directory that has changed within this time may change again without a new time: look once it is quiet.
 QUIET_NS = 1_000_000_000
+#: Seconds for which a mailbox in which others have changed something is taken to be theirs, too.
+SHARED = 60.0
+#: Where something is doubtful, looks take at most this share of the time.
+SHARE_OF_LOOKS = 0.1
 
 Watcher = Callable[[Change], None]
 #: Told of octets and messages that have come (or, negative, gone).
@@ -71,6 +75,9 @@ class View:
         self._dropped: list[int] = []  # blocks that the index still has
         self._forgotten = 0  # up to this modification sequence the log of expunged messages may lack some
         self._vanished: set[int] = set()  # told to be expunged because others had removed the file
+        self._others_at = 0.0  # when others were last seen to have changed something, POSIX seconds
+        self._looks_at = 0.0  # when a doubt may be looked at again
+        maildir.is_shared = self._is_shared
 
     @property
     def uids(self) -> array[int]:
@@ -201,9 +208,9 @@ class View:
         async with self._hands:
             if self.gone or not self._must_look():
                 return
-            now, above = int(self._workshop.now() * 1e9), self.uidnext - 1
+            began, above = self._workshop.now(), self.uidnext - 1
             try:
-                findings = await self._workshop.threads.run(scan.scan, self.maildir, self._before(), now)
+                findings = await self._workshop.threads.run(scan.scan, self.maildir, self._before(), int(began * 1e9))
             except FileNotFoundError:  # the directory, or what holds it
                 self.vanish()
                 return
@@ -211,6 +218,8 @@ class View:
                 if error.errno != errno.EROFS:
                     raise
                 return  # nobody can have changed anything, and what is known can still be read
+            took = self._workshop.now() - began
+            self._looks_at = began + took / SHARE_OF_LOOKS
             self._merge(findings)
             if not self.gone:
                 await self._adopt(findings.strangers, above, listed=findings.uidnext - 1)
@@ -229,6 +238,10 @@ class View:
             cur,
         )
 
+    def _is_shared(self) -> bool:
+        """Whether others have been at work here lately. From any thread."""
+        return self._workshop.now() < self._others_at + SHARED
+
     def _must_look(self) -> bool:
         """Whether somebody else may have changed the directories. Costs two stats."""
         try:
@@ -239,6 +252,8 @@ class View:
         if undisturbed is None:
             return False
         if not undisturbed or known is None:
+            return True
+        if self.maildir.doubtful and self._workshop.now() >= self._looks_at:
             return True
         return not self.maildir.sure and max(known.new, known.cur) + QUIET_NS < self._workshop.now() * 1e9
 
@@ -253,6 +268,8 @@ class View:
             self._tell(Change(flagged=flagged))
         vanished = [place for uid, path in findings.vanished if (place := self._place_at(uid, path)) >= 0]
         self._vanished.update(self._forget(sorted(vanished)))
+        if flagged or vanished:
+            self._others_at = self._workshop.now()
 
     def _path(self, place: int) -> bytes:
         return namebook.path_of(self._book.entry(self.uids[place]), self._snapshot.named[place])
@@ -322,6 +339,8 @@ class View:
                      path=self.maildir.path)
             self.vanish()
             return
+        if job.fresh:
+            self._others_at = self._workshop.now()
         self._forget_renumbered({names.base_of(path) for path in paths}, job.arrivals)
         news = [arrival.size for arrival in job.arrivals if arrival.uid >= self.uidnext]
         self._tally(sum(news), len(news))
