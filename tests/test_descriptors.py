@@ -9,8 +9,9 @@ import pytest
 from twistmail import descriptors
 
 
-def test_connections_leave_half_to_files():
-    assert descriptors.for_connections(1024) == 512
+@pytest.mark.parametrize(("limit", "connections"), [(1024, 512), (16_384, 8192), (20_000, 11_808), (65_536, 57_344)])
+def test_connections_leave_half_to_files_but_not_more_than_these_need(limit, connections):
+    assert descriptors.for_connections(limit) == connections
 
 
 @pytest.mark.parametrize(("before", "after"), [

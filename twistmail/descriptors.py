@@ -12,6 +12,8 @@ from contextlib import suppress
 
 #: Enough for every default of `max_connections` together; more than that nobody has asked for.
 ENOUGH = 65_536
+#: Mailboxes that are open, their databases, messages on their way: those of the latest accounts are kept open only.
+FOR_FILES = 8192
 
 
 def raise_limit() -> int:
@@ -26,5 +28,5 @@ def raise_limit() -> int:
 
 
 def for_connections(limit: int) -> int:
-    """How many of *limit* descriptors connections may take."""
-    return limit // 2
+    """How many of *limit* descriptors connections may take: half, and of a large one all but what files ever need."""
+    return limit - min(limit // 2, FOR_FILES)
