@@ -31,6 +31,7 @@ from twistmail.endpoints import Listen, Transport
 from twistmail.foundation import Foundation, lay
 from twistmail.operator import Operator
 from twistmail.plugins import Discovery, discover
+from twistmail.secrecy import keep_memory_private
 from twistmail.servers.listeners import Listener, Pool
 from twistmail.servers.pump import Pump
 from twistmail.servers.transport import listen as listen_tcp
@@ -65,6 +66,7 @@ class MailService(Service):
         ready: Callable[[dict[str, list[int]]], None] = lambda ports: None,
         prepare: Callable[[Foundation], None] = lambda foundation: None,
         connector: Any = None,
+        close_memory: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
         self.reactor = reactor
@@ -76,6 +78,7 @@ class MailService(Service):
         self._only = frozenset(only)
         self._ready = ready
         self._prepare = prepare
+        self._close_memory = close_memory
         self._connector = connector
         self._ports: dict[Key, IListeningPort] = {}
         self._pools: dict[str, Pool] = {}
@@ -102,6 +105,7 @@ class MailService(Service):
         super().startService()
         if not self._ports:  # started without the privileged step: inside a test, or under another parent
             self.privilegedStartService()
+        self._close_memory()  # by now root is given up
         self._home = self._move_in()
         self._most = descriptors.for_connections(descriptors.raise_limit())
         self.foundation = lay(self.config, self.reactor, self.discovery, self._connector)
@@ -364,7 +368,7 @@ def makeService(options: Options) -> MailService:
         sys.exit(0)
     refuse_root(options)
     reactor.callWhenRunning(heap.settle)  # type: ignore[attr-defined]
-    return MailService(loaded.config, reactor, discovery, read, only=options["only"])
+    return MailService(loaded.config, reactor, discovery, read, only=options["only"], close_memory=keep_memory_private)
 
 
 def refuse_root(options: Any) -> None:

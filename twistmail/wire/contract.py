@@ -19,6 +19,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Protocol
 
+#: Octets of the first word of a line that is no command, up to which it may be one that was misspelled.
+LONGEST_SHOWN = 8
+
 
 class Ask:
     """An event that pauses the wire until its final response is sent."""
@@ -93,3 +96,11 @@ class Wire(Protocol):
 
     def said(self) -> bytes:
         """The line that made the latest event, secrets masked, for transcripts; content is not quoted."""
+
+
+def shown_of_unknown(line: bytes) -> bytes:
+    """What a transcript may show of a line that is no command: it may be a password, misspelled or said at the wrong time."""
+    word, space, _ = line.partition(b" ")
+    if space and word.isalnum() and len(word) <= LONGEST_SHOWN:
+        return word + b" (not understood)"
+    return b"(%d octets that are no command)" % len(line)

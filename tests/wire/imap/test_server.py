@@ -424,6 +424,15 @@ def test_a_transcript_shows_no_secrets(state, octets, said):
     assert wire.said() == said
 
 
+def test_a_long_word_that_stands_alone_is_not_repeated_to_those_who_read_transcripts():
+    wire = fresh(BEFORE)
+    wire.receive_bytes(b"AGFubgBzZXNhbWU\r\nA1\r\n")
+    event = wire.next_event()
+    assert event.tag == b"*"
+    wire.send(r.refusal(event))
+    assert wire.next_event().tag == b"A1"
+
+
 def test_limits_are_those_of_the_specification():
     limits = ImapLimits()
     assert (limits.line_before_login, limits.line, limits.auth_line) == (1024, 65536, 12288)

@@ -224,6 +224,10 @@ def test_tls_forgets_what_was_said_in_clear() -> None:
     pytest.param(b"pass hunter2\r\n", b"PASS (secret)", id="pass-in-lower-case"),
     pytest.param(b"PASS hunter2" + b"x" * 600 + b"\r\n", b"PASS (secret)", id="pass-too-long"),
     pytest.param(b"AUTH PLAIN hunter2\r\n", b"AUTH (secret)", id="auth"),
+    pytest.param(b"PAS hunter2\r\n", b"PAS (not understood)", id="a-misspelled-one"),
+    pytest.param(b" PASS hunter2\r\n", b"(13 octets that are no command)", id="one-behind-a-blank"),
+    pytest.param(b"hunter2\r\n", b"(7 octets that are no command)", id="nothing-but-a-word"),
+    pytest.param(b"correcthorse battery staple\r\n", b"(27 octets that are no command)", id="long-words"),
 ])
 def test_transcripts_have_no_secrets(lines: bytes, said: bytes) -> None:
     wire = greeted()

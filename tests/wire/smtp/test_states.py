@@ -169,6 +169,10 @@ def test_tls_makes_a_new_beginning() -> None:
     pytest.param("AUTH PLAIN AGFubgBzZXNhbWU=", b"AUTH (secret)", id="the-initial-response-is-masked"),
     pytest.param("auth plain AGFubgBzZXNhbWU= x", b"AUTH (secret)", id="a-malformed-one-too"),
     pytest.param("AUTH\tPLAIN\tAGFubgBzZXNhbWU=", b"AUTH (secret)", id="and-one-with-tabs"),
+    pytest.param("AUHT PLAIN AGFubgBzZXNhbWU=", b"AUHT (not understood)", id="a-misspelled-one"),
+    pytest.param("AGFubgBzZXNhbWU=", b"(16 octets that are no command)", id="a-response-that-nobody-asked-for"),
+    pytest.param("AUTH PLAIN AGFubgBzZXNhbWU=\u00e4", b"AUTH (secret)", id="and-one-that-is-not-ascii"),
+    pytest.param("AUTH PLAIN AGFub\rgBzZXNhbWU=", b"AUTH (secret)", id="and-one-with-a-bare-cr"),
 ])
 def test_transcripts_hold_no_secret(line: str, said: bytes) -> None:
     wire = after("EHLO a")

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twistmail.wire.buffer import Buffer, LineTooLong
-from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, PeerGone, Wants
+from twistmail.wire.contract import LONGEST_SHOWN, NEED_DATA, PAUSED, LocalProtocolError, PeerGone, Wants
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import responses as r
 from twistmail.wire.imap.framing import Gathered, ImapLimits, Mark, mark_of
@@ -166,7 +166,8 @@ class ImapWire:
         match = _BEGINNING.match(line)
         if match is None:
             raise Misspelled("A command is a tag, a space and a name")
-        self._tag = match[1]
+        if match[2] is not None or len(match[1]) <= LONGEST_SHOWN:  # a longer word that stands alone may be a password
+            self._tag = match[1]
         if match[2] is None:
             raise Misspelled("Behind the tag come one space and the name of a command")
         self._name = match[2].upper()

@@ -13,7 +13,7 @@ from typing import Any
 
 from twistmail.wire import sasl
 from twistmail.wire.buffer import Buffer, LineTooLong
-from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Signal, Wants
+from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Signal, Wants, shown_of_unknown
 from twistmail.wire.dotted import Stuffer
 from twistmail.wire.pop3.commands import (
     Apop,
@@ -123,12 +123,12 @@ class PopServerWire:
     def _command(self, line: bytes) -> Ask:
         keyword, space, argument = line.partition(b" ")
         keyword = keyword.upper()
-        self._said = keyword + b" (secret)" if space and keyword in SECRET else line
+        known = self._commands.get(keyword)
+        self._said = shown_of_unknown(line) if known is None else keyword + b" (secret)" if space and keyword in SECRET else line
         if len(line) > LONGEST_LINE and keyword != b"AUTH":
             return Bad(LINE_TOO_LONG)
         if not _is_clean(line):
             return Bad(CONTROLS)
-        known = self._commands.get(keyword)
         if known is None:
             return Bad(UNKNOWN)
         states, read = known

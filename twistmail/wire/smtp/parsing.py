@@ -73,6 +73,11 @@ def command(verb: str, rest: str, limits: Limits) -> Any:
     return _stranger(verb) if parser is None else parser(rest, limits)
 
 
+def is_known(verb: str) -> bool:
+    """Is *verb* (upper case) one of SMTP?"""
+    return verb in _PARSERS
+
+
 def verbs(limits: Limits) -> tuple[str, ...]:
     """The verbs that are known under *limits*, for HELP."""
     hellos = ("LHLO",) if limits.lmtp else ("EHLO", "HELO")

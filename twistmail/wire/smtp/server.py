@@ -16,7 +16,7 @@ from typing import Any
 
 from twistmail.mail.status import Status
 from twistmail.wire.buffer import Buffer, LineTooLong
-from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Wants
+from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Wants, shown_of_unknown
 from twistmail.wire.smtp import parsing
 from twistmail.wire.smtp.commands import (
     AuthResponse,
@@ -258,8 +258,10 @@ class SmtpServerWire:
             return Bad(LINE_TOO_LONG) if dropped < self._limits.discarded else Bad(ENDLESS_LINE, fatal=True)
         self._said = line if self.state is not State.AUTHENTICATING else SECRET
         if b"\r" in line or b"\n" in line:
+            self._said = _shown(self._said)
             return Bad(BARE_NEWLINE, fatal=True)
         if not line.isascii() and (fault := self._unreadable(line)):
+            self._said = _shown(self._said)
             return Bad(fault)
         try:
             if self.state is State.AUTHENTICATING:
@@ -271,8 +273,8 @@ class SmtpServerWire:
     def _command(self, text: str) -> Any:
         verb, _, rest = text.partition(" ")
         verb = verb.upper()
-        if verb.startswith("AUTH"):  # whatever divides it from what follows
-            self._said = b"AUTH " + SECRET
+        if verb == "AUTH" or not parsing.is_known(verb):
+            self._said = _shown(self._said)
         if verb != "AUTH" and len(text) > self._limits.command_line:
             return Bad(LINE_TOO_LONG)
         if not text.isprintable():
@@ -332,3 +334,11 @@ def _is_utf8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _shown(line: bytes) -> bytes:
+    """What a transcript may show of a command in which there may be a secret."""
+    verb = line.partition(b" ")[0].upper()
+    if verb.startswith(b"AUTH"):  # whatever divides it from what follows
+        return b"AUTH " + SECRET
+    return line if line == SECRET or parsing.is_known(verb.decode("latin-1")) else shown_of_unknown(line)
