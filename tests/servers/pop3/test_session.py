@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from tests.dialogues.player import Player
 from tests.dialogues.pop3_house import FakeMailbox, InPieces, PopHouse
 from tests.helpers import result_of
+from twistmail import tasks
 from twistmail.facts import Fact, LoggedIn, Read
 from twistmail.servers.pop3 import uniqueids
 from twistmail.servers.pop3.maildrop import MOST_AHEAD, MOST_OCTETS_AHEAD, SMALL, Maildrop, open_maildrop
@@ -249,6 +251,28 @@ def test_facts_tell_who_logged_in_and_what_was_fetched() -> None:
     assert found == [LoggedIn("ann@here.example", "USER", "", "192.0.2.7"), Read("pop3", "ann@here.example", "INBOX", "20")]
 
 
+def test_what_is_fetched_in_order_is_told_in_pieces_and_never_before_it_is_fetched() -> None:
+    house = PopHouse()
+    told: list[Fact] = []
+    house.facts.listen(told.append)
+    visitor = Visitor(house)
+    visitor.logs_in()
+
+    def reads() -> list[str]:
+        return [fact.what.uids for fact in told if isinstance(fact.what, Read)]
+
+    visitor.says("RETR 1")
+    assert reads() == ["11"]
+    visitor.says("RETR 2")
+    assert reads() == ["11"]
+    visitor.leave()
+    assert reads() == ["11", "12"]
+    again = Visitor(house)
+    again.logs_in()
+    again.says("RETR 1", "RETR 2", "RETR 3")
+    assert reads() == ["11", "12", "11", "12,20"]
+
+
 def test_transcripts_hide_passwords() -> None:
     house = PopHouse()
     told: list[Fact] = []
@@ -342,6 +366,47 @@ def test_what_is_deleted_is_not_fetched_ahead() -> None:
     drop.deleted.update({3, 4})
     fetch(drop, 1, 2)
     assert mailbox.loads == [(101,), (102, 105)]
+
+
+class SlowMailbox(FakeMailbox):
+    """Reads nothing more until it is let."""
+
+    waiting: Deferred[None] | None = None
+
+    async def load(self, uids: Any) -> list[tuple[int, bytes]]:
+        found = await super().load(uids)
+        if self.waiting is not None:
+            await self.waiting
+        return found
+
+
+def test_the_next_messages_come_while_the_last_ones_go_out() -> None:
+    mailbox = SlowMailbox(dict.fromkeys(range(101, 301), b"x"))
+    drop = Maildrop(mailbox, tuple(mailbox.messages))
+    result_of(drop.measure())
+    fetch(drop, *range(1, 23))
+    mailbox.waiting = Deferred()
+    fetch(drop, *range(23, 38))
+    assert [len(load) for load in mailbox.loads] == [1, 4, 16, 32, 32]
+    fetch(drop, *range(38, 54))
+    assert len(mailbox.loads) == 5
+    last = tasks.shielded(drop.whole(54))
+    assert not last.called
+    mailbox.waiting.callback(None)
+    mailbox.waiting = None
+    assert last.result == b"x"
+    assert fetch(drop, *range(55, 86)) == [b"x"] * 31
+
+
+def test_a_disk_that_fails_meanwhile_is_told_to_whoever_asks_and_to_nobody_else() -> None:
+    drop, mailbox = drop_of(*[10] * 100)
+    fetch(drop, *range(1, 37))
+    mailbox.broken = True
+    assert fetch(drop, *range(37, 54)) == [b"x" * 10] * 17
+    with pytest.raises(OSError, match="Input/output"):
+        fetch(drop, 54, 55, *range(56, 101))
+    mailbox.broken = False
+    assert fetch(drop, 100) == [b"x" * 10]
 
 
 def test_the_same_message_twice_is_the_same() -> None:

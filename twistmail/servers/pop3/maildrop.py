@@ -2,7 +2,8 @@
 
 Nothing is deleted before `update`. Small messages are fetched several at a time
 when the client asks for one after the other, which nearly all clients do: one
-thread hop for thirty messages instead of thirty.
+thread hop for thirty messages instead of thirty, and the next thirty come while
+these are on their way.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Any
 
 from twistmail import tasks
 from twistmail.mail.content import Content
-from twistmail.mail.mailbox import Column
+from twistmail.mail.mailbox import Column, StoreError
 from twistmail.servers.pop3.uniqueids import DEFAULT, LONGEST, UniqueIds, read
 
 #: Messages up to this size are fetched whole; larger ones are streamed.
 SMALL = 128 * 1024
-#: The most that is fetched ahead: messages, octets.
+#: The most that is fetched ahead in one go, of which two are kept: messages, octets.
 MOST_AHEAD = 32
-MOST_OCTETS_AHEAD = 256 * 1024
+MOST_OCTETS_AHEAD = 160 * 1024
 #: Rows that the store tells at a time (`IMailbox.rows`), and lines of a listing in one piece.
 ROWS = 2000
 LINES = 5000
@@ -44,6 +45,7 @@ class Maildrop:
         self._given: Mapping[int, bytes] | None = None
         self.deleted: set[int] = set()  # numbers
         self._ahead: dict[int, bytes] = {}  # fetched and not yet asked for, by number
+        self._coming: Any = None  # a Deferred with more of that
         self._next = 0  # the number that follows what was asked for last
         self._reach = 1
 
@@ -99,24 +101,50 @@ class Maildrop:
         """The octets of small message *number*; None where it has gone since login."""
         in_order = number == self._next
         self._next = number + 1
+        if number not in self._ahead and self._coming is not None:
+            coming, self._coming = self._coming, None
+            self._ahead = await tasks.awaiting(coming)
         if number not in self._ahead:
             self._reach = min(self._reach * 4, MOST_AHEAD) if in_order else 1
-            await self._fetch(self._run_from(number))
-        return self._ahead.pop(number, None)
+            self._ahead = await self._fetched(self._run_from(number))
+        content = self._ahead.pop(number, None)
+        if in_order and self._coming is None and len(self._ahead) <= self._reach // 2:
+            self._look_ahead()
+        return content
 
-    def _run_from(self, number: int) -> list[int]:
-        run, octets = [number], self.sizes[number - 1]
-        for following in range(number + 1, min(number + self._reach, len(self.uids) + 1)):
-            octets += self.sizes[following - 1]
-            if octets > MOST_OCTETS_AHEAD:
+    @property
+    def has_more_at_hand(self) -> bool:
+        """Whether the next messages need not be waited for."""
+        return bool(self._ahead)
+
+    def _look_ahead(self) -> None:
+        """Fetch what follows all that is here, while the client is busy with that."""
+        run = self._run_from(max(self._ahead, default=self._next - 1) + 1) if self._reach == MOST_AHEAD else []
+        if run:
+            self._coming = tasks.shielded(self._fetched_ahead(run))
+
+    def _run_from(self, first: int) -> list[int]:
+        """*first* and the small messages behind it that are wanted with it."""
+        run: list[int] = []
+        octets = 0
+        for number in range(first, min(first + self._reach, len(self.uids) + 1)):
+            if number in self.deleted:
+                continue
+            octets += self.sizes[number - 1]
+            if octets > MOST_OCTETS_AHEAD or not self.is_small(number):
                 break
-            if following not in self.deleted:
-                run.append(following)
+            run.append(number)
         return run
 
-    async def _fetch(self, numbers: Sequence[int]) -> None:
+    async def _fetched(self, numbers: Sequence[int]) -> dict[int, bytes]:
         number_of = {self.uids[number - 1]: number for number in numbers}
-        self._ahead = {number_of[uid]: octets for uid, octets in await self.mailbox.load(tuple(number_of))}
+        return {number_of[uid]: octets for uid, octets in await self.mailbox.load(tuple(number_of))}
+
+    async def _fetched_ahead(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        try:
+            return await self._fetched(numbers)
+        except (OSError, StoreError):
+            return {}  # whoever asks for one of them is told
 
     async def content(self, number: int) -> Content | None:
         """The Content of message *number*; None where it has gone since login."""

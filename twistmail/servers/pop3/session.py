@@ -138,6 +138,8 @@ class PopSession:
             self._counted = None
 
     def closed(self, why: str) -> None:
+        if self._transaction is not None:
+            self._transaction.tell()
         if self._maildrop is not None:
             self._maildrop.close()
         if self._account is not None:

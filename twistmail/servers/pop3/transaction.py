@@ -11,8 +11,10 @@ from twisted.logger import Logger
 from twistmail.facts import Fact, Read
 from twistmail.interfaces import Unavailable
 from twistmail.mail.mailbox import StoreError
+from twistmail.mail.ranges import runs
 from twistmail.servers.pop3.maildrop import Maildrop
 from twistmail.servers.pop3.service import Pop3Service
+from twistmail.wire.imap.sequence import spelled
 from twistmail.wire.pop3 import commands as pop
 from twistmail.wire.pop3.top import Beginning
 
@@ -35,6 +37,7 @@ class Transaction:
         self._account = account
         self._drop = drop
         self._utf8 = utf8
+        self._read: list[int] = []  # UIDs that nobody has been told of
 
     async def answer(self, event: Any) -> Any:
         """A response, or an async iterator of some. StoreError, OSError, Unavailable."""
@@ -81,7 +84,7 @@ class Transaction:
         content = await self._drop.whole(event.number)
         if content is None:
             return GONE
-        self._tell_read(uid)
+        self._note_read(uid)
         return pop.Message("{} octets", content, (len(content),))
 
     async def _top(self, event: pop.Top) -> Any:
@@ -102,7 +105,7 @@ class Transaction:
         chunks = content.chunks()
         first = await self._service.threads.run(_next_of, chunks)
         if beginning is None:
-            self._tell_read(self._drop.uids[number - 1])
+            self._note_read(self._drop.uids[number - 1])
         title = pop.MessageBegins("{} octets", (content.size,)) if beginning is None else pop.MessageBegins("The beginning follows")
         return self._pieces(title, first, chunks, beginning)
 
@@ -133,10 +136,19 @@ class Transaction:
         self._drop.deleted.clear()
         return pop.Good("{} messages, none marked", (self._drop.count,))
 
-    def _tell_read(self, uid: int) -> None:
-        if self._service.facts.listened:
-            what = Read("pop3", self._account, "INBOX", str(uid))
+    def _note_read(self, uid: int) -> None:
+        """A client that fetches one after the other is told of in pieces."""
+        self._read.append(uid)
+        if not self._drop.has_more_at_hand:
+            self.tell()
+
+    def tell(self) -> None:
+        """Say what has been read, as far as it has not been said."""
+        if self._read and self._service.facts.listened:
+            uids = spelled(runs(sorted(set(self._read)))).decode("ascii")
+            what = Read("pop3", self._account, "INBOX", uids)
             self._service.facts.tell(Fact(self._service.epoch(), self._connection, what))
+        self._read.clear()
 
 
 async def _blocks(title: pop.MessageBegins, blocks: Iterator[bytes]) -> AsyncIterator[Any]:
