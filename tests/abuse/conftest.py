@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.abuse.costs import Costs
 from tests.interop.conftest import hash_of_password
 from tests.interop.house import House, Person, folder, running
 
@@ -43,6 +44,11 @@ listen = tcp:0:interface=127.0.0.1
          tls:port=0:interface=127.0.0.1
 tls = offered
 compress = yes
+[pop3]
+listen = tcp:0:interface=127.0.0.1
+         tls:port=0:interface=127.0.0.1
+tls = offered
+max_connections_per_ip = 1000
 [users]
 source = config
 """
@@ -137,6 +143,11 @@ def house(server: House) -> Iterator[House]:
 @pytest.fixture
 def guest(server: House) -> Person:
     return next(server.guests)  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.fixture
+def costs(house: House) -> Costs:
+    return Costs(house)
 
 
 @pytest.fixture(params=WAYS)

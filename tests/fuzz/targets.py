@@ -25,6 +25,9 @@ from twistmail.wire.imap.framing import ImapLimits
 from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.server import ImapWire
 from twistmail.wire.imap.uploads import AppendBegin, AppendMore
+from twistmail.wire.pop3 import commands as pop
+from twistmail.wire.pop3.server import SENTENCES, PopServerWire
+from twistmail.wire.pop3.top import Beginning
 from twistmail.wire.proxy import BadHeader, HeaderReader
 from twistmail.wire.smtp import client, parameters
 from twistmail.wire.smtp.commands import Auth, AuthResponse, ContentChunk, Data, StartTls, XClient
@@ -167,6 +170,48 @@ def _imap_answer(event: object) -> tuple[object, ...]:
     return (imap_responses.Tagged(event.tag, imap_responses.OK, "Done"),)  # type: ignore[attr-defined]
 
 
+def pop3(data: bytes) -> None:
+    """A whole connection that is let in by whatever it says, in pieces whose size the first octet tells."""
+    size = (data[0] if data else 0) + 1
+    wire = PopServerWire(apop=True)
+    wire.send(pop.Good("hello"))
+    for at in range(1, len(data), size):
+        wire.receive_bytes(data[at : at + size])
+        while wire.wants is not Wants.CLOSE and (event := wire.next_event()) is not NEED_DATA:
+            assert isinstance(wire.said(), bytes)
+            for response in _pop3_answer(event, wire.state):
+                wire.send(response)
+            if wire.wants is Wants.START_TLS:
+                wire.tls_started()
+
+
+def _pop3_answer(event: object, state: pop.State) -> tuple[object, ...]:
+    """What a session that likes everything answers."""
+    match event:
+        case pop.Quit():
+            return (pop.Farewell("See you"),)
+        case pop.Bad(text, fatal):
+            assert text in SENTENCES
+            return (pop.Farewell(text, good=False) if fatal else pop.Err(text),)
+        case pop.Pass() | pop.Apop() | pop.Response():
+            return (pop.Welcome("{} messages", (1,)),)
+        case pop.Auth():
+            return (pop.Challenge(b"go on"),)
+        case pop.Stls():
+            return (pop.GoAhead("go"),)
+        case pop.Retr() | pop.Top():
+            return pop.MessageBegins("x"), pop.Chunk(b".\r\n"), pop.MessageEnds()
+    return (pop.Good("done"),)
+
+
+def beginnings(data: bytes) -> None:
+    """TOP in pieces is TOP of the whole."""
+    lines, size = (data[0], data[1] + 1) if len(data) > 1 else (0, 1)
+    pieces, whole = Beginning(lines), Beginning(lines)
+    cut = b"".join(pieces.feed(data[at : at + size]) for at in range(0, len(data), size))
+    assert cut == whole.feed(data)
+
+
 def urls(data: bytes) -> None:
     """URLs of messages, and what they give leave for."""
     with suppress(imapurl.BadUrl):
@@ -178,7 +223,10 @@ def urls(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, aliases, login, replies, imap, urls)
+    for target in (
+        smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, aliases, login, replies, imap, pop3,
+        beginnings, urls,
+    )
 }
 #: Where to begin: something of what is meant to be read.
 SEEDS: dict[str, tuple[bytes, ...]] = {
@@ -189,6 +237,13 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b'\x50a FETCH 1:* (BINARY.PEEK[1.2]<0.9> BODY[HEADER.FIELDS (A)])\r\nb SEARCH UIDAFTER 7 OR SEEN (NOT TEXT {1}\r\nx)\r\n',
         b'\x01a GENURLAUTH "imap://a@b/x/;UID=1;URLAUTH=anonymous" INTERNAL\r\nb URLFETCH a b\r\nc RESETKEY x INTERNAL\r\n',
     ),
+    "pop3": (
+        b"\x20CAPA\r\nUTF8\r\nSTLS\r\nLANG de-at\r\nUSER a\r\nPASS b c\r\nLIST\r\n"
+        b"UIDL 1\r\nTOP 1 0\r\nRETR 1\r\nDELE 1\r\nRSET\r\nQUIT\r\n",
+        b"\x02AUTH PLAIN =\r\nAGEAYg==\r\nSTAT\r\nNOOP\r\n",
+        b"\x07APOP a b c4c9334bac560ecc979e58001b3e22fb\r\nLIST 1\r\n",
+    ),
+    "beginnings": (b"\x01\x03A: b\r\n\r\none\r\ntwo\r\n",),
     "urls": (
         b"imap://a%40b;AUTH=*@c:143/d%2Fe;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME/;PARTIAL=3.4;EXPIRE=2026-11-21T03:20:00Z"
         b";URLAUTH=user+f:INTERNAL:01234567890123456789012345678901",
