@@ -10,7 +10,9 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from twistmail.facts import Facts
+from twistmail.mail import matching, mime
 from twistmail.mail.content import Memory
+from twistmail.mail.mailbox import Column
 from twistmail.memory.people import MemoryPeople
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login
@@ -49,8 +51,11 @@ class FakeMailbox:
     async def refresh(self) -> None:
         self._check()
 
-    async def rows(self, uids: Any, columns: Any) -> list[tuple[int, int]]:
-        return [(uid, len(self.messages[uid])) for uid in uids if uid in self.messages]
+    async def rows(self, uids: Any, columns: Any) -> list[tuple[Any, ...]]:
+        there = [(uid, self.messages[uid]) for uid in uids if uid in self.messages]
+        if columns == (Column.SIZE,):
+            return [(uid, len(message)) for uid, message in there]
+        return [(uid, *(matching.column(mime.describe(message), column, 0.0) for column in columns)) for uid, message in there]
 
     async def unique_ids(self) -> dict[int, bytes]:
         return self.given

@@ -328,6 +328,48 @@ def test_visits_that_no_longer_matter_are_forgotten() -> None:
     assert len(visits._latest) == 0
 
 
+# ----- mail in UTF-8
+
+UTF8 = "Subject: Gr\u00fc\u00dfe\r\nX: y\r\n\r\nGr\u00fc\u00dfe\r\n".encode()
+LARGE = UTF8 + b"line\r\n" * SMALL
+
+
+def fetched(settings: dict[str, Any], *commands: str, message: bytes = UTF8) -> list[str]:
+    house = PopHouse(settings=settings)
+    house.store.mailbox.messages = {1: message}
+    visitor = Visitor(house)
+    return visitor.says(*commands, "USER ann", "PASS secret", "RETR 1", "TOP 1 0")[len(commands) + 2 :]
+
+
+@pytest.mark.parametrize("message", [pytest.param(UTF8, id="small"), pytest.param(LARGE, id="large")])
+@pytest.mark.parametrize(("settings", "commands", "subject"), [
+    pytest.param({}, (), "Subject: =?utf-8?b?R3LDvMOfZQ==?=", id="converted"),
+    pytest.param({"utf8_headers": "raw"}, (), "Subject: Gr\u00fc\u00dfe", id="raw"),
+    pytest.param({}, ("UTF8",), "Subject: Gr\u00fc\u00dfe", id="to-one-that-says-utf8"),
+    pytest.param({"utf8_headers": "refused"}, ("UTF8",), "Subject: Gr\u00fc\u00dfe", id="refused-to-others"),
+])
+def test_what_clients_get_of_a_header_in_utf_8(settings: Any, commands: Any, subject: str, message: bytes) -> None:
+    said = fetched(settings, *commands, message=message)
+    assert said[1] == subject
+    assert said[2:5] == ["X: y", "", "Gr\u00fc\u00dfe"]
+    assert said[-5:] == ["+OK The beginning follows", subject, "X: y", "", "."]
+
+
+@pytest.mark.parametrize("message", [pytest.param(UTF8, id="small"), pytest.param(LARGE, id="large")])
+def test_a_header_in_utf_8_may_be_refused(message: bytes) -> None:
+    assert fetched({"utf8_headers": "refused"}, message=message) == ["-ERR [UTF8] That message can be had in UTF-8 only: UTF8"] * 2
+
+
+@pytest.mark.parametrize("handling", ["converted", "refused", "raw"])
+def test_eight_bits_in_a_body_or_in_no_known_characters_are_nobody_s_business(handling: str) -> None:
+    house = PopHouse(settings={"utf8_headers": handling})
+    house.store.mailbox.messages = {1: b"Subject: x\r\n\r\n\xc3\xbc\r\n", 2: b"Subject: \xfc\r\n\r\nx\r\n"}
+    visitor = Visitor(house)
+    visitor.logs_in()
+    assert visitor.says("RETR 1")[-2] == "\u00fc"
+    assert visitor.says("RETR 2")[1] == "Subject: \udcfc"
+
+
 # ----- the maildrop
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from twistmail import tasks
-from twistmail.mail.content import Content
+from twistmail.mail.content import Stored
 from twistmail.mail.mailbox import Column, StoreError
 from twistmail.servers.pop3.uniqueids import DEFAULT, LONGEST, UniqueIds, read
 
@@ -146,7 +146,12 @@ class Maildrop:
         except (OSError, StoreError):
             return {}  # whoever asks for one of them is told
 
-    async def content(self, number: int) -> Content | None:
+    async def is_ascii(self, number: int) -> bool:
+        """Whether the header of message *number*, and what is known of those of its parts, is ASCII."""
+        rows = await self.mailbox.rows((self.uids[number - 1],), (Column.HEADER, Column.BODYSTRUCTURE))
+        return all(value.isascii() for row in rows for value in row[1:])
+
+    async def content(self, number: int) -> Stored | None:
         """The Content of message *number*; None where it has gone since login."""
         found = await self.mailbox.read((self.uids[number - 1],))
         return found[0][1] if found else None

@@ -25,6 +25,8 @@ OPTIONS = Section(
     Option("lock_timeout", DURATION, "10m", "How long a silent client keeps his mailbox locked (RFC 1939 §3: at least 10m).", Reload.NEW),
     Option("uidl_format", UNIQUE_IDS, uniqueids.DEFAULT, "What clients know a message by (UIDL), spelled as for Dovecot: %u is its UID.",
            Reload.NEW),
+    Option("utf8_headers", choice("converted", "refused", "raw"), "converted",
+           "How clients that cannot do UTF8 (RFC 6856) get mail whose header is UTF-8; converted: in ASCII (RFC 6857).", Reload.NEW),
     Option("login_delay", DURATION, "0s", "How long after a login the same user may not log in again (RFC 2449 §6.5): 5m.", Reload.NEW),
     Option("login_timeout", DURATION, "3m", "How long a client may take to log in.", Reload.NEW),
     Option("max_bad_commands", COUNT, "20", "Senseless commands after which a connection is closed.", Reload.NEW),

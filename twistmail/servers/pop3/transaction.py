@@ -11,7 +11,9 @@ from twisted.logger import Logger
 from twistmail.facts import Fact, Read
 from twistmail.interfaces import Unavailable
 from twistmail.mail.mailbox import StoreError
+from twistmail.mail.paged import Paged
 from twistmail.mail.ranges import runs
+from twistmail.mail.surrogate import needs_surrogate, surrogate
 from twistmail.servers.pop3.maildrop import Maildrop
 from twistmail.servers.pop3.service import Pop3Service
 from twistmail.wire.imap.sequence import spelled
@@ -24,6 +26,7 @@ log = Logger()
 CHUNKS = 4
 
 NO_SUCH_MESSAGE = pop.Err("There is no such message")
+NEEDS_UTF8 = pop.Err("That message can be had in UTF-8 only: UTF8", "UTF8")
 GONE = pop.Err("That message has been deleted by somebody else")
 DISK_TROUBLE = (OSError, StoreError, Unavailable)
 
@@ -36,7 +39,7 @@ class Transaction:
         self._connection = connection
         self._account = account
         self._drop = drop
-        self._utf8 = utf8
+        self._reads_all = utf8 or service.settings.utf8_headers == "raw"  # whatever stands in a header
         self._read: list[int] = []  # UIDs that nobody has been told of
 
     async def answer(self, event: Any) -> Any:
@@ -84,6 +87,9 @@ class Transaction:
         content = await self._drop.whole(event.number)
         if content is None:
             return GONE
+        content = await self._readable(content)
+        if content is None:
+            return NEEDS_UTF8
         self._note_read(uid)
         return pop.Message("{} octets", content, (len(content),))
 
@@ -95,7 +101,20 @@ class Transaction:
         if not self._drop.is_small(event.number):
             return await self._stream(event.number, beginning)
         content = await self._drop.whole(event.number)
-        return GONE if content is None else pop.Message("The beginning follows", beginning.feed(content))
+        if content is None:
+            return GONE
+        content = await self._readable(content)
+        return NEEDS_UTF8 if content is None else pop.Message("The beginning follows", beginning.feed(content))
+
+    async def _readable(self, content: bytes) -> bytes | None:
+        """*content* as this client can read it; None: it cannot (RFC 6856 §2.1, §5)."""
+        if self._reads_all or content.isascii():
+            return content
+        threads = self._service.threads
+        if self._service.settings.utf8_headers == "refused":
+            return None if await threads.run(needs_surrogate, content) else content
+        turned: bytes = await threads.run(_turned, content)
+        return turned
 
     async def _stream(self, number: int, beginning: Beginning | None) -> Any:
         """A large message, or only its *beginning*, piece by piece; the first piece is read before +OK is said."""
@@ -103,6 +122,10 @@ class Transaction:
         if content is None:
             return GONE
         chunks = content.chunks()
+        if not self._reads_all and not await self._drop.is_ascii(number):
+            if self._service.settings.utf8_headers == "refused":
+                return NEEDS_UTF8
+            chunks = surrogate(Paged(content))
         first = await self._service.threads.run(_next_of, chunks)
         if beginning is None:
             self._note_read(self._drop.uids[number - 1])
@@ -156,6 +179,10 @@ async def _blocks(title: pop.MessageBegins, blocks: Iterator[bytes]) -> AsyncIte
     for block in blocks:
         yield pop.Chunk(block)
     yield pop.MessageEnds()
+
+
+def _turned(content: bytes) -> bytes:
+    return b"".join(surrogate(content))
 
 
 def _next_of(chunks: Iterator[bytes]) -> bytes:
