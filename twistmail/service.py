@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twistmail import assembly, control, descriptors, heap, sections, tasks, tenancy
+from twistmail import assembly, control, descriptors, heap, privileges, sections, systemd, tasks, tenancy
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
 from twistmail.config.problem import Problem
@@ -66,7 +67,7 @@ class MailService(Service):
         ready: Callable[[dict[str, list[int]]], None] = lambda ports: None,
         prepare: Callable[[Foundation], None] = lambda foundation: None,
         connector: Any = None,
-        close_memory: Callable[[], None] = lambda: None,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
         self.reactor = reactor
@@ -78,8 +79,9 @@ class MailService(Service):
         self._only = frozenset(only)
         self._ready = ready
         self._prepare = prepare
-        self._close_memory = close_memory
         self._connector = connector
+        self._settle = settle
+        self._given = systemd.Inherited()
         self._ports: dict[Key, IListeningPort] = {}
         self._pools: dict[str, Pool] = {}
         self._control: IListeningPort | None = None
@@ -94,6 +96,7 @@ class MailService(Service):
     def privilegedStartService(self) -> None:
         """Open the ports; nothing is accepted before the reactor runs. Exits where one cannot be opened."""
         super().privilegedStartService()
+        self._given = systemd.inherited()
         for key in self._wanted(self.config):
             try:
                 self._open(key)
@@ -105,7 +108,7 @@ class MailService(Service):
         super().startService()
         if not self._ports:  # started without the privileged step: inside a test, or under another parent
             self.privilegedStartService()
-        self._close_memory()  # by now root is given up
+        self._settle()  # by now twistd has given up root
         self._home = self._move_in()
         self._most = descriptors.for_connections(descriptors.raise_limit())
         self.foundation = lay(self.config, self.reactor, self.discovery, self._connector)
@@ -168,7 +171,7 @@ class MailService(Service):
         service, listen = key
         pool = self._pools.setdefault(service, Pool(set()))
         listener = Listener(pool, self.reactor, self._has_room)
-        self._ports[key] = open_port(self.reactor, listen, listener, self.config.data_dir)
+        self._ports[key] = open_port(self.reactor, listen, listener, self.config.data_dir, self._given)
         self.listeners[key] = listener
 
     def connections(self) -> dict[str, Pump]:
@@ -286,6 +289,7 @@ class MailService(Service):
 
     async def stop(self) -> None:
         """Take nothing new, finish what is under way, write everything down."""
+        systemd.notify("STOPPING=1")
         for call in self._ticking:
             call.stop()
         for key in list(self._ports):
@@ -319,16 +323,13 @@ class MailService(Service):
         return tasks.start(self.stop(), "stopping")
 
 
-def open_port(reactor: Any, listen: Listen, listener: Listener, data_dir: Path) -> IListeningPort:
-    """A listening port for *listen*. CannotListenError where it cannot be."""
-    match listen.kind:
-        case Transport.UNIX:
-            tenancy.clear(data_dir / listen.path)
-            return reactor.listenUNIX(str(data_dir / listen.path), listener, backlog=listen.backlog, mode=listen.mode)
-        case Transport.SYSTEMD:
-            from twistmail.systemd import adopt
-
-            return adopt(reactor, listen, listener)
+def open_port(reactor: Any, listen: Listen, listener: Listener, data_dir: Path, given: systemd.Inherited) -> IListeningPort:
+    """A listening port for *listen*, on a socket that was *given* to us where there is one. CannotListenError where it cannot be."""
+    if listen.kind is Transport.UNIX:
+        tenancy.clear(data_dir / listen.path)
+        return reactor.listenUNIX(str(data_dir / listen.path), listener, backlog=listen.backlog, mode=listen.mode)
+    if (adopted := given.adopt(reactor, listen, listener)) is not None:
+        return adopted
     return listen_tcp(reactor, listen.port, listener, listen.interface, backlog=max(listen.backlog, 1024))
 
 
@@ -368,13 +369,37 @@ def makeService(options: Options) -> MailService:
         sys.exit(0)
     refuse_root(options)
     reactor.callWhenRunning(heap.settle)  # type: ignore[attr-defined]
-    return MailService(loaded.config, reactor, discovery, read, only=options["only"], close_memory=keep_memory_private)
+    if _of_twistd(options).get("umask") is None:
+        os.umask(0o077)
+    settle = partial(_give_up, began_as_root=os.geteuid() == 0)
+    return MailService(loaded.config, reactor, discovery, read, only=options["only"], ready=_tell_systemd, settle=settle)
+
+
+def _of_twistd(options: Any) -> Any:
+    """What twistd itself was told."""
+    return getattr(options, "parent", None) or {}
+
+
+def _give_up(*, began_as_root: bool) -> None:
+    try:
+        privileges.give_up(began_as_root=began_as_root)
+        keep_memory_private()  # a change of users has opened it again
+    except privileges.StillPrivileged as trouble:
+        print(  # noqa: T201
+            f"error: twistmail does not run as root: {trouble}\n    Start it with: twistd --uid twistmail --gid twistmail twistmail ...; "
+            "without --euid",
+            file=sys.stderr,
+        )
+        sys.exit(NO_PERMISSION)
+
+
+def _tell_systemd(ports: dict[str, list[int]]) -> None:
+    systemd.notify("READY=1")
 
 
 def refuse_root(options: Any) -> None:
     """Root stays root only until the ports are open: without --uid we do not start (spec/limits.md section 4)."""
-    parent = getattr(options, "parent", None) or {}
-    if os.geteuid() == 0 and not parent.get("uid"):
+    if os.geteuid() == 0 and not _of_twistd(options).get("uid"):
         print(  # noqa: T201
             "error: twistmail does not run as root: a mistake in it would own the machine.\n"
             "    Start it with: twistd --uid twistmail --gid twistmail twistmail ... (ports are opened first, then root is given up),\n"

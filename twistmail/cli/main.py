@@ -45,6 +45,7 @@ COMMANDS = {
         "Send the message on standard input, as sendmail does: [-t] [-i] [-f SENDER] [-F NAME] [ADDRESS ...].",
     ),
     "session": ("twistmail.cli.door:sessions", "Who is connected."),
+    "setup": ("twistmail.cli.setup:setup", "Make what the operating system needs to run this server."),
     "status": ("twistmail.cli.server:status", "Show the services, connections and the queue on one screen."),
     "stop": ("twistmail.cli.server:stop", "Stop the server once the transactions under way have ended."),
     "trace": ("twistmail.cli.trace:group", "What became of a message."),

@@ -83,6 +83,13 @@ class NoDelayPort(tcp.Port):
     transport = NoDelayServer  # type: ignore[assignment]
 
 
+def adopt_tcp(reactor: Any, descriptor: int, family: int, factory: IProtocolFactory) -> IListeningPort:
+    """Listen on a copy of the bound, non-blocking socket *descriptor* of *family*. Connections are PromptServers."""
+    listening = PromptPort._fromListeningDescriptor(reactor, descriptor, family, factory)
+    listening.startListening()
+    return listening
+
+
 def listen(
     reactor: Any, port: int, factory: IProtocolFactory, interface: str, *, backlog: int = 1024, prompt: bool = True
 ) -> IListeningPort:

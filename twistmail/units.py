@@ -1,0 +1,146 @@
+"""Units for systemd, written for one configuration: the service, hemmed in, and a socket for every port below 1024. Pure.
+
+With the sockets nobody ever is root: systemd opens the ports, the service runs as
+its user from its first instruction on. What it may do besides is in `FENCES`;
+whether a server lives with that is tried by tests/interop/test_units.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from twistmail.endpoints import Listen, Transport
+
+LOW = 1024
+STATE = Path("/var/lib")
+HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+
+#: spec/limits.md section 4. Not here: MemoryDenyWriteExecute (pyOpenSSL writes the little functions that OpenSSL calls at run time),
+#: ProcSubset (the addresses of this machine are read from /proc/net), PrivateNetwork,
+#: IPAddressDeny and PrivateUsers (groups that may read keys of certificates).
+FENCES = """\
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+LimitNOFILE=65536
+LimitCORE=0
+TasksMax=256
+MemoryMax=75%
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is written into the units: the command that starts the server, whose it is, where it keeps things.
+
+    `readable`: what lies in somebody's home and has to be read there all the same (the program, the configuration).
+    """
+
+    command: tuple[str, ...]
+    user: str
+    group: str
+    data_dir: Path
+    readable: tuple[Path, ...] = ()
+
+
+def units(installation: Installation, listens: Iterable[tuple[str, Listen]]) -> Mapping[str, str]:
+    """{name of the file: its text} for the service and for *listens*: (service, where it listens)."""
+    sockets = {name: text for service, listen in listens if _is_low(listen) for name, text in [_socket(service, listen)]}
+    return {"twistmail.service": _service(installation, sorted(sockets)), **sockets}
+
+
+def _is_low(listen: Listen) -> bool:
+    return listen.kind in (Transport.TCP, Transport.TLS) and 0 < listen.port < LOW
+
+
+def _service(installation: Installation, sockets: list[str]) -> str:
+    wants = f"Requires={' '.join(sockets)}\nAfter={' '.join(sockets)}\n" if sockets else ""
+    opened = f"Sockets={' '.join(sockets)}\nNonBlocking=yes\n" if sockets else ""
+    also = f"Also={' '.join(sockets)}\n" if sockets else ""
+    return f"""\
+[Unit]
+Description=twistmail, the mail server
+After=network-online.target
+Wants=network-online.target
+{wants}StartLimitIntervalSec=300
+StartLimitBurst=10
+
+[Service]
+Type=notify
+ExecStart={_quoted(installation.command)}
+ExecReload=/bin/kill -HUP $MAINPID
+{opened}User={installation.user}
+Group={installation.group}
+Restart=always
+RestartSec=2
+TimeoutStopSec=60
+{_places(installation)}{FENCES}
+[Install]
+WantedBy=multi-user.target
+{also}"""
+
+
+def _places(installation: Installation) -> str:
+    """Where the service may write; and homes, where anything of it lies in one."""
+    data_dir = installation.data_dir
+    if data_dir.parent == STATE:
+        written = f"StateDirectory={data_dir.name}\nStateDirectoryMode=0700\n"
+    else:
+        written = f"ReadWritePaths={_escaped(str(data_dir))}\n"
+    at_home = any(home in place.parents for home in HOMES for place in (data_dir, *installation.readable))
+    return written + f"ProtectHome={'read-only' if at_home else 'yes'}\n"
+
+
+def _socket(service: str, listen: Listen) -> tuple[str, str]:
+    address = f"[{listen.interface}]" if ":" in listen.interface else listen.interface or "0.0.0.0"
+    text = f"""\
+[Unit]
+Description=twistmail: {service} on port {listen.port}
+
+[Socket]
+ListenStream={address}:{listen.port}
+FileDescriptorName={service}-{listen.port}
+Service=twistmail.service
+Backlog={max(listen.backlog, LOW)}
+NoDelay=yes
+
+[Install]
+WantedBy=sockets.target
+"""
+    where = f"-{listen.interface.replace(':', '_')}" if listen.interface else ""
+    return f"twistmail-{service}-{listen.port}{where}.socket", text
+
+
+def _quoted(command: Iterable[str]) -> str:
+    """A command line as systemd.service(5) reads it: no variables."""
+    return " ".join(_escaped(word).replace("$", "$$") for word in command)
+
+
+def _escaped(word: str) -> str:
+    """One word as systemd reads it: no specifiers, what has a space in quotes."""
+    word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{word}"' if any(c in word for c in " \t'\"\\;") else word
