@@ -22,8 +22,8 @@ def certificates_of(config: Config, now: Callable[[], float], *, self_sign: bool
 
 def listed(certificates: Certificates, now: float) -> list[dict[str, Any]]:
     """A row per pair of files: {"path", "names", "used_for", "trouble"} and, of a certificate, {"issuer", "self_signed", "begins",
-    "ends", "left_s"}."""
-    return [examination.row(holding, now) for holding in certificates.holdings]
+    "ends", "left_s", "ends_soon"}."""
+    return [examination.row(holding, now, certificates.warn_before) for holding in certificates.holdings]
 
 
 def checked(certificates: Certificates, now: float) -> list[dict[str, Any]]:

@@ -51,20 +51,24 @@ LimitCORE=0
 TasksMax=256
 MemoryMax=75%
 """
+#: Where mail belongs to users of the machine the service begins as root, to start the helper that gives files away
+#: (`giving_helper`), and becomes its user by twistd --uid: what that needs, and what of FENCES stands in its way.
+RIGHTS = "CapabilityBoundingSet=CAP_CHOWN CAP_SETGID CAP_SETUID\n"
+IN_THE_WAY = ("CapabilityBoundingSet=\n", "RestrictSUIDSGID=yes\n", "SystemCallFilter=~@privileged\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What is written into the units: the command that starts the server, whose it is, where it keeps things.
+    """What is written into the units: how the server is started, whose it is, where it keeps things.
 
-    `readable`: what lies in somebody's home and has to be read there all the same (the program, the configuration).
+    `program` is twistd. `gives_files`: mail belongs to users of this machine.
     """
 
-    command: tuple[str, ...]
+    program: Path
+    config: Path
     user: str
-    group: str
     data_dir: Path
-    readable: tuple[Path, ...] = ()
+    gives_files: bool = False
 
 
 def units(installation: Installation, listens: Iterable[tuple[str, Listen]]) -> Mapping[str, str]:
@@ -91,27 +95,46 @@ StartLimitBurst=10
 
 [Service]
 Type=notify
-ExecStart={_quoted(installation.command)}
+ExecStart={_quoted(_command(installation))}
 ExecReload=/bin/kill -HUP $MAINPID
-{opened}User={installation.user}
-Group={installation.group}
-Restart=always
+{opened}{_identity(installation)}Restart=always
 RestartSec=2
 TimeoutStopSec=60
-{_places(installation)}{FENCES}
+{_places(installation)}{_fences(installation)}
 [Install]
 WantedBy=multi-user.target
 {also}"""
 
 
+def _command(installation: Installation) -> tuple[str, ...]:
+    user = installation.user
+    drop = ("--uid", user, "--gid", user) if installation.gives_files else ()
+    return str(installation.program), "-n", "--pidfile=", "--umask=077", *drop, "twistmail", "--config", str(installation.config)
+
+
+def _identity(installation: Installation) -> str:
+    user = installation.user
+    return "" if installation.gives_files else f"User={user}\nGroup={user}\n"
+
+
+def _fences(installation: Installation) -> str:
+    if not installation.gives_files:
+        return FENCES
+    fences = FENCES
+    for line in IN_THE_WAY:
+        fences = fences.replace(line, "")
+    return fences + RIGHTS
+
+
 def _places(installation: Installation) -> str:
     """Where the service may write; and homes, where anything of it lies in one."""
     data_dir = installation.data_dir
-    if data_dir.parent == STATE:
+    if data_dir.parent == STATE and not installation.gives_files:
         written = f"StateDirectory={data_dir.name}\nStateDirectoryMode=0700\n"
     else:
         written = f"ReadWritePaths={_escaped(str(data_dir))}\n"
-    at_home = any(home in place.parents for home in HOMES for place in (data_dir, *installation.readable))
+    places = (data_dir, installation.program, installation.config)
+    at_home = any(home in place.parents for home in HOMES for place in places)
     return written + f"ProtectHome={'read-only' if at_home else 'yes'}\n"
 
 

@@ -108,6 +108,7 @@ def test_the_end_of_a_certificate_is_told_and_ends_the_check_with_1(run: Any, au
     run("cert import chain.pem key.pem")
     code, out, _ = run("cert check")
     assert (code, "ends in 19 days" in out, out.startswith("warning: ")) == (Exit.OK, True, True)
+    assert "used; to be renewed" in run("cert list")[1]
     given(authority, HOST, days=-0.1)
     run("cert import chain.pem key.pem --force")
     code, out, _ = run("cert check")

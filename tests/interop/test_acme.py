@@ -47,9 +47,25 @@ class Pebble:
         return self.log.read_bytes().count(b"POST /order-plz")
 
 
+#: The account that `strict_pebble` wants: its identifier and its key, as authorities write it.
+EXTERNAL = ("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W")
+
+
 @pytest.fixture(scope="module")
 def pebble(tmp_path_factory: Any) -> Iterator[Pebble]:
-    place = tmp_path_factory.mktemp("pebble")
+    with running_pebble(tmp_path_factory.mktemp("pebble")) as pebble:
+        yield pebble
+
+
+@pytest.fixture
+def strict_pebble(tmp_path: Path) -> Iterator[Pebble]:
+    """One that knows whom it serves (external account binding, RFC 8555 §7.3.4)."""
+    with running_pebble(tmp_path, externalAccountBindingRequired=True, externalAccountMACKeys=dict([EXTERNAL])) as pebble:
+        yield pebble
+
+
+@contextlib.contextmanager
+def running_pebble(place: Path, **more: Any) -> Iterator[Pebble]:
     authority = Authority("Pebble's own", time.time())
     (place / "authority.pem").write_bytes(pem(authority.certificate))
     for name, octets in zip(("cert.pem", "key.pem"), authority.issue("localhost"), strict=True):
@@ -58,7 +74,7 @@ def pebble(tmp_path_factory: Any) -> Iterator[Pebble]:
     told = {
         "listenAddress": f"127.0.0.1:{port}", "managementListenAddress": f"127.0.0.1:{management}", "certificate": str(place / "cert.pem"),
         "privateKey": str(place / "key.pem"), "httpPort": http, "tlsPort": tls, "ocspResponderURL": "",
-        "externalAccountBindingRequired": False,
+        "externalAccountBindingRequired": False, **more,
     }  # fmt: skip
     (place / "config.json").write_text(json.dumps({"pebble": told}))
     environ = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "0"}
@@ -169,3 +185,14 @@ def test_an_authority_that_nobody_vouches_for_is_not_believed(pebble: Pebble) ->
         acme = f"[acme]\nenabled = yes\ndirectory = {pebble.url}\nwebroot = {place}\n"
         with running(House(place, more=acme)) as house:
             eventually(lambda: "nobody whom this machine trusts vouches for the authority" in house.log, "the failure is told", 30.0)
+
+
+def test_an_authority_that_wants_to_know_its_customers_is_told(strict_pebble: Pebble) -> None:
+    listen = f"listen = tcp:{strict_pebble.http}:interface=127.0.0.1"
+    with house_with(strict_pebble, listen) as house:
+        eventually(lambda: "acme: no certificate for" in house.log, "the failure is told", 30.0)
+        assert "external account" in house.log.lower() or "externalaccount" in house.log.lower()
+    identifier, key = EXTERNAL
+    with house_with(strict_pebble, listen, f"external_account = {identifier}", f"external_key = {key}", "key = rsa") as house:
+        assert got(house).public_key().key_size == 2048  # type: ignore[union-attr]
+        assert key not in house.log

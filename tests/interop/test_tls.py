@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import imaplib
 import ssl
 import time
 
 import pytest
 
-from tests.interop.house import House, Person, folder, running
+from tests.interop.house import IS_ROOT, House, Person, folder, give_away, run, running
 from tests.tls.authority import Authority, key_pem, pem
 
 pytestmark = pytest.mark.client("openssl")
@@ -102,3 +103,64 @@ def test_curl_reads_by_certificate_and_not_as_another(trusting, client, scheme):
 def test_the_certificate_that_clients_get_is_our_own_where_there_is_no_other(trusting):
     served = ssl.get_server_certificate(("localhost", trusting.port("submission", tls=True)))
     assert served.split() == trusting.authority.read_text()[trusting.authority.read_text().index("-----BEGIN CERT") :].split()
+
+
+# ----- certificates that change, and that cannot be used
+
+
+@pytest.fixture
+def renewing():
+    """A server of its own whose certificates are changed, and the authority that gives them."""
+    with folder() as place, running(House(place, more="[tls]\ndirectory = certificates\n")) as house:
+        house.add(ALICE)
+        yield house, Authority("Blue", time.time())
+
+
+def _shown(house: House) -> str:
+    """Who has signed what a client of IMAP gets to see."""
+    said = run("openssl", "s_client", "-connect", f"localhost:{house.port('imap', tls=True)}", expect=None, stdin="")
+    return next(line for line in said.stdout.splitlines() if line.startswith("issuer="))
+
+
+def test_a_renewal_is_shown_to_the_next_and_nobody_is_dropped(renewing) -> None:
+    house, authority = renewing
+    context = ssl.create_default_context(cafile=str(house.authority))
+    with imaplib.IMAP4_SSL("localhost", house.port("imap", tls=True), ssl_context=context, timeout=20) as reader:
+        reader.login(ALICE.address, ALICE.password)
+        assert "mail.blue.test" in _shown(house)
+        for name, octets in zip(("chain.pem", "key.pem"), authority.issue("mail.blue.test"), strict=True):
+            (house.folder / name).write_bytes(octets)
+        said = house.twistmail("cert", "import", house.folder / "chain.pem", house.folder / "key.pem")
+        assert "signed by Blue" in said
+        assert _shown(house) == "issuer=CN = Blue"
+        assert reader.select("INBOX")[0] == "OK"
+        assert "nobody who has signed it" in house.twistmail("cert", "check", expect=1)
+
+
+def test_what_cannot_be_used_is_named_and_what_was_shown_before_stays(renewing) -> None:
+    house, authority = renewing
+    place = house.data / "certificates" / "mail"
+    place.mkdir(parents=True)
+    give_away(place.parent)
+    give_away(place)
+
+    def put(chain: bytes, key: bytes) -> str:
+        (place / "fullchain.pem").write_bytes(chain)
+        (place / "privkey.pem").write_bytes(key)
+        (place / "fullchain.pem").chmod(0o644)
+        (place / "privkey.pem").chmod(0o600)
+        return house.twistmail("cert", "check", expect=None)
+
+    pair, other = authority.issue("mail.blue.test"), authority.issue("mail.blue.test")
+    if IS_ROOT:
+        assert "mail: privkey.pem: Permission denied" in put(*pair)
+        assert "self-signed" in house.twistmail("cert", "check", expect=None)
+        give_away(place / "privkey.pem")
+    assert "the key is not that of the certificate" in put(pair[0], other[1])
+    assert "mail.blue.test" in _shown(house)
+    put(*pair)
+    assert _shown(house) == "issuer=CN = Blue"
+    assert "has ended at" in put(*authority.issue("mail.blue.test", days=-0.5))
+    assert "the certificate for mail.blue.test has ended" in house.twistmail("status")
+    place.parent.chmod(0)
+    assert "certificates: Permission denied" in house.twistmail("cert", "check", expect=1)

@@ -122,8 +122,8 @@ def test_a_key_that_everybody_may_read_is_told(
 def test_a_row_tells_names_issuer_and_end(tmp_path: Path, authority: Authority) -> None:
     path = put(tmp_path, authority.issue(HOST, "imap.blue.example", days=90))
     (holding,) = Certificates(tmp_path / "tls", HOST, lambda: NOW).holdings
-    assert row(holding, NOW) == {
+    assert row(holding, NOW, 21 * 86400.0) == {
         "path": str(path), "names": [HOST, "imap.blue.example"], "used_for": [HOST, "imap.blue.example"], "trouble": "",
         "issuer": "Test Authority", "self_signed": False, "begins": "2027-01-14T08:00:00Z", "ends": "2027-04-15T08:00:00Z",
-        "left_s": 90 * 86400,
+        "left_s": 90 * 86400, "ends_soon": False,
     }  # fmt: skip

@@ -64,7 +64,9 @@ def _ends(row: dict[str, Any]) -> str:
 def _state(row: dict[str, Any]) -> str:
     if row["trouble"]:
         return row["trouble"] + (" (an earlier one is used)" if row["used_for"] else "")
-    return "used" if row["used_for"] else "not used: another has its names"
+    if not row["used_for"]:
+        return "not used: another has its names"
+    return "used, and over" if row["left_s"] <= 0 else "used; to be renewed" if row["ends_soon"] else "used"
 
 
 @group.command()

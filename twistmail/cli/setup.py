@@ -47,9 +47,8 @@ def _units(terminal: Terminal, user: str) -> dict[str, str]:
     config = terminal.whole()
     if terminal.file is None:
         raise Failure("a service needs a configuration", Exit.CONFIG, "twistmail config example > config.ini")
-    program, file = _twistd(), terminal.file.resolve()
-    command = (str(program), "-n", "--pidfile=", "--umask=077", "twistmail", "--config", str(file))
-    installation = Installation(command, user, user, config.data_dir.resolve(), (program, file))
+    gives_files = "system" in config["users"].source
+    installation = Installation(_twistd(), terminal.file.resolve(), user, config.data_dir.resolve(), gives_files)
     return dict(units(installation, [(section, listen) for section, _, listen in listeners(config)]))
 
 

@@ -45,8 +45,8 @@ class Finding:
         return {"path": self.path, "level": "error" if self.is_error else "warning", "what": self.what, "step": self.step}
 
 
-def row(holding: Holding, now: float) -> dict[str, Any]:
-    """*holding* as people and programs are told of it. *now*: POSIX seconds."""
+def row(holding: Holding, now: float, warn_before: float) -> dict[str, Any]:
+    """*holding* as people and programs are told of it, its end *warn_before* seconds ahead. *now*: POSIX seconds."""
     told: dict[str, Any] = {"path": str(holding.path), "names": [], "used_for": list(holding.names), "trouble": holding.trouble}
     if certificate := holding.certificate:
         told |= {
@@ -56,6 +56,7 @@ def row(holding: Holding, now: float) -> dict[str, Any]:
             "begins": instant(certificate.begins),
             "ends": instant(certificate.expires),
             "left_s": int(certificate.expires - now),
+            "ends_soon": certificate.expires - now <= warn_before,
         }
     return told
 
@@ -127,8 +128,8 @@ def _cure(trouble: str) -> str:
 
 def _open_to_all(path: Path) -> str:
     """The file with the key below *path* where everybody may read it, else empty."""
-    key = path / "privkey.pem" if path.is_dir() else path
     try:
+        key = path / "privkey.pem" if path.is_dir() else path
         folders = (folder for folder in key.resolve().parents if TOP in folder.parents)
         folders_are_closed = any(not folder.stat().st_mode & 0o001 for folder in folders)
         return str(key) if key.stat().st_mode & 0o004 and not folders_are_closed else ""
