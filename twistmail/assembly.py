@@ -14,9 +14,11 @@ from functools import partial
 from typing import Any
 
 from twistmail.account_sources import sources_of
+from twistmail.accounts.app_passwords import OWN
 from twistmail.accounts.circles import circles, members
 from twistmail.accounts.domains import configured
 from twistmail.accounts.fresh import kinds
+from twistmail.accounts.keyring import Keyring
 from twistmail.accounts.local import LocalUsers
 from twistmail.accounts.people import People as Known
 from twistmail.accounts.table import account_name
@@ -38,6 +40,7 @@ from twistmail.mail.envelope import Kind, Role
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
 from twistmail.options import Settings
+from twistmail.own_passwords import Desk
 from twistmail.plugins import POLICY_STAGE
 from twistmail.policy.access import Access
 from twistmail.policy.access_file import parse as parse_access
@@ -104,6 +107,7 @@ class Parts:
     schedule: Schedule
     services: dict[str, Callable[..., Any]]
     contexts: Contexts
+    desk: Desk
 
     def born(self, service: str, listen: Listen) -> Born:
         """What connections to *listen* are made of."""
@@ -167,7 +171,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
     waits = config["relay"]
     schedule = Schedule(waits.retry, waits.expire, waits.warn_sender_after)
     foundation.ground.terms.accounts = people.accounts
-    return Parts(config, foundation, people, dispatch, relay, schedule, services, contexts)
+    return Parts(config, foundation, people, dispatch, relay, schedule, services, contexts, _desk(config, foundation, people))
 
 
 # ----- people
@@ -433,6 +437,13 @@ def _login(service: str, config: Config, foundation: Foundation, people: People,
         gate=foundation.gate,
         logs_failures=settings.log_failures,
     )
+
+
+def _desk(config: Config, foundation: Foundation, people: People) -> Desk:
+    """Where people change their own passwords."""
+    login = _login(OWN, config, foundation, people, plaintext=True)
+    ground, keyring = foundation.ground, Keyring(foundation.database, foundation.ground.epoch)
+    return Desk(login, people.accounts, keyring, ground.threads, ground.identifiers, config["users"].minimum_password)
 
 
 # ----- the way out

@@ -151,25 +151,29 @@ class ControlFactory(Factory):
 
     def __init__(self, verbs: Mapping[str, Verb]) -> None:
         self.verbs = verbs
-        self._open: set[ControlProtocol] = set()
+        self.open: set[ControlProtocol] = set()
 
     def buildProtocol(self, addr: Any) -> ControlProtocol | None:
-        if len(self._open) >= MOST_CONNECTIONS:
+        return self.opened(lambda gone: ControlProtocol(self.verbs, gone))
+
+    def opened(self, make: Callable[[Callable[[ControlProtocol], None]], ControlProtocol]) -> ControlProtocol | None:
+        """What *make* makes for one more connection, told whom to tell that it has ended; None where there are enough."""
+        if len(self.open) >= MOST_CONNECTIONS:
             return None
-        protocol = ControlProtocol(self.verbs, self._open.discard)
-        self._open.add(protocol)
+        protocol = make(self.open.discard)
+        self.open.add(protocol)
         return protocol
 
 
-def listen(reactor: Any, path: Path, verbs: Mapping[str, Verb]) -> Any:
-    """Open the control socket at *path* (an IListeningPort). OSError, or twisted's CannotListenError where a server runs already."""
+def listen(reactor: Any, path: Path, factory: Factory, mode: int = 0o600) -> Any:
+    """Open the UNIX socket at *path* (an IListeningPort). OSError, or twisted's CannotListenError where a server runs already."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = stat.S_IMODE(os.stat(path.parent).st_mode)
-    if mode & 0o002 and not mode & stat.S_ISVTX:
+    around = stat.S_IMODE(os.stat(path.parent).st_mode)
+    if around & 0o002 and not around & stat.S_ISVTX:
         raise PermissionError(f"{path.parent} may be written by everybody, so it is no place for the control socket")
     tenancy.clear(path)
     before = os.umask(0o177)
     try:
-        return reactor.listenUNIX(str(path), ControlFactory(verbs), mode=0o600)
+        return reactor.listenUNIX(str(path), factory, mode=mode)
     finally:
         os.umask(before)

@@ -27,6 +27,7 @@ def run(
     from twisted.internet import reactor
 
     from twistmail import heap, sections
+    from twistmail.accounts.fresh import kinds
     from twistmail.config.load import load
     from twistmail.foundation import Foundation
     from twistmail.plugins import discover
@@ -40,9 +41,10 @@ def run(
         return load(sections.everything(discovery), config, overrides, checks=sections.checks(discovery, files=files))
 
     def prepare(foundation: Foundation) -> None:
+        wanted = kinds(foundation.ground.config["auth"].mechanisms)
         for name, password in (users or {}).items():
             if foundation.database.get(name) is None:
-                foundation.database.add(name, password)
+                foundation.database.add(name, password, kinds=wanted)
 
     loaded = read(files=True)
     for problem in loaded.problems:

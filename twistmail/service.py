@@ -31,6 +31,7 @@ from twistmail.config.settled import Config
 from twistmail.endpoints import Listen, Transport
 from twistmail.foundation import Foundation, lay
 from twistmail.operator import Operator
+from twistmail.own_passwords import DeskFactory
 from twistmail.plugins import Discovery, discover
 from twistmail.secrecy import keep_memory_private
 from twistmail.servers.listeners import Listener, Pool
@@ -85,6 +86,7 @@ class MailService(Service):
         self._ports: dict[Key, IListeningPort] = {}
         self._pools: dict[str, Pool] = {}
         self._control: IListeningPort | None = None
+        self._desk: IListeningPort | None = None
         self._ticking: list[Any] = []
         self._old_signal: Any = None
         self._recovered = False  # the queue has read what an earlier process left
@@ -195,7 +197,10 @@ class MailService(Service):
             listener.adopt(parts.born(service, listen))
 
     def _open_control(self) -> None:
-        self._control = control.listen(self.reactor, self.config.file(self.config["server"].control), Operator(self).verbs())
+        place = self.config.file(self.config["server"].control)
+        self._control = control.listen(self.reactor, place, control.ControlFactory(Operator(self).verbs()))
+        if public := self.config["users"].password_socket:
+            self._desk = control.listen(self.reactor, self.config.file(public), DeskFactory(self.reactor, lambda: self.parts.desk), 0o666)
 
     # ----- at work
 
@@ -294,8 +299,9 @@ class MailService(Service):
             call.stop()
         for key in list(self._ports):
             self._close(key)
-        if self._control is not None:
-            self._control.stopListening()
+        for port in (self._control, self._desk):
+            if port is not None:
+                port.stopListening()
         for pool in self._pools.values():
             for pump in tuple(pool.pumps):
                 pump.shut_down()

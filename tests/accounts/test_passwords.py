@@ -84,3 +84,23 @@ def test_generated_passwords_take_every_word_from_chance() -> None:
 def test_the_words_are_five_hundred_and_twelve_different_ones() -> None:
     assert len(set(WORDS)) == len(WORDS) == 512
     assert all(word.isascii() and word.isalpha() and word.islower() and 3 <= len(word) <= 9 for word in WORDS)
+
+
+@pytest.mark.parametrize(("password", "said"), [
+    pytest.param("nine char", "shorter than 10 characters", id="short"),
+    pytest.param("ab" * 20, "fewer than 5 different characters", id="two-letters"),
+    pytest.param("x1y2z" * 205, "longer than 1024 octets", id="endless"),
+    pytest.param("\u00e4bcde" * 200, "longer than 1024 octets", id="endless-in-octets"),
+    pytest.param("line\nand line", "cannot be typed everywhere", id="line-end"),
+    pytest.param("nul\0and more", "cannot be typed everywhere", id="nul"),
+    pytest.param("\udc80 no utf-8", "cannot be typed everywhere", id="no-utf-8"),
+    pytest.param("Anna.Other", "the name of the account", id="local-part"),
+    pytest.param("anna.other@blue.example", "the name of the account", id="address"),
+])
+def test_a_new_password_may_be_refused(password: str, said: str) -> None:
+    assert said in passwords.complaint(password, 10, "anna.other@blue.example")
+
+
+@pytest.mark.parametrize("password", ["correct horse", "ten letter", "gr\u00fc\u00dfgott zusammen", "x1y2z" * 204, "0123456789"])
+def test_length_is_all_that_a_new_password_needs(password: str) -> None:
+    assert passwords.complaint(password, 10, "anna@blue.example") == ""

@@ -122,3 +122,23 @@ def test_a_crowd_is_told_to_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
     while waiting:
         waiting.pop().callback(True)
     assert all(one.result for one in asked)
+
+
+def test_a_program_that_opens_many_connections_at_once_pays_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: list[tasks.Deferred[bool]] = []
+
+    class Slow:
+        async def run(self, *args: Any) -> bool:
+            waiting.append(tasks.Deferred())
+            return await waiting[-1]
+
+    verifier = Verifier(Slow(), lambda: 0.0, b"k" * 32)
+    asked = [tasks.shielded(verifier.matches(STORED, "secret")) for _ in range(5)]
+    stranger = tasks.shielded(verifier.matches(STORED, "wrong"))
+    assert len(waiting) == 2
+    for one in waiting[:2]:
+        one.callback(True)
+    assert [one.result for one in asked] == [True] * 5
+    assert len(waiting) == 3
+    waiting[2].callback(False)
+    assert stranger.result is False

@@ -330,12 +330,12 @@ def test_the_socket_of_a_real_reactor_is_for_its_owner_only(tmp_path):
 import os, stat, sys
 from pathlib import Path
 from twisted.internet import reactor
-from twistmail.control import listen
+from twistmail.control import ControlFactory, listen
 async def stop(arguments):
     reactor.callLater(0.1, reactor.stop)  # the answer goes first
     return {"mode": oct(stat.S_IMODE(os.stat(path).st_mode)), "folder": oct(stat.S_IMODE(os.stat(path.parent).st_mode))}
 path = Path(sys.argv[1])
-listen(reactor, path, {"stop": stop})
+listen(reactor, path, ControlFactory({"stop": stop}))
 print("ready", flush=True)
 reactor.run()
 """

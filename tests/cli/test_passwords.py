@@ -146,7 +146,7 @@ def test_an_app_password_is_taken_away(run, anna):
     pytest.param("app-password add anna x --service ftp", Exit.USAGE, "'imap', 'pop3', 'submission'", id="unknown-service"),
     pytest.param("app-password add anna x --expires soon", Exit.USAGE, "write 90d", id="no-time"),
     pytest.param("app-password add anna x --expires 2001-01-01", Exit.USAGE, "over already", id="in-the-past"),
-    pytest.param(f"app-password add anna {'x' * 81}", Exit.USAGE, "telephone", id="endless-label"),
+    pytest.param(f"app-password add anna {'x' * 81}", Exit.DATAERR, "telephone", id="endless-label"),
     pytest.param("app-password add anna telephone", Exit.DATAERR, "twistmail app-password remove", id="twice"),
 ])
 def test_mistakes_are_told_with_what_would_be_right(run, anna, line, code, said):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from twistmail.accounts import passwords
 from twistmail.aliases.parse import parse as parse_aliases
 from twistmail.mail import headers, imapurl
 from twistmail.mail.addresses import addresses
@@ -131,6 +132,17 @@ def login(data: bytes) -> None:
         exchange.step(data)
 
 
+def kept(data: bytes) -> None:
+    """What a file or a directory says of somebody's password; nothing is compared that would take long."""
+    with suppress(passwords.UnknownScheme):
+        stored = passwords.check(_text(data))
+        passwords.keys(stored)
+        passwords.plain(stored)
+        passwords.needs_rehash(stored)
+        if not passwords.is_slow(stored):
+            passwords.verify(stored, "secret", "ann@here.example")
+
+
 def replies(data: bytes) -> None:
     """What a server says to our relay."""
     wire = client.SmtpClient()
@@ -225,7 +237,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
         smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, aliases, login, replies, imap, pop3,
-        beginnings, urls,
+        beginnings, urls, kept,
     )
 }
 #: Where to begin: something of what is meant to be read.
@@ -248,6 +260,14 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"imap://a%40b;AUTH=*@c:143/d%2Fe;UIDVALIDITY=1/;UID=2/;SECTION=1.MIME/;PARTIAL=3.4;EXPIRE=2026-11-21T03:20:00Z"
         b";URLAUTH=user+f:INTERNAL:01234567890123456789012345678901",
         b"/x;UID=1;section=HEADER.FIELDS%20(A)",
+    ),
+    "kept": (
+        b"{SCRAM-SHA-256}4096,Ik2MqQZo63gpfPAdC3x1Nw==,Us7cVUbp8PfRlkWNtfe6aHN/EmS7xgZjLj98O5rd5f8=,"
+        b"VnWVb8IrPMhzuqGuc05C90tj6LOHaB0lWzu0wysFTh0=",
+        b"{SHA256.HEX}2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+        b"$6$rounds=1500$RPIo1W/jwoV4fQLn$k8egFF0/2Vb1xWtto3H.hisxqewqGpuwmI6EnIAoooQopFK2lQwmPr4K1g5FIqgcNCgJixm9bAZv3Dc8TDYVl1",
+        b"scrypt$1024$seasalt$8$5$hty8/qdpE0S0rb6Cgt8MGv+Cj4QOGMti8NJuPpxQsDc2yGdcBSJyXb0aH/Ehf2kZ39lZnSalEi1jyocn0nIWvQ==",
+        b"{OTP}sha1 9 760a2830d7eda013 2078824cfe618f16",
     ),
     "smtp": (
         b"\x20EHLO a\r\nMAIL FROM:<a@b> SIZE=1 BODY=BINARYMIME SMTPUTF8\r\nRCPT TO:<c@d>\r\nBDAT 3\r\nabcBDAT 0 LAST\r\nQUIT\r\n",

@@ -8,7 +8,7 @@ own password only, since a server has to name one salt before it sees a proof.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from twistmail.accounts import passwords
 from twistmail.accounts.secrets import AppPassword
@@ -19,6 +19,8 @@ _LENGTH, _GROUP = 16, 4
 _SCHEME = "SSHA256"
 #: Port 25 is one more way of sending, where it takes logins.
 _SENDING = {"mx": "submission"}
+#: The service of changing one's own password, which no app password opens.
+OWN = "password"
 #: So many of one account, and letters of a label: a login looks through them all.
 MOST = 100
 LONGEST_LABEL = 80
@@ -37,10 +39,12 @@ def make(label: str, password: str, services: Iterable[str] = (), expires: float
     return AppPassword(label, passwords.hash_password(_letters(password), _SCHEME), frozenset(services), expires)
 
 
-def opens(known: Iterable[AppPassword], password: str, service: str, now: float) -> bool:
+def opens(known: Collection[AppPassword], password: str, service: str, now: float) -> bool:
     """Is *password* one of *known* that opens *service* at *now* (POSIX seconds)? Quick: kept otherwise than `make` does, none is."""
+    if not known:
+        return False
     letters = _letters(password)
-    if len(letters) != _LENGTH or not set(letters) <= set(_LETTERS):
+    if len(letters) != _LENGTH or not set(letters) <= set(_LETTERS) or service == OWN:
         return False
     right = [one for one in known if _is_ours(one) and passwords.verify(one.secret, letters)]
     return any(one.opens(_SENDING.get(service, service), now) for one in right)

@@ -9,8 +9,10 @@ from twistmail.accounts import passwords
 from twistmail.accounts.secrets import Entry
 from twistmail.accounts.table import FixedTable, account_name
 from twistmail.mail.account import Account
-from twistmail.options import COUNT, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
+from twistmail.options import COUNT, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, Settings, choice
 
+#: How `{SCHEME}secret` begins, and the hashes that say themselves what they are.
+_HASH = re.compile(r"\{|\$(?:argon2|scrypt\$|pbkdf2|[1567]\$|2[abxy]\$|g?y\$|sha1\$)|pbkdf2_sha|bcrypt\$\$|argon2\$argon2")
 _SOURCE = re.compile(r"sqlite|config|passwd:.+|[a-z][a-z0-9_-]*(?::.+)?")
 
 
@@ -25,8 +27,8 @@ def _read_sources(text: str) -> tuple[str, ...]:
 
 
 def _read_secret(text: str) -> str:
-    """A hash as it is; anything else is a password in clear."""
-    return passwords.check(text) if text.startswith(("{", "$argon2")) else "{PLAIN}" + text
+    """A hash as it is; anything else is a password in clear. What begins as a hash does is one, or a mistake."""
+    return passwords.check(text) if _HASH.match(text) else "{PLAIN}" + text
 
 
 SOURCES = Kind("sources of accounts", _read_sources, " ".join)
@@ -47,6 +49,8 @@ OPTIONS = Section(
            "What people log in by: the part before the @ (of the default domain first), the full address, or either."),
     Option("database", TEXT, "accounts.db", "The built-in database, below data_dir."),
     Option("minimum_password", COUNT, "10", "So many characters a new password must have."),
+    Option("password_socket", TEXT, "", "A UNIX socket at which the users of this machine may change their own passwords "
+           "(`twistmail password`), by the old one; empty: none.", Reload.RESTART, example="/run/twistmail/password.sock"),
 )
 
 USER = Section(

@@ -109,10 +109,10 @@ def complaint(password: str, shortest: int, name: str = "") -> str:
     """
     if len(password) < shortest:
         return f"the password is shorter than {shortest} characters"
+    if not password.isprintable():  # nor is what was no UTF-8
+        return "the password holds a character that cannot be typed everywhere"
     if len(password.encode()) > LONGEST:
         return f"the password is longer than {LONGEST} octets"
-    if not password.isprintable():
-        return "the password holds a character that cannot be typed everywhere"
     if len(set(password.casefold())) < FEWEST_CHARACTERS:
         return f"the password has fewer than {FEWEST_CHARACTERS} different characters"
     if name and password.casefold() in (name, name.partition("@")[0]):

@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twistmail.accounts import passwords
+from twistmail.accounts import fresh, passwords
 from twistmail.accounts.config import PERSONAL
 from twistmail.accounts.schema import upgrade
 from twistmail.accounts.secrets import AppPassword, Entry
@@ -75,6 +75,10 @@ class AccountDatabase:
     def entry(self, name: str) -> Entry | None:
         return self._read(lambda rows: _entry(rows(_BY_NAME, (name,)).fetchone()))
 
+    def entry_apart(self, name: str) -> Entry | None:
+        """As `entry`, in any thread."""
+        return self._read_apart(lambda rows: _entry(rows(_BY_NAME, (name,)).fetchone()))
+
     def with_local(self, local: str) -> Sequence[Entry]:
         """At most two: more do not make it more ambiguous."""
         return self._read(lambda rows: _entries(rows(_BY_LOCAL, (local,))))
@@ -102,10 +106,10 @@ class AccountDatabase:
 
     # ----- accounts
 
-    def add(self, name: str, password: str, *, display_name: str = "", quota: int | None = None) -> Account:
-        """Make the account *name* (a full address); AccountExists, ValueError. Hashing takes its 60 ms."""
+    def add(self, name: str, password: str, *, display_name: str = "", quota: int | None = None, kinds: Iterable[str] = ()) -> Account:
+        """Make the account *name* (a full address), with keys of *kinds* (`fresh`); AccountExists, ValueError. Takes its 60 ms."""
         account = Account(account_name(name), display_name, quota)
-        self.put(account, passwords.hash_password(password))
+        self.put(account, *fresh.keep(password, kinds))
         return account
 
     def put(self, account: Account, secret: str, keys: Iterable[ScramKeys] = ()) -> None:

@@ -51,20 +51,23 @@ class Verifier:
         pair = self._pair(stored, password)
         if self._remembers(pair):
             return True
-        if await self._compare(stored, password, name):
-            self._remember(pair)
-            return True
-        return False
-
-    async def _compare(self, stored: str, password: str, name: str) -> bool:
-        return bool(await self.work(passwords.verify, stored or passwords.NOBODYS, password, name))
+        async with self._turn():
+            if self._remembers(pair):  # a program that opens five connections at once has been waiting for itself
+                return True
+            right = bool(await self._threads.run(passwords.verify, stored or passwords.NOBODYS, password, name))
+            if right:
+                self._remember(pair)
+        return right
 
     async def work(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """What *work* returns, which is about a password and takes long, when it is its turn. Unavailable as in `matches`."""
+        async with self._turn():
+            return await self._threads.run(work, *arguments)
+
+    def _turn(self) -> tasks.Limit:
         if self._turns.waiting >= MOST_WAITING:
             raise Unavailable("too many logins at once")
-        async with self._turns:
-            return await self._threads.run(work, *arguments)
+        return self._turns
 
     def _pair(self, stored: str, password: str) -> bytes:
         return hmac.digest(self._key, stored.encode() + b"\0" + password.encode(), "sha256")

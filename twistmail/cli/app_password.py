@@ -1,25 +1,23 @@
-"""twistmail app-password: passwords for single programs and devices of somebody. Works on the database, whether or not the server runs."""
+"""twistmail app-password: passwords for single programs and devices of somebody.
+
+Works on the database, whether or not the server runs; who may not read that asks the server, by his own password (`own`).
+"""
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from twistmail.accounts import app_passwords
-from twistmail.accounts.secrets import AppPassword
-from twistmail.accounts.sqlite import AccountDatabase
+from twistmail.accounts.keyring import DONE_BY, SERVICES, Keyring
+from twistmail.cli import own, secrets
 from twistmail.cli.accounts import database_of, existing
+from twistmail.cli.control import Control
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Noun
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import moment
-
-#: What one can be for; `submission` is sending, by whichever port.
-SERVICES = ("imap", "pop3", "submission")
 
 
 @click.group("app-password", cls=Noun)
@@ -27,15 +25,26 @@ def group() -> None:
     """Passwords for single programs and devices, which can be taken away one by one."""
 
 
-def _of(database: AccountDatabase, name: str) -> Sequence[AppPassword]:
-    entry = database.entry(name)
-    return sorted(entry.app_passwords, key=lambda one: one.label) if entry else ()
+def _asked(terminal: Terminal, verb: str, name: str | None, password_stdin: bool, **arguments: Any) -> Any:
+    """What the keyring says to *verb*: from the files, or by the server to who proves that it is his own."""
+    place = own.socket(terminal, files_first=True)
+    if place is not None:
+        password = secrets.line() if password_stdin else secrets.typed("Your password")
+        return Control(place).ask(f"app-password.{verb}", login=name or own.user(), old=password, **arguments)
+    database = database_of(terminal)
+    if name is None:
+        return [row for account in database.list() for row in Keyring(database).rows(account.name)]
+    try:
+        return getattr(Keyring(database), DONE_BY[verb])(existing(terminal, database, name).name, **arguments)
+    except (ValueError, LookupError) as trouble:
+        text, _, step = str(trouble.args[0]).partition("\n")
+        raise Failure(text, Exit.NOUSER if isinstance(trouble, LookupError) else Exit.DATAERR, step) from None
 
 
-def _row(name: str, one: AppPassword) -> dict[str, Any]:
-    expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one.expires)) if one.expires is not None else None
-    return {"user": name, "label": one.label, "services": sorted(one.services) or list(SERVICES), "expires": expires,
-            "expires_s": one.expires, "expired": one.expires is not None and one.expires <= time.time()}  # fmt: skip
+def _proof(command: Any) -> Any:
+    """--password-stdin, for *command*."""
+    told = "Read your own password from standard input, where you may not read the server's files."
+    return click.option("--password-stdin", is_flag=True, help=told)(command)
 
 
 def _until(row: dict[str, Any]) -> str:
@@ -47,13 +56,11 @@ def _until(row: dict[str, Any]) -> str:
 
 @group.command("list")
 @click.argument("name", required=False)
+@_proof
 @click.pass_obj
-def list_(terminal: Terminal, name: str | None) -> None:
+def list_(terminal: Terminal, name: str | None, password_stdin: bool) -> None:
     """List the app passwords of a user, or of all."""
-    database = database_of(terminal)
-    names = [existing(terminal, database, name).name] if name else [account.name for account in database.list()]
-    found = [_row(one, made) for one in names for made in _of(database, one)]
-    if found:
+    if found := _asked(terminal, "list", name, password_stdin):
         rows = [(row["user"], row["label"], " ".join(row["services"]), _until(row)) for row in found]
         terminal.table(("USER", "LABEL", "SERVICES", "UNTIL"), rows, found)
     else:
@@ -65,42 +72,27 @@ def list_(terminal: Terminal, name: str | None) -> None:
 @click.argument("label")
 @click.option("--service", "services", type=click.Choice(SERVICES), multiple=True, help="What it opens; repeatable. Default: everything.")
 @click.option("--expires", callback=moment, metavar="WHEN", help="When it ends, as 90d from now or 2027-01-31. Default: never.")
+@_proof
 @click.pass_obj
-def add(terminal: Terminal, name: str, label: str, services: tuple[str, ...], expires: float | None) -> None:
+def add(terminal: Terminal, name: str, label: str, services: tuple[str, ...], expires: float | None, password_stdin: bool) -> None:
     """Make an app password and print it, once. LABEL says for what, such as telephone."""
-    database = database_of(terminal)
-    account = existing(terminal, database, name)
-    known = _of(database, account.name)
-    if any(one.label == label for one in known):
-        raise Failure(f"{account.name} has an app password {label} already", Exit.DATAERR,
-                      f"take another label, or first: twistmail app-password remove {account.name} {label}")
-    if len(known) >= app_passwords.MOST:
-        raise Failure(f"{account.name} has {len(known)} app passwords", Exit.DATAERR, "take some away; twistmail app-password list")
-    password = app_passwords.generate(secrets.choice)
-    try:
-        made = app_passwords.make(label, password, services, expires)
-    except ValueError as trouble:
-        raise Failure(str(trouble), Exit.USAGE) from None
-    database.add_app_password(account.name, made)
+    made = _asked(terminal, "add", name, password_stdin, label=label, services=services, expires=expires)
     if terminal.as_json:
-        terminal.object(_row(account.name, made) | {"password": password})
+        terminal.object(made)
         return
-    terminal.say(f"{account.name}, {label}   password: {password}   (shown once)")
+    terminal.say(f"{made['user']}, {label}   password: {made['password']}   (shown once)")
     terminal.hint("for programs that send it (PLAIN, LOGIN); those that prove it (SCRAM) need the password itself")
 
 
 @group.command()
 @click.argument("name")
 @click.argument("label")
+@_proof
 @click.pass_obj
-def remove(terminal: Terminal, name: str, label: str) -> None:
+def remove(terminal: Terminal, name: str, label: str, password_stdin: bool) -> None:
     """Take an app password away. Who is connected with it stays so until he leaves."""
-    database = database_of(terminal)
-    account = existing(terminal, database, name)
-    if not database.remove_app_password(account.name, label):
-        labels = [one.label for one in _of(database, account.name)]
-        raise Failure(f"{account.name} has no app password {label}", Exit.NOUSER, f"there are: {', '.join(labels)}" if labels else "")
+    was = _asked(terminal, "remove", name, password_stdin, label=label)
     if terminal.as_json:
-        terminal.object({"user": account.name, "label": label})
+        terminal.object(was)
     else:
-        terminal.say(f"{account.name}, {label}: removed")
+        terminal.say(f"{was['user']}, {label}: removed")

@@ -34,6 +34,7 @@ COMMANDS = {
     "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),
+    "password": ("twistmail.cli.own_password:password", "Change your own password, by the old one."),
     "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),
     "policy": ("twistmail.cli.policy:group", "Who may send what to whom, and which rule says so."),
     "popauth": ("twistmail.cli.policy:popauth", "List the addresses that may relay because mail was just read there (pop_before_smtp)."),

@@ -50,8 +50,16 @@ def typed(prompt: str, *, twice: bool = False) -> str:
     return str(click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
 
 
-def kept(terminal: Terminal, password: str) -> tuple[str, tuple[ScramKeys, ...]]:
-    """What the server keeps of *password*, by its [auth] mechanisms."""
+def kinds(terminal: Terminal) -> tuple[str, ...]:
+    """The kinds of keys that the server keeps beside the hash of a password, by its [auth] mechanisms.
+
+    To be asked before root becomes the owner of the files (`database_of`), who may not be able to read what is imported here.
+    """
     from twistmail.servers.login import OPTIONS as AUTH  # slow: it imports Twisted
 
-    return fresh.keep(password, fresh.kinds(terminal.glance(AUTH)[AUTH.name].mechanisms))
+    return fresh.kinds(terminal.glance(AUTH)[AUTH.name].mechanisms)
+
+
+def kept(terminal: Terminal, password: str) -> tuple[str, tuple[ScramKeys, ...]]:
+    """What the server keeps of *password*. As `kinds`, to be asked while we are who we were."""
+    return fresh.keep(password, kinds(terminal))

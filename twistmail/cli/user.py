@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from twistmail.accounts import passwords
+from twistmail.accounts import fresh, passwords
 from twistmail.accounts.sqlite import AccountExists, NoSuchAccount
 from twistmail.cli import app_password, secrets
 from twistmail.cli.accounts import database_of, existing, full_name, unknown
@@ -53,6 +53,7 @@ def list_(terminal: Terminal, domain: str | None) -> None:
 @click.pass_obj
 def add(terminal: Terminal, name: str, display_name: str, quota: int | None, password_stdin: bool, generate: bool) -> None:
     """Give somebody a mailbox. NAME is the full address; it is also the login."""
+    kinds = secrets.kinds(terminal)
     database = database_of(terminal)
     full = full_name(terminal, database, name)
     if database.get(full):
@@ -60,7 +61,7 @@ def add(terminal: Terminal, name: str, display_name: str, quota: int | None, pas
     password = secrets.new(terminal, full, password_stdin, generate)
     account = Account(full, display_name, quota)
     try:
-        database.put(account, *secrets.kept(terminal, password))
+        database.put(account, *fresh.keep(password, kinds))
     except AccountExists as trouble:
         raise Failure(str(trouble), Exit.DATAERR) from None
     _tell(terminal, account, f"{full} added", password if generate else None)
@@ -108,10 +109,11 @@ def remove(terminal: Terminal, name: str, yes: bool, dry_run: bool) -> None:
 @click.pass_obj
 def password(terminal: Terminal, name: str, password_stdin: bool, generate: bool) -> None:
     """Give somebody a new password."""
+    kinds = secrets.kinds(terminal)
     database = database_of(terminal)
     account = existing(terminal, database, name)
     new = secrets.new(terminal, account.name, password_stdin, generate)
-    database.set_secret(account.name, *secrets.kept(terminal, new))
+    database.set_secret(account.name, *fresh.keep(new, kinds))
     _tell(terminal, account, f"{account.name} has a new password", new if generate else None)
 
 

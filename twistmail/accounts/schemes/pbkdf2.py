@@ -12,17 +12,17 @@ Salts and hashes are base64 where nothing else is named.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 from functools import partial
-from hashlib import new, pbkdf2_hmac
+from hashlib import pbkdf2_hmac
 
 from twistmail.accounts.schemes.kept import Chance, Match, Scheme, bounded
 from twistmail.accounts.schemes.spelling import BASE64, HEX, ROUNDS, SALT, Spellings, octets, read, unpadded
+from twistmail.mail.evidence import ScramKeys, decode, scram_keys
 
 _HASHES = rb"(sha1|sha224|sha256|sha384|sha512)"
-#: Rounds of what we make: of HMAC-SHA-256 as OWASP asks for; of Dovecot's own, which it makes itself by default; RFC 7677 §4.
+#: Rounds of what we make: of HMAC-SHA-256 as OWASP asks for; what doveadm makes of PBKDF2, and of SCRAM (RFC 7677 §4).
 _MADE, _MADE_FOR_DOVECOT, _MADE_FOR_SCRAM = 600_000, 5000, 4096
 
 
@@ -74,34 +74,24 @@ def _make(algorithm: str, password: bytes, name: str, chance: Chance) -> bytes:
 # ----- SCRAM (RFC 5802 §3)
 
 
-def scram_keys(algorithm: str, password: bytes, salt: bytes, rounds: int) -> tuple[bytes, bytes]:
-    """StoredKey and ServerKey of a *password* that was prepared (SASLprep)."""
-    salted = pbkdf2_hmac(algorithm, password, salt, rounds)
-    return new(algorithm, hmac.digest(salted, b"Client Key", algorithm)).digest(), hmac.digest(salted, b"Server Key", algorithm)
+def _read_scram(mechanism: str, secret: bytes) -> Match:
+    keys = decode(f"{{{mechanism}}}{secret.decode()}")
+    bounded(keys.iterations)
+    return partial(_match_scram, keys)
 
 
-def _read_scram(algorithm: str, secret: bytes) -> Match:
-    rounds, salt, stored, server = secret.split(b",")
-    keys = octets(stored), octets(server)
-    if {len(key) for key in keys} != {new(algorithm).digest_size} or not rounds.isdigit() or len(rounds) > 9:
-        raise ValueError("no SCRAM keys")
-    count, salt = bounded(int(rounds)), octets(salt)
-
-    def match(password: bytes, name: str) -> bool:
-        made = scram_keys(algorithm, password, salt, count)
-        return hmac.compare_digest(b"".join(keys), b"".join(made))
-
-    return match
+def _match_scram(keys: ScramKeys, password: bytes, name: str) -> bool:
+    made = scram_keys(keys.mechanism, password.decode("utf-8", "replace"), keys.salt, keys.iterations)
+    return hmac.compare_digest(made.stored_key + made.server_key, keys.stored_key + keys.server_key)
 
 
-def _make_scram(algorithm: str, password: bytes, name: str, chance: Chance) -> bytes:
-    salt = chance(16)
-    encoded = map(base64.b64encode, (salt, *scram_keys(algorithm, password, salt, _MADE_FOR_SCRAM)))
-    return b"%d,%b" % (_MADE_FOR_SCRAM, b",".join(encoded))
+def _make_scram(mechanism: str, password: bytes, name: str, chance: Chance) -> bytes:
+    made = scram_keys(mechanism, password.decode(), chance(16), _MADE_FOR_SCRAM)
+    return made.encoded.partition("}")[2].encode()
 
 
-def _scram(name: str, algorithm: str) -> Scheme:
-    return Scheme(name, partial(_read_scram, algorithm), partial(_make_scram, algorithm), slow=True)
+def _scram(mechanism: str) -> Scheme:
+    return Scheme(mechanism, partial(_read_scram, mechanism), partial(_make_scram, mechanism), slow=True)
 
 
 def _pbkdf2(name: str, algorithm: str) -> Scheme:
@@ -112,6 +102,6 @@ SCHEMES = (
     Scheme("PBKDF2", partial(_read, b"$pbkdf2$"), _make_for_dovecot, slow=True),
     _pbkdf2("PBKDF2-SHA256", "sha256"),
     _pbkdf2("PBKDF2-SHA512", "sha512"),
-    _scram("SCRAM-SHA-1", "sha1"),
-    _scram("SCRAM-SHA-256", "sha256"),
+    _scram("SCRAM-SHA-1"),
+    _scram("SCRAM-SHA-256"),
 )
