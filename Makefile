@@ -6,6 +6,7 @@
 # make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows; then consistency
 # make consistency   20 sessions, deliveries, POP3 and other programs on one mailbox, at random, for half an hour (MINUTES, SEED)
 # make clients   Roundcube in Chromium and Thunderbird, driven without a screen; says what is missing (Debian packages)
+# make timing  2 x 1000 guesses at users who are there and who are not: the answers take as long (some minutes)
 # make fuzz    what strangers' octets reach, each target for a minute (SECONDS, TARGETS), led by the branches it takes
 # make clean   take away everything that make has made
 #
@@ -24,7 +25,7 @@ SECONDS ?= 60
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check crash bench mixed soak consistency clients fuzz clean
+.PHONY: demo test lint check crash bench mixed soak consistency clients timing fuzz clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -63,6 +64,9 @@ consistency: $(READY)
 
 clients: $(READY)
 	CLIENTS=1 $(BIN)/python -m pytest -q -rs --durations=5 tests/clients
+
+timing: $(READY)
+	PROBES=1000 $(BIN)/python -m pytest -q -s tests/interop/test_guessing.py
 
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[test,fuzz]'

@@ -110,14 +110,14 @@ class Words(dict[str, str]):
 @pytest.fixture(scope="module")
 def house():
     """A server that writes down as much as it can be asked to."""
-    more = "log_failures = yes\n[log]\ntranscripts = all\n[relay]\nsmarthost_password = " + (kept := f"kept-{secrets.token_hex(8)}")
-    with folder() as place, running(House(place)) as house:
-        house.stop()
-        house.write(house.config.read_text().replace("[auth]\n", "[auth]\nlog_failures = yes\n") + more.partition("\n")[2] + "\n")
+    kept = f"kept-{secrets.token_hex(8)}"
+    with folder() as place:
+        house = House(place, more=f"[log]\ntranscripts = all\n[relay]\nsmarthost_password = {kept}\n")
+        house.write(house.config.read_text().replace("[auth]\n", "[auth]\nlog_failures = yes\n"))
         house.kept = kept
-        house.start()
         house.add(ALICE)
-        yield house
+        with running(house):
+            yield house
 
 
 def play(house: House, number: int, service: str, lines: list[str], words: Words) -> None:
