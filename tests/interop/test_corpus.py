@@ -62,7 +62,7 @@ class Dovecots:
 
 class Ours:
     def __init__(self) -> None:
-        house = ImapHouse()
+        house = ImapHouse(settings={"utf8_headers": "raw"})  # Dovecot shows no surrogates
         house.put(*[lines.to_crlf(lines.to_lf(message)) for message in MAILS.values()])  # as the disk gives it back
         self._guest = Guest(house, select="INBOX")
 

@@ -31,6 +31,7 @@ def field(line: str) -> str:
     pytest.param("X-Anything: \u00e9", "X-Anything: =?utf-8?b?w6k=?=", id="unknown-field"),
     pytest.param("From: J\u00fcrgen <j@b.test>", "From: =?utf-8?b?SsO8cmdlbg==?= <j@b.test>", id="name"),
     pytest.param("From: j\u00fcrgen@b\u00fccher.test", "From: =?utf-8?b?asO8cmdlbkBiw7xjaGVyLnRlc3Q=?=:;", id="address"),
+    pytest.param("From: J <j@b\u00fccher.test>", "From: J <j@xn--bcher-kva.test>", id="a-domain-has-another-spelling"),
     pytest.param("From: J\u00fc <j\u00fc@b.test>", "From: =?utf-8?b?SsO8IDxqw7xAYi50ZXN0Pg==?=:;", id="name-and-address"),
     pytest.param('To: "Ann, too" <a@b.test>, \u00e9 <c@d.test>', 'To: "Ann, too" <a@b.test>,\r\n =?utf-8?b?w6k=?= <c@d.test>',
                  id="list"),

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 from twistmail.mail import headers
+from twistmail.mail.address import canonical_domain
 from twistmail.mail.addresses import ListedAddress, addresses
 from twistmail.mail.headers import unfold
 from twistmail.mail.parts import Part, scan
@@ -47,9 +48,24 @@ _GLOBAL = re.compile(rb"(message/)global(?![-\w])", re.IGNORECASE)
 _ATOMS = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ \t-]+")
 
 
+#: From the first to the second offset in a message something else stands.
+Replacement = tuple[int, int, bytes]
+
+
 def surrogate(message: Any) -> Iterator[bytes]:
     """*message* in pieces (none empty), with header fields that are ASCII wherever they were UTF-8: its own, and those of its parts."""
     return filter(None, _pieces(message))
+
+
+def replacements(message: Any) -> list[Replacement]:
+    """The header blocks of *message* that are others in its surrogate, in order."""
+    found: list[Replacement] = []
+    for part in scan(message).walk():
+        before = message[part.start : part.body]
+        after = _shown(message, part, before)
+        if after != before:
+            found.append((part.start, part.body, after))
+    return found
 
 
 def needs_surrogate(message: Any) -> bool:
@@ -59,12 +75,16 @@ def needs_surrogate(message: Any) -> bool:
 
 def _pieces(message: Any) -> Iterator[bytes]:
     at = 0
-    for part in scan(message).walk():
-        yield from _windows(message, at, part.start)
-        header = _header(message[part.start : part.body])
-        yield _as_rfc822(header) if _holds_global(message, part) else header
-        at = part.body
+    for start, end, header in replacements(message):
+        yield from _windows(message, at, start)
+        yield header
+        at = end
     yield from _windows(message, at, len(message))
+
+
+def _shown(message: Any, part: Part, header: bytes) -> bytes:
+    """What stands instead of the *header* of a part."""
+    return _as_rfc822(_header(header)) if _holds_global(message, part) else _header(header)
 
 
 def _windows(message: Any, start: int, end: int) -> Iterator[bytes]:
@@ -166,11 +186,20 @@ def _addresses(value: bytes) -> bytes:
 
 def _mailbox(one: ListedAddress, *, alone: bool) -> bytes:
     """*alone*: not in a group, where there can be no other group."""
-    address = b"%b@%b" % (one.local or b"", one.domain) if one.domain else one.local or b""
+    local = one.local or b""
+    address = b"%b@%b" % (local, _domain(one.domain) if local.isascii() else one.domain) if one.domain else local
     if address.isascii():
         return b"%b <%b>" % (_phrase(one.name), address) if one.name else address
     told = _encoded(b"%b <%b>" % (one.name, address) if one.name else address)
     return told + b":;" if alone else told + b" <invalid@invalid.invalid>"
+
+
+def _domain(domain: bytes) -> bytes:
+    """As A-labels, which are the same domain (RFC 5890), where it can be said so."""
+    try:
+        return domain if domain.isascii() else canonical_domain(domain.decode("utf-8")).encode("ascii")
+    except ValueError:
+        return domain
 
 
 def _phrase(words: bytes) -> bytes:

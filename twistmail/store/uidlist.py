@@ -121,7 +121,7 @@ def pop3_ids(folder: Path) -> dict[int, bytes]:
     except FileNotFoundError:
         return {}
     found = {}
-    for line in _lines(data) if b" P" in data else ():
+    for line in _lines(data, 0) if b" P" in data else ():
         if b" P" in line:
             uid, *noted = line.partition(b" :")[0].split(b" ")
             given = next((field[1:] for field in noted if field.startswith(b"P")), b"")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -23,9 +23,11 @@ from twistmail.mail import headers, mime
 from twistmail.mail.mailbox import Column
 from twistmail.mail.paged import Paged, looked_at
 from twistmail.mail.parts import Part, scan
+from twistmail.servers.excerpts import Excerpt
 from twistmail.servers.imap import binary
 from twistmail.servers.imap.binary import Torn
 from twistmail.servers.imap.client import Client
+from twistmail.servers.imap.oldclients import content_as_old, messages_as_old, wants_surrogates
 from twistmail.tasks import shielded
 from twistmail.wire.imap.fetchitems import Binary, Item, Section, SectionText
 from twistmail.wire.imap.responses import Raw
@@ -37,9 +39,10 @@ TOGETHER = 512 * 1024
 
 @dataclass(slots=True)
 class Tally:
-    """How many of the messages that a command means were `gone` when their turn came."""
+    """How many of the messages that a command means were `gone` when their turn came; the UIDs of those that were `downgraded`."""
 
     gone: int = 0
+    downgraded: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ def _of_no_interest(_: Any) -> None:
 async def _together(client: Client, items: tuple[BodyItem, ...], batch: Sequence[Row], tally: Tally) -> bytes:
     """The responses for messages that are in memory together."""
     loaded = dict(await client.selected.mailbox.load([row.uid for row in batch]))
+    if wants_surrogates(client):
+        tally.downgraded.update(await messages_as_old(client, loaded))
     found = [(row, loaded[row.uid]) for row in batch if row.uid in loaded]
     tally.gone += len(batch) - len(found)
     if len(batch) == 1 and not any(item.needs_parts for item in items):
@@ -177,7 +182,11 @@ async def _big(client: Client, items: tuple[BodyItem, ...], row: Row, tally: Tal
     if not found:
         tally.gone += 1
         return
-    content = found[0][1]
+    content = stored = found[0][1]
+    if wants_surrogates(client):
+        content = await content_as_old(client, row.uid, stored)
+        if content is not stored:
+            tally.downgraded.add(row.uid)
     root = await _tree(client, row.uid, content) if any(item.needs_parts for item in items) else None
     for item in items:
         if item.is_binary or item.is_size:
@@ -200,7 +209,10 @@ async def _big(client: Client, items: tuple[BodyItem, ...], row: Row, tally: Tal
         start = min(place[0] + item.offset, place[1])
         end = place[1] if item.count is None else min(place[1], start + item.count)
         yield b"%b {%d}\r\n" % (item.label, end - start)
-        pieces = _stream(client, content, start, end) if item.count is None else _span(client, row.uid, start, end)
+        if content is not stored:
+            pieces = Excerpt(content, start, end).pieces(client.service.threads)
+        else:
+            pieces = _stream(client, content, start, end) if item.count is None else _span(client, row.uid, start, end)
         async with aclosing(pieces):  # type: ignore[type-var]
             async for piece in pieces:
                 yield _sayable(piece)

@@ -89,8 +89,10 @@ async def enable(client: Client, event: c.Enable) -> Responses:
     client.enabled.update(new)
     if "METADATA" in new:
         client.overhear(Overhearing(client))
-    if client.view is not None and client.view.is_rev2:
-        client.view.recent.clear()
+    if client.view is not None:
+        client.view.last_tree = client.view.last_changes = None  # whoever reads UTF-8 reads another message
+        if client.view.is_rev2:
+            client.view.recent.clear()
     yield Enabled(tuple(new))
     yield Tagged(event.tag, OK, "Done")
 

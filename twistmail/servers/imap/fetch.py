@@ -21,6 +21,7 @@ from twistmail.mail.mailbox import Column, Flag, FlagChange
 from twistmail.servers.imap import changes
 from twistmail.servers.imap.bodies import BodyItem, Row, Tally, body_item, body_responses
 from twistmail.servers.imap.client import Client, Refusal, Responses
+from twistmail.servers.imap.oldclients import as_old, wants_surrogates
 from twistmail.servers.imap.portions import LIGHT, portions
 from twistmail.servers.imap.rendering import Days, dates
 from twistmail.servers.imap.rev2 import as_rev2
@@ -29,6 +30,7 @@ from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.fetchitems import Binary, FetchItem, Item, Section, SectionText
 from twistmail.wire.imap.responses import BAD, NIL, NO, OK, Raw, Tagged, literal, nstring, string
 from twistmail.wire.imap.returns import Partial
+from twistmail.wire.imap.sequence import render
 
 COLUMNS = {
     Item.INTERNALDATE: Column.INTERNALDATE,
@@ -215,7 +217,7 @@ def ended(event: Any, tally: Tally) -> Tagged:
     """The end of a command about messages, of which some may be gone."""
     if tally.gone and not event.uid:
         return Tagged(event.tag, NO, "Some of the messages are gone", b"EXPUNGEISSUED")
-    return Tagged(event.tag, OK, "Done")
+    return Tagged(event.tag, OK, "Done", b"DOWNGRADED " + render(sorted(tally.downgraded)) if tally.downgraded else b"")  # RFC 6858 §3
 
 
 async def block_responses(client: Client, plan: Plan, places: Sequence[int], tally: Tally) -> AsyncIterator[Raw]:
@@ -223,8 +225,12 @@ async def block_responses(client: Client, plan: Plan, places: Sequence[int], tal
     view = client.selected
     newly_seen = await _mark_seen(view, places) if plan.sets_seen and view.may("s") else frozenset()
     rows = await view.mailbox.rows(view.uids_at(places), plan.columns) if plan.columns else None
+    surrogates: list[int] = []
     if rows is not None and view.is_rev2:
         rows = await as_rev2(client, plan.columns, rows)
+    elif rows is not None and wants_surrogates(client):
+        rows, surrogates = await as_old(client, plan.columns, rows)
+        tally.downgraded.update(surrogates)
     block = view.block_at(places)
     if rows is not None and len(rows) != len(block.uids):
         block, rows = _both(block, rows)
@@ -235,7 +241,7 @@ async def block_responses(client: Client, plan: Plan, places: Sequence[int], tal
     tails = _tails(view, plan, block, newly_seen)
     if not plan.bodies:
         rendered = b"".join(map(bytes.__add__, texts, tails))
-        if plan.keeps:
+        if plan.keeps and not surrogates:
             key, weight = _key(client, plan, block)
             client.service.kept.keep(key, rendered, weight)
         yield Raw(rendered)

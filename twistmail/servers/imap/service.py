@@ -38,6 +38,8 @@ OPTIONS = Section(
     Option("save_limit", count_from(1000), "100000", "Messages that one COPY or APPEND may make.", Reload.NEW),
     Option("raw_headers", SWITCH, "no",
            "Whether messages with 8-bit octets in their header may be appended by programs that have not enabled UTF8=ACCEPT.", Reload.NEW),
+    Option("utf8_headers", choice("converted", "raw"), "converted",
+           "How programs that have not enabled UTF8=ACCEPT are shown headers in UTF-8; converted: in ASCII (RFC 6857).", Reload.NEW),
     Option("comment", TEXT, "", "What mail programs are told of this server, if they ask (METADATA /shared/comment).", Reload.NEW,
            example="Mail of the Example company"),
     Option("contact", TEXT, "", "How to reach the administrator, a URI, for programs that ask (METADATA /shared/admin).", Reload.NEW,

@@ -23,6 +23,7 @@ from twistmail.mail import acl
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Change, Flag
 from twistmail.mail.parts import Part
 from twistmail.mail.ranges import Range, runs
+from twistmail.mail.surrogate import Replacement
 from twistmail.servers.imap.places import Following, missing
 from twistmail.servers.imap.rendering import RECENT_BIT, FlagsRendered
 from twistmail.tasks import start
@@ -81,6 +82,7 @@ class View:
         self.gone = False
         self.wants = EVERYTHING
         self.last_tree: tuple[int, Part] | None = None  # bodies: the parts of the big message asked for last
+        self.last_changes: tuple[int, list[Replacement]] | None = None  # oldclients: what stands instead of its headers
         self.rendered = FlagsRendered(mailbox.keywords)
         self._news = news
         self._top = self.uids[-1] if self.uids else 0  # the highest UID that we have told or skipped
