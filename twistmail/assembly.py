@@ -118,7 +118,7 @@ class Parts:
             begin=self.services[service],
             identifiers=ground.identifiers,
             epoch=ground.epoch,
-            facts=ground.facts,
+            facts=ground.facts if service != "acme" else Facts(),  # whoever looks for web servers need not be remembered for months
             tls=self.contexts.factory(_ALPN[service]) if offered else None,
             implicit=listen.implicit_tls,
             handshake_timeout=self.config["tls"].handshake_timeout,

@@ -281,7 +281,8 @@ def certificates_are_there(config: Config) -> Iterator[Problem]:
         try:
             next(folder.iterdir(), None)
         except OSError as error:
-            suggestion = "the user that the server runs as has to read it: see docs/certificates.md"
+            is_closed = isinstance(error, PermissionError)
+            suggestion = "let the server's user read it: docs/certificates.md" if is_closed else "make it, or correct the path"
             yield config.problem("tls", "directory", f"{folder}: {files.said(error, folder)}", suggestion, WARNING)
 
 

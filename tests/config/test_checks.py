@@ -1,5 +1,7 @@
 """What is wrong with a configuration as a whole."""
 
+import sys
+
 import pytest
 
 from tests.tls.authority import Authority, pem
@@ -193,3 +195,40 @@ def test_lines_of_files_with_domains_and_users_are_told(told, tmp_path):
     assert "names:2:1: warning: 'no name' is not a domain name\n    write a domain name, or nothing" in found
     assert any(line.startswith("users:2:1: warning: there is no colon") for line in found)
     assert any("none: No such file or directory" in line for line in found)
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    pytest.param("enabled = yes\nlisten = tcp:2080\n", [], id="by-page"),
+    pytest.param("enabled = yes\nwebroot = /var/www\n", [], id="beside-a-web-server"),
+    pytest.param("enabled = yes\n", ["warning: the authority finds nobody"], id="nobody-listens"),
+    pytest.param("enabled = yes\nchallenge = tls-alpn-01\nlisten = tls:port=2443\n", [], id="by-handshake"),
+    pytest.param("enabled = yes\nchallenge = tls-alpn-01\nlisten = tls:port=2443\n[tls]\nself_signed = no\n",
+                 ["error: handshakes need a certificate from the first minute on"], id="handshakes-without-a-certificate"),
+    pytest.param("enabled = yes\nlisten = tcp:2080\nnames = *.blue.example\n", ["error: no authority gives *.blue.example by http-01"],
+                 id="a-wildcard-by-page"),
+    pytest.param("enabled = yes\nlisten = tcp:2080\nnames = mail.Blue.example\n",
+                 ["error: mail.Blue.example would never match an address"], id="no-name"),
+    pytest.param("enabled = yes\nchallenge = dns-01\n", ["error: dns-01 needs the name server that takes updates"], id="no-name-server"),
+    pytest.param("enabled = yes\nchallenge = dns-01\ndns_server = 192.0.2.53:x\n", ["error: 192.0.2.53:x is no name server"], id="no-port"),
+    pytest.param("enabled = yes\nchallenge = dns-01\ndns_server = 192.0.2.53\nnames = *.blue.example\n", [], id="by-record"),
+    pytest.param("enabled = yes\nchallenge = dns-01\ndns_server = 192.0.2.53\ndns_key = acme\n",
+                 ["error: dns_key and dns_secret belong together"], id="half-a-key"),
+    pytest.param("challenge = dns-01\n", [], id="switched-off"),
+])
+def test_what_acme_needs_is_told(told, text, problem):
+    pytest.importorskip("acme")
+    found = [line.split(": ", 1)[1].split("\n")[0] for line in told(f"[acme]\n{text}")]
+    assert len(found) == len(problem)
+    assert all(line.startswith(start) for line, start in zip(found, problem, strict=True)), found
+
+
+def test_without_its_package_acme_is_refused(told, monkeypatch):
+    monkeypatch.setitem(sys.modules, "twistmail.tls.acme.issue", None)
+    (line,) = told("[acme]\nenabled = yes\nlisten = tcp:2080\n")
+    assert "is not installed\n    pip install twistmail[acme]" in line
+
+
+def test_a_directory_of_certificates_that_is_not_there_is_told(told, tmp_path):
+    assert told(f"[tls]\ndirectory = {tmp_path}\n") == []
+    (line,) = told(f"[tls]\ndirectory = {tmp_path}/live\n")
+    assert line == "c.ini:6:1: warning: live: No such file or directory\n    make it, or correct the path"
