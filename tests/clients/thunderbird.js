@@ -21,6 +21,43 @@ function add_account(user, password, port) {
   server.performExpand(null);
 }
 
+function add_pop3_account(user, password, port, leaves) {
+  const server = MailServices.accounts.createIncomingServer(user, "localhost", "pop3");
+  Object.assign(server, { port, password, socketType: Ci.nsMsgSocketType.SSL, authMethod: Ci.nsMsgAuthMethod.passwordCleartext });
+  server.QueryInterface(Ci.nsIPop3IncomingServer);
+  Object.assign(server, { leaveMessagesOnServer: leaves, deleteMailLeftOnServer: leaves });
+  MailServices.accounts.createAccount().incomingServer = server;
+}
+
+function pop3_inbox() {
+  const server = MailServices.accounts.allServers.find(one => one.type == "pop3");
+  return server.rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox);
+}
+
+// "Get Messages": resolves when Thunderbird is done with it.
+function fetch_mail() {
+  return new Promise((resolve, reject) => {
+    const listener = {
+      QueryInterface: ChromeUtils.generateQI(["nsIUrlListener"]),
+      OnStartRunningUrl() {},
+      OnStopRunningUrl(url, status) {
+        Components.isSuccessCode(status) ? resolve(true) : reject(new Error(`not fetched: ${status}`));
+      },
+    };
+    MailServices.pop3.GetNewMail(null, listener, pop3_inbox(), pop3_inbox().server.QueryInterface(Ci.nsIPop3IncomingServer));
+  });
+}
+
+// The subjects of what POP3 has brought.
+function fetched() {
+  return [...pop3_inbox().messages].map(one => one.mime2DecodedSubject).sort();
+}
+
+function remove_fetched(subject) {
+  const one = [...pop3_inbox().messages].find(message => message.mime2DecodedSubject == subject);
+  pop3_inbox().deleteMessages([one], null, true, false, null, false);
+}
+
 function root() {
   return MailServices.accounts.allServers.find(server => server.type == "imap").rootFolder;
 }

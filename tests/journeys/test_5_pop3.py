@@ -139,3 +139,43 @@ def test_what_pop3_removes_an_imap_client_hears(letters):
 def test_a_second_session_is_told_that_the_mailbox_is_in_use(letters):
     letters.login("pop3")
     assert letters.login("pop3").said[0].startswith("-ERR [IN-USE]")
+
+
+def test_mail_that_is_left_here_goes_when_it_has_been_read_and_its_time_has_come(build):
+    """RFC 2449 §6.7: nobody loses what he has not seen, and nothing goes before the days that were announced."""
+    house = build("[pop3]\nexpire = 30d\n")  # it is the 15th of January there
+    imap = house.login("imap")
+    for flags, day in (("\\Seen", "10-Dec-2026"), ("", "10-Dec-2026"), ("\\Seen", "20-Dec-2026"), ("", "20-Dec-2026"), ("", "10-Dec-2026")):
+        said = imap.feed(b'a APPEND INBOX (%b) "%b 10:00:00 +0000" {3+}\r\nx\r\n\r\n' % (flags.encode(), day.encode()))
+        assert said[-1].startswith("a OK")
+    client = house.login("pop3")
+    assert "EXPIRE 30" in client.say("CAPA")
+    client.say("RETR 4")
+    client.say("RETR 5")
+    client.say("TOP 2 9")
+    client.leave()
+    client = house.login("pop3")
+    client.say("RETR 4")
+    client.say("RETR 5")
+    assert client.say("QUIT")[0] == "+OK Good bye, 2 deleted, 3 left"
+    imap.say("s SELECT INBOX")
+    assert imap.say("u UID SEARCH SEEN")[0] == "* SEARCH 3 4"
+    assert imap.say("u UID SEARCH UNSEEN")[0] == "* SEARCH 2"
+    house.pass_time(6 * 86_400, step=3600.0)
+    assert house.login("pop3").say("QUIT")[0] == "+OK Good bye, 2 deleted, 1 left"
+
+
+def test_where_nothing_may_be_left_what_was_fetched_goes_at_quit_and_only_there(build):
+    house = build("[pop3]\nexpire = 0s\n")
+    for message in MESSAGES:
+        house.send(message, "ann@blue.test")
+    client = house.login("pop3")
+    assert "EXPIRE 0" in client.say("CAPA")
+    client.say("RETR 1")
+    client.leave()
+    assert len(house.files("ann")) == 3
+    client = house.login("pop3")
+    for command in ("RETR 1", "RETR 3", "TOP 2 9"):
+        client.say(command)
+    assert client.say("QUIT")[0] == "+OK Good bye, 2 deleted, 1 left"
+    assert house.login("pop3").say("TOP 1 0")[-3].startswith("Subject: 2")

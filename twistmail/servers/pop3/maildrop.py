@@ -8,12 +8,12 @@ these are on their way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from twistmail import tasks
 from twistmail.mail.content import Stored
-from twistmail.mail.mailbox import Column, StoreError
+from twistmail.mail.mailbox import Column, Flag, FlagChange, StoreError
 from twistmail.servers.pop3.uniqueids import DEFAULT, LONGEST, UniqueIds, read
 
 #: Messages up to this size are fetched whole; larger ones are streamed.
@@ -27,6 +27,7 @@ LINES = 5000
 #: Rows between which the reactor has its turn.
 TURN_AFTER = 10 * ROWS
 USUAL = read(DEFAULT)
+SEEN = "\\Seen"
 
 
 class Maildrop:
@@ -61,12 +62,17 @@ class Maildrop:
         """Learn the sizes, once. A message that has gone since login has none: 0."""
         if len(self.sizes) == len(self.uids):
             return
-        sizes: dict[int, int] = {}
+        sizes = await self._column(Column.SIZE)
+        self.sizes = tuple([sizes.get(uid, 0) for uid in self.uids])
+
+    async def _column(self, column: Column) -> dict[int, Any]:
+        """{uid: what *column* (of small numbers) has of it} of all messages that are still there."""
+        found: dict[int, Any] = {}
         for first in range(0, len(self.uids), ROWS):
             if first and self._clock is not None and first % TURN_AFTER == 0:
                 await tasks.sleep(self._clock, 0)
-            sizes.update(await self.mailbox.rows(self.uids[first : first + ROWS], (Column.SIZE,)))
-        self.sizes = tuple([sizes.get(uid, 0) for uid in self.uids])
+            found.update(await self.mailbox.rows(self.uids[first : first + ROWS], (column,)))
+        return found
 
     def uid(self, number: int) -> int | None:
         """The UID of message *number*, None where there is none or it is marked as deleted."""
@@ -155,6 +161,17 @@ class Maildrop:
         """The Content of message *number*; None where it has gone since login."""
         found = await self.mailbox.read((self.uids[number - 1],))
         return found[0][1] if found else None
+
+    async def mark_read(self, numbers: Collection[int]) -> None:
+        """Note, for other programs and for `outdated`, that these messages have been read."""
+        uids = sorted(self.uids[number - 1] for number in numbers)
+        await self.mailbox.store(uids, FlagChange.ADD, (SEEN,))
+
+    async def outdated(self, before: float) -> set[int]:
+        """The numbers of what came before *before* (POSIX seconds) and has been read."""
+        read = {uid for uid, bits in zip(self.mailbox.uids, self.mailbox.bits, strict=True) if bits & Flag.SEEN}
+        dates = await self._column(Column.INTERNALDATE)
+        return {number for number, uid in enumerate(self.uids, 1) if uid in read and dates.get(uid, before) < before}
 
     async def update(self) -> bool:
         """Delete what is marked, now and durably. False where some of it is still there. StoreError, OSError."""

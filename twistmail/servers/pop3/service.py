@@ -10,7 +10,7 @@ from typing import Any
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice
+from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice, duration_or
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login
 from twistmail.servers.pop3 import languages, uniqueids
@@ -25,6 +25,8 @@ OPTIONS = Section(
     Option("lock_timeout", DURATION, "10m", "How long a silent client keeps his mailbox locked (RFC 1939 §3: at least 10m).", Reload.NEW),
     Option("uidl_format", UNIQUE_IDS, uniqueids.DEFAULT, "What clients know a message by (UIDL), spelled as for Dovecot: %u is its UID.",
            Reload.NEW),
+    Option("expire", duration_or("never"), "never",
+           "When mail goes, at QUIT, that clients have fetched and left here (RFC 2449 §6.7): 30d after it came; 0s: at once.", Reload.NEW),
     Option("utf8_headers", choice("converted", "refused", "raw"), "converted",
            "How clients that cannot do UTF8 (RFC 6856) get mail whose header is UTF-8; converted: in ASCII (RFC 6857).", Reload.NEW),
     Option("login_delay", DURATION, "0s", "How long after a login the same user may not log in again (RFC 2449 §6.5): 5m.", Reload.NEW),

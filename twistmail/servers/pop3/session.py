@@ -29,6 +29,7 @@ from twistmail.wire.pop3.server import PopServerWire
 
 log = Logger()
 
+DAY = 86400.0
 WRONG = "Login or password is wrong"
 TLS_FIRST = pop.Err("Encrypt the connection first: STLS")
 LATER = pop.Err("That cannot be done at the moment, please try again later", "SYS/TEMP")
@@ -251,7 +252,7 @@ class PopSession:
 
     async def _capa(self, event: pop.Capa) -> Any:
         """RFC 2449 §6, RFC 6856; what cannot be used now is not offered."""
-        offered = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "UTF8 USER", "LANG"]
+        offered = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", self._expire, "UTF8 USER", "LANG"]
         if delay := self._service.settings.login_delay:
             offered.append(f"LOGIN-DELAY {ceil(delay)}")
         if self._may_log_in:
@@ -260,6 +261,12 @@ class PopSession:
             offered.append("STLS")
         offered.append("IMPLEMENTATION twistmail")
         return pop.Listing("Capability list follows", b"".join(b"%b\r\n" % line.encode() for line in offered))
+
+    @property
+    def _expire(self) -> str:
+        """RFC 2449 §6.7: for so many days nothing goes that the client does not delete."""
+        expire = self._service.settings.expire
+        return "EXPIRE NEVER" if expire is None else f"EXPIRE {int(expire // DAY)}"
 
     async def _noop(self, event: pop.Noop) -> Any:
         return pop.Good("Nothing done")

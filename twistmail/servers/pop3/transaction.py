@@ -40,6 +40,7 @@ class Transaction:
         self._account = account
         self._drop = drop
         self._reads_all = utf8 or service.settings.utf8_headers == "raw"  # whatever stands in a header
+        self._fetched: set[int] = set()  # numbers of what was fetched whole
         self._read: list[int] = []  # UIDs that nobody has been told of
 
     async def answer(self, event: Any) -> Any:
@@ -49,6 +50,7 @@ class Transaction:
     async def leave(self) -> pop.Farewell:
         """RFC 1939 §6: now, and only now, messages are deleted; the answer says whether they were."""
         try:
+            await self._expire()
             done = await self._drop.update()
         except DISK_TROUBLE as error:
             log.warn("{id}: deleting at QUIT of {account}: {error}", id=self._connection, account=self._account, error=str(error))
@@ -56,6 +58,15 @@ class Transaction:
         if not done:
             return pop.Farewell("Some deleted messages were not removed", good=False, code="SYS/TEMP")
         return pop.Farewell("Good bye, {} deleted, {} left", values=(len(self._drop.deleted), self._drop.count))
+
+    async def _expire(self) -> None:
+        """What has been left here for long enough is deleted as if the client had asked for it (RFC 2449 §6.7)."""
+        expire = self._service.settings.expire
+        if expire is None:
+            return
+        if expire and self._fetched:
+            await self._drop.mark_read(self._fetched)
+        self._drop.deleted |= await self._drop.outdated(self._service.epoch() - expire) if expire else self._fetched
 
     async def _stat(self, event: pop.Stat) -> Any:
         await self._drop.measure()
@@ -78,8 +89,7 @@ class Transaction:
         return pop.Good(line(number)[:-2].decode())
 
     async def _retr(self, event: pop.Retr) -> Any:
-        uid = self._drop.uid(event.number)
-        if uid is None:
+        if self._drop.uid(event.number) is None:
             return NO_SUCH_MESSAGE
         await self._drop.measure()
         if not self._drop.is_small(event.number):
@@ -90,7 +100,7 @@ class Transaction:
         content = await self._readable(content)
         if content is None:
             return NEEDS_UTF8
-        self._note_read(uid)
+        self._note_read(event.number)
         return pop.Message("{} octets", content, (len(content),))
 
     async def _top(self, event: pop.Top) -> Any:
@@ -128,7 +138,7 @@ class Transaction:
             chunks = surrogate(Paged(content))
         first = await self._service.threads.run(_next_of, chunks)
         if beginning is None:
-            self._note_read(self._drop.uids[number - 1])
+            self._note_read(number)
         title = pop.MessageBegins("{} octets", (content.size,)) if beginning is None else pop.MessageBegins("The beginning follows")
         return self._pieces(title, first, chunks, beginning)
 
@@ -159,9 +169,10 @@ class Transaction:
         self._drop.deleted.clear()
         return pop.Good("{} messages, none marked", (self._drop.count,))
 
-    def _note_read(self, uid: int) -> None:
+    def _note_read(self, number: int) -> None:
         """A client that fetches one after the other is told of in pieces."""
-        self._read.append(uid)
+        self._fetched.add(number)
+        self._read.append(self._drop.uids[number - 1])
         if not self._drop.has_more_at_hand:
             self.tell()
 
