@@ -51,6 +51,7 @@ class Crowd:
         self.sessions = [self.session(f"s{n}", KINDS[n % len(KINDS)]) for n in range(SESSIONS)]
         self.away: set[Session] = set()
         self.letters = 0
+        self.names: dict[bytes, bytes] = {}  # POP3's unique id -> mark
         self.before: set[int] = set()
 
     def session(self, name: str, kind: str) -> Session:
@@ -104,16 +105,26 @@ class Crowd:
         pop3 = poplib.POP3("127.0.0.1", self.house.port("pop3"))
         pop3.user(ANN.address)
         pop3.pass_(ANN.password)
-        _, listed, _ = pop3.uidl()
-        if listed:
-            number = self.random.randint(1, len(listed))
+        names = [line.split()[1] for line in pop3.uidl()[1]]
+        sizes = [int(line.split()[1]) for line in pop3.list()[1]]
+        if pop3.stat() != (len(names), sum(sizes)) or len(set(names)) != len(sizes):
+            raise Wrong(f"POP3 tells of {pop3.stat()} messages, and of {names} with {sizes}")
+        for number in self.random.sample(range(1, len(names) + 1), min(3, len(names))):
             with contextlib.suppress(poplib.error_proto):  # it has gone meanwhile
-                _, lines, _ = pop3.retr(number)
+                _, lines, size = pop3.retr(number)
                 mark = next(line for line in lines if line.startswith(b"X-Mark: "))[8:]
-                self.doom(mark)
-                pop3.dele(number)
+                self._check_pop3(names[number - 1], mark, size, sizes[number - 1])
+                if number % 3 == 0:
+                    self.doom(mark)
+                    pop3.dele(number)
         with contextlib.suppress(poplib.error_proto):
             pop3.quit()
+
+    def _check_pop3(self, name: bytes, mark: bytes, size: int, told: int) -> None:
+        """What POP3 calls *name* is what IMAP has under its UID, and what POP3 itself has called so before."""
+        known = self.world.marks.get(int(name[:8], 16), mark)
+        if known != mark or self.names.setdefault(name, mark) != mark or size not in (told, 0) or told == 0:
+            raise Wrong(f"POP3 calls {mark!r} {name!r}, which IMAP knows as {known!r}; {size} octets, and {told} were told")
 
     async def meddles(self, end: float) -> None:
         """Another program renames and deletes files."""
