@@ -191,6 +191,7 @@ _SLAPD = """\
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/misc.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {place}/pid
@@ -252,3 +253,9 @@ def _openldap_answers(daemon: Daemon) -> bool:
 def ldapadd(daemon: Daemon, ldif: str) -> None:
     """Add entries as the manager."""
     daemon.ask("ldapadd", "-x", "-H", f"ldap://127.0.0.1:{daemon.port}", "-D", MANAGER, "-w", PASSWORD, stdin=ldif)
+
+
+def ldapsearch(daemon: Daemon, search: str) -> str:
+    """The DNs that the manager finds."""
+    place = ("-H", f"ldap://127.0.0.1:{daemon.port}", "-D", MANAGER, "-w", PASSWORD, "-b", SUFFIX)
+    return daemon.ask("ldapsearch", "-x", "-LLL", *place, search, "dn")

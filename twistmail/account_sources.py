@@ -23,20 +23,15 @@ ROLES = "roles"
 DEEPEST = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A source and the word that stands for it."""
-
-    word: str
-    source: Any
+def words_of(config: Config) -> tuple[str, ...]:
+    """The words of the sources, in the order of `sources_of`."""
+    return (*((ROLES,) if config.named("role") else ()), *config["users"].source)
 
 
-def sources_of(config: Config, foundation: Standing, default_domain: str) -> tuple[Named, ...]:
+def sources_of(config: Config, foundation: Standing, default_domain: str) -> tuple[Any, ...]:
     """The sources in order; what the configuration itself names comes first. ValueError where they lean on each other in a circle."""
     builder = _Builder(config, foundation, default_domain)
-    roles = config.named("role")
-    first = [Named(ROLES, TableSource(role_table(roles, default_domain), foundation.ground.threads))] if roles else []
-    return (*first, *(Named(word, builder.source(word)) for word in config["users"].source))
+    return tuple(builder.source(word) for word in words_of(config))
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,8 @@ class _Builder:
         """The source that *word* of [users] source stands for."""
         ground = self.foundation.ground
         kind, _, argument = word.partition(":")
+        if kind == ROLES:
+            return TableSource(role_table(self.config.named("role"), self.default_domain), ground.threads)
         if kind == "sqlite":
             return DatabaseSource(self.foundation.database, ground.threads)
         if kind == "config":

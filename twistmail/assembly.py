@@ -210,7 +210,7 @@ def _accounts(config: Config, foundation: Standing, domains: Domains) -> Known:
     """Everybody whom the sources know, asked in order."""
     ground = foundation.ground
     return Known(
-        [named.source for named in sources_of(config, foundation, domains.default)],
+        sources_of(config, foundation, domains.default),
         foundation.verifier,
         ground.threads,
         domains=domains,

@@ -33,6 +33,9 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     cert.list       -                     [certificate_views.listed()]; cert.look too, which reads the files again before
     cert.check      -                     [certificate_views.checked()]
     cert.renew      force                 {"renewed": bool, "certificate": a row of cert.list, or null}; takes up to some minutes
+    table.list      -                     [{"table", "kind", "source"}]
+    table.query     table, key            {"table", "key", "found", "source", and "targets": [...], or "account", "name", "addresses",
+                                          "quota", "enabled", "password": how it is kept}
     popauth.list    -                     [{"address", "account", "service", "left_s"}]
 """
 

@@ -23,6 +23,7 @@ from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
 from twistmail.rows import Filter, from_arguments, listing, told
+from twistmail.tables import TableDesk
 
 USAGE, NO_USER, TEMPORARY = 64, 67, 75  # sysexits
 #: Rows of one answer, whatever is asked.
@@ -59,6 +60,7 @@ class Operator:
             "reload": self._reload,
             "stop": self._stop,
             **self._certificates.verbs(),
+            **TableDesk(self._service).verbs(),
         }
 
     @property

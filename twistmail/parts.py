@@ -15,6 +15,7 @@ from twisted.plugin import IPlugin
 from zope.interface import alsoProvides, implementer
 
 from twistmail.accounts import cred, http, ldap, pam, sql
+from twistmail.accounts.house import House
 from twistmail.by_format import StoreByFormat
 from twistmail.interfaces import IPart
 from twistmail.lookup.resolver import OPTIONS as DNS
@@ -91,6 +92,19 @@ def _spool(settings: Settings, ground: Any) -> Spool:
     )
 
 
+def _leaning(build: Callable[[Settings, House], Any]) -> Callable[[Settings, Any], Any]:
+    """Aliases of a directory, which is asked as it is for accounts."""
+
+    def made(settings: Settings, ground: Any) -> Any:
+        return build(settings, House("", ground.reactor, ground.threads, ground.lasting, ground.config.file, _nothing))
+
+    return made
+
+
+def _nothing(word: str) -> Any:
+    raise KeyError(word)
+
+
 MAILDIR = BuiltIn("store", "maildir", STORE, _files)
 MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore(ground.epoch, quota_of=ground.terms.quota_of))
 SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
@@ -99,6 +113,9 @@ RESOLVER = BuiltIn("lookup", "resolver", DNS, lambda settings, ground: DnsLookup
 SQL = BuiltIn("accounts", "sql", sql.OPTIONS, sql.build, sql.check)
 LDAP = BuiltIn("accounts", "ldap", ldap.OPTIONS, ldap.build, ldap.check)
 HTTP = BuiltIn("accounts", "http", http.OPTIONS, http.build, http.check)
+SQL_ALIASES = BuiltIn("alias source", "sql", sql.OPTIONS, _leaning(sql.build_aliases), sql.check_aliases)
+LDAP_ALIASES = BuiltIn("alias source", "ldap", ldap.OPTIONS, _leaning(ldap.build_aliases), ldap.check_aliases)
+HTTP_ALIASES = BuiltIn("alias source", "http", http.OPTIONS, _leaning(http.build_aliases), http.check)
 PAM = BuiltIn("accounts", "pam", pam.OPTIONS, pam.build, pam.check)
 CRED = BuiltIn("accounts", "cred", cred.OPTIONS, cred.build, cred.check)
 SILENT = BuiltIn("lookup", "none", DNS, lambda settings, ground: SilentLookup())

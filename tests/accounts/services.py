@@ -62,6 +62,7 @@ class Bridge:
     def __init__(self, people: dict[str, tuple[str, dict[str, Any]]]) -> None:
         self.people = people
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.aliases: dict[str, list[str]] = {}
         self.answer: tuple[int, bytes] | None = None
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
@@ -112,6 +113,8 @@ class Bridge:
             return {"account": self.people[question["name"]][1] if question["name"] in self.people else None}
         if question["question"] == "verify":
             return {"right": self.people[question["name"]][0] == question["password"]}
+        if question["question"] == "alias":
+            return {"targets": self.aliases.get(question["name"], [])}
         if question["question"] == "namesakes":
             return {"accounts": [members for name, (_, members) in self.people.items() if name.startswith(question["local"] + "@")]}
         return {"accounts": [members for _, members in self.people.values()]}

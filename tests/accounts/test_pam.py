@@ -59,7 +59,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pam
     monkeypatch.setattr(pam.PamAuthenticator, "pam_start", lambda service, user, talk, handle: library.pam_start_confdir(
         ctypes.c_char_p(service), ctypes.c_char_p(user), talk, ctypes.c_char_p(folder), handle))
     accounts = TableSource(FixedTable([Entry(ANN, "{PLAIN}elsewhere"), Entry(Account("bob@here.example"))]), Inline())
-    return lambda **texts: PAM.build(read(PAM.options, **{"service": "guarded"} | texts), house(source={"system": accounts}.__getitem__))
+    return lambda **texts: PAM.build(read(PAM.options, **{"service": "guarded"} | texts), house(source={"sqlite": accounts}.__getitem__))
 
 
 @pytest.mark.parametrize(("name", "password", "right"), [

@@ -117,6 +117,18 @@ def _bare_query() -> str:
     return "SELECT address AS account FROM users WHERE local = '%n' ORDER BY address"
 
 
+@pytest.mark.parametrize("name", ["%", "___@here.example", "ann@%", "a%@here.example", "\\%", "ann@here.example\\"])
+def test_a_name_behind_like_is_no_pattern(source: Callable[..., Any], name: str) -> None:
+    made = source(user_query=USER_LIKE, namesakes_query="SELECT address AS account FROM users WHERE address LIKE '%n@%%'")
+    assert ask(made.lookup(name)) is None
+    assert ask(made.namesakes(name)) == ()
+    assert ask(made.lookup("ann@here.example"))
+    assert len(ask(made.namesakes("bob"))) == 2
+
+
+USER_LIKE = "SELECT full_name, quota, active FROM users WHERE address LIKE '%u'"
+
+
 def test_a_quote_in_a_name_finds_who_is_called_so(source: Callable[..., Any]) -> None:
     assert ask(source().lookup("o'hara@here.example")) == Entry(Account("o'hara@here.example", "O'Hara"), "{PLAIN}three")
 

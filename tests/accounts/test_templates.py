@@ -30,7 +30,8 @@ def bound(query: str, name: str = ANN) -> tuple[str, list[str]]:
     pytest.param("WHERE n='%Ln' AND d='%Ld'", "WHERE n=$ AND d=$", ["ann", "here.example"], id="lower-case"),
     pytest.param("WHERE n=%{username} AND d = '%{domain}'", "WHERE n=$ AND d = $", ["ann", "here.example"], id="long-names"),
     pytest.param("WHERE n=%{user | username}", "WHERE n=$", ["ann"], id="long-names-of-dovecot-2.4"),
-    pytest.param("WHERE a LIKE '%n+%%'", "WHERE a LIKE $", ["ann+%"], id="percent-in-a-value"),
+    pytest.param("WHERE a LIKE '%n+%%'", "WHERE a LIKE $", ["ann+%"], id="pattern"),
+    pytest.param("WHERE a = '%n+%%'", "WHERE a = $", ["ann+%"], id="percent-in-a-value"),
     pytest.param("WHERE a % 2 = 0".replace("%", "%%"), "WHERE a % 2 = 0", [], id="percent-sign"),
     pytest.param("WHERE a LIKE 'x%%'", "WHERE a LIKE 'x%'", [], id="percent-in-a-text"),
     pytest.param("SELECT 'it''s %n'", "SELECT $", ["it's ann"], id="doubled-quote"),
@@ -42,6 +43,12 @@ def bound(query: str, name: str = ANN) -> tuple[str, list[str]]:
 ])  # fmt: skip
 def test_every_variable_of_a_query_becomes_a_value(query: str, statement: str, values: list[str]) -> None:
     assert bound(query) == (statement, values)
+
+
+def test_a_name_in_a_pattern_is_no_pattern() -> None:
+    for like in ("LIKE", "not ilike /* x */", "LIKE\n"):
+        assert bound(f"WHERE a {like} '%n%%'", "a_%\\b@here.example")[1] == ["a\\_\\%\\\\b%"]
+    assert bound("WHERE a LIKE 'x%%' AND b = %n", "a_b@here.example")[1] == ["a_b"]
 
 
 def test_what_looks_like_sql_in_a_name_stays_a_value() -> None:
@@ -64,6 +71,8 @@ def test_no_name_changes_the_statement(name: str, where: str) -> None:
     pytest.param("WHERE a = 'x", "does not end", id="open-text"),
     pytest.param("WHERE a = 'x\\'", "does not end", id="backslash-before-a-quote"),
     pytest.param("SELECT /* x", "does not end", id="open-comment"),
+    pytest.param("WHERE a ~* '^%n'", "behind ~\\*", id="regular-expression"),
+    pytest.param("WHERE a NOT REGEXP %u", "behind REGEXP", id="regular-expression-of-mysql"),
     pytest.param("WHERE a = '\\d%u'", "what a backslash means", id="backslash-beside-a-variable"),
 ])  # fmt: skip
 def test_a_query_that_cannot_be_meant_is_refused(query: str, says: str) -> None:

@@ -15,10 +15,9 @@ LAYERS = (
     "mailflow expansion policy formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
-    "service lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config checks "
-    "sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows "
-    "systemd privileges units foreground demo backup cli secrecy "
-    "own_passwords",
+    "service lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
+    "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
+    "privileges units foreground demo backup cli secrecy own_passwords tables",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 STRANGERS = LAYERS[4].split()

@@ -18,7 +18,7 @@ CONFIG = """\
 hostname = mail.blue.example
 data_dir = data
 [domains]
-local = blue.example
+local = blue.example club.example
 [dns]
 use = none
 [mx]
@@ -27,6 +27,10 @@ pop_before_smtp = 20m
 stages = limits unwelcome hello senders relaying recipients loops
 [aliases]
 source = config staff
+[users]
+source = sqlite club
+[club]
+members = gwen@club.example
 [staff]
 members = anna bert
 [unwelcome]
@@ -82,6 +86,31 @@ def test_an_alias_source_from_elsewhere_works_when_the_configuration_names_it(ho
         ("anna@blue.example", "mailbox"),
         ("bert@blue.example", "mailbox"),
     ]
+
+
+def test_a_source_of_accounts_from_elsewhere_has_mailboxes_and_lets_people_in(house):
+    folder, port, _ = house
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        client.sendmail("friend@away.example", ["gwen@club.example"], "Subject: to Gwen\r\n\r\nhello\r\n")
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.sendmail("friend@away.example", ["hugo@club.example"], "Subject: to nobody\r\n\r\nhello\r\n")
+    with imaplib.IMAP4("127.0.0.1", int((folder / "imap.port").read_text())) as client:
+        with pytest.raises(imaplib.IMAP4.error):
+            client.login("gwen@club.example", "gwen likes nobody")
+        client.login("gwen@club.example", "gwen likes the club")
+        assert client.select("INBOX")[1] == [b"1"]
+
+
+def test_the_tables_of_the_running_server_are_asked(house):
+    _, _, command = house
+    listed = [json.loads(line)["table"] for line in command("table list --json").stdout.splitlines()]
+    assert listed == ["users:sqlite", "users:club", "aliases:config", "aliases:staff"]
+    said = json.loads(command("table query club gwen@club.example --json").stdout)
+    assert (said["found"], said["account"], said["password"]) == (True, "gwen@club.example", "checked by the source")
+    assert json.loads(command("table query staff staff@blue.example --json").stdout)["targets"] == ["anna", "bert"]
+    assert json.loads(command("table query users anna --json").stdout)["source"] == "users:sqlite"
+    assert command("table query aliases nobody").returncode == 1
+    assert "did you mean club?" in command("table query clubb x").stderr
 
 
 def test_a_policy_stage_from_elsewhere_works_when_the_configuration_names_it(house):

@@ -117,8 +117,7 @@ def ldap_attribute(request: pytest.FixtureRequest, folder: Path, stack: ExitStac
 def _ldap(request: pytest.FixtureRequest, stack: ExitStack, **texts: str) -> Place:
     daemon = request.getfixturevalue("openldap")
     base = f"ou=contract,{daemons.SUFFIX}"
-    if "ou=contract" not in daemon.ask("ldapsearch", "-x", "-LLL", "-H", f"ldap://127.0.0.1:{daemon.port}", "-D", daemons.MANAGER,
-                                       "-w", daemons.PASSWORD, "-b", daemons.SUFFIX, "(ou=contract)", "dn"):
+    if "ou=contract" not in daemons.ldapsearch(daemon, "(ou=contract)"):
         daemons.ldapadd(daemon, f"dn: {base}\nobjectClass: organizationalUnit\nou: contract\n\n" + "".join(map(_person, ALL)))
     lasting = inline()
     stack.callback(lasting.stop)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from tests import daemons
+from tests.accounts.services import Bridge, http_settings, ldap_settings, sql_settings
 from tests.helpers import result_of
 from twistmail.aliases.chain import AliasChain
 from twistmail.aliases.file import AliasFile
 from twistmail.aliases.table import ALIAS, alias_table
 from twistmail.interfaces import IAliasResolver, Unavailable
+from twistmail.lasting import inline
 from twistmail.mail.address import Address, parse
 from twistmail.memory.people import MemoryAliases
+from twistmail.parts import HTTP_ALIASES, LDAP_ALIASES, SQL_ALIASES
 from twistmail.tasks import Inline
 
 DOMAINS = frozenset({"here.example", "blue.example"})
@@ -46,10 +52,51 @@ def chain(folder: Path) -> Any:
     return AliasChain([first, MemoryAliases({**ALIASES, "flintstone@here.example": ["wilma"]})])
 
 
-@pytest.fixture(params=[memory, table, file, chain], ids=lambda maker: maker.__name__)
+@pytest.fixture(params=["memory", "table", "file", "chain", "of_sql", "of_ldap", "of_http"])
 def aliases(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    make: Callable[[Path], Any] = request.param
-    return make(tmp_path)
+    makers: dict[str, Callable[[Path], Any]] = {"memory": memory, "table": table, "file": file, "chain": chain}
+    return makers[request.param](tmp_path) if request.param in makers else request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def of_sql(postgresql: daemons.Daemon) -> Iterator[Any]:
+    rows = "".join(
+        f"INSERT INTO leads VALUES ({number}, '{name}', '{target}');"
+        for name, targets in ALIASES.items()
+        for number, target in enumerate(targets)
+    )
+    daemons.psql(postgresql, f"DROP TABLE IF EXISTS leads; CREATE TABLE leads (number integer, address text, target text); {rows}")
+    settings = sql_settings(postgresql, "postgresql", alias_query="SELECT target FROM leads WHERE address = '%u' ORDER BY number")
+    yield from _built(SQL_ALIASES, settings)
+
+
+@pytest.fixture
+def of_ldap(openldap: daemons.Daemon) -> Iterator[Any]:
+    base = f"ou=aliases,{daemons.SUFFIX}"
+    if "ou=aliases" not in daemons.ldapsearch(openldap, "(ou=aliases)"):
+        entries = "".join(
+            f"dn: cn={name},{base}\nobjectClass: nisMailAlias\ncn: {name}\nrfc822MailMember: {', '.join(targets)}\n\n"
+            for name, targets in ALIASES.items()
+        )
+        daemons.ldapadd(openldap, f"dn: {base}\nobjectClass: organizationalUnit\nou: aliases\n\n{entries}")
+    settings = ldap_settings(openldap, base=base, alias_filter="(&(objectClass=nisMailAlias)(cn=%u))")
+    yield from _built(LDAP_ALIASES, settings)
+
+
+@pytest.fixture
+def of_http() -> Iterator[Any]:
+    bridge = Bridge({})
+    bridge.aliases = {name: list(targets) for name, targets in ALIASES.items()}
+    bridge.start()
+    yield from _built(HTTP_ALIASES, http_settings(bridge))
+    bridge.stop()
+
+
+def _built(part: Any, settings: Any) -> Iterator[Any]:
+    """*part* as the server makes it."""
+    ground = SimpleNamespace(reactor=Clock(), threads=Inline(), lasting=inline(), config=SimpleNamespace(file=Path))
+    yield part.build(settings, ground)
+    ground.lasting.stop()
 
 
 def test_it_provides_the_interface(aliases: Any) -> None:
@@ -66,6 +113,9 @@ def test_targets_come_in_the_order_in_which_they_were_written(aliases: Any, name
     pytest.param(Address("flintstone", "blue.example"), id="of-another-domain"),
     pytest.param(Address("flintstone+x", "here.example"), id="with-a-suffix"),
     pytest.param(Address("*", "here.example"), id="a-star"),
+    pytest.param(Address("x' OR '1'='1", "here.example"), id="that-would-be-sql"),
+    pytest.param(Address("x)(cn=*", "here.example"), id="that-would-be-a-filter"),
+    pytest.param(Address("x\0", "here.example"), id="with-a-nul"),
 ])
 def test_what_is_no_alias_leads_nowhere(aliases: Any, address: Address) -> None:
     assert result_of(aliases.lookup(address)) == ()
@@ -86,6 +136,12 @@ class TestWhenItIsAway:
         away = MemoryAliases()
         away.available = False
         self.is_unavailable(AliasChain([away, MemoryAliases(ALIASES)]))
+
+    @pytest.mark.parametrize(("fixture", "server"), [("of_sql", "postgresql"), ("of_ldap", "openldap")])
+    def test_a_directory(self, request: pytest.FixtureRequest, fixture: str, server: str) -> None:
+        aliases = request.getfixturevalue(fixture)
+        with request.getfixturevalue(server).down():
+            self.is_unavailable(aliases)
 
     @staticmethod
     def is_unavailable(aliases: Any) -> None:

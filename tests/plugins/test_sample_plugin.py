@@ -25,6 +25,7 @@ def installed(tmp_path_factory):
 def test_the_parts_of_an_installed_package_are_listed(installed, tmp_path):
     listed = [json.loads(line) for line in run(*LIST, cwd=tmp_path, PYTHONPATH=f"{ROOT}:{installed}").splitlines()]
     assert {"kind": "alias source", "name": "staff", "from": "twisted.plugins.sample_plugin"} in listed
+    assert {"kind": "accounts", "name": "club", "from": "twisted.plugins.sample_plugin"} in listed
     assert {"kind": "policy stage", "name": "unwelcome", "from": "twisted.plugins.sample_plugin"} in listed
 
 

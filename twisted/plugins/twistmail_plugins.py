@@ -13,8 +13,11 @@ memory_queue = parts.MEMORY_QUEUE
 resolver = parts.RESOLVER
 silent = parts.SILENT
 sql = parts.SQL
+sql_aliases = parts.SQL_ALIASES
 ldap = parts.LDAP
+ldap_aliases = parts.LDAP_ALIASES
 http = parts.HTTP
+http_aliases = parts.HTTP_ALIASES
 pam = parts.PAM
 cred = parts.CRED
 

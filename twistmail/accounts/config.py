@@ -44,7 +44,8 @@ OPTIONS = Section(
     "users",
     "Where the accounts are: the first source that knows a name answers.",
     Option("source", SOURCES, "sqlite",
-           "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file)."),
+           "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file), sql, ldap, http, pam, "
+           "cred, or what a plugin brings: docs/accounts.md."),
     Option("login", choice("local", "address", "both"), "both",
            "What people log in by: the part before the @ (of the default domain first), the full address, or either."),
     Option("database", TEXT, "accounts.db", "The built-in database, below data_dir."),

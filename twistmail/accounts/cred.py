@@ -2,7 +2,7 @@
 
 [users]                       [cred]
 source = cred                 checker = unix
-                              accounts = system
+                              accounts = sqlite
 
 `checker` is what `twist --help-auth` lists, with its argument behind a colon, as
 for Twisted's own servers (`twisted.cred.strcred`).

@@ -27,6 +27,7 @@ from zope.interface import implementer
 from twistmail.accounts.asking import LONGEST_PASSWORD, Asking, Connections, Trouble, can_be_asked
 from twistmail.accounts.columns import entry_of
 from twistmail.accounts.house import House
+from twistmail.accounts.leads import DirectoryAliases
 from twistmail.accounts.secrets import Entry
 from twistmail.accounts.sqldrivers import is_here
 from twistmail.interfaces import IAccountSource
@@ -70,6 +71,12 @@ def check(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "url", "there is no service to ask", "write https://people.blue.example/mail"
     elif settings.url.scheme == "http" and not is_here(settings.url.hostname):
         yield "url", "passwords would go over the network in clear", "write https://"
+
+
+def build_aliases(settings: Settings, house: House) -> DirectoryAliases:
+    """The aliases of these settings."""
+    source = build(settings, house)
+    return DirectoryAliases(source.targets, source.asking)
 
 
 def build(settings: Settings, house: House) -> HttpSource:
@@ -146,7 +153,7 @@ class HttpSource:
         self._namesakes = settings.namesakes
         self._service = service
         self._connections = connections
-        self._asking = asking
+        self.asking = asking
 
     async def lookup(self, name: str) -> Entry | None:
         if not can_be_asked(name):
@@ -161,13 +168,18 @@ class HttpSource:
         answer = await self._ask({"question": "namesakes", "local": local})
         return tuple(self._entry("", found) for found in self._accounts(answer)[:2])
 
+    async def targets(self, name: str) -> list[Any]:
+        """What the address *name* stands for."""
+        told: list[Any] = self._member(await self._ask({"question": "alias", "name": name}), "targets", list)
+        return told
+
     async def _ask(self, question: Mapping[str, Any], most: int = LONGEST_ANSWER) -> dict[str, Any]:
-        return await self._asking.ask(lambda: _object(*self._connections.use(partial(self._service.post, question, most))))
+        return await self.asking.ask(lambda: _object(*self._connections.use(partial(self._service.post, question, most))))
 
     def _member(self, answer: dict[str, Any], name: str, kind: Any) -> Any:
         """A member of an answer, which must be there: nobody is unknown because something is misspelled."""
         if name not in answer or not isinstance(answer[name], kind):
-            raise self._asking.unavailable(f"its answer has no {name}, or a strange one")
+            raise self.asking.unavailable(f"its answer has no {name}, or a strange one")
         return answer[name]
 
     def _accounts(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -178,7 +190,7 @@ class HttpSource:
         try:
             return entry_of(name, columns)
         except ValueError as error:
-            raise self._asking.unavailable(f"what is told of {name or 'somebody'} cannot be understood: {error}") from error
+            raise self.asking.unavailable(f"what is told of {name or 'somebody'} cannot be understood: {error}") from error
 
 
 class VerifyingHttpSource(HttpSource):
@@ -199,7 +211,7 @@ class _Listing(HttpSource):
 
     async def list(self) -> tuple[Account, ...]:
         found = self._accounts(await self._ask({"question": "list"}, LONGEST_LIST))
-        read = (self._asking.understood(partial(entry_of, "", one)) for one in found)
+        read = (self.asking.understood(partial(entry_of, "", one)) for one in found)
         return tuple(entry.account for entry in read if entry is not None)
 
 

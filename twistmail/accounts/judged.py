@@ -21,14 +21,14 @@ from twistmail.options import SWITCH, Kind, Option
 
 def _read_source(text: str) -> str:
     if not text or " " in text:
-        raise ValueError(f"{text or 'nothing'} is not a source of accounts\nwrite one, such as system, sqlite or sql")
+        raise ValueError(f"{text or 'nothing'} is not a source of accounts\nwrite one, such as sqlite or sql")
     return text
 
 
 #: What the sections of judges have in common.
-ACCOUNTS = Option("accounts", Kind("a source of accounts", _read_source), "system",
+ACCOUNTS = Option("accounts", Kind("a source of accounts", _read_source), "sqlite",
                   "Who has a mailbox: another source, as in [users] source. What it knows of passwords is not looked at.",
-                  example="sqlite")  # fmt: skip
+                  example="passwd:users")  # fmt: skip
 FULL_ADDRESS = Option("full_address", SWITCH, "no", "Ask for the whole address; no: for what stands before the @.")
 
 

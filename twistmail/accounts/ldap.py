@@ -27,6 +27,7 @@ from zope.interface import implementer
 from twistmail.accounts.asking import LONGEST_PASSWORD, Asking, Connections, Trouble, can_be_asked, lacking
 from twistmail.accounts.columns import entry_of
 from twistmail.accounts.house import House
+from twistmail.accounts.leads import DirectoryAliases
 from twistmail.accounts.secrets import Entry
 from twistmail.accounts.sqldrivers import is_here
 from twistmail.accounts.templates import FILTER, TEMPLATE, Template, escape_dn, escape_filter
@@ -41,6 +42,8 @@ PAGE = 500
 NO_SUCH_OBJECT, SIZE_LIMIT_EXCEEDED = 32, 4
 REFUSED = frozenset({19, 32, 34, 48, 49, 50, 53})
 ENTRY = "searchResEntry"
+#: Under which name the addresses of an alias are told, and from how many entries.
+TARGETS, MOST_ALIAS_ENTRIES = "alias targets", 100
 #: What a userPassword without {SCHEME} is (RFC 4519 §2.41).
 CLEAR = "PLAIN"
 
@@ -61,6 +64,9 @@ def _read_names(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)  # type: ignore[arg-type]
 
 
+#: None where it is empty.
+ALIAS_FILTER = Kind(FILTER.name, lambda text: FILTER.read(text) if text else None,
+                    lambda template: FILTER.write(template) if template else "")  # fmt: skip
 URLS = Kind("URLs of directories", _read_urls, " ".join)
 NAMES = Kind("pairs of attribute and column", _read_names, lambda pairs: " ".join("=".join(pair) for pair in pairs))
 
@@ -82,6 +88,9 @@ OPTIONS = Section(
     Option("attributes", NAMES, "mail=user cn=name",
            "What attributes mean: ATTRIBUTE=COLUMN, columns as in [sql]: user, name, quota, enabled.",
            example="mail=user displayName=name mailQuota=quota"),
+    Option("alias_filter", ALIAS_FILTER, "", "For [aliases] source = ldap: the entries of the alias %u.",
+           example="(&(objectClass=nisMailAlias)(cn=%n))"),
+    Option("alias_attribute", TEXT, "rfc822MailMember", "The attribute of these that holds the addresses."),
     Option("password", choice("bind", "attribute"), "bind",
            "How passwords are checked: by binding as that entry, or here, by its userPassword."),
     Option("login_dn", TEMPLATE, "", "The DN to bind as, where it needs no search.", example="uid=%n,ou=people,dc=blue,dc=example"),
@@ -101,6 +110,8 @@ class Directory:
         self._attributes = [attribute for attribute, _ in settings.attributes]
         if settings.password == "attribute":
             self._attributes.append("userPassword")
+        if settings.alias_filter is not None:
+            self._attributes.append(settings.alias_attribute)
 
     def connect(self) -> Any:
         """A connection, bound as the one who searches."""
@@ -190,6 +201,8 @@ class Directory:
         columns = {column: _text(values[attribute]) for attribute, column in named if attribute in values}
         if "userpassword" in values:
             columns["password"] = _text(values["userpassword"])
+        if self._settings.alias_filter is not None:
+            columns[TARGETS] = _text(values.get(self._settings.alias_attribute.lower(), ()))
         return found["dn"], columns
 
     def _answer(self, question: Any) -> Any:
@@ -217,6 +230,19 @@ def check(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "attributes", "no attribute is the user's address", "write mail=user"
 
 
+def check_aliases(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """As `check`, for aliases."""
+    if settings.alias_filter is None:
+        yield "alias_filter", "the directory is asked for no aliases", "write (&(objectClass=nisMailAlias)(cn=%n))"
+    yield from check(settings)
+
+
+def build_aliases(settings: Settings, house: House) -> DirectoryAliases:
+    """The aliases of these settings. ImportError without the extra."""
+    source = build(settings, house)
+    return DirectoryAliases(source.targets, source.asking)
+
+
 def build(settings: Settings, house: House) -> LdapSource:
     """The source of these settings. ImportError without the extra."""
     directory = Directory(settings, str(house.path(settings.tls_ca)) if settings.tls_ca else "")
@@ -233,7 +259,7 @@ class LdapSource:
         self._settings = settings
         self._directory = directory
         self._connections = connections
-        self._asking = asking
+        self.asking = asking
 
     async def lookup(self, name: str) -> Entry | None:
         found = await self._find(name)
@@ -243,29 +269,35 @@ class LdapSource:
         if not can_be_asked(local):
             return ()
         search = partial(self._directory.search, template=self._settings.namesakes_filter, name=f"{local}@", most=2)
-        found = await self._asking.ask(self._connections.use, search)
+        found = await self.asking.ask(self._connections.use, search)
         return tuple(self._entry(local, columns) for _, columns in found)
 
     async def list(self) -> tuple[Account, ...]:
-        found = await self._asking.ask(self._connections.use, partial(self._directory.listed, most=MOST_ENTRIES))
-        read = (self._asking.understood(partial(entry_of, dn, columns, scheme=CLEAR)) for dn, columns in found)
+        found = await self.asking.ask(self._connections.use, partial(self._directory.listed, most=MOST_ENTRIES))
+        read = (self.asking.understood(partial(entry_of, dn, columns, scheme=CLEAR)) for dn, columns in found)
         return tuple(entry.account for entry in read if entry is not None)
+
+    async def targets(self, name: str) -> tuple[str, ...]:
+        """What the entries of the alias *name* tell."""
+        search = partial(self._directory.search, template=self._settings.alias_filter, name=name, most=MOST_ALIAS_ENTRIES)
+        found = await self.asking.ask(self._connections.use, search)
+        return tuple(target for _, columns in found for target in columns[TARGETS])
 
     async def _find(self, name: str) -> tuple[str, dict[str, Any]] | None:
         """(DN, columns) of the one entry for *name*; None where there is none. Unavailable where there are several."""
         if not can_be_asked(name):
             return None
         search = partial(self._directory.search, template=self._settings.filter, name=name, most=2)
-        found = await self._asking.ask(self._connections.use, search)
+        found = await self.asking.ask(self._connections.use, search)
         if len(found) > 1:
-            raise self._asking.unavailable(f"more than one entry for {name}")
+            raise self.asking.unavailable(f"more than one entry for {name}")
         return found[0] if found else None
 
     def _entry(self, name: str, columns: dict[str, Any]) -> Entry:
         try:
             return entry_of(name, columns, scheme=CLEAR)
         except ValueError as error:
-            raise self._asking.unavailable(f"what is told of {name} cannot be understood: {error}") from error
+            raise self.asking.unavailable(f"what is told of {name} cannot be understood: {error}") from error
 
 
 class BindingLdapSource(LdapSource):
@@ -286,4 +318,4 @@ class BindingLdapSource(LdapSource):
             if found is None:
                 return False
             dn = found[0]
-        return await self._asking.ask(self._directory.binds, dn, password)
+        return await self.asking.ask(self._directory.binds, dn, password)

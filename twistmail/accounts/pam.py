@@ -2,7 +2,7 @@
 
 [users]                       [pam]
 source = pam                  service = twistmail
-                              accounts = system
+                              accounts = sqlite
 
 /etc/pam.d/SERVICE says what is asked. A server that is not root cannot read
 /etc/shadow, and pam_unix then lets it ask about its own user only: docs/accounts.md

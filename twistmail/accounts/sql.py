@@ -23,6 +23,7 @@ from zope.interface import implementer
 from twistmail.accounts.asking import Asking, Connections, Trouble, can_be_asked, lacking
 from twistmail.accounts.columns import entry_of
 from twistmail.accounts.house import House
+from twistmail.accounts.leads import MOST_TARGETS, DirectoryAliases
 from twistmail.accounts.secrets import Entry
 from twistmail.accounts.sqldrivers import Driver, MySql, PostgreSql, Row
 from twistmail.accounts.templates import QUERY, Query
@@ -58,6 +59,8 @@ OPTIONS = Section(
            example="SELECT address AS user FROM users WHERE local = %n"),
     Option("iterate_query", QUERY, "", "All accounts: rows with the column user, or username and domain. Without it they cannot be listed.",
            example="SELECT address AS user FROM users"),
+    Option("alias_query", QUERY, "", "For [aliases] source = sql: rows whose first column is an address that %u stands for, or several.",
+           example="SELECT target FROM aliases WHERE address = %u"),
     Option("connections", COUNT, "4", "So many connections at most."),
     Option("timeout", DURATION, "5s", "How long an answer may take; then it is a temporary failure."),
 )  # fmt: skip
@@ -67,8 +70,25 @@ def check(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """What is wrong with the settings as a whole (`interfaces.IPart`)."""
     if settings.user_query is None and settings.password_query is None:
         yield "user_query", "the database is asked nothing", "set user_query, password_query, or both"
+    yield from _check_driver(settings)
+
+
+def check_aliases(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """As `check`, for aliases."""
+    if settings.alias_query is None:
+        yield "alias_query", "the database is asked for no aliases", "write SELECT target FROM aliases WHERE address = %u"
+    yield from _check_driver(settings)
+
+
+def _check_driver(settings: Settings) -> Iterator[tuple[str, str, str]]:
     if missing := lacking(DRIVERS[settings.driver][1], settings.driver):
         yield "driver", *missing
+
+
+def build_aliases(settings: Settings, house: House) -> DirectoryAliases:
+    """The aliases of these settings. ImportError without the extra."""
+    source = build(settings, house)
+    return DirectoryAliases(source.targets, source.asking)
 
 
 def build(settings: Settings, house: House) -> SqlSource:
@@ -89,7 +109,7 @@ class SqlSource:
         self._settings = settings
         self._driver = driver
         self._connections = connections
-        self._asking = asking
+        self.asking = asking
         self._default_domain = default_domain
 
     async def lookup(self, name: str) -> Entry | None:
@@ -104,8 +124,13 @@ class SqlSource:
         rows = await self._ask(partial(self._rows, self._settings.namesakes_query, f"{local}@", 2))
         return tuple([entry for row in rows if (entry := await self.lookup(self._named(row))) is not None])
 
+    async def targets(self, name: str) -> tuple[Any, ...]:
+        """What alias_query tells of *name*: the first column of each row."""
+        rows = await self._ask(partial(self._rows, self._settings.alias_query, name, MOST_TARGETS + 1))
+        return tuple(next(iter(row.values())) for row in rows)
+
     async def _ask(self, question: Any) -> Any:
-        return await self._asking.ask(self._connections.use, question)
+        return await self.asking.ask(self._connections.use, question)
 
     # ----- in a thread
 
@@ -134,13 +159,13 @@ class SqlSource:
         try:
             return entry_of(name, columns, scheme=self._settings.password_scheme)
         except ValueError as error:
-            raise self._asking.unavailable(f"what is told of {name} cannot be understood: {error}") from error
+            raise self.asking.unavailable(f"what is told of {name} cannot be understood: {error}") from error
 
     def _named(self, row: Row) -> str:
         try:
             return entry_of(f"nobody@{self._default_domain}", row).account.name
         except ValueError as error:
-            raise self._asking.unavailable(f"a row cannot be understood: {error}") from error
+            raise self.asking.unavailable(f"a row cannot be understood: {error}") from error
 
 
 class ListedSqlSource(SqlSource):
@@ -150,5 +175,5 @@ class ListedSqlSource(SqlSource):
         """Of everybody as much as the query tells."""
         rows = await self._ask(partial(self._rows, self._settings.iterate_query, "@", MOST_ENTRIES))
         nobody = f"nobody@{self._default_domain}"
-        read = (self._asking.understood(partial(entry_of, nobody, row)) for row in rows)
+        read = (self.asking.understood(partial(entry_of, nobody, row)) for row in rows)
         return tuple(entry.account for entry in read if entry is not None)

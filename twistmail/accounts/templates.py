@@ -4,14 +4,15 @@ In all of them `%u` is the whole address, `%n` what stands before the @, `%d` th
 domain, `%%` a percent sign, as Dovecot spells it (also `%Lu`, `%{user}`,
 `%{username}`, `%{domain}`). A name never becomes part of a query: in SQL each
 variable, or the quoted text that it stands in, becomes one bound parameter; in
-filters and DNs the characters that mean something there are escaped. Pure.
+filters, DNs and the patterns of LIKE the characters that mean something there
+are escaped. Pure.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twistmail.options import Kind
 
@@ -28,6 +29,9 @@ _SQL = re.compile(r"""
   | (?P<percent> %(?:L?[A-Za-z%]|\{[^{}]{0,40}\})? )
   | (?P<other>   [^'"`%/-]+ | . )
 """, re.VERBOSE | re.DOTALL)  # fmt: skip
+#: What makes a pattern of the value behind it; and a regular expression.
+_LIKE = re.compile(r"(?i)\bI?LIKE\s*$")
+_REGEX = re.compile(r"(?i)(\bREGEXP|\bRLIKE|\bSIMILAR\s+TO|!?~\*?)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,10 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Text with variables in it. `parts` are str and Variable."""
+    """Text with variables in it. `parts` are str and Variable. `is_pattern`: it is one of LIKE, and values in it are taken literally."""
 
     parts: tuple[str | Variable, ...]
+    is_pattern: bool = False
 
     @classmethod
     def read(cls, text: str) -> Template:
@@ -96,23 +101,41 @@ class Query:
 
     def statement(self, name: str, parameter: Callable[[str], str], literally: Callable[[str], str] = str) -> str:
         """The statement for *name*: *parameter*(value) stands for a value, *literally*(text) for written SQL."""
-        return "".join(literally(part) if isinstance(part, str) else parameter(part.fill(name)) for part in self.parts)
+        return "".join(
+            literally(part) if isinstance(part, str) else parameter(part.fill(name, escape_pattern if part.is_pattern else str))
+            for part in self.parts
+        )
 
 
 def _sql_parts(query: str) -> Iterator[str | Template]:
+    before = ""  # the SQL in front, without comments
     for match in _SQL.finditer(query):
-        written = match[0]
-        if match.lastgroup == "open":
-            raise ValueError(f"what begins with {query[match.start() : match.start() + 20]} does not end\nwrite '' for a quote in a text")
-        if match.lastgroup == "percent":
-            part = Template.read(written).parts[0]
-            yield part if isinstance(part, str) else Template((part,))
-        elif match.lastgroup == "text" and "%" in written:
-            yield _quoted(written)
-        elif match.lastgroup == "name" and any(isinstance(part, Variable) for part in Template.read(written).parts):
+        part = _sql_part(query, match)
+        if isinstance(part, Template):
+            if regex := _REGEX.search(before):
+                raise ValueError(f"behind {regex[1]} a name would be a regular expression\nwrite = or LIKE")
+            part = replace(part, is_pattern=bool(_LIKE.search(before)))
+            before = ""
+        elif match.lastgroup != "comment":
+            before = before[-40:] + part
+        yield part
+
+
+def _sql_part(query: str, match: re.Match[str]) -> str | Template:
+    """One piece of *query*: SQL as it was written, or a value."""
+    written = match[0]
+    if match.lastgroup == "open":
+        raise ValueError(f"what begins with {query[match.start() : match.start() + 20]} does not end\nwrite '' for a quote in a text")
+    if match.lastgroup == "percent":
+        part = Template.read(written).parts[0]
+        return part if isinstance(part, str) else Template((part,))
+    if match.lastgroup == "text" and "%" in written:
+        return _quoted(written)
+    if match.lastgroup == "name":
+        if any(isinstance(part, Variable) for part in Template.read(written).parts):
             raise ValueError(f"{written}: a name in double quotes cannot hold a variable\nwrite text in single quotes")
-        else:
-            yield written.replace("%%", "%") if match.lastgroup == "name" else written
+        return written.replace("%%", "%")
+    return written
 
 
 def _quoted(written: str) -> str | Template:
@@ -123,6 +146,11 @@ def _quoted(written: str) -> str | Template:
     if "\\" in written:
         raise ValueError(f"{written}: databases differ in what a backslash means there\nwrite it without")
     return template
+
+
+def escape_pattern(value: str) -> str:
+    """*value* as it stands in a pattern of LIKE, whose escape character is the backslash unless ESCAPE says otherwise."""
+    return re.sub(r"[\\%_]", r"\\\g<0>", value)
 
 
 # ----- LDAP

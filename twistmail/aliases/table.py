@@ -35,7 +35,9 @@ TARGETS = Kind("addresses", _read_targets, lambda targets: " ".join(map(str, tar
 OPTIONS = Section(
     "aliases",
     "Where aliases are, and how far they are followed. The first source that knows a name answers.",
-    Option("source", SOURCES, "config", "Sources, in order: config ([alias:NAME] sections), file:PATH (in aliases(5) syntax)."),
+    Option("source", SOURCES, "config",
+           "Sources, in order: config ([alias:NAME] sections), file:PATH (in aliases(5) syntax), sql, ldap, http, "
+           "or what a plugin brings: docs/accounts.md."),
     Option("subaddress", TEXT, "+", "What divides a name from a suffix that does not matter; empty: nothing."),
     Option("depth_limit", COUNT, "10", "How many aliases may lead to each other."),
     Option("expansion_limit", COUNT, "1000", "How many addresses one recipient may become."),

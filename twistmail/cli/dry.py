@@ -32,6 +32,7 @@ from twistmail.mail.ids import identifiers
 from twistmail.plugins import discover
 from twistmail.policy.ledger import Ledger
 from twistmail.policy.popauth import PopAuth
+from twistmail.tables import Tables
 from twistmail.terms import Terms
 from twistmail.watched import WatchedFiles
 
@@ -39,9 +40,7 @@ from twistmail.watched import WatchedFiles
 def asked(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of `dry_run.DryRun` to the question in *arguments*. ValueError where it is none, LookupError for a strange account."""
     question = read(arguments)
-    reactor = SelectReactor()
-    with _database(config) as database:
-        standing = _standing(config, reactor, database)
+    with _stood(config) as (reactor, standing):
         people = assembly.people_of(config, standing)
         policy = assembly.trial(question.role, config, standing, people)
 
@@ -51,8 +50,29 @@ def asked(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
                 raise LookupError(f"there is no account {question.login}")
             return await DryRun(policy, people.expansion, question, account).run()
 
+        return _run(reactor, run())
+
+
+def tables(config: Config) -> list[dict[str, str]]:
+    """What `table.list` would say."""
+    with _stood(config) as (_, standing):
+        return Tables(config, assembly.people_of(config, standing)).names()
+
+
+def queried(config: Config, name: str, key: str) -> dict[str, Any]:
+    """What `table.query` would say. control.Refusal."""
+    with _stood(config) as (reactor, standing):
+        return _run(reactor, Tables(config, assembly.people_of(config, standing)).query(name, key))  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _stood(config: Config) -> Iterator[tuple[SelectReactor, Standing]]:
+    """A reactor of our own, and what the policy and the people stand on."""
+    reactor = SelectReactor()
+    with _database(config) as database:
+        standing = _standing(config, reactor, database)
         try:
-            return _run(reactor, run())
+            yield reactor, standing
         finally:
             standing.ground.lasting.stop()
 
