@@ -16,6 +16,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TESTS  ?= tests
+# What starts servers, measures, or needs the machine for itself runs one test after the other, all else on every core.
+ALONE  ?= tests/interop tests/crash tests/consistency tests/abuse tests/clients
 BENCH  ?= ../shared/bench
 ROUNDS ?= 3
 MIXED  ?= 600
@@ -25,7 +27,7 @@ SECONDS ?= 60
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check crash bench mixed soak consistency clients timing fuzz clean
+.PHONY: demo test lint check together alone crash bench mixed soak consistency clients timing fuzz clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -36,8 +38,13 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: $(READY)
-	$(BIN)/python -m pytest -q -rs $(TESTS)
+check: together alone
+
+together: $(READY)
+	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile $(TESTS) $(ALONE:%=--ignore=%)
+
+alone: $(READY)
+	$(BIN)/python -m pytest -q -rs $(ALONE)
 
 crash: $(READY)
 	CRASH=whole $(BIN)/python -m pytest -q -rs tests/crash

@@ -23,7 +23,7 @@ def result_of(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def takes_linear_time(seconds: Callable[[int], float], size: int) -> bool:
-    """Whether *seconds*(n) grows with n, not with its square, between *size* and sixteen times *size*.
+    """Whether *seconds*(n), of processor time, grows with n, not with its square, between *size* and sixteen times *size*.
 
     A square makes it 256 times as long. 64 leaves a busy machine, or a small cache, four times what the line would give.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -96,12 +96,12 @@ def test_reading_takes_linear_time(piece, monkeypatch):
     monkeypatch.setattr("twistmail.mail.imapurl.LONGEST", 1 << 30)
 
     def seconds(count):
-        before = perf_counter()
+        before = thread_time()
         for text in (piece * count, "/x/;UID=1;URLAUTH=" + piece * count, "/x/;UID=1;EXPIRE=" + piece * count):
             try:
                 parse(text)
             except BadUrl:
                 pass
-        return perf_counter() - before
+        return thread_time() - before
 
     assert takes_linear_time(seconds, 2000)

@@ -149,10 +149,10 @@ def test_it_takes_linear_time(grown):
 
     def seconds(size: int) -> float:
         message = grown(size)
-        began = time.perf_counter()
+        began = time.thread_time()
         can_be_sevenbit(message)
         for _ in sevenbit(message):
             pass
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert takes_linear_time(seconds, 20_000)

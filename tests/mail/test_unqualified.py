@@ -76,8 +76,8 @@ def test_what_is_completed_is_an_address_to_every_reader(entries: list[bytes]) -
 def test_reading_takes_linear_time(unit: bytes) -> None:
     def seconds(size: int) -> float:
         value = unit * size
-        began = time.perf_counter()
+        began = time.thread_time()
         bare_names(value)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert takes_linear_time(seconds, 400)

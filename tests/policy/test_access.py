@@ -221,9 +221,9 @@ def hundred_thousand(count: int = 100_000) -> str:
 def test_reading_takes_linear_time() -> None:
     def seconds(count: int) -> float:
         text = hundred_thousand(count)
-        began = time.perf_counter()
+        began = time.thread_time()
         parse(text)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert takes_linear_time(seconds, 1000)
 
@@ -232,11 +232,11 @@ def test_a_look_up_in_a_hundred_thousand_rules_is_a_few_probes() -> None:
     small, large = parse(hundred_thousand(100)), parse(hundred_thousand())  # the second: the size that is promised
 
     def seconds(table: AccessTable) -> float:
-        began = time.perf_counter()
+        began = time.thread_time()
         for number in range(1000):
             table.client(f"203.0.{number % 250}.1", "a.b.c.d.test")
             table.sender((address("nobody@a.b.c.test"),))
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert min(seconds(large) for _ in range(3)) < 5 * min(seconds(small) for _ in range(3))
 

@@ -187,9 +187,9 @@ def test_looking_takes_linear_time(tmp_path: Path) -> None:
 
     def seconds(size: int) -> float:
         message = b"A: " + b"x" * size + b"\r\n\r\n" + b"x=" * size
-        began = time.perf_counter()
+        began = time.thread_time()
         assert judged(stage, message) is None
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert takes_linear_time(seconds, 4000)
 

@@ -127,9 +127,9 @@ def test_any_text_is_an_expression_or_says_what_is_wrong(expression: str, text: 
 def test_what_takes_python_for_ever_takes_linear_time(expression: str) -> None:
     def seconds(size: int) -> float:
         pattern, text = Pattern(expression), "a" * size
-        began = time.perf_counter()
+        began = time.thread_time()
         assert not pattern.found_in(text)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert takes_linear_time(seconds, 2000)
 

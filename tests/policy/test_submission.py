@@ -188,8 +188,8 @@ def test_random_octets_never_raise(octets: bytes, from_check: str) -> None:
 def test_a_block_of_very_many_resent_fields_takes_linear_time() -> None:
     def seconds(count: int) -> float:
         header = b"".join(b"Resent-%d: x\r\n" % number for number in range(count))
-        began = time.perf_counter()
+        began = time.thread_time()
         assert len(newest_resent(header)) == count
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert takes_linear_time(seconds, 250)

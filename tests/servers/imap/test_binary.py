@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import encodebytes
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -103,8 +103,8 @@ def test_it_is_seen_unless_one_only_peeks(guest: Guest) -> None:
 def test_decoding_takes_linear_time(encoding: bytes, piece: bytes) -> None:
     def seconds(count: int) -> float:
         message = b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n" + piece * count
-        before = perf_counter()
+        before = thread_time()
         binary.measured(binary.decoded(message, scan(message), (1,)))
-        return perf_counter() - before
+        return thread_time() - before
 
     assert takes_linear_time(seconds, 10_000)
