@@ -13,8 +13,11 @@ from twistmail.accounts import passwords
 from twistmail.aliases.parse import parse as parse_aliases
 from twistmail.mail import headers, imapurl
 from twistmail.mail.addresses import addresses
+from twistmail.mail.content import Memory
 from twistmail.mail.mime import describe
+from twistmail.mail.replaced import Replaced
 from twistmail.mail.status import Status
+from twistmail.mail.surrogate import replacements, surrogate
 from twistmail.mail.unbinary import unbinary
 from twistmail.policy import access_file, checks_file, sender_map
 from twistmail.servers.smtp_options import SUBMISSION_EXTENSIONS
@@ -95,6 +98,7 @@ def header(data: bytes) -> None:
 def message(data: bytes) -> None:
     describe(data)
     b"".join(unbinary(data))
+    assert b"".join(surrogate(data)) == b"".join(Replaced(Memory(data), replacements(data)).chunks())
 
 
 def proxy(data: bytes) -> None:

@@ -44,8 +44,12 @@ ALIASES = {"team@here.example": ("fred", "carl@away.example"), "freddy@here.exam
 SECTIONS = {Role.MX: MX, Role.SUBMISSION: SUBMISSION, Role.LMTP: LMTP}
 
 
-def _drafts() -> Drafts:
-    return Drafts(Path(tempfile.mkdtemp(prefix="drafts-")))
+class _Drafts(Drafts):
+    """Their folder goes with them."""
+
+    def __init__(self) -> None:
+        self.kept = tempfile.TemporaryDirectory(prefix="drafts-")
+        super().__init__(Path(self.kept.name))
 
 
 @dataclass
@@ -53,7 +57,7 @@ class SmtpHouse:
     """`connect` opens a connection; what came in is in `boxes` and `queued`, what was refused in `refused`."""
 
     clock: Clock = field(default_factory=Clock)
-    drafts: Drafts = field(default_factory=_drafts)
+    drafts: Drafts = field(default_factory=_Drafts)
     boxes: MemoryCourier = field(default_factory=lambda: MemoryCourier(local=True))
     queued: list[tuple[Item, bytes]] = field(default_factory=list)
     facts: Facts = field(default_factory=Facts)

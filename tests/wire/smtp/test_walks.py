@@ -15,11 +15,13 @@ from twistmail.wire.smtp.content import BASIC, Limits
 from twistmail.wire.smtp.server import SmtpServerWire
 
 DIALOGUES = 100_000
-LIMITS = Limits(extensions=BASIC | {"CHUNKING", "ETRN", "XCLIENT"})
+LIMITS = Limits(extensions=BASIC | {"CHUNKING", "BURL", "ETRN", "XCLIENT"})
 OK, NO, LATER = Status(250, "2.0.0", "ok"), Status(550, "5.0.0", "no"), Status(451, "4.0.0", "later")
 LINES = {
     "EHLO": b"EHLO a\r\n", "MAIL": b"MAIL FROM:<>\r\n", "RCPT": b"RCPT TO:<a@b>\r\n", "DATA": b"DATA\r\n", "BDAT": b"BDAT 3\r\nA\r\n",
-    "LAST": b"BDAT 2 LAST\r\n\r\n", "RSET": b"RSET\r\n", "NOOP": b"NOOP\r\n", "VRFY": b"VRFY a\r\n", "STARTTLS": b"STARTTLS\r\n",
+    "LAST": b"BDAT 2 LAST\r\n\r\n", "BURL": b"BURL imap://a@b/c;uid=1\r\n",
+    "ALL": b"BURL imap://a@b/c;uid=1 LAST\r\n", "RSET": b"RSET\r\n", "NOOP": b"NOOP\r\n", "VRFY": b"VRFY a\r\n",
+    "STARTTLS": b"STARTTLS\r\n",
     "AUTH": b"AUTH LOGIN\r\n", "ETRN": b"ETRN a\r\n", "XCLIENT": b"XCLIENT ADDR=192.0.2.1\r\n", "JUNK": b"JUNK\r\n",
 }  # fmt: skip
 WORDS = tuple(LINES)
@@ -44,7 +46,7 @@ class Said:
                 return self.mail and not self.chunk
             case "DATA":
                 return self.rcpt and not self.chunk
-            case "BDAT" | "LAST":
+            case "BDAT" | "LAST" | "BURL" | "ALL":
                 return self.rcpt
         return True
 
@@ -56,9 +58,9 @@ class Said:
                 return replace(self, mail=True)
             case ("RCPT", True):
                 return replace(self, rcpt=True)
-            case ("BDAT", True):
+            case ("BDAT" | "BURL", True):
                 return replace(self, chunk=True)
-            case ("RSET", True) | ("LAST", True) | ("LAST", False) | ("BDAT", False) | ("CONTENT", _):
+            case ("RSET", True) | ("LAST" | "ALL", _) | ("BDAT" | "BURL", False) | ("CONTENT", _):
                 return Said(hello=self.hello)
             case ("STARTTLS", True) | ("XCLIENT", True):
                 return Said()
