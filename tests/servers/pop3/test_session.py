@@ -363,11 +363,12 @@ def test_a_header_in_utf_8_may_be_refused(message: bytes) -> None:
 @pytest.mark.parametrize("handling", ["converted", "refused", "raw"])
 def test_eight_bits_in_a_body_or_in_no_known_characters_are_nobody_s_business(handling: str) -> None:
     house = PopHouse(settings={"utf8_headers": handling})
-    house.store.mailbox.messages = {1: b"Subject: x\r\n\r\n\xc3\xbc\r\n", 2: b"Subject: \xfc\r\n\r\nx\r\n"}
+    latin = b"Subject: \xfc\r\n\r\nx\r\n"
+    house.store.mailbox.messages = {1: b"Subject: x\r\n\r\n\xc3\xbc\r\n", 2: latin, 3: latin + b"line\r\n" * SMALL}
     visitor = Visitor(house)
     visitor.logs_in()
     assert visitor.says("RETR 1")[-2] == "\u00fc"
-    assert visitor.says("RETR 2")[1] == "Subject: \udcfc"
+    assert visitor.says("RETR 2")[1] == visitor.says("RETR 3")[1] == "Subject: \udcfc"
 
 
 # ----- the maildrop

@@ -64,8 +64,8 @@ class Transaction:
         expire = self._service.settings.expire
         if expire is None:
             return
-        if expire and self._fetched:
-            await self._drop.mark_read(self._fetched)
+        if expire and (stay := self._fetched - self._drop.deleted):
+            await self._drop.mark_read(stay)
         self._drop.deleted |= await self._drop.outdated(self._service.epoch() - expire) if expire else self._fetched
 
     async def _stat(self, event: pop.Stat) -> Any:
@@ -89,32 +89,28 @@ class Transaction:
         return pop.Good(line(number)[:-2].decode())
 
     async def _retr(self, event: pop.Retr) -> Any:
-        if self._drop.uid(event.number) is None:
+        return await self._message(event.number, None)
+
+    async def _top(self, event: pop.Top) -> Any:
+        return await self._message(event.number, Beginning(event.lines))
+
+    async def _message(self, number: int, beginning: Beginning | None) -> Any:
+        """A message, or only its *beginning*."""
+        if self._drop.uid(number) is None:
             return NO_SUCH_MESSAGE
         await self._drop.measure()
-        if not self._drop.is_small(event.number):
-            return await self._stream(event.number, None)
-        content = await self._drop.whole(event.number)
+        if not self._drop.is_small(number):
+            return await self._stream(number, beginning)
+        content = await self._drop.whole(number)
         if content is None:
             return GONE
         content = await self._readable(content)
         if content is None:
             return NEEDS_UTF8
-        self._note_read(event.number)
+        if beginning is not None:
+            return pop.Message("The beginning follows", beginning.feed(content))
+        self._note_read(number)
         return pop.Message("{} octets", content, (len(content),))
-
-    async def _top(self, event: pop.Top) -> Any:
-        if self._drop.uid(event.number) is None:
-            return NO_SUCH_MESSAGE
-        await self._drop.measure()
-        beginning = Beginning(event.lines)
-        if not self._drop.is_small(event.number):
-            return await self._stream(event.number, beginning)
-        content = await self._drop.whole(event.number)
-        if content is None:
-            return GONE
-        content = await self._readable(content)
-        return NEEDS_UTF8 if content is None else pop.Message("The beginning follows", beginning.feed(content))
 
     async def _readable(self, content: bytes) -> bytes | None:
         """*content* as this client can read it; None: it cannot (RFC 6856 §2.1, §5)."""
@@ -127,16 +123,17 @@ class Transaction:
         return turned
 
     async def _stream(self, number: int, beginning: Beginning | None) -> Any:
-        """A large message, or only its *beginning*, piece by piece; the first piece is read before +OK is said."""
+        """`_message` piece by piece, for a large one; the first piece is read before +OK is said."""
         content = await self._drop.content(number)
         if content is None:
             return GONE
+        threads = self._service.threads
         chunks = content.chunks()
         if not self._reads_all and not await self._drop.is_ascii(number):
-            if self._service.settings.utf8_headers == "refused":
+            if self._service.settings.utf8_headers == "refused" and await threads.run(needs_surrogate, Paged(content)):
                 return NEEDS_UTF8
             chunks = surrogate(Paged(content))
-        first = await self._service.threads.run(_next_of, chunks)
+        first = await threads.run(_next_of, chunks)
         if beginning is None:
             self._note_read(number)
         title = pop.MessageBegins("{} octets", (content.size,)) if beginning is None else pop.MessageBegins("The beginning follows")
