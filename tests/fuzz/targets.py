@@ -23,6 +23,7 @@ from twistmail.policy import access_file, checks_file, sender_map
 from twistmail.servers.smtp_options import SUBMISSION_EXTENSIONS
 from twistmail.wire import sasl
 from twistmail.wire.contract import NEED_DATA, Tell, Wants
+from twistmail.wire.http import HttpServerWire, Page, Silence
 from twistmail.wire.imap import commands as imap_commands
 from twistmail.wire.imap import responses as imap_responses
 from twistmail.wire.imap.framing import ImapLimits
@@ -45,6 +46,19 @@ LIMITS = Limits(extensions=EXTENSIONS, message=100_000)
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
+
+
+def http(data: bytes) -> None:
+    """A request in pieces: one event at most, and an answer that ends the connection."""
+    size = (data[0] if data else 0) + 1
+    wire = HttpServerWire()
+    wire.send(Silence())
+    for at in range(1, len(data), size):
+        wire.receive_bytes(data[at : at + size])
+        if wire.next_event() is not NEED_DATA:
+            wire.send(Page(404))
+            assert wire.wants is Wants.CLOSE
+            return
 
 
 def smtp(data: bytes) -> None:
@@ -241,11 +255,12 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
         smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, aliases, login, replies, imap, pop3,
-        beginnings, urls, kept,
+        beginnings, urls, http, kept,
     )
 }
 #: Where to begin: something of what is meant to be read.
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    "http": (b"\x08GET /.well-known/acme-challenge/abc?x HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n",),
     "imap": (
         b'\x20a APPEND x (\\Seen) "17-Jul-1996 02:44:25 -0700" {3+}\r\nabc ~{2}\r\nab'
         b' CATENATE (URL /;UID=1 TEXT {1}\r\na URL {1}\r\nb)\r\nb NOOP\r\n',
