@@ -52,8 +52,9 @@ TasksMax=256
 MemoryMax=75%
 """
 #: Where mail belongs to users of the machine the service begins as root, to start the helper that gives files away
-#: (`giving_helper`), and becomes its user by twistd --uid: what that needs, and what of FENCES stands in its way.
-RIGHTS = "CapabilityBoundingSet=CAP_CHOWN CAP_SETGID CAP_SETUID\n"
+#: (`giving_helper`), and becomes its user by twistd --uid: what that needs (to read what is its user's, too), and what of FENCES
+#: stands in its way.
+RIGHTS = "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_SETGID CAP_SETUID\n"
 IN_THE_WAY = ("CapabilityBoundingSet=\n", "RestrictSUIDSGID=yes\n", "SystemCallFilter=~@privileged\n")
 
 

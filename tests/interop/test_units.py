@@ -232,6 +232,20 @@ def test_the_right_to_open_low_ports_ends_when_they_are_open() -> None:
             house.stop()
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="only root has rights to keep")
+@pytest.mark.client("setpriv")
+def test_the_rights_of_a_service_that_begins_as_root_suffice_and_end() -> None:
+    """As its unit says where mail belongs to users of the machine (tests/test_units.py)."""
+    bounded = ("setpriv", "--bounding-set=-all,+chown,+dac_override,+setgid,+setuid", "--no-new-privs")
+    with folder() as place:
+        house = House(place, inside=bounded)
+        with running(house):
+            assert house.process is not None
+            assert _is_nobody_with_nothing(_status(house.process))
+            with socket.create_connection(("127.0.0.1", house.port("mx")), PATIENCE) as caller:
+                assert caller.recv(100).startswith(b"220 ")
+
+
 @pytest.mark.client("systemd-socket-activate")
 def test_a_server_serves_on_the_sockets_that_systemd_has_opened(tmp_path: Path) -> None:
     """One by the usual words for a place, one by its name; and it says when it is ready."""
