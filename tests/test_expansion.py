@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from tests.helpers import result_of
 from twistmail.expansion import LOOP, TOO_MANY, UNKNOWN, Expansion
 from twistmail.interfaces import Unavailable
-from twistmail.mail.address import parse
+from twistmail.mail.account import Account
+from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Kind
 from twistmail.memory.people import MemoryAliases, MemoryPeople
 
@@ -183,3 +185,29 @@ def test_the_other_domain_s_catch_all_catches_for_both() -> None:
     domains = frozenset({"dom1.test", "dom1b.test"})
     catchalls = {"dom1.test": parse("fred@dom1.test")}
     assert led_to("nobody@dom1b.test", local_domains=domains, like=LIKE, catchalls=catchalls) == ["fred@dom1.test"]
+
+
+class Forwarding(MemoryPeople):
+    """People of whom some have their mail sent on: {name: (addresses, whether a copy stays)}."""
+
+    def __init__(self, forwards: dict[str, tuple[tuple[str, ...], bool]]) -> None:
+        super().__init__(PEOPLE)
+        self._forwards = forwards
+
+    async def find(self, address: Address) -> Account | None:
+        account = await super().find(address)
+        if account is None or account.name not in self._forwards:
+            return account
+        forward, keep_copy = self._forwards[account.name]
+        return replace(account, forward=forward, keep_copy=keep_copy)
+
+
+@pytest.mark.parametrize(("forwards", "expected"), [
+    pytest.param({"fred@dom1.test": (("f@far.test",), True)}, ["fred@dom1.test", "-> f@far.test"], id="with-a-copy"),
+    pytest.param({"fred@dom1.test": (("f@far.test",), False)}, ["-> f@far.test"], id="without"),
+    pytest.param({"fred@dom1.test": (("fred@dom1.test",), False)}, ["fred@dom1.test"], id="to-himself"),
+    pytest.param({"fred@dom1.test": (("dick",), False), "dick@dom1.test": (("flintstone",), False)}, ["fred@dom1.test"], id="in-a-circle"),
+    pytest.param({"fred@dom1.test": ((), False)}, ["fred@dom1.test"], id="nowhere"),
+])  # fmt: skip
+def test_mail_that_goes_on(forwards: dict[str, tuple[tuple[str, ...], bool]], expected: list[str]) -> None:
+    assert led_to("fred@dom1.test", accounts=Forwarding(forwards)) == expected

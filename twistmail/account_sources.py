@@ -46,14 +46,18 @@ class _Builder:
         ground = self.foundation.ground
         kind, _, argument = word.partition(":")
         if kind == ROLES:
-            return TableSource(role_table(self.config.named("role"), self.default_domain), ground.threads)
+            return TableSource(role_table(self.config.named("role"), self.default_domain), ground.threads, origin="role")
         if kind == "sqlite":
             return DatabaseSource(self.foundation.database, ground.threads)
         if kind == "config":
-            return TableSource(config_table(self.config.named("user"), self.default_domain), ground.threads)
+            return TableSource(config_table(self.config.named("user"), self.default_domain), ground.threads, origin="user")
         if kind == "passwd":
-            return TableSource(PasswdFile(self.config.file(argument), ground.threads, self.default_domain), ground.threads)
-        return part("accounts", kind, ground, self._house(word, argument), self.config)
+            path = self.config.file(argument)
+            return TableSource(PasswdFile(path, ground.threads, self.default_domain), ground.threads, origin=str(path))
+        source = part("accounts", kind, ground, self._house(word, argument), self.config)
+        if not hasattr(source, "origin"):
+            source.origin = word
+        return source
 
     def _house(self, word: str, argument: str) -> House:
         if self.depth >= DEEPEST:

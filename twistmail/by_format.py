@@ -64,6 +64,17 @@ class StoreByFormat:
     async def remove_account(self, account: str) -> None:
         await (await self._store(account)).remove_account(account)
 
+    async def rename_account(self, old: str, new: str) -> None:
+        done: list[Any] = []
+        try:
+            for store in self._stores.values():
+                await store.rename_account(old, new)
+                done.append(store)
+        except OSError:
+            for store in done:
+                await store.rename_account(new, old)
+            raise
+
     def close(self) -> None:
         for store in self._stores.values():
             store.close()

@@ -36,6 +36,15 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     table.list      -                     [{"table", "kind", "source"}]
     table.query     table, key            {"table", "key", "found", "source", and "targets": [...], or "account", "name", "addresses",
                                           "quota", "enabled", "password": how it is kept}
+    user.list       domain               [{"name", "display_name", "enabled", "quota", "source"}]
+    user.show       name                 the same, with "addresses", "app_passwords" (labels), "settings" {key: text}
+    user.add        name, secret, keys, display_name, quota, ... (registrar.FIELDS)    as user.list, and "is_ours": mail for it is taken
+    user.change     name, fields {key: text}    as user.show; user.secret: name, secret, keys; user.rename: name, to
+    user.remove     name, dry_run        as user.list, what was removed
+    user.dump       name                 all that is kept, the password's hash among it
+    user.usage      name                 {"name", "octets", "messages", "quota"}
+    domain.list     -                    [{"name", "same_as", "catchall", "description", "default", "source", "users"}]
+    domain.show     name                 one of them; so domain.add: name, same_as, catchall, description; domain.remove: name, dry_run
     popauth.list    -                     [{"address", "account", "service", "left_s"}]
 """
 

@@ -1,7 +1,7 @@
 """Who is it really for: follows aliases to the end.
 
 Order for one local address: an alias of that name, then an account; the same
-two without the +suffix; then the same name in the domain whose users this one
+two without the +suffix (an account's mail may be forwarded); then the same name in the domain whose users this one
 has; then the domain's catch-all; then, for postmaster, the house's own box. An alias hides an account of the same name; an
 alias that names itself means the account behind it (aliases(5)). Addresses in
 other people's domains are remote targets.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from twistmail.interfaces import IAccounts, IAliasResolver
-from twistmail.mail.address import Address
+from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.status import Status
 
@@ -144,8 +144,10 @@ class Expansion:
             if name not in path and (found := await self.aliases.lookup(name)):
                 return [(_in_domain(target, name.domain), (*path, name)) for target in found]
             if account := await self.accounts.find(name):
-                _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
-                return []
+                onward = [parse(address) for address in account.forward] if parse(account.name) not in path else []
+                if account.keep_copy or not onward:
+                    _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
+                return [(_in_domain(target, name.domain), (*path, parse(account.name))) for target in onward]
         return self._last_resort(walk, here, path)
 
     def _last_resort(self, walk: _Walk, here: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:

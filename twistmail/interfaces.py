@@ -300,6 +300,12 @@ class IMailStore(Interface):
     async def remove_account(account):  # type: ignore[no-untyped-def]
         """Delete everything of *account*."""
 
+    async def rename_account(old, new):  # type: ignore[no-untyped-def]
+        """The mail of account *old* is that of *new* from now on; sessions that have it open lose it. Nothing where there is none.
+
+        Raises OSError: EEXIST where *new* has mail; nothing has changed then.
+        """
+
     def close():  # type: ignore[no-untyped-def]
         """Write down what is only in memory and let go. Plain function; at shutdown."""
 

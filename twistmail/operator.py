@@ -22,6 +22,7 @@ from twistmail.dry_run import DryRun, read
 from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
+from twistmail.registrar import Present, Registrar
 from twistmail.rows import Filter, from_arguments, listing, told
 from twistmail.tables import TableDesk
 
@@ -61,6 +62,7 @@ class Operator:
             "stop": self._stop,
             **self._certificates.verbs(),
             **TableDesk(self._service).verbs(),
+            **Registrar(Present(self._service)).verbs(),
         }
 
     @property

@@ -171,7 +171,8 @@ def test_a_spoiled_database_is_unavailable_not_empty(database: AccountDatabase) 
 
 
 KEYS = ScramKeys("SCRAM-SHA-256", b"salt", 4096, b"s" * 32, b"t" * 32)
-ANN = Account("ann@here.example", "Ann Other", 1000, False, "mbox", ((5, 60.0),), (), ("a@here.example", "other@there.example"))
+ANN = Account("ann@here.example", "Ann Other", 1000, False, "mbox", ((5, 60.0),), (), ("a@here.example", "other@there.example"),
+              ("ann@away.example",), False)
 
 
 def kept(database: AccountDatabase, name: str = "ann@here.example") -> Account | None:
@@ -210,7 +211,8 @@ def test_fields_are_changed_one_by_one(database: AccountDatabase) -> None:
     database.put(ANN, "{PLAIN}x", [KEYS])
     database.change("Ann@here.example", recipient_rate=None, enabled=True)
     database.change("ann@here.example", addresses=("ann.other@here.example", "ann@here.example"))
-    assert kept(database) == Account("ann@here.example", "Ann Other", 1000, True, "mbox", ((5, 60.0),), None, ("ann.other@here.example",))
+    assert kept(database) == Account("ann@here.example", "Ann Other", 1000, True, "mbox", ((5, 60.0),), None, ("ann.other@here.example",),
+                                      ANN.forward, False)
 
 
 def test_another_name_takes_everything_along(database: AccountDatabase) -> None:

@@ -11,10 +11,11 @@ from tests.architecture.source import imports, modules, own_imports
 LAYERS = (
     "mail",
     "wire",
-    "interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans",
+    "giving giving_helper interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans",
     "mailflow expansion policy formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
+    "registrar domain_records quota_watch "
     "service lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
     "privileges units foreground demo backup cli secrecy own_passwords tables",

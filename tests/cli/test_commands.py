@@ -232,6 +232,9 @@ def test_a_user_is_disabled_enabled_and_removed(run):
         "enabled": False,
         "quota": 2 * 1024**3,
         "source": "database",
+        "addresses": [],
+        "app_passwords": [],
+        "settings": {},
         "last_login": None,
     }
     run("user enable anna")

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.selectreactor import SelectReactor
 
 from twistmail import tasks
-from twistmail.cli.dry import _run
+from twistmail.cli.dry import finish
 from twistmail.cli.exits import Exit
 from twistmail.cli.main import status
 
@@ -172,4 +172,4 @@ def test_what_has_to_wait_is_waited_for():
         await tasks.sleep(reactor, 0)
         return 7
 
-    assert _run(reactor, late()) == 7
+    assert finish(reactor, late()) == 7

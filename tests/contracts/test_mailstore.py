@@ -328,3 +328,30 @@ def test_what_is_delivered_as_seen_is_seen_and_what_is_not_is_not(house, store, 
         mailbox = result_of(one.open("Sent"))
         assert [bool(flags_of(mailbox, uid)[0] & Flag.SEEN) for uid in mailbox.uids] == [True, False, True]
         mailbox.close()
+
+
+def test_mail_follows_an_account_that_gets_another_name(store, inbox):
+    carol = "carol@green.test"
+    deliver(store, PLAIN)
+    result_of(result_of(store.mailboxes(ALICE)).create("Birds/Herons"))
+    heard = heard_by(inbox)
+    result_of(store.rename_account(ALICE, carol))
+    assert heard[-1] == Change(gone=True)
+    boxes = result_of(store.mailboxes(carol))
+    assert "Birds/Herons" in [folder.name for folder in result_of(boxes.folders())]
+    assert list(result_of(boxes.open("INBOX")).uids) == [1]
+    assert result_of(result_of(store.mailboxes(ALICE)).status("INBOX")).messages == 0
+
+
+def test_nobody_gets_the_mail_of_somebody_else_by_another_name(store):
+    deliver(store, PLAIN)
+    deliver(store, PLAIN, account=BOB)
+    with pytest.raises(FileExistsError):
+        result_of(store.rename_account(ALICE, BOB))
+    for account in (ALICE, BOB):
+        assert result_of(result_of(store.mailboxes(account)).status("INBOX")).messages == 1
+
+
+def test_an_account_without_mail_gets_another_name(store):
+    result_of(store.rename_account(ALICE, BOB))
+    assert result_of(result_of(store.mailboxes(BOB)).status("INBOX")).messages == 0

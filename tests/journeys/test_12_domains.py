@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 
+from twisted.python.failure import Failure
+
 from tests.journeys.house import CONFIG
 from tests.journeys.test_6_the_service import answer_to, run  # noqa: F401 - a fixture
+from twistmail import tasks
+from twistmail.operator import Operator
 
 LOCAL_FILE = CONFIG.replace("local = blue.test red.test\n", "local = blue.test red.test\nnormal_file = local-host-names\n")
 
@@ -44,3 +48,44 @@ def test_a_normal_domain_is_another_name_and_a_virtual_one_has_people_of_its_own
     }
     expansion = running.service.parts.people.expansion
     assert expansion.local_domains == {"blue.test", "red.test", "azure.test", "pink.test"}
+
+
+def ask(running, verb, **arguments):
+    """What the server answers to *verb*, or the Refusal."""
+    answers: list[object] = []
+    tasks.shielded(Operator(running.service).verbs()[verb](arguments)).addBoth(answers.append)
+    running.settle()
+    (answer,) = answers
+    return answer.value if isinstance(answer, Failure) else answer
+
+
+WITH_DATABASE = CONFIG.replace("source = config\n", "source = config sqlite\n")
+
+
+def test_users_and_domains_that_are_made_while_the_server_runs_get_mail_at_once(run):  # noqa: F811
+    running = run(WITH_DATABASE)
+    assert answer_to(running.connect(), "eve@new.test").startswith("550 5.7.1")
+    assert ask(running, "domain.add", name="new.test")["source"] == "database"
+    assert answer_to(running.connect(), "eve@new.test").startswith("550 5.1.1")
+    made = ask(running, "user.add", name="eve@new.test", secret="{PLAIN}sesame street", addresses="e@blue.test")
+    assert made["is_ours"]
+    for address in ("eve@new.test", "e@blue.test"):
+        assert answer_to(running.connect(), address).startswith("250 2.1.5")
+    assert ask(running, "user.add", name="e@blue.test").exit_code == 65
+    assert ask(running, "user.remove", name="eve@new.test")["name"] == "eve@new.test"
+    assert answer_to(running.connect(), "eve@new.test").startswith("550 5.1.1")
+    ask(running, "domain.remove", name="new.test")
+    assert answer_to(running.connect(), "eve@new.test").startswith("550 5.7.1")
+
+
+def test_who_gets_another_name_finds_the_mail_under_it(run):  # noqa: F811
+    running = run(WITH_DATABASE)
+    ask(running, "user.add", name="eve@red.test", secret="{PLAIN}sesame street")
+    client = running.connect()
+    answer_to(client, "eve@red.test")
+    for line in ("DATA", "Subject: herons\r\n\r\nA line.\r\n."):
+        client.say(line)
+    assert client.said[-1].startswith("250 2.0.0")
+    assert ask(running, "user.rename", name="eve@red.test", to="eva@red.test")["name"] == "eva@red.test"
+    assert ask(running, "user.usage", name="eva@red.test")["messages"] == 1
+    assert answer_to(running.connect(), "eve@red.test").startswith("550 5.1.1")

@@ -9,6 +9,7 @@ from twistmail.accounts import passwords
 from twistmail.accounts.secrets import Entry
 from twistmail.accounts.table import FixedTable, account_name
 from twistmail.mail.account import Account
+from twistmail.mail.address import parse
 from twistmail.options import COUNT, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, Settings, choice
 
 #: How `{SCHEME}secret` begins, and the hashes that say themselves what they are.
@@ -31,14 +32,19 @@ def _read_secret(text: str) -> str:
     return passwords.check(text) if _HASH.match(text) else "{PLAIN}" + text
 
 
+def _read_addresses(text: str) -> tuple[str, ...]:
+    return tuple(str(parse(word)) for word in WORDS.read(text))
+
+
 SOURCES = Kind("sources of accounts", _read_sources, " ".join)
 FORMAT = choice("maildir", "mbox", "")
 #: Empty: what holds for all.
 RATE = Kind("rates, or unlimited", lambda text: (RATES_OR_UNLIMITED.read(text) or ()) if text else None,
             lambda rates: "" if rates is None else RATES_OR_UNLIMITED.write(rates or None))  # fmt: skip
 SECRET = Kind("a password or its hash", _read_secret)
+ADDRESSES = Kind("addresses", _read_addresses, " ".join)
 #: Fields of an Account that every source may keep as text, under the names that they have in a [user:NAME] section.
-PERSONAL = {"format": FORMAT, "rate": RATE, "recipient_rate": RATE}
+PERSONAL = {"format": FORMAT, "rate": RATE, "recipient_rate": RATE, "forward": ADDRESSES, "keep_copy": SWITCH}
 
 OPTIONS = Section(
     "users",
@@ -60,6 +66,8 @@ USER = Section(
     Option("password", SECRET, "", "The password, or its hash ({ARGON2ID}... from `twistmail user hash`).", secret=True, required=True),
     Option("name", TEXT, "", "The full name."),
     Option("addresses", WORDS, "", "Further addresses whose mail goes into the same mailbox.", example="anna.other@blue.example"),
+    Option("forward", ADDRESSES, "", "Where the mail goes on to.", example="anna@partner.example"),
+    Option("keep_copy", SWITCH, "yes", "Whether mail that goes on lies in the mailbox too."),
     Option("quota", SIZE, "unlimited", "How much mail may lie in the mailbox."),
     Option("enabled", SWITCH, "yes", "Whether the account may log in."),
     Option("format", FORMAT, "", "How the mail lies: maildir or mbox; what [store] format says where it is empty."),
@@ -78,4 +86,5 @@ def config_table(users: Mapping[str, Settings], default_domain: str) -> FixedTab
 
 def _account(name: str, user: Settings, default_domain: str) -> Account:
     addresses = tuple(account_name(address, default_domain) for address in user.addresses)
-    return Account(name, user.name, user.quota, user.enabled, user.format, user.rate, user.recipient_rate, addresses)
+    personal = {key: getattr(user, key) for key in PERSONAL}
+    return Account(name, user.name, user.quota, user.enabled, addresses=addresses, **personal)

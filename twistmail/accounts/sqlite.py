@@ -262,17 +262,41 @@ class AccountDatabase:
 
 
 class DatabaseSource(TableSource):
-    """An AccountDatabase as a source, which can keep passwords anew."""
+    """The accounts of *database* as a source that takes every change."""
 
     def __init__(self, database: AccountDatabase, threads: Any) -> None:
-        super().__init__(database, threads)
+        super().__init__(database, threads, origin="database")
         self._database = database
+        self._run = threads.run
+
+    async def add(self, account: Account, secret: str, keys: Iterable[ScramKeys] = ()) -> None:
+        """AccountExists."""
+        await self._run(self._database.put, account, secret, tuple(keys))
+
+    async def remove(self, name: str) -> None:
+        """NoSuchAccount, as with all that follow."""
+        await self._run(self._database.remove, name)
+
+    async def change(self, name: str, **fields: Any) -> None:
+        """AccountExists."""
+        await self._run(self._database.change, name, **fields)
+
+    async def rename(self, old: str, new: str) -> None:
+        """AccountExists."""
+        await self._run(self._database.rename, old, new)
 
     async def renew(self, name: str, old: str, new: str, keys: Iterable[ScramKeys] = ()) -> bool:
-        return bool(await self._threads.run(self._database.renew, name, old, new, keys))
+        """Put *new* and *keys* where *old* still is; False where somebody was quicker."""
+        return bool(await self._run(self._database.renew, name, old, new, tuple(keys)))
 
     async def set_secret(self, name: str, secret: str, keys: Iterable[ScramKeys] = ()) -> None:
-        await self._threads.run(self._database.set_secret, name, secret, keys)
+        await self._run(self._database.set_secret, name, secret, tuple(keys))
+
+    async def add_app_password(self, name: str, made: AppPassword) -> None:
+        await self._run(self._database.add_app_password, name, made)
+
+    async def remove_app_password(self, name: str, label: str) -> bool:
+        return await self._run(self._database.remove_app_password, name, label)  # type: ignore[no-any-return]
 
 
 # ----- rows -------------------------------------------------------------------

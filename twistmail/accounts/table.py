@@ -59,10 +59,11 @@ class FixedTable:
 
 @implementer(IAccountSource)
 class TableSource:
-    """*table* as a source. *threads* run what blocks."""
+    """*table* as a source. *threads* run what blocks; *origin* tells people where its accounts stand."""
 
-    def __init__(self, table: AccountTable, threads: Any) -> None:
+    def __init__(self, table: AccountTable, threads: Any, *, origin: str = "table") -> None:
         self.table = table
+        self.origin = origin
         self._threads = threads
 
     async def lookup(self, name: str) -> Entry | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.accounts.table import account_name
 from twistmail.cli.exits import Exit, Failure
-from twistmail.cli.owner import become_owner
+from twistmail.cli.folder import prepare
 from twistmail.cli.terminal import Terminal
 from twistmail.mail.account import Account
 
@@ -16,11 +14,7 @@ from twistmail.mail.account import Account
 def database_of(terminal: Terminal) -> AccountDatabase:
     """The accounts; the folder is made where it is missing, so that users can be added before the first start."""
     config = terminal.glance(USERS)
-    if not config.data_dir.exists():
-        config.data_dir.mkdir(mode=0o700, parents=True)
-        if os.geteuid() == 0:
-            terminal.hint(f"{config.data_dir} belongs to root now; the server may need it: chown -R twistmail: {config.data_dir}")
-    become_owner(config.data_dir)
+    prepare(terminal, config.data_dir)
     return AccountDatabase(config.file(config[USERS.name].database))
 
 

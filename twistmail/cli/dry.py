@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from twistmail.accounts.verified import Verifier
 from twistmail.config.settled import Config
 from twistmail.dry_run import DryRun, read
 from twistmail.facts import Facts
-from twistmail.foundation import Ground, Standing
+from twistmail.foundation import Ground, Standing, build
 from twistmail.lasting import inline
 from twistmail.mail.address import parse
 from twistmail.mail.ids import identifiers
@@ -40,9 +40,9 @@ from twistmail.watched import WatchedFiles
 def asked(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of `dry_run.DryRun` to the question in *arguments*. ValueError where it is none, LookupError for a strange account."""
     question = read(arguments)
-    with _stood(config) as (reactor, standing):
-        people = assembly.people_of(config, standing)
-        policy = assembly.trial(question.role, config, standing, people)
+    with _stood(config) as (reactor, stands):
+        people = assembly.people_of(config, stands)
+        policy = assembly.trial(question.role, config, stands, people)
 
         async def run() -> dict[str, Any]:
             account = await people.accounts.find(parse(question.login).folded) if question.login else None
@@ -50,31 +50,37 @@ def asked(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
                 raise LookupError(f"there is no account {question.login}")
             return await DryRun(policy, people.expansion, question, account).run()
 
-        return _run(reactor, run())
+        return finish(reactor, run())
 
 
 def tables(config: Config) -> list[dict[str, str]]:
     """What `table.list` would say."""
-    with _stood(config) as (_, standing):
-        return Tables(config, assembly.people_of(config, standing)).names()
+    with _stood(config) as (_, stands):
+        return Tables(config, assembly.people_of(config, stands)).names()
 
 
 def queried(config: Config, name: str, key: str) -> dict[str, Any]:
     """What `table.query` would say. control.Refusal."""
-    with _stood(config) as (reactor, standing):
-        return _run(reactor, Tables(config, assembly.people_of(config, standing)).query(name, key))  # type: ignore[no-any-return]
+    with _stood(config) as (reactor, stands):
+        return finish(reactor, Tables(config, assembly.people_of(config, stands)).query(name, key))  # type: ignore[no-any-return]
+
+
+def asking(config: Config, question: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    """What *question*(lookup) returns or raises, where *lookup* (INameLookup) is that of the configuration."""
+    with _stood(config) as (reactor, stands):
+        return finish(reactor, question(build("lookup", config["dns"].use, stands.ground, config=config)))
 
 
 @contextmanager
 def _stood(config: Config) -> Iterator[tuple[SelectReactor, Standing]]:
     """A reactor of our own, and what the policy and the people stand on."""
-    reactor = SelectReactor()
+    reactor = own_reactor()
     with _database(config) as database:
-        standing = _standing(config, reactor, database)
+        stands = standing(config, reactor, database)
         try:
-            yield reactor, standing
+            yield reactor, stands
         finally:
-            standing.ground.lasting.stop()
+            stands.ground.lasting.stop()
 
 
 @contextmanager
@@ -89,7 +95,8 @@ def _database(config: Config) -> Iterator[AccountDatabase]:
             database.close()
 
 
-def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standing:
+def standing(config: Config, reactor: Any, database: AccountDatabase) -> Standing:
+    """What the people of a server stand on, without the server. Only *database* is open."""
     threads: Any = tasks.Inline()
     ground = Ground(
         config=config,
@@ -111,7 +118,12 @@ def _standing(config: Config, reactor: Any, database: AccountDatabase) -> Standi
                     DomainBook(database.domains))
 
 
-def _run(reactor: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:
+def own_reactor() -> SelectReactor:
+    """One that nobody else has, for a while."""
+    return SelectReactor()
+
+
+def finish(reactor: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """What *coroutine* returns or raises; *reactor* runs while it waits."""
     results: list[Any] = []
 

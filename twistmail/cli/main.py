@@ -31,6 +31,8 @@ COMMANDS = {
     "cert": ("twistmail.cli.cert:group", "The certificates that this server shows."),
     "config": ("twistmail.cli.config:group", "The configuration: what is wrong, what holds, what there is."),
     "demo": ("twistmail.cli.demo:demo", "Serve one pretend office on this computer until Ctrl-C."),
+    "completion": ("twistmail.cli.completion:completion", "Print what makes a shell complete the words of twistmail."),
+    "domain": ("twistmail.cli.domain:group", "The domains whose mail is kept here."),
     "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),

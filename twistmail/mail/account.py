@@ -19,6 +19,8 @@ class Account:
     rate: tuple[tuple[int, float], ...] | None = None
     recipient_rate: tuple[tuple[int, float], ...] | None = None
     addresses: tuple[str, ...] = ()  # further ones whose mail goes into the same mailbox, in lower case
+    forward: tuple[str, ...] = ()  # where his mail goes on to
+    keep_copy: bool = True  # ... and whether it lies here too
 
     @property
     def local(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -181,6 +182,16 @@ class MboxStore:
             mailbox.vanish()
         await self._workshop.threads.run(_remove, home)
 
+    async def rename_account(self, old: str, new: str) -> None:
+        home, other = self._account(old), self._account(new)
+        if await self._workshop.threads.run(_has_mail, other):
+            raise FileExistsError(errno.EEXIST, "there is mail already", str(other.tree.inbox))
+        for one in (home, other):
+            del self._accounts[one.account]
+            for mailbox in one.in_memory:
+                mailbox.vanish()
+        await self._workshop.threads.run(_move, home, other)
+
     def close(self) -> None:
         for home in self._accounts.values():
             home.close()
@@ -203,6 +214,28 @@ def _said(error: OSError | StoreError | None) -> BaseException | None:
         log.error("{path} is no mbox; mail for it waits", path=str(error.path))
         return OSError(errno.EBADMSG, "is no mbox", str(error.path))
     return error
+
+
+def _has_mail(home: Mailboxes) -> bool:
+    return home.tree.inbox.exists() or home.root.exists()
+
+
+def _move(home: Mailboxes, other: Mailboxes) -> None:
+    """INBOX may lie in the directory of the others, or elsewhere. Where it cannot be moved, nothing is."""
+    home.close()
+    other.close()
+    moves = [(home.root, other.root), (home.tree.inbox, other.tree.inbox)]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            if source.exists():
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.rename(source, target)
+                done.append((source, target))
+    except OSError:
+        for source, target in reversed(done):
+            os.rename(target, source)
+        raise
 
 
 def _remove(home: Mailboxes) -> None:

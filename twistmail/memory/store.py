@@ -234,6 +234,15 @@ class MailStore:
         if home is not None:
             home.vanish()
 
+    async def rename_account(self, old: str, new: str) -> None:
+        if new in self._accounts:
+            raise FileExistsError(errno.EEXIST, "there is mail already", new)
+        home = self._accounts.pop(old, None)
+        if home is not None:
+            home.vanish()
+            home.account = new
+            self._accounts[new] = home
+
     def close(self) -> None:
         """There is nothing to write down."""
 

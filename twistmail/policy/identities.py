@@ -19,8 +19,8 @@ OWN_ADDRESSES = "own_addresses_only"
 
 
 async def belongs_to(address: Address, account: Account, expansion: Expansion) -> bool:
-    """Whether *address* is the account's own name or leads to its mailbox. Raises Unavailable."""
-    if str(address.folded) == account.name:
+    """Whether *address* is one of the account's own or leads to its mailbox. Raises Unavailable."""
+    if str(address.folded) in (account.name, *account.addresses):
         return True
     return any(target.account == account.name for target in await expansion.follow(address))
 

@@ -34,7 +34,9 @@ from twistmail.store.homes import accounts_in
 from twistmail.store.jobs import DeliveryJob, Piece
 from twistmail.store.mailbox import Mailbox
 from twistmail.store.mailboxes import Mailboxes
+from twistmail.store.maildir import make_directory
 from twistmail.store.names import INBOX, UniqueNames
+from twistmail.store.uidlist import sync_directory
 from twistmail.store.upkeep import NO_RULES, Due, Rules, tidied
 from twistmail.store.workshop import Limits, Workshop
 
@@ -184,6 +186,19 @@ class MailStore:
             mailbox.vanish()
         await self._workshop.threads.run(_remove, home)
 
+    async def rename_account(self, old: str, new: str) -> None:
+        target = self._root / names.account_directory(self._path, new)
+        home = self._account(old)
+        if await self._workshop.threads.run(target.exists):
+            raise FileExistsError(errno.EEXIST, "there is mail already", str(target))
+        for one in (home, self._accounts.get(new)):
+            if one is not None:
+                del self._accounts[one.account]
+                self._warm.pop(one, None)
+                for mailbox in one.in_memory:
+                    mailbox.vanish()
+        await self._workshop.threads.run(_move, home, target)
+
     async def poll(self) -> None:
         """Notice what others have done to the mailboxes that somebody watches, as far as no hint has told. About once a second."""
         await self._hints.poll()
@@ -278,6 +293,16 @@ def _folder(name: str) -> str:
         return names.normal(name)
     except StoreError:
         return INBOX
+
+
+def _move(home: Mailboxes, target: Path) -> None:
+    with home.tree.undisturbed():
+        home.close()
+        if home.root.is_dir():
+            make_directory(target.parent)
+            os.rename(home.root, target)
+            for folder in {home.root.parent, target.parent}:
+                sync_directory(folder)
 
 
 def _remove(home: Mailboxes) -> None:

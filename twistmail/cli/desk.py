@@ -1,0 +1,46 @@
+"""Where commands about users and domains are done: by the running server, or on the files while it is down.
+
+Both ways go through the same verbs (`registrar`). Without a server the sources
+are built here as the server would build them; where the configuration is too
+broken for that, there is the database at least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twistmail.cli.control import ServerDown
+from twistmail.cli.exits import Failure
+from twistmail.cli.terminal import Terminal
+
+
+@dataclass
+class Desk:
+    """Answers verbs. `is_offline` tells after a question whether it was answered from the files."""
+
+    terminal: Terminal
+    is_offline: bool = field(default=False, init=False)
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        """What the verb says. Failure with its own words."""
+        if not self.is_offline:
+            try:
+                return self.terminal.server().ask(verb, **arguments)
+            except ServerDown:
+                if self.terminal.socket:
+                    raise
+                self.is_offline = True
+        return self._on_the_files(verb, arguments)
+
+    def _on_the_files(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+        from twistmail.cli.books import books
+        from twistmail.control import Refusal
+        from twistmail.registrar import Registrar
+
+        with books(self.terminal) as found:
+            try:
+                return found.finish(Registrar(found).verbs()[verb](arguments))
+            except Refusal as refusal:
+                raise Failure(str(refusal), refusal.exit_code, refusal.step) from None
