@@ -49,6 +49,7 @@ from twistmail.policy.pipeline import House, Pipeline
 from twistmail.policy.sent import SentCopies
 from twistmail.queue.reports import House as ReportHouse
 from twistmail.queue.reports import Reports
+from twistmail.quota_watch import QuotaWatch, Sender, room_for
 from twistmail.relay.connect import Dialer, TlsClients
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
@@ -147,6 +148,7 @@ class Parts:
         self.foundation.renewal.adopt(wish(self.config["acme"], self.config["server"].hostname, self.config.file))
         self.foundation.access.adopt(_sharing_rules(self.config, self.people))
         runner.dispatch, runner.schedule = self.dispatch, self.schedule
+        self.foundation.warn_by(_quota_watch(self))
         runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
         pickups = _pickups(self.config, self.foundation)
         runner.keeps = pickups.keeps if pickups.any else None
@@ -286,6 +288,7 @@ def _policy(role: Role, config: Config, foundation: Standing, people: People, lo
         threads=ground.threads,
         ledger=ground.ledger,
         circles=people.circles,
+        room_for=partial(room_for, foundation.store, ground.terms) if isinstance(foundation, Foundation) else None,
     )
     stages: list[Any] = []
     for word in settings.stages:
@@ -468,6 +471,14 @@ def _own_addresses(config: Config) -> frozenset[str]:
     """The addresses on which [mx] takes mail on port 25: mail for a host with one of them would come back here."""
     interfaces = {listen.interface for listen in config["mx"].listen if listen.port == SMTP_PORT}
     return addresses_of_this_machine() if "" in interfaces else frozenset(interfaces)
+
+
+def _quota_watch(parts: Parts) -> QuotaWatch:
+    """Who tells people that their mailboxes are filling up."""
+    config, ground = parts.config, parts.foundation.ground
+    postmaster = _address(config["server"].postmaster, parts.people.default_domain)
+    sender = Sender(str(postmaster), config["server"].hostname, ground.identifiers, ground.epoch)
+    return QuotaWatch(parts.foundation.store, ground.terms, sender, ground.reactor, config["store"].quota_warnings)
 
 
 def _report_house(parts: Parts) -> ReportHouse:

@@ -40,6 +40,7 @@ from twistmail.policy.ledger import Ledger
 from twistmail.policy.popauth import PopAuth
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
+from twistmail.quota_watch import QuotaWatch
 from twistmail.servers.census import Census
 from twistmail.servers.gate import Gate
 from twistmail.servers.imap.sharing.lists import AccessLists
@@ -113,6 +114,7 @@ class Foundation(Standing):
     hashing: tasks.Threads
     renewal: Renewal
     listeners: tuple[Callable[[], None], ...]
+    unwarn: Callable[[], None] = lambda: None  # ends what the last `warn_by` has begun
 
     @property
     def facts(self) -> Facts:
@@ -121,6 +123,11 @@ class Foundation(Standing):
     @property
     def threads(self) -> tasks.Threads:
         return self.ground.threads
+
+    def warn_by(self, watch: QuotaWatch) -> None:
+        """From now on *watch* tells people that their mailboxes are filling up, and no other."""
+        self.unwarn()
+        self.unwarn = self.facts.listen(watch.note)
 
     async def look_around(self) -> None:
         """Merge what others did to mailboxes that somebody has open."""
@@ -133,7 +140,7 @@ class Foundation(Standing):
     def close(self) -> None:
         """Write everything down and let go. Blocking; at shutdown, after the queue has stopped."""
         self.renewal.stop()
-        for stop in self.listeners:
+        for stop in (*self.listeners, self.unwarn):
             stop()
         self.doorkeeper.close()
         self.store.close()

@@ -373,6 +373,8 @@ class IMailboxes(Interface):
     async def open(name):  # type: ignore[no-untyped-def]
         """The IMailbox, one shared object for all who have it open; call `close` once for each open. NoSuchMailbox."""
 
+    # async room_for(octets, messages): of a store's own (`IMailStore.mailboxes`), as IMailbox has it
+
     async def quota():  # type: ignore[no-untyped-def]
         """The Quota of the account. `append`, `copy` and `deliver` fail with OSError EDQUOT where it allows no more."""
 

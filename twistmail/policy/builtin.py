@@ -11,6 +11,7 @@ from twistmail.policy.checks import ChecksFactory
 from twistmail.policy.hello import HelloFactory
 from twistmail.policy.limits import LimitsFactory
 from twistmail.policy.loops import LoopsFactory
+from twistmail.policy.quota import QuotaFactory
 from twistmail.policy.rates import RatesFactory
 from twistmail.policy.recipients import RecipientsFactory
 from twistmail.policy.relaying import RelayingFactory
@@ -35,6 +36,7 @@ STAGES: dict[str, Any] = {
         SendersFactory(),
         RelayingFactory(),
         RecipientsFactory(),
+        QuotaFactory(),
         LoopsFactory(),
         SubmissionFactory(),
         AllowanceFactory(),

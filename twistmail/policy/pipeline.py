@@ -50,6 +50,7 @@ class House:
     path: Callable[[str], Path] = Path
     threads: Any = None
     ledger: Any = None  # `policy.ledger.Ledger`: what users have sent; None: counted from now on
+    room_for: Any = None  # `policy.quota.RoomFor`; None: there is always room
     circles: Circles = NO_CIRCLES  # groups and roles
     own_addresses: Callable[[], frozenset[str]] = frozenset  # of this machine, loopback included
 

@@ -25,6 +25,7 @@ from twistmail.options import (
 from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
 from twistmail.policy.hello import OPTIONS as HELLO
 from twistmail.policy.limits import OPTIONS as LIMITS
+from twistmail.policy.quota import OPTIONS as QUOTA
 from twistmail.policy.rates import OPTIONS as RATES
 from twistmail.policy.relay_domains import DOMAINS
 from twistmail.policy.reverse import OPTIONS as REVERSE
@@ -41,13 +42,13 @@ SUBMISSION_EXTENSIONS = (
 )
 LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
 
-MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients loops soliciting checks"
+MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients quota loops soliciting checks"
 SUBMISSION_STAGES = "limits hello room access senders recipients loops submission checks allowance"
 
 #: Which settings of [mx] which stage looks at.
 STAGE_OPTIONS = {"tarpit": TARPIT, "rates": RATES, "hello": HELLO, "reverse": REVERSE, "blocklists": BLOCKLISTS, "soliciting": SOLICITING}
 
-LMTP_STAGES = "limits hello room relaying recipients loops"
+LMTP_STAGES = "limits hello room relaying recipients quota loops"
 
 
 def _read_extensions(text: str) -> list[str]:
@@ -118,6 +119,7 @@ MX = Section(
            Reload.NEW, example="/etc/mail/relay_recipients"),
     Option("reject_unknown_sender_domain", SWITCH, "no", "Refuse senders whose domain has neither MX nor address.", Reload.NEW),
     *chain.from_iterable(STAGE_OPTIONS.values()),
+    *QUOTA,
     *_COMMON,
 )
 
@@ -158,5 +160,6 @@ LMTP = Section(
     Option("stages", WORDS, LMTP_STAGES, "Policy stages, asked in this order; the first opinion wins.", Reload.NEW),
     Option("max_recipients", COUNT, "1000", "Recipients of one message.", Reload.NEW),
     Option("max_connections", COUNT, "500", "Connections of this service at a time."),
+    *QUOTA,
     *_COMMON,
 )

@@ -25,7 +25,7 @@ from twistmail import tasks
 from twistmail.interfaces import IMailStore
 from twistmail.mail import mime
 from twistmail.mail.mailbox import Delivery, StoreError
-from twistmail.options import COUNT_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Option, Reload, Section, choice, duration_or
+from twistmail.options import COUNT_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, choice, duration_or
 from twistmail.store import names, redolog
 from twistmail.store.annotations import Annotations
 from twistmail.store.folders import FolderTree, Surroundings
@@ -41,6 +41,18 @@ from twistmail.store.upkeep import NO_RULES, Due, Rules, tidied
 from twistmail.store.workshop import Limits, Workshop
 
 log = Logger()
+
+
+
+def _read_percents(text: str) -> tuple[int, ...]:
+    marks = WORDS.read(text)
+    for word in marks:
+        if not word.removesuffix("%").isdigit() or not 0 < int(word.removesuffix("%")) <= 100:
+            raise ValueError(f"{word} is no part of a mailbox\nwrite 80 95")
+    return tuple(int(word.removesuffix("%")) for word in marks)
+
+
+PERCENTS = Kind("numbers from 1 to 100", _read_percents, lambda marks: " ".join(map(str, marks)))
 
 OPTIONS = Section(
     "store",
@@ -62,6 +74,7 @@ OPTIONS = Section(
     Option("junk_after", duration_or("never"), "never", "The same for the folder for junk (\\Junk).", Reload.RESTART),
     Option("quota", SIZE, "unlimited", "How much an account may hold that has no quota of its own.", Reload.RESTART),
     Option("quota_messages", COUNT_OR_UNLIMITED, "unlimited", "How many messages an account may hold.", Reload.RESTART),
+    Option("quota_warnings", PERCENTS, "80 95", "How full a mailbox is, in percent, when its owner is told; empty: never."),
     Option("fulltext", SWITCH, "yes", "Keep an index of the texts of mailboxes whose texts are searched: 0.7 MB for each MB of mail.",
            Reload.RESTART),
     Option("fsync", SWITCH, "yes", "Whether mail is safe on disk before it is acknowledged; no is for tests only.", Reload.RESTART),
