@@ -13,6 +13,7 @@ from twistmail.accounts.config import config_table
 from twistmail.accounts.file import PasswdFile
 from twistmail.accounts.house import House
 from twistmail.accounts.sqlite import DatabaseSource
+from twistmail.accounts.system import Bounds, SystemSource
 from twistmail.accounts.table import TableSource
 from twistmail.config.settled import Config
 from twistmail.foundation import Standing
@@ -54,6 +55,10 @@ class _Builder:
         if kind == "passwd":
             path = self.config.file(argument)
             return TableSource(PasswdFile(path, ground.threads, self.default_domain), ground.threads, origin=str(path))
+        if kind == "system":
+            users = self.config["users"]
+            bounds = Bounds(users.min_uid, users.max_uid, users.nologin_users)
+            return SystemSource(bounds, self.default_domain, ground.threads, self.config.file(users.shadow) if users.shadow else None)
         source = part("accounts", kind, ground, self._house(word, argument), self.config)
         if not hasattr(source, "origin"):
             source.origin = word

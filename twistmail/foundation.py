@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ class Ground:
     ledger: Ledger
     lasting: Lasting
     dial: Any = None
+    giver: Any = None  # `giving.Giver`, where mail can belong to others than us
 
 
 @dataclass(slots=True)
@@ -149,13 +150,16 @@ class Foundation(Standing):
         self.hashing.stop()
         self.ground.lasting.stop()
         self.database.close()
+        if self.ground.giver is not None:
+            self.ground.giver.close()
 
 
-def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, epoch: Callable[[], float] = time.time) -> Foundation:
+def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, epoch: Callable[[], float] = time.time,
+        giver: Any = None) -> Foundation:
     """Make folders, open databases, build store and queue. *epoch* gives POSIX seconds. OSError where the disk will not."""
     data_dir = config.data_dir
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    ground = _ground(config, reactor, discovery, dial, epoch)
+    ground = replace(_ground(config, reactor, discovery, dial, epoch), giver=giver)
     facts = ground.facts
     journals, listeners = _listen(config, data_dir, facts)
     doorkeeper = Doorkeeper(Doorbook(data_dir / DOORBOOK), epoch)

@@ -7,8 +7,10 @@ factories of their own (`policy.builtin`).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from twisted.plugin import IPlugin
@@ -17,7 +19,8 @@ from zope.interface import alsoProvides, implementer
 from twistmail.accounts import cred, http, ldap, pam, sql
 from twistmail.accounts.house import House
 from twistmail.by_format import StoreByFormat
-from twistmail.interfaces import IPart
+from twistmail.giving import Owner
+from twistmail.interfaces import IPart, Unavailable
 from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.lookup.resolver import DnsLookup
 from twistmail.mbox.store import MboxStore
@@ -60,8 +63,18 @@ def _maildir(settings: Settings, ground: Any) -> MailStore:
         hostname=ground.config["server"].hostname,
         quota_of=ground.terms.quota_of,
         rules=Rules(settings.keep_expunged, settings.trash_after, settings.junk_after),
+        owner_of=partial(_owner, ground) if ground.giver else None,
         fulltext=settings.fulltext,
     )
+
+
+async def _owner(ground: Any, account: str) -> Owner | None:
+    """Whom the mail of *account* belongs to. OSError while that cannot be told: mail that waits is better than mail of the wrong user."""
+    try:
+        user = await ground.terms.uid_of(account)
+    except Unavailable as error:
+        raise OSError(errno.EAGAIN, f"whose mail {account} gets cannot be told: {error}") from error
+    return None if user is None else Owner(user, ground.giver.give)
 
 
 def _mbox(settings: Settings, ground: Any) -> MboxStore:

@@ -84,7 +84,7 @@ BUILT_IN: tuple[Section, ...] = (
 )
 
 #: What of our own stands behind a word, and the words that stand for none of our parts but for a kind of table.
-_TABLES = {"users": {"sqlite", "config", "passwd"}, "aliases": {"config", "file"}}
+_TABLES = {"users": {"sqlite", "config", "passwd", "system"}, "aliases": {"config", "file"}}
 _KINDS = {("store", "use"): "store", ("queue", "use"): "queue", ("dns", "use"): "lookup", ("users", "source"): "accounts",
           ("aliases", "source"): "alias source", ("mx", "stages"): "policy stage", ("submission", "stages"): "policy stage",
           ("lmtp", "stages"): "policy stage"}  # fmt: skip

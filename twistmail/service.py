@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twistmail import assembly, control, descriptors, heap, privileges, sections, systemd, tasks, tenancy
+from twistmail import assembly, control, descriptors, giving, heap, privileges, sections, systemd, tasks, tenancy
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
 from twistmail.config.problem import Problem
@@ -55,7 +55,10 @@ Key = tuple[str, Listen]
 
 
 class MailService(Service):
-    """The running server. `load` reads the configuration again; `ready` hears which ports listen, once everything does."""
+    """The running server. `load` reads the configuration again; `ready` hears which ports listen, once everything does.
+
+    `user` is who we become after a start as root; 0: we are not root.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class MailService(Service):
         prepare: Callable[[Foundation], None] = lambda foundation: None,
         connector: Any = None,
         settle: Callable[[], None] = lambda: None,
+        user: int = 0,
     ) -> None:
         self.config = config
         self.reactor = reactor
@@ -83,6 +87,7 @@ class MailService(Service):
         self._connector = connector
         self._settle = settle
         self._given = systemd.Inherited()
+        self._user = user
         self._ports: dict[Key, IListeningPort] = {}
         self._pools: dict[str, Pool] = {}
         self._control: IListeningPort | None = None
@@ -92,6 +97,7 @@ class MailService(Service):
         self._recovered = False  # the queue has read what an earlier process left
         self._home = -1  # a descriptor: while it is open the data folder is ours
         self._most = 0  # connections that there is room for
+        self._giver: giving.Giver | None = None
 
     # ----- start
 
@@ -99,11 +105,22 @@ class MailService(Service):
         """Open the ports; nothing is accepted before the reactor runs. Exits where one cannot be opened."""
         super().privilegedStartService()
         self._given = systemd.inherited()
+        self._start_giver()
         for key in self._wanted(self.config):
             try:
                 self._open(key)
             except CannotListenError as error:
                 sys.exit(f"error: [{key[0]}] listen = {key[1]}: {error.socketError}\n    {_hint(error)}")
+
+    def _start_giver(self) -> None:
+        """While we are root: whoever makes mail belong to users of this machine."""
+        users = self.config["users"]
+        if "system" not in users.source:
+            return
+        if os.geteuid() == 0 and self._user:
+            self._giver = giving.start(self._user, users.min_uid)
+        else:
+            log.warn("mail of users of this machine will belong to the server: that takes a start as root, with twistd --uid")
 
     def startService(self) -> None:
         """Build everything, then start the queue; nobody is let in before the queue has read what an earlier process left."""
@@ -113,7 +130,7 @@ class MailService(Service):
         self._settle()  # by now twistd has given up root
         self._home = self._move_in()
         self._most = descriptors.for_connections(descriptors.raise_limit())
-        self.foundation = lay(self.config, self.reactor, self.discovery, self._connector)
+        self.foundation = lay(self.config, self.reactor, self.discovery, self._connector, giver=self._giver)
         self._prepare(self.foundation)
         # The committer's thread makes many short system calls; with the interpreter's own 5 ms it waits as long for its turn
         # after each of them while the reactor is busy (measured: 0.5 ms is worth a third more messages a second).
@@ -378,7 +395,8 @@ def makeService(options: Options) -> MailService:
     if _of_twistd(options).get("umask") is None:
         os.umask(0o077)
     settle = partial(_give_up, began_as_root=os.geteuid() == 0)
-    return MailService(loaded.config, reactor, discovery, read, only=options["only"], ready=_tell_systemd, settle=settle)
+    user = _of_twistd(options).get("uid") or 0
+    return MailService(loaded.config, reactor, discovery, read, only=options["only"], ready=_tell_systemd, settle=settle, user=user)
 
 
 def _of_twistd(options: Any) -> Any:

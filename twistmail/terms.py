@@ -62,6 +62,11 @@ class Terms:
         account = await self._account(name)
         return (account and account.format) or self._format
 
+    async def uid_of(self, name: str) -> int | None:
+        """Whom the mail of the account called *name* belongs to; None: us. Raises Unavailable, as `format_of`."""
+        account = await self._account(name)
+        return account.uid if account else None
+
     async def _account(self, name: str) -> Account | None:
         now = self._clock()
         until, account = self._known.get(name, (0.0, None))

@@ -50,10 +50,15 @@ OPTIONS = Section(
     "users",
     "Where the accounts are: the first source that knows a name answers.",
     Option("source", SOURCES, "sqlite",
-           "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file), sql, ldap, http, pam, "
-           "cred, or what a plugin brings: docs/accounts.md."),
+           "Sources, in order: sqlite (the built-in database), config ([user:NAME] sections), passwd:PATH (a file), system (users of this "
+           "machine), sql, ldap, http, pam, cred, or what a plugin brings: docs/accounts.md."),
     Option("login", choice("local", "address", "both"), "both",
            "What people log in by: the part before the @ (of the default domain first), the full address, or either."),
+    Option("min_uid", COUNT, "1000", "Source system: users of this machine from this number on have mailboxes; never root."),
+    Option("max_uid", COUNT, "60000", "... up to this one."),
+    Option("nologin_users", SWITCH, "no", "Source system: users without a shell (nologin, false) have mailboxes too."),
+    Option("shadow", TEXT, "", "Source system: the file with the hashes of their passwords, which the server must be able to read; "
+           "empty: they log in by another source (pam:system).", example="/etc/shadow"),
     Option("database", TEXT, "accounts.db", "The built-in database, below data_dir."),
     Option("minimum_password", COUNT, "10", "So many characters a new password must have."),
     Option("password_socket", TEXT, "", "A UNIX socket at which the users of this machine may change their own passwords "

@@ -38,6 +38,7 @@ class _Ground:
     threads: tasks.Inline
     terms: Terms
     reactor: Any = None
+    giver: Any = None
 
 
 @contextmanager

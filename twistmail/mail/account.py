@@ -21,6 +21,7 @@ class Account:
     addresses: tuple[str, ...] = ()  # further ones whose mail goes into the same mailbox, in lower case
     forward: tuple[str, ...] = ()  # where his mail goes on to
     keep_copy: bool = True  # ... and whether it lies here too
+    uid: int | None = None  # of a user of this machine, whom the files with his mail belong to
 
     @property
     def local(self) -> str:

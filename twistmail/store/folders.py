@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.giving import Owner
 from twistmail.mail.mailbox import Folder, NoSuchMailbox, StoreError
 from twistmail.mail.names import USES, checked_uses
 from twistmail.store import names
@@ -44,6 +45,7 @@ class Surroundings:
     fresh_name: Callable[[], bytes]
     keeps: bool = False  # expunged mail, and deleted folders
     redo: RedoLog | None = None
+    owner: Owner | None = None  # whom files and folders of messages belong to; None: us
 
 
 class FolderTree:
@@ -68,7 +70,8 @@ class FolderTree:
             if found is None:
                 path = self.root / names.directory_of(name)
                 uids = UidList(path, self.next_uidvalidity, self._around.random)
-                found = Maildir(path, self._around.fresh_name, uids, keeps=self._around.keeps, redo=self._around.redo)
+                around = self._around
+                found = Maildir(path, around.fresh_name, uids, keeps=around.keeps, redo=around.redo, owner=around.owner)
                 self._maildirs[name] = found
             return found
 

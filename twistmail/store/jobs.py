@@ -63,7 +63,7 @@ class DeliveryJob:
         self.count = len(pieces)
         sizes = [len(piece.prefix) + piece.content.size for piece in pieces]
         self.size = sum(sizes)
-        self.redo = pieces[0].tree.redo if pieces and max(sizes) <= LARGEST_LOGGED else None
+        self.redo = pieces[0].tree.redo if pieces and max(sizes) <= LARGEST_LOGGED and all(piece.tree.redo for piece in pieces) else None
 
     def write(self) -> Iterable[int]:
         return [draft.descriptor for draft in self._written(Maildir.write)]

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from twistmail import heap
 from twistmail.drafts import Drafted
+from twistmail.giving import Owner
 from twistmail.store import names
 from twistmail.store.uidlist import UidList, sync_directory
 
@@ -104,11 +105,13 @@ class Redo(Protocol):
 class Maildir:
     """See the module note. Descriptors are opened when first needed, and again after `close`."""
 
-    def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList, *, keeps: bool = False, redo: Any = None) -> None:
+    def __init__(self, path: Path, fresh_name: Callable[[], bytes], uids: UidList, *, keeps: bool = False, redo: Any = None,
+                 owner: Owner | None = None) -> None:
         self.path = path
         self._looked_at = os.fsencode(path / "new"), os.fsencode(path / "cur")  # NOOP asks: putting paths together costs more than stat
         self.uids = uids
         self.keeps = keeps  # what is expunged
+        self._owner = owner
         self.redo: Redo | None = redo
         self.logged_as = redo.name_of(path) if redo else b""
         self.known: Stamp | None = None  # what the last scan, and our own changes since, have left
@@ -131,6 +134,9 @@ class Maildir:
             make_directory(self.path)
             for name in missing:
                 (self.path / name).mkdir(mode=0o700, exist_ok=True)
+                if self._owner:
+                    self.path.chmod(0o711)  # he may go through; what there is he knows
+                    self._owner.takes_folder(self.path / name)
             if self.path.name.startswith("."):  # Maildir++: this is a folder, not an account
                 (self.path / "maildirfolder").touch(mode=0o600)
             sync_directory(self.path)
@@ -183,6 +189,8 @@ class Maildir:
                 os.utime(descriptor, (date, date))
             else:
                 date = os.fstat(descriptor).st_mtime
+            if self._owner:
+                self._owner.takes_file(descriptor)
         except BaseException:
             os.close(descriptor)
             os.unlink(base, dir_fd=self.descriptor("tmp"))

@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistmail import tasks
+from twistmail.giving import Owner
 from twistmail.interfaces import IMailStore
 from twistmail.mail import mime
 from twistmail.mail.mailbox import Delivery, StoreError
@@ -113,6 +115,7 @@ class MailStore:
         random: Callable[[int], bytes] = os.urandom,
         describe: Callable[[bytes], mime.Description] = mime.describe,
         quota_of: Callable[[str], Awaitable[Limits]] | None = None,
+        owner_of: Callable[[str], Awaitable[Owner | None]] | None = None,
         fulltext: bool = True,
         boot: str | None = None,
     ) -> None:
@@ -123,6 +126,7 @@ class MailStore:
         self._redo = redolog.begin(root, committer)
         self._around = Surroundings(now, random, fresh.fresh, keeps=bool(rules.keep_expunged), redo=self._redo)
         self._rules = rules
+        self._owner_of = owner_of
         self._closed = False
         self._hints = Hints(reactor)
         boot = _boot() if boot is None else boot
@@ -140,7 +144,7 @@ class MailStore:
         taken: dict[Mailboxes, tuple[int, int]] = {}  # octets and messages of this call
         for place, delivery in enumerate(deliveries):
             try:
-                home = self._account(delivery.account)
+                home = await self._home(delivery.account)
                 octets, messages = taken.get(home, (0, 0))
                 more = octets + len(delivery.prefix) + delivery.content.size, messages + 1
                 if not await home.room_for(*more):
@@ -174,7 +178,7 @@ class MailStore:
         return None
 
     async def mailboxes(self, account: str) -> Mailboxes:
-        home = self._account(account)
+        home = await self._home(account)
         await home.prepare()
         return home
 
@@ -256,12 +260,21 @@ class MailStore:
 
     # ----- letting go
 
-    def _account(self, account: str) -> Mailboxes:
+    async def _home(self, account: str) -> Mailboxes:
+        """As `_account`, whose files will belong to whom they must. OSError where that cannot be told."""
+        if self._owner_of is None or account in self._accounts:
+            return self._account(account)
+        return self._account(account, await self._owner_of(account))
+
+    def _account(self, account: str, owner: Owner | None = None) -> Mailboxes:
         """The one object of an account. There are as many as accounts in use; only the latest keep files open."""
         home = self._accounts.get(account)
         if home is None:
             root = self._root / names.account_directory(self._path, account)
-            home = self._accounts[account] = Mailboxes(account, FolderTree(root, self._folders, self._around), self._workshop, self._idled)
+            # the redo log does not know of owners, and would bring files back without them
+            around = replace(self._around, owner=owner, redo=None) if owner else self._around
+            tree = FolderTree(root, self._folders, around)
+            home = self._accounts[account] = Mailboxes(account, tree, self._workshop, self._idled)
         self._used(home)
         return home
 
