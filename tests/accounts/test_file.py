@@ -19,6 +19,7 @@ from twistmail.accounts.verified import Verifier
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address
+from twistmail.networks import NETWORKS
 from twistmail.tasks import Inline
 from twistmail.watched import Broken
 
@@ -43,6 +44,8 @@ DOMAIN = "here.example"
                  id="dovecot-2.4"),
     pytest.param("ann:{PLAIN}x::::::userdb_quota_rule=*:messages=3", Entry(Account("ann@here.example"), "{PLAIN}x"), id="of-messages"),
     pytest.param("ann:{PLAIN}x::::::user=anna@blue.example", Entry(Account("anna@blue.example"), "{PLAIN}x"), id="another-name"),
+    pytest.param("ann:{PLAIN}x::::::allow_nets=192.0.2.0/24,::1",
+                 Entry(Account("ann@here.example", login_from=NETWORKS.read("192.0.2.0/24 ::1")), "{PLAIN}x"), id="from-some-networks"),
     pytest.param("ann:{PLAIN}x::::::nologin=no disabled=y", Entry(Account("ann@here.example", enabled=False), "{PLAIN}x"), id="disabled"),
     pytest.param("ann:{PLAIN}x::::::nologin", Entry(Account("ann@here.example", enabled=False), "{PLAIN}x"), id="nologin"),
     pytest.param("ann:::::::", Entry(Account("ann@here.example"), ""), id="no-password"),
@@ -70,6 +73,7 @@ def test_comments_and_lines_of_nobody_mean_nothing(text: str) -> None:
     pytest.param("ann:{PLAIN}x::::::quota=much", 1, "not a size", id="no-quota"),
     pytest.param("ann:{PLAIN}x::::::userdb_quota_rule=*:storage=much", 1, "is no quota", id="no-quota-rule"),
     pytest.param("ann:{PLAIN}x::::::format=mbx", 1, "not one of maildir, mbox", id="no-format"),
+    pytest.param("ann:{PLAIN}x::::::allow_nets=here", 1, "no address and no network", id="no-network"),
     pytest.param("ann:{PLAIN}x::::::nopassword=y", 1, "let everybody in", id="no-password-asked"),
 ])
 def test_a_mistake_is_told_with_its_line_and_the_others_hold(text: str, line: int, words: str) -> None:

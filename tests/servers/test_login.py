@@ -19,6 +19,7 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
 from twistmail.memory.people import MemoryPeople
+from twistmail.networks import NETWORKS
 from twistmail.servers.gate import Gate
 from twistmail.servers.gate import Terms as GateTerms
 from twistmail.servers.login import OPTIONS, RATES, Login
@@ -116,6 +117,19 @@ def test_a_disabled_account_fails_like_any_other() -> None:
     door = Door()
     door.people.add(Account("ann@here.example", enabled=False), "secret")
     assert door.elapsed(ANN) == (None, 2)
+
+
+@pytest.mark.parametrize(("peer", "comes_in"), [
+    pytest.param("192.0.2.7", True, id="from-a-network-of-his"),
+    pytest.param("::ffff:192.0.2.7", True, id="however-it-is-written"),
+    pytest.param("198.51.100.7", False, id="from-elsewhere"),
+    pytest.param("unix", False, id="from-a-socket"),
+])
+def test_an_account_may_be_tied_to_networks(peer: str, comes_in: bool) -> None:
+    door = Door()
+    door.people.add(Account("ann@here.example", login_from=NETWORKS.read("192.0.2.0/24")), "secret")
+    account, seconds = door.elapsed(ANN, peer)
+    assert (account is not None, seconds > 0) == (comes_in, not comes_in)
 
 
 def test_facts_tell_who_came_in_and_never_a_password() -> None:

@@ -10,6 +10,7 @@ from twistmail.accounts.secrets import Entry
 from twistmail.accounts.table import FixedTable, account_name
 from twistmail.mail.account import Account
 from twistmail.mail.address import parse
+from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, Settings, choice
 
 #: How `{SCHEME}secret` begins, and the hashes that say themselves what they are.
@@ -44,7 +45,8 @@ RATE = Kind("rates, or unlimited", lambda text: (RATES_OR_UNLIMITED.read(text) o
 SECRET = Kind("a password or its hash", _read_secret)
 ADDRESSES = Kind("addresses", _read_addresses, " ".join)
 #: Fields of an Account that every source may keep as text, under the names that they have in a [user:NAME] section.
-PERSONAL = {"format": FORMAT, "rate": RATE, "recipient_rate": RATE, "forward": ADDRESSES, "keep_copy": SWITCH}
+PERSONAL = {"format": FORMAT, "rate": RATE, "recipient_rate": RATE, "forward": ADDRESSES, "keep_copy": SWITCH,
+            "login_from": NETWORKS}  # fmt: skip
 
 OPTIONS = Section(
     "users",
@@ -75,6 +77,7 @@ USER = Section(
     Option("keep_copy", SWITCH, "yes", "Whether mail that goes on lies in the mailbox too."),
     Option("quota", SIZE, "unlimited", "How much mail may lie in the mailbox."),
     Option("enabled", SWITCH, "yes", "Whether the account may log in."),
+    Option("login_from", NETWORKS, "", "Addresses and networks from which the account may log in; empty: any.", example="192.0.2.0/24"),
     Option("format", FORMAT, "", "How the mail lies: maildir or mbox; what [store] format says where it is empty."),
     Option("rate", RATE, "", "Messages that may be sent; what [submission] rate says where it is empty.", example="1000/1h"),
     Option("recipient_rate", RATE, "", "Recipients of these messages; what [submission] recipient_rate says where it is empty.",

@@ -22,6 +22,7 @@ from twistmail.accounts.secrets import Entry
 from twistmail.accounts.table import FixedTable, account_name
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
+from twistmail.networks import NETWORKS
 from twistmail.options import SIZE
 from twistmail.watched import Broken, Partly, WatchedFile
 
@@ -123,6 +124,7 @@ def _entry(line: str, default_domain: str) -> Entry:
         full_name.partition(",")[0],
         _quota(extra),
         enabled=not any(extra.get(word, "no").lower() in _YES for word in ("nologin", "disabled")),
+        login_from=NETWORKS.read(extra.get("allow_nets", "")),
         format=str(FORMAT.read(extra["format"])) if "format" in extra else "",
     )
     return Entry(account, "" if _LOCKED.fullmatch(secret) else secret)

@@ -173,6 +173,8 @@ def _set_enabled(terminal: Terminal, name: str, enabled: bool) -> None:
     row = Desk(terminal).ask("user.change", name=name, fields={"enabled": "yes" if enabled else "no"})
     tell_meaning(terminal, name, row["name"])
     tell(terminal, row, f"{row['name']} {'may log in' if enabled else 'may not log in; mail still arrives'}")
+    if not enabled:
+        terminal.hint(f"whoever is logged in stays so: twistmail session kick {row['name']}")
 
 
 @group.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Account:
     addresses: tuple[str, ...] = ()  # further ones whose mail goes into the same mailbox, in lower case
     forward: tuple[str, ...] = ()  # where his mail goes on to
     keep_copy: bool = True  # ... and whether it lies here too
+    login_from: tuple[Any, ...] = ()  # networks (`networks.NETWORKS`) from which he may log in; empty: any
     uid: int | None = None  # of a user of this machine, whom the files with his mail belong to
 
     @property

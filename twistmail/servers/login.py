@@ -21,7 +21,7 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import TlsState
-from twistmail.networks import NETWORKS
+from twistmail.networks import NETWORKS, covers
 from twistmail.options import COUNT, RATES, SWITCH, WORDS, Option, Section, duration_or
 from twistmail.servers.gate import Gate, Terms
 from twistmail.servers.throttle import Throttle
@@ -46,6 +46,11 @@ OPTIONS = Section(
     Option("never_ban", NETWORKS, "127.0.0.0/8 ::1", "Addresses that are never banned, nor refused for their failures."),
     Option("log_failures", SWITCH, "no", "Write a line to the log for each failed login, for programs such as fail2ban."),
 )
+
+
+def is_welcome(account: Account, address: str) -> bool:
+    """Whether whoever has proved to be *account* may come in from *address*."""
+    return account.enabled and (not account.login_from or covers(account.login_from, address))
 
 
 class Login:
@@ -111,7 +116,7 @@ class Login:
             account = await self.account_of(credentials.login)
         else:
             account = await self._compared(credentials, peer_address)
-        if account is not None and account.enabled and _acts_for_himself(credentials, account):
+        if account is not None and is_welcome(account, peer_address) and _acts_for_himself(credentials, account):
             self._throttle.succeeded(credentials.login, peer_address)
             self._tell(connection, LoggedIn(account.name, mechanism, self._service, peer_address))
             return account
