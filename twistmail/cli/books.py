@@ -84,12 +84,10 @@ class Remains:
 
 
 @contextmanager
-def books(terminal: Terminal) -> Iterator[Files | Remains]:
-    """The books of the configuration that is meant."""
-    whole = terminal.load().config
-    config = whole or terminal.glance(USERS)
+def books(terminal: Terminal, config: Config, is_whole: bool) -> Iterator[Files | Remains]:
+    """The books of *config*; of the database alone where that is not the whole configuration."""
     prepare(terminal, config.data_dir)
     database = AccountDatabase(config.file(config[USERS.name].database))
     with ExitStack() as stack:
         stack.callback(database.close)
-        yield Files(terminal, whole, database, stack) if whole else Remains(config, database)
+        yield Files(terminal, config, database, stack) if is_whole else Remains(config, database)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.cli.control import ServerDown
 from twistmail.cli.exits import Failure
 from twistmail.cli.terminal import Terminal
+from twistmail.config.settled import Config
 
 
 @dataclass
@@ -34,12 +37,18 @@ class Desk:
                 self.is_offline = True
         return self._on_the_files(verb, arguments)
 
+    @cached_property
+    def _configuration(self) -> tuple[Config, bool]:
+        """The configuration, or as much of it as can be read; and whether that is all. Read once: by then root may be given up."""
+        whole = self.terminal.load().config
+        return (whole, True) if whole is not None else (self.terminal.glance(USERS), False)
+
     def _on_the_files(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         from twistmail.cli.books import books
         from twistmail.control import Refusal
         from twistmail.registrar import Registrar
 
-        with books(self.terminal) as found:
+        with books(self.terminal, *self._configuration) as found:
             try:
                 return found.finish(Registrar(found).verbs()[verb](arguments))
             except Refusal as refusal:
