@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.interop.house import as_ordinary_user, environment, folder, free_port, give_away
 from tests.tls.authority import Authority, pem
 
-PATIENCE = 30.0
+PATIENCE = 90.0  # where many tests run at once
 PASSWORD = "directory-secret-9"
 #: Where Debian puts what is not for everybody's PATH.
 PLACES = ":".join([os.environ.get("PATH", ""), "/usr/sbin", *sorted(glob("/usr/lib/postgresql/*/bin"), reverse=True)])
@@ -106,7 +106,7 @@ def _certificate(place: Path) -> None:
 
 def _prepare(place: Path, *command: str) -> None:
     done = subprocess.run([program(command[0]) or command[0], *command[1:]], cwd=place, env=environment(), capture_output=True,
-                          text=True, timeout=PATIENCE * 2, check=False, **as_ordinary_user())
+                          text=True, timeout=PATIENCE, check=False, **as_ordinary_user())
     assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
 
 
@@ -147,6 +147,8 @@ def psql(daemon: Daemon, statements: str) -> str:
 
 # ----- MariaDB
 
+_SMALL = ("--innodb-use-native-aio=0", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M")
+
 
 @contextlib.contextmanager
 def mariadb() -> Iterator[Daemon]:
@@ -154,7 +156,7 @@ def mariadb() -> Iterator[Daemon]:
     with folder("twistmail-mariadb-") as place:
         _certificate(place)
         _prepare(place, "mariadb-install-db", "--no-defaults", f"--datadir={place}/data", "--auth-root-authentication-method=normal",
-                 "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M")
+                 "--skip-test-db", "--skip-name-resolve", *_SMALL)
         start = place / "start.sql"
         start.write_text(
             "DELETE FROM mysql.global_priv WHERE User = '';\nFLUSH PRIVILEGES;\n"  # those without a name would be preferred
@@ -165,7 +167,7 @@ def mariadb() -> Iterator[Daemon]:
         command = [
             program("mariadbd") or "mariadbd", "--no-defaults", f"--datadir={place}/data", f"--socket={place}/socket", f"--port={port}",
             "--bind-address=127.0.0.1", "--skip-name-resolve", f"--pid-file={place}/pid", f"--init-file={start}",
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--max-connections=20",
+            "--innodb-flush-log-at-trx-commit=0", "--max-connections=20", *_SMALL,
             f"--ssl-cert={place}/server.crt", f"--ssl-key={place}/server.key", f"--ssl-ca={place}/ca.crt",
         ]  # fmt: skip
         with _running(Daemon(command, place, port, _mariadb_answers, place / "ca.crt")) as daemon:

@@ -13,6 +13,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 NOW = 1_800_000_000.0
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
+    key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+
 
 def key_pem(key: Any) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -57,6 +62,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(self._now + timedelta(days=begins))
             .not_valid_after(self._now + timedelta(days=days))
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)  # Python 3.13 asks
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
@@ -76,6 +82,8 @@ class Authority:
             .not_valid_before(self._now - timedelta(days=1))
             .not_valid_after(self._now + timedelta(days=3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
+            .add_extension(_SIGNS, critical=True)
         )
         if self._only:
             builder = builder.add_extension(x509.NameConstraints([x509.RFC822Name(self._only)], None), critical=True)
