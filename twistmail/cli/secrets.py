@@ -12,7 +12,6 @@ from twistmail.accounts import fresh, passwords
 from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.terminal import Terminal
-from twistmail.mail.evidence import ScramKeys
 
 
 def options(command: Any) -> Any:
@@ -58,8 +57,3 @@ def kinds(terminal: Terminal) -> tuple[str, ...]:
     from twistmail.servers.login import OPTIONS as AUTH  # slow: it imports Twisted
 
     return fresh.kinds(terminal.glance(AUTH)[AUTH.name].mechanisms)
-
-
-def kept(terminal: Terminal, password: str) -> tuple[str, tuple[ScramKeys, ...]]:
-    """What the server keeps of *password*. As `kinds`, to be asked while we are who we were."""
-    return fresh.keep(password, kinds(terminal))
