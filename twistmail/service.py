@@ -24,6 +24,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twistmail import assembly, control, descriptors, giving, heap, privileges, sections, systemd, tasks, tenancy
+from twistmail.accounts.system import are_meant
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
 from twistmail.config.problem import Problem
@@ -115,7 +116,7 @@ class MailService(Service):
     def _start_giver(self) -> None:
         """While we are root: whoever makes mail belong to users of this machine."""
         users = self.config["users"]
-        if "system" not in users.source:
+        if not are_meant(users.source):
             return
         if os.geteuid() == 0 and self._user:
             self._giver = giving.start(self._user, users.min_uid)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers import result_of
 from twistmail.accounts.secrets import Entry
-from twistmail.accounts.system import Bounds, SystemSource, parse_shadow
+from twistmail.accounts.system import Bounds, SystemSource, are_meant, parse_shadow
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.tasks import Inline
@@ -50,6 +50,15 @@ def source(bounds: Bounds = BOUNDS, shadow: Path | None = None) -> SystemSource:
 ])  # fmt: skip
 def test_who_has_a_mailbox(name: str, bounds: Bounds, is_there: bool) -> None:
     assert (result_of(source(bounds).lookup(name)) is not None) is is_there
+
+
+@pytest.mark.parametrize(("sources", "meant"), [
+    (("sqlite", "system"), True),
+    (("pam:system",), True),
+    (("sqlite", "passwd:/etc/system/users", "pam:config"), False),
+])  # fmt: skip
+def test_when_users_of_this_machine_have_accounts(sources: tuple[str, ...], meant: bool) -> None:
+    assert are_meant(sources) is meant
 
 
 def test_an_account_is_what_passwd_says() -> None:

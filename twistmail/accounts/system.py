@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pwd
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,11 @@ from twistmail.watched import WatchedFile
 _NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,63}")
 #: Programs that let nobody in.
 _CLOSED = ("nologin", "false", "")
+
+
+def are_meant(sources: Sequence[str]) -> bool:
+    """Whether [users] source = *sources* makes users of this machine accounts: as they are, or with another check of passwords."""
+    return any(source.rpartition(":")[2] == SystemSource.origin for source in sources)
 
 
 @dataclass(frozen=True, slots=True)

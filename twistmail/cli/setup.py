@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from twistmail.accounts.system import are_meant
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Verb
 from twistmail.cli.terminal import Terminal
@@ -47,7 +48,7 @@ def _units(terminal: Terminal, user: str) -> dict[str, str]:
     config = terminal.whole()
     if terminal.file is None:
         raise Failure("a service needs a configuration", Exit.CONFIG, "twistmail config example > config.ini")
-    gives_files = "system" in config["users"].source
+    gives_files = are_meant(config["users"].source)
     installation = Installation(_twistd(), terminal.file.resolve(), user, config.data_dir.resolve(), gives_files)
     return dict(units(installation, [(section, listen) for section, _, listen in listeners(config)]))
 
