@@ -107,7 +107,7 @@ def _leanings(config: Config, discovery: Discovery, word: str) -> Iterator[tuple
         if part.name in seen:
             return
         seen.add(part.name)
-        word = config[part.options.name].accounts
+        word = word.partition(":")[2] or config[part.options.name].accounts
         yield part.options.name, word
 
 

@@ -26,6 +26,7 @@ ANN = "ann@here.example"
     pytest.param({"userdb_quota_rule": "*:storage=1024"}, Account(ANN, quota=1 << 20), id="rule-of-dovecot"),
     pytest.param({"name": b"Ann \xc3\x96tt"}, Account(ANN, "Ann Ött"), id="octets"),
     pytest.param({"nologin": "y"}, Account(ANN, enabled=False), id="no-login"),
+    pytest.param({"disabled": True}, Account(ANN, enabled=False), id="disabled"),
     pytest.param({"active": b"\0"}, Account(ANN, enabled=False), id="bit-of-mysql"),
     pytest.param({"enabled": 1, "nologin": ""}, Account(ANN), id="enabled"),
     pytest.param({"format": "mbox", "home": "/x", "uid": 5}, Account(ANN, format="mbox"), id="and-what-is-of-no-use-to-us"),
@@ -37,6 +38,7 @@ def test_columns_are_an_account(columns: dict[str, Any], account: Account) -> No
 @pytest.mark.parametrize("columns", [
     pytest.param({"user": "a b@here.example"}, id="no-address"),
     pytest.param({"quota": "much"}, id="no-quota"),
+    pytest.param({"allow_nets": "everywhere"}, id="no-network"),
     pytest.param({"quota": -1}, id="negative-quota"),
     pytest.param({"quota_rule": "Trash:storage=+100M"}, id="rule-for-a-folder"),
     pytest.param({"enabled": "perhaps"}, id="no-switch"),
@@ -69,3 +71,8 @@ def test_switches(value: Any, means: bool) -> None:
 ])  # fmt: skip
 def test_a_password_without_a_scheme_is_of_the_one_given(stored: str | None, secret: str) -> None:
     assert entry_of(ANN, {"password": stored}, scheme="MD5-CRYPT").secret == secret
+
+
+def test_networks_from_which_somebody_may_log_in_are_not_passed_over() -> None:
+    (network,) = entry_of(ANN, {"allow_nets": "192.0.2.0/24"}).account.login_from
+    assert str(network) == "192.0.2.0/24"

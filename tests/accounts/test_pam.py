@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,12 @@ def test_who_has_a_mailbox_another_source_says(source: Callable[..., PamSource])
     assert ask(source().lookup("root@here.example")) is None
     assert ask(source().namesakes("ann")) == (Entry(ANN),)
     assert len(ask(source().list())) == 2
+
+
+def test_the_other_source_may_stand_in_the_word(source: Callable[..., PamSource]) -> None:
+    asked: list[str] = []
+    PAM.build(read(PAM.options, service="guarded"), replace(house(source=asked.append), argument="system"))
+    assert asked == ["system"]
 
 
 def test_the_whole_address_is_told_where_it_shall_be(source: Callable[..., PamSource]) -> None:

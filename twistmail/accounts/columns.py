@@ -13,6 +13,7 @@ from typing import Any
 from twistmail.accounts.secrets import Entry
 from twistmail.accounts.table import account_name
 from twistmail.mail.account import Account
+from twistmail.networks import NETWORKS
 from twistmail.options import SIZE
 
 #: Further addresses of one account.
@@ -37,9 +38,10 @@ def entry_of(asked: str, columns: Mapping[str, Any], *, scheme: str = "") -> Ent
         name,
         _text(_first(said, _FULL_NAME)),
         _each(said, _QUOTA, quota_of),
-        enabled=_each(said, _ENABLED, switch_of, default=True) and not switch_of(said.get("nologin")),
+        enabled=_each(said, _ENABLED, switch_of, default=True) and not any(switch_of(said.get(word)) for word in ("nologin", "disabled")),
         format=_text(said.get("format")),
         addresses=tuple(address for address in further if address != name),
+        login_from=NETWORKS.read(_text(said.get("allow_nets"))),
     )
     if account.format not in ("", "maildir", "mbox"):
         raise ValueError(f"format {account.format} is neither maildir nor mbox")

@@ -52,7 +52,7 @@ def check(settings: Settings) -> Any:
 
 def build(settings: Settings, house: House) -> CredSource:
     """The source of these settings."""
-    return CredSource(settings.checker, house.source(settings.accounts), full_address=settings.full_address)
+    return CredSource(settings.checker, house.source(house.argument or settings.accounts), full_address=settings.full_address)
 
 
 class CredSource(JudgedSource):

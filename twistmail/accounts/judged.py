@@ -27,7 +27,7 @@ def _read_source(text: str) -> str:
 
 #: What the sections of judges have in common.
 ACCOUNTS = Option("accounts", Kind("a source of accounts", _read_source), "sqlite",
-                  "Who has a mailbox: another source, as in [users] source. What it knows of passwords is not looked at.",
+                  "Who has a mailbox: another source, as in [users] source, where that does not say so itself (pam:system).",
                   example="passwd:users")  # fmt: skip
 FULL_ADDRESS = Option("full_address", SWITCH, "no", "Ask for the whole address; no: for what stands before the @.")
 

@@ -54,7 +54,8 @@ def build(settings: Settings, house: House) -> PamSource:
     """The source of these settings. ImportError without the extra."""
     library = importlib.import_module(MODULE)
     asking = Asking(f"PAM ({settings.service})", house.reactor, house.lasting.threads("pam", settings.threads), settings.timeout)
-    return PamSource(library.PamAuthenticator, settings.service, asking, house.source(settings.accounts), settings.full_address)
+    accounts = house.source(house.argument or settings.accounts)
+    return PamSource(library.PamAuthenticator, settings.service, asking, accounts, settings.full_address)
 
 
 class PamSource(JudgedSource):
