@@ -10,7 +10,9 @@ parts are assembled and handed to the listeners and the queue.
 from __future__ import annotations
 
 import os
+import pwd
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -131,7 +133,7 @@ class MailService(Service):
         self._settle()  # by now twistd has given up root
         self._home = self._move_in()
         self._most = descriptors.for_connections(descriptors.raise_limit())
-        self.foundation = lay(self.config, self.reactor, self.discovery, self._connector, giver=self._giver)
+        self.foundation = self._lay()
         self._prepare(self.foundation)
         # The committer's thread makes many short system calls; with the interpreter's own 5 ms it waits as long for its turn
         # after each of them while the reactor is busy (measured: 0.5 ms is worth a third more messages a second).
@@ -158,11 +160,26 @@ class MailService(Service):
         self._ready(self.ports())
 
     def _move_in(self) -> int:
-        """Take the data folder before anything in it is touched. Exits where another server has it."""
+        """Take the data folder before anything in it is touched. Exits where another server has it, or we may not."""
         try:
             return tenancy.occupy(self.config.data_dir)
         except tenancy.Occupied as error:
             sys.exit(f"error: [server] data_dir: {error}\n    stop that one first, or give this one a folder of its own")
+        except OSError as error:
+            sys.exit(self._unusable(error))
+
+    def _lay(self) -> Foundation:
+        """Exits where what lies in the data folder cannot be used."""
+        try:
+            return lay(self.config, self.reactor, self.discovery, self._connector, giver=self._giver)
+        except (OSError, sqlite3.Error) as error:
+            sys.exit(self._unusable(error))
+
+    def _unusable(self, error: OSError | sqlite3.Error) -> str:
+        folder = self.config.data_dir
+        what = f"{error.filename or folder}: {error.strerror}" if isinstance(error, OSError) else f"a database there: {error}"
+        user = _user()
+        return f"error: [server] data_dir: {what}\n    all in it must belong to {user}, as whom the server runs: chown -R {user}: {folder}"
 
     def ports(self) -> dict[str, list[int]]:
         """The TCP ports of each service, in the order of its `listen` setting."""
@@ -345,6 +362,14 @@ class MailService(Service):
         if self._old_signal is not None:
             signal.signal(signal.SIGHUP, self._old_signal)
         return tasks.start(self.stop(), "stopping")
+
+
+def _user() -> str:
+    """The name of the user as whom we run, or the number of one that has no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def open_port(reactor: Any, listen: Listen, listener: Listener, data_dir: Path, given: systemd.Inherited) -> IListeningPort:

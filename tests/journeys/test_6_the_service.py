@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import sys
 import time
 
@@ -218,6 +219,27 @@ def test_a_second_server_on_the_same_folder_ends_before_it_touches_anything(run)
     with pytest.raises(SystemExit, match="another server uses"):
         run(CONFIG)
     assert draft.exists()
+
+
+@pytest.mark.parametrize("trouble", [
+    pytest.param(("tenancy.occupy", PermissionError(13, "Permission denied", "/var/lib/twistmail")), id="the-folder"),
+    pytest.param(("lay", PermissionError(13, "Permission denied", "/var/lib/twistmail/accounts.db")), id="a-file-in-it"),
+    pytest.param(("lay", sqlite3.OperationalError("attempt to write a readonly database")), id="a-database"),
+])  # fmt: skip
+def test_a_data_folder_of_somebody_else_is_told_in_one_line_with_what_to_do(run, monkeypatch, trouble):
+    where, error = trouble
+
+    def refuse(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"twistmail.service.{where}", refuse)
+        with pytest.raises(SystemExit) as ended:
+            run(CONFIG)
+    told = str(ended.value)
+    assert told.startswith("error: [server] data_dir: ")
+    assert str(getattr(error, "filename", None) or error) in told
+    assert "chown -R" in told
 
 
 def test_sockets_that_a_killed_server_has_left_do_not_keep_the_next_from_starting(run):
