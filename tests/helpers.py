@@ -8,8 +8,16 @@ from typing import Any, TypeVar
 from twisted.python.failure import Failure
 
 from twistmail import tasks
+from twistmail.networks import NETWORKS
+from twistmail.servers.mechanisms import Openness, Tools
 
 T = TypeVar("T")
+
+
+#: For a `servers.login.Login`: what never comes twice comes always, and everybody may send passwords in clear.
+TOOLS = Tools(lambda: "nonce", "mx.here.example")
+OPEN = Openness(True, NETWORKS.read("0.0.0.0/0 ::/0"))
+CLOSED = Openness()
 
 
 def result_of(coroutine: Coroutine[Any, Any, T]) -> T:

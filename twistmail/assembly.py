@@ -7,6 +7,7 @@ parts to the listeners and the queue.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -65,6 +66,7 @@ from twistmail.servers.imap.sharing.lists import House as SharingRules
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.listeners import Born
 from twistmail.servers.login import Login
+from twistmail.servers.mechanisms import Openness, Tools
 from twistmail.servers.pop3.service import Pop3Service
 from twistmail.servers.pop3.session import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
@@ -78,6 +80,8 @@ from twistmail.tls.contexts import Contexts
 
 #: The special use of the mailbox for what was sent (RFC 6154 §2).
 SENT = "\\Sent"
+#: Octets of chance in what no exchange has twice.
+NONCE = 24
 SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme")
 
 
@@ -309,7 +313,7 @@ def _mail_services(
     """MX, submission and LMTP. Where the MX takes submissions too, whoever logs in there goes on as a user."""
     made = {role.value: _smtp(role, config, foundation, people, dispatch, lookup, contexts) for role in Role}
     if config["mx"].also_submission:
-        login = _login("mx", config, foundation, people, plaintext=False)
+        login = _login("mx", config, foundation, people)
         made["mx"] = replace(made["mx"], login=login, for_users=made["submission"])
     return {name: partial(open_smtp, service) for name, service in made.items()}
 
@@ -321,7 +325,7 @@ def _smtp(
     hostname = config["server"].hostname
     policy = _policy(role, config, foundation, people, lookup, ground.facts)
     pickups = _pickups(config, foundation)
-    login = _login(role.value, config, foundation, people, plaintext=settings.tls != "required") if role is Role.SUBMISSION else None
+    login = _login(role.value, config, foundation, people) if role is Role.SUBMISSION else None
     return SmtpService(
         hostname=hostname,
         role=role,
@@ -364,7 +368,7 @@ def _imap(config: Config, foundation: Foundation, people: People, contexts: Cont
         hostname=config["server"].hostname,
         settings=settings,
         store=foundation.store,
-        login=_login("imap", config, foundation, people, plaintext=settings.tls != "required"),
+        login=_login("imap", config, foundation, people),
         facts=ground.facts,
         threads=ground.threads,
         drafts=foundation.drafts,
@@ -408,7 +412,7 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
     service = Pop3Service(
         hostname=config["server"].hostname,
         store=foundation.store,
-        login=_login("pop3", config, foundation, people, plaintext=settings.tls != "required"),
+        login=_login("pop3", config, foundation, people),
         facts=ground.facts,
         settings=settings,
         threads=ground.threads,
@@ -421,7 +425,7 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
     return partial(open_pop3, service)
 
 
-def _login(service: str, config: Config, foundation: Foundation, people: People, *, plaintext: bool) -> Login:
+def _login(service: str, config: Config, foundation: Foundation, people: People) -> Login:
     """One throttle for all services: whoever guesses at IMAP is not heard at POP3 either."""
     ground, settings = foundation.ground, config["auth"]
     return Login(
@@ -431,14 +435,17 @@ def _login(service: str, config: Config, foundation: Foundation, people: People,
         ground.facts,
         ground.epoch,
         jitter=ground.random.random,
-        plaintext_allowed=plaintext,
+        tools=Tools(nonce=partial(secrets.token_urlsafe, NONCE), hostname=config["server"].hostname),
+        openness=Openness(service != "mx" and config[service].tls != "required", settings.cleartext_from),
         mechanisms=settings.mechanisms,
         max_failures=settings.max_failures,
         accounts=people.accounts,
         default_domain=people.default_domain,
+        masters=frozenset(account_name(name, people.default_domain) for name in settings.masters),
         service=service,
         gate=foundation.gate,
         logs_failures=settings.log_failures,
+        threads=ground.threads,
     )
 
 

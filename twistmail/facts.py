@@ -55,12 +55,13 @@ class TlsFailed:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """`service` is that of the connection, `address` the client's; both may be unknown."""
+    """`service` is that of the connection, `address` the client's; both may be unknown. `by`: the master who acts for `account`."""
 
     account: str
     mechanism: str
     service: str = ""
     address: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

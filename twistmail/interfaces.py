@@ -71,6 +71,7 @@ class IAccountSource(Interface):
     #     where *old* is not there any more
     # async set_secret(name, secret, keys): optional: another password; KeyError where *name* is unknown
     # async verify(entry, password): optional, where an entry without `secret` is checked by the source itself; True or False. Unavailable
+    # async provable(kind): optional: whether everybody here who can log in by a password has evidence of *kind* (False where missing)
     # watch(changed): optional, plain: call *changed*(name, or None for any) whenever what is kept of somebody has changed
 
 
@@ -89,6 +90,11 @@ class IAuthenticator(Interface):
         *kind* is "SCRAM-SHA-256", "SCRAM-SHA-1" or "PLAIN" (only Clear will do; None where there is none). Whoever has no
         keys, is disabled or does not exist gets keys that no password fits, always the same.
         """
+
+    # async provable(kind): optional: whether everybody who can log in by a password could as well by evidence of *kind*
+
+    async def whose(login):  # type: ignore[no-untyped-def]
+        """The Account that *login* means, whoever asks; None where it is nobody's. Raises Unavailable."""
 
 
 class IAliasResolver(Interface):

@@ -59,8 +59,8 @@ def as_json(value: Any) -> Any:
 
 @cache
 def _names(kind: Any) -> tuple[str, ...]:
-    """The fields of the dataclass *kind*."""
-    return tuple(field.name for field in fields(kind))
+    """The fields of the dataclass *kind* that are shown: not what keeps out of its `repr`, such as secrets."""
+    return tuple(field.name for field in fields(kind) if field.repr)
 
 
 class Journal:

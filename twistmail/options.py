@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 from typing import Any
 
@@ -202,6 +203,20 @@ def choice(*words: str) -> Kind:
         return text
 
     return Kind(" | ".join(words), read)
+
+
+def words_of(*known: str) -> Kind:
+    """Some of *known*, in any case, divided by spaces, commas or line ends."""
+
+    def read(text: str) -> tuple[str, ...]:
+        words = tuple(dict.fromkeys(word.upper() for word in WORDS.read(text)))
+        for word in words:
+            if word not in known:
+                near = get_close_matches(word, known, 1, 0.6)
+                raise ValueError(f"{word} is not one of {', '.join(known)}" + (f"\ndid you mean {near[0]}?" if near else ""))
+        return words
+
+    return Kind("a list of words", read, " ".join)
 
 
 def duration_or(word: str) -> Kind:

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from tests.dialogues.player import Player
-from tests.helpers import result_of
+from tests.helpers import CLOSED, OPEN, TOOLS, result_of
 from twistmail.drafts import Drafts
 from twistmail.facts import Facts
 from twistmail.mail.acl import ALL, Acl
@@ -74,7 +74,8 @@ class ImapHouse:
 
     def service(self) -> ImapService:
         login = Login(self.people, Throttle(), self.clock, self.facts, lambda: NOW, jitter=lambda: 0.5,
-                      plaintext_allowed=self.plaintext_allowed, accounts=self.people, default_domain="here.example")  # fmt: skip
+                      tools=TOOLS, openness=OPEN if self.plaintext_allowed else CLOSED,
+                      accounts=self.people, default_domain="here.example")  # fmt: skip
         return ImapService(self.hostname, OPTIONS.defaults(**self.settings), self.store, login, self.facts, self.threads, self.drafts,
                            self.clock, lambda: NOW, self.tls_available, self.census, self.kept, self.sharing)  # fmt: skip
 

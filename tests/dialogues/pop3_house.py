@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
+from tests.helpers import CLOSED, OPEN, TOOLS
 from twistmail.facts import Facts
 from twistmail.mail import matching, mime
 from twistmail.mail.content import Memory
@@ -120,7 +121,7 @@ class PopHouse:
 
     def service(self) -> Pop3Service:
         login = Login(self.people, Throttle(), self.clock, self.facts, lambda: 0.0, jitter=lambda: 0.5,
-                      plaintext_allowed=self.plaintext_allowed, accounts=self.people, default_domain="here.example")
+                      tools=TOOLS, openness=OPEN if self.plaintext_allowed else CLOSED, accounts=self.people, default_domain="here.example")
         return Pop3Service("pop.here.example", self.store, login, self.facts, OPTIONS.defaults(**self.settings), Inline(), self.clock,
                            lambda: 0.0, self.tls_available, self.locks, self.census)
 

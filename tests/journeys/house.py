@@ -71,6 +71,8 @@ listen = tcp:0:interface=127.0.0.1
 tls = offered
 [dns]
 use = zone
+[auth]
+cleartext_from = 0.0.0.0/0 ::/0
 """
 
 

@@ -79,7 +79,7 @@ def test_mail_for_a_role_is_read_and_answered_by_its_members_each_with_his_own_l
 def test_nobody_logs_in_as_a_role(house):
     for password in (SECRET, "", "nothing"):
         client = house.client("imap")
-        assert client.say(f'l LOGIN info@blue.test "{password}"') in ([], ["l BAD Login or password must not be empty"])
+        assert client.say(f'l LOGIN info@blue.test "{password}"') in ([], ["l BAD Login and password must not be empty"])
         if password:
             house.pass_time(30, step=1)
             assert client.heard()[-1].startswith("l NO [AUTHENTICATIONFAILED]")

@@ -192,7 +192,7 @@ def test_a_peer_that_leaves_in_the_midst_of_it_has_not_failed(build) -> None:
 
 def test_a_certificate_lets_its_owner_write_without_a_password(trusting: House) -> None:
     caller = called(trusting, "submission", person(ANN))
-    assert any(line[4:] == "AUTH PLAIN LOGIN EXTERNAL" for line in caller.say("EHLO pc.test"))
+    assert any(line[4:] == "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN EXTERNAL" for line in caller.say("EHLO pc.test"))
     assert caller.say("AUTH EXTERNAL =")[-1].startswith("235 2.7.0")
     assert trusting.told(LoggedIn) == [LoggedIn(ANN, "EXTERNAL", "submission", ADDRESS)]
     assert trusting.told(TlsStarted)[0].tls.client == ANN
@@ -261,7 +261,7 @@ def test_imap_takes_the_certificate(trusting: House) -> None:
 
 def test_pop3_takes_the_certificate(trusting: House) -> None:
     caller = called(trusting, "pop3", person(ANN))
-    assert "SASL PLAIN LOGIN EXTERNAL" in caller.say("CAPA")
+    assert "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN EXTERNAL" in caller.say("CAPA")
     assert caller.say("AUTH EXTERNAL =")[-1].startswith("+OK")
     assert caller.say("STAT")[-1] == "+OK 0 0"
     caller = called(trusting, "pop3")
@@ -270,7 +270,7 @@ def test_pop3_takes_the_certificate(trusting: House) -> None:
 
 def test_without_an_authority_a_password_is_asked_for(house: House) -> None:
     caller = called(house, "submission", person(ANN))
-    assert any(line[4:] == "AUTH PLAIN LOGIN" for line in caller.say("EHLO pc.test"))
+    assert any(line[4:] == "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" for line in caller.say("EHLO pc.test"))
     assert caller.say("AUTH EXTERNAL =")[-1].startswith("504 5.5.4")
     assert caller.say(f"AUTH PLAIN {plain('ann')}")[-1].startswith("235 2.7.0")
 

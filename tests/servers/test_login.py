@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 
-from tests.helpers import result_of
+from tests.helpers import CLOSED, OPEN, TOOLS, result_of
 from twistmail import tasks
 from twistmail.bans import Bans
 from twistmail.facts import Fact, Facts, LoggedIn, LoginFailed
@@ -20,11 +20,13 @@ from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
 from twistmail.memory.people import MemoryPeople
 from twistmail.networks import NETWORKS
+from twistmail.servers.conversation import Conversation
 from twistmail.servers.gate import Gate
 from twistmail.servers.gate import Terms as GateTerms
 from twistmail.servers.login import OPTIONS, RATES, Login
+from twistmail.servers.mechanisms import Caller, Denied
 from twistmail.servers.throttle import CALM, DELAY_MEMORY, LONGEST_DELAY, Throttle, network_of
-from twistmail.wire.sasl import Credentials, Proven
+from twistmail.wire.sasl.exchange import Credentials, Proven
 
 ANN = Credentials("ann@here.example", "secret")
 WRONG = Credentials("ann@here.example", "wrong")
@@ -37,6 +39,10 @@ def shown(client: str) -> TlsState:
     return replace(TLS, client=client)
 
 
+def caller(tls: TlsState | None = TLS) -> Caller:
+    return Caller("c1", PEER, tls)
+
+
 class Door:
     """A Login with a clock and a record of what was told. `elapsed(credentials)`: what came, and after how many seconds."""
 
@@ -46,8 +52,8 @@ class Door:
         self.facts = Facts()
         self.told: list[Fact] = []
         self.facts.listen(self.told.append)
-        self.login = Login(self.people, Throttle(), self.clock, self.facts, lambda: 100.0, jitter=lambda: 1.0, accounts=self.people,
-                           default_domain="here.example", **settings)
+        self.login = Login(self.people, Throttle(), self.clock, self.facts, lambda: 100.0, jitter=lambda: 1.0, tools=TOOLS,
+                           accounts=self.people, default_domain="here.example", **settings)
 
     def elapsed(self, credentials: Credentials | Proven, peer: str = PEER) -> tuple[Account | None, float]:
         began, results = self.clock.seconds(), []
@@ -86,7 +92,7 @@ def test_a_success_forgives_the_login_but_not_the_peer() -> None:
 
 def test_a_peer_that_fails_too_often_is_not_listened_to_for_a_while() -> None:
     door = Door()
-    door.login = Login(door.people, Throttle(rates=((3, 60.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0)
+    door.login = Login(door.people, Throttle(rates=((3, 60.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0, tools=TOOLS)
     for guess in "abc":
         door.elapsed(replace(WRONG, password=guess))
     assert door.elapsed(ANN)[0] is None
@@ -97,7 +103,7 @@ def test_a_peer_that_fails_too_often_is_not_listened_to_for_a_while() -> None:
 
 def test_a_refusal_takes_as_long_as_a_failure() -> None:
     door = Door()
-    door.login = Login(door.people, Throttle(rates=((1, 1000.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0)
+    door.login = Login(door.people, Throttle(rates=((1, 1000.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0, tools=TOOLS)
     assert [door.elapsed(WRONG)[1] for _ in range(2)] == [2, 4]
     assert door.elapsed(ANN)[1] == 8
 
@@ -149,24 +155,52 @@ def test_accounts_that_are_away_are_no_failure() -> None:
     assert door.told == []
 
 
-@pytest.mark.parametrize(("plaintext_allowed", "tls", "offered"), [
-    pytest.param(False, False, (), id="in-clear"),
-    pytest.param(False, True, ("PLAIN", "LOGIN"), id="under-tls"),
-    pytest.param(True, False, ("PLAIN", "LOGIN"), id="in-clear-where-that-is-allowed"),
+@pytest.mark.parametrize(("openness", "tls", "offered"), [
+    pytest.param(CLOSED, None, (), id="in-clear"),
+    pytest.param(CLOSED, TLS, ("PLAIN", "LOGIN"), id="under-tls"),
+    pytest.param(OPEN, None, ("PLAIN", "LOGIN"), id="in-clear-where-that-is-allowed"),
 ])
-def test_mechanisms(plaintext_allowed: bool, tls: bool, offered: tuple[str, ...]) -> None:
-    login = Door(plaintext_allowed=plaintext_allowed).login
-    assert result_of(login.mechanisms(TLS if tls else None)) == offered
-    assert login.allowed(tls=tls) is bool(offered)
+def test_mechanisms(openness: Any, tls: TlsState | None, offered: tuple[str, ...]) -> None:
+    login = Door(openness=openness, mechanisms=("PLAIN", "LOGIN", "EXTERNAL")).login
+    assert result_of(login.mechanisms(caller(tls))) == offered
+    assert login.may_send_password(caller(tls)) is bool(offered)
 
 
 def test_only_mechanisms_that_are_offered_begin() -> None:
-    login = Door(mechanisms=("PLAIN", "SCRAM-SHA-256")).login
-    assert result_of(login.mechanisms(shown("ann@here.example"))) == ("PLAIN",)
-    assert login.begin("plain", TLS) is not None
-    assert login.begin("LOGIN", TLS) is None
-    assert login.begin("SCRAM-SHA-256", TLS) is None
-    assert login.begin("EXTERNAL", shown("ann@here.example")) is None
+    login = Door(mechanisms=("PLAIN", "GSSAPI", "OAUTHBEARER")).login
+    assert result_of(login.mechanisms(caller(shown("ann@here.example")))) == ("PLAIN",)
+    assert isinstance(result_of(login.begin("plain", caller())), Conversation)
+    assert result_of(login.begin("PLAIN", caller(None))) is Denied.ENCRYPT_FIRST
+    for name in ("LOGIN", "GSSAPI", "OAUTHBEARER", "NONSENSE"):
+        assert result_of(login.begin(name, caller(shown("ann@here.example")))) is Denied.NO_SUCH_MECHANISM
+
+
+@pytest.mark.parametrize(("who", "authzid", "whose"), [
+    pytest.param("bob@here.example", "ann@here.example", "ann@here.example", id="a-master-as-anybody"),
+    pytest.param("bob@here.example", "ann", "ann@here.example", id="by-a-name-in-the-default-domain"),
+    pytest.param("bob@here.example", "", "bob@here.example", id="a-master-as-himself"),
+    pytest.param("bob@here.example", "eve@here.example", None, id="as-nobody"),
+    pytest.param("bob@here.example", "off@here.example", None, id="as-somebody-who-is-disabled"),
+    pytest.param("ann@here.example", "bob@here.example", None, id="somebody-else-as-the-master"),
+    pytest.param("ann@here.example", "ann", "ann@here.example", id="somebody-by-his-bare-name"),
+])
+def test_a_master_acts_for_anybody(who: str, authzid: str, whose: str | None) -> None:
+    door = Door(masters=frozenset({"bob@here.example"}))
+    door.people.add(Account("off@here.example", enabled=False), "secret")
+    account, _ = door.elapsed(Credentials(who, "secret", authzid))
+    assert (account.name if account else None) == whose
+
+
+def test_the_facts_tell_which_master_it_was() -> None:
+    door = Door(masters=frozenset({"bob@here.example"}))
+    door.elapsed(Credentials("bob@here.example", "secret", "ann@here.example"))
+    assert door.told[-1].what == LoggedIn("ann@here.example", "PLAIN", "", PEER, by="bob@here.example")
+
+
+def test_a_master_who_is_disabled_acts_for_nobody() -> None:
+    door = Door(masters=frozenset({"bob@here.example"}))
+    door.people.add(Account("bob@here.example", enabled=False), "secret")
+    assert door.elapsed(Credentials("bob@here.example", "secret", "ann@here.example"))[0] is None
 
 
 # ----- certificates instead of passwords (RFC 4422 appendix A)
@@ -185,22 +219,22 @@ def test_only_mechanisms_that_are_offered_begin() -> None:
 def test_external_is_offered_to_whom_it_would_let_in(client: str, offered: bool) -> None:
     door = Door()
     door.people.add(Account("off@here.example", enabled=False), "secret")
-    assert ("EXTERNAL" in result_of(door.login.mechanisms(shown(client)))) is offered
+    assert ("EXTERNAL" in result_of(door.login.mechanisms(caller(shown(client))))) is offered
     account, _ = door.elapsed(Proven(client))
     assert (account is not None) is offered
 
 
 def test_external_begins_for_those_who_have_shown_a_certificate() -> None:
     login = Door().login
-    assert login.begin("external", shown("ann@here.example")) is not None
-    assert login.begin("EXTERNAL", TLS) is None
-    assert login.begin("EXTERNAL", None) is None
+    assert isinstance(result_of(login.begin("external", caller(shown("ann@here.example")))), Conversation)
+    assert result_of(login.begin("EXTERNAL", caller())) is Denied.NO_SUCH_MECHANISM
+    assert result_of(login.begin("EXTERNAL", caller(None))) is Denied.ENCRYPT_FIRST
 
 
 def test_while_the_accounts_are_away_external_is_not_offered() -> None:
     door = Door()
     door.people.available = False
-    assert result_of(door.login.mechanisms(shown("ann@here.example"))) == ("PLAIN", "LOGIN")
+    assert "EXTERNAL" not in result_of(door.login.mechanisms(caller(shown("ann@here.example"))))
     with pytest.raises(Unavailable):
         result_of(door.login.check(Proven("ann@here.example"), PEER, "EXTERNAL", "c1"))
 
@@ -219,7 +253,7 @@ def test_with_a_certificate_nobody_acts_for_another_either(authzid: str, lets_in
 
 def test_wrong_passwords_of_others_behind_his_address_do_not_hinder_whoever_has_a_certificate() -> None:
     door = Door()
-    door.login = Login(door.people, Throttle(rates=((1, 1000.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0,
+    door.login = Login(door.people, Throttle(rates=((1, 1000.0),)), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0, tools=TOOLS,
                        accounts=door.people)
     door.elapsed(WRONG)
     assert door.elapsed(ANN)[0] is None
@@ -341,7 +375,7 @@ def test_a_hundred_connections_at_once_get_no_more_guesses_than_one_after_the_ot
             return None
 
     people = Slow({"ann@here.example": "secret"}, "here.example")
-    door.login = Login(people, Throttle(), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0)
+    door.login = Login(people, Throttle(), door.clock, door.facts, lambda: 0.0, jitter=lambda: 0.0, tools=TOOLS)
     results: list[Any] = []
 
     def guess(number: int) -> None:
@@ -371,7 +405,8 @@ def test_who_is_spared_is_never_refused() -> None:
 def test_whoever_reaches_the_limit_is_banned_and_not_heard_on_the_connections_that_he_has() -> None:
     door, bans = Door(), Bans()
     gate = Gate(bans, door.facts, lambda: 100.0, GateTerms(lasts=900.0))
-    door.login = Login(door.people, Throttle(rates=((3, 60.0),)), door.clock, door.facts, lambda: 100.0, jitter=lambda: 0.0, gate=gate)
+    door.login = Login(door.people, Throttle(rates=((3, 60.0),)), door.clock, door.facts, lambda: 100.0, jitter=lambda: 0.0, tools=TOOLS,
+                       gate=gate)
     for guess in "abc":
         door.elapsed(replace(WRONG, password=guess))
     assert [ban.place for ban in bans.in_force(100.0)] == [PEER]

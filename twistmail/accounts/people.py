@@ -7,7 +7,6 @@ answer for a name that may not be its own.
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.accounts import app_passwords, passwords
+from twistmail.accounts.evidence import CLEAR, evidence_of, made_up
 from twistmail.accounts.fresh import ITERATIONS, keep
 from twistmail.accounts.secrets import Entry
 from twistmail.accounts.verified import Verifier
@@ -24,12 +24,12 @@ from twistmail.interfaces import IAccounts, IAuthenticator, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.domains import Domain, Domains
-from twistmail.mail.evidence import Clear, Evidence, ScramKeys
+from twistmail.mail.evidence import Clear, Evidence, scram_keys
 
 log = Logger()
 
-CLEAR = "PLAIN"
-_DIGESTS = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256"}
+#: Seconds.
+PROVABLE_FOR = 60.0
 
 
 @implementer(IAccounts, IAuthenticator)
@@ -64,6 +64,7 @@ class People:
         self._kinds = tuple(kinds)
         self._epoch = epoch
         self._being_renewed: set[str] = set()
+        self._provable: dict[str, tuple[float, bool]] = {}  # kind -> until when the answer holds
 
     # ----- accounts
 
@@ -103,13 +104,35 @@ class People:
 
     async def evidence(self, login: str, kind: str, service: str = "") -> Evidence | None:
         entry, _ = await self.whom(login)
-        if entry is not None and entry.account.enabled:
-            known, clear = self._kept(entry)
-            if clear is not None:
-                return Clear(clear)
-            if (keys := next((keys for keys in known if keys.mechanism == kind), None)) is not None:
-                return keys
-        return self._made_up(login, kind) if kind in _DIGESTS else None
+        name = entry.account.name if entry is not None else self._as_name(login)
+        found = evidence_of(entry, kind) if entry is not None and entry.account.enabled else None
+        if kind == CLEAR:
+            return found
+        if isinstance(found, Clear):  # with the salt that would have been made up, were there nobody of that name
+            return await self._verifier.work(scram_keys, kind, found.password, made_up(name, kind, self._secret).salt, ITERATIONS)
+        return found or made_up(name, kind, self._secret)
+
+    def _as_name(self, login: str) -> str:
+        """*login* as a name would be spelled, so that however it is typed the same keys are made up."""
+        try:
+            address = parse(login).folded
+        except ValueError:
+            return login
+        return str(address if address.domain or not self._domains else Address(address.local, self._domains.default))
+
+    async def provable(self, kind: str) -> bool:
+        """Whether everybody who can log in by a password could as well by evidence of *kind*; remembered for a minute."""
+        until, answer = self._provable.get(kind, (0.0, False))
+        if self._epoch() >= until:
+            answer = True
+            for source in self.sources:
+                answer = answer and hasattr(source, "provable") and await source.provable(kind)
+            self._provable[kind] = (self._epoch() + PROVABLE_FOR, answer)
+        return answer
+
+    async def whose(self, login: str) -> Account | None:
+        entry, _ = await self.whom(login)
+        return entry.account if entry is not None else None
 
     async def whom(self, login: str) -> tuple[Entry | None, Any]:
         """Whom *login*, as typed, means (row R22), and his source. Unavailable.
@@ -177,18 +200,3 @@ class People:
             await source.renew(name, entry.secret, secret, keys)
         finally:
             self._being_renewed.discard(name)
-
-    def _kept(self, entry: Entry) -> tuple[tuple[ScramKeys, ...], str | None]:
-        """The keys that are kept of somebody's password, and the password itself where that is kept."""
-        try:
-            clear, own = (passwords.plain(entry.secret), passwords.keys(entry.secret)) if entry.secret else (None, None)
-        except passwords.UnknownScheme:
-            clear, own = None, None
-        return (own, *entry.keys) if own else entry.keys, clear
-
-    def _made_up(self, login: str, kind: str) -> ScramKeys:
-        """Keys that no password fits, always the same for a login (RFC 5802 §9: nothing tells who exists)."""
-        digest = _DIGESTS[kind]
-        words = (f"{word}\0{kind}\0{login}".encode() for word in ("salt", "stored", "server"))
-        salt, stored, server = (hmac.digest(self._secret, word, digest) for word in words)
-        return ScramKeys(kind, salt[:16], ITERATIONS, stored, server)

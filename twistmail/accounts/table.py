@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from zope.interface import implementer
 
 from twistmail.accounts.asking import can_be_asked
+from twistmail.accounts.evidence import provable
 from twistmail.accounts.secrets import Entry
 from twistmail.interfaces import IAccountSource
 from twistmail.mail.account import Account
@@ -77,6 +78,13 @@ class TableSource:
     async def list(self) -> tuple[Account, ...]:
         await self.table.freshen()
         return tuple(entry.account for entry in await self._threads.run(self.table.entries))
+
+    async def provable(self, kind: str) -> bool:
+        await self.table.freshen()
+        return await self._threads.run(self._provable, kind)
+
+    def _provable(self, kind: str) -> bool:
+        return all(provable(entry, kind) for entry in self.table.entries())
 
 
 def account_name(text: str, default_domain: str = "") -> str:

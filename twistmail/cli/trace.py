@@ -145,6 +145,11 @@ def _refused(entry: dict[str, Any]) -> str:
     return f"refused     {entry['stage']}{rule}: {entry['status']}" + (f" (to {entry['recipient']})" if entry["recipient"] else "")
 
 
+def _logged_in(entry: dict[str, Any]) -> str:
+    by = f", by {entry['by']}" if entry.get("by") else ""
+    return f"logged in   {entry['account']} ({entry['mechanism']}{by})"
+
+
 def _tls(entry: dict[str, Any]) -> str:
     """The journal of an older version has only some of it."""
     tls = entry["tls"]
@@ -173,7 +178,7 @@ _SENTENCES = {
     "Connected": lambda e: f"connected   {e['service']} from {e['address']}" + (f" (through {e['via']})" if e.get("via") else ""),
     "TlsStarted": _tls,
     "TlsFailed": lambda e: f"TLS         failed: {e['why']}",
-    "LoggedIn": lambda e: f"logged in   {e['account']} ({e['mechanism']})",
+    "LoggedIn": _logged_in,
     "Introduced": lambda e: f"client      {', '.join(f'{name} {value}' for name, value in e['parameters'])}",
     "Entered": lambda e: f"opened      {e['mailbox']} of {e['owner']}{'' if e['writes'] else ', to read'} ({e['account']})",
     "Granted": lambda e: f"granted     {e['identifier']} {e['rights'] or 'nothing'} in {e['mailbox']} of {e['owner']} ({e['account']})",

@@ -7,6 +7,7 @@ values: an SMTP session replaces them as it learns more.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -33,6 +34,8 @@ class TlsState:
     server_name: str = ""  # what the client asked for by SNI
     client: str = ""  # whose certificate the peer showed and proved to hold, checked against `client_ca`: its name, else empty
     client_fault: str = ""  # why the certificate that it showed counts for nothing
+    #: What binds a login to this connection: name of a channel binding (RFC 5929, RFC 9266) -> octets.
+    bindings: Mapping[str, bytes] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,13 @@ class MemoryPeople:
             return Clear(self._passwords[account.name])
         return ScramKeys(kind, login.encode() or b"-", 4096, b"", b"") if kind != "PLAIN" else None
 
+    async def provable(self, kind: str) -> bool:
+        return True
+
+    async def whose(self, login: str) -> Account | None:
+        self._must_be_available()
+        return self.accounts.get(self._name(login))
+
     def _name(self, login: str) -> str:
         try:
             address = parse(login).folded

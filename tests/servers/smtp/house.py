@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from tests.dialogues.player import Player
+from tests.helpers import CLOSED, OPEN, TOOLS
 from twistmail import tasks
 from twistmail.drafts import Drafts
 from twistmail.expansion import Expansion
@@ -111,8 +112,8 @@ class SmtpHouse:
         built = [stage for word in own.stages for stage in STAGES[word].build(None, house)]
         policy = Pipeline([*self.stages, *built], self.clock)
         dispatch = Dispatch({Kind.MAILBOX: self.boxes, Kind.REMOTE: MemoryCourier()})
-        login = Login(self.people, Throttle(), self.clock, self.facts, self.clock.seconds, jitter=lambda: 0.0, plaintext_allowed=plaintext,
-                      accounts=self.people, default_domain="here.example")
+        login = Login(self.people, Throttle(), self.clock, self.facts, self.clock.seconds, jitter=lambda: 0.0, tools=TOOLS,
+                      openness=OPEN if plaintext else CLOSED, accounts=self.people, default_domain="here.example")
         return SmtpService(
             hostname=HOSTNAME, role=role, settings=own, policy=policy, expansion=expansion,
             reception=Reception(HOSTNAME, policy, expansion, dispatch, self._submit, self.clock.seconds, self.facts),

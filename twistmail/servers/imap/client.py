@@ -12,13 +12,14 @@ from typing import Any
 from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
+from twistmail.servers.conversation import Conversation
 from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, SHARING, valued, words
 from twistmail.servers.imap.hiding import hidden_from
 from twistmail.servers.imap.pending import Pending
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.view import View
+from twistmail.servers.mechanisms import Caller
 from twistmail.tasks import sleep
-from twistmail.wire import sasl
 from twistmail.wire.imap.responses import NO, READ_UTF8, Response, mailbox, mailbox_in_utf8
 
 Responses = AsyncIterator[Response]
@@ -37,10 +38,11 @@ class Refusal(Exception):
 class Client:
     """One connection's state: who is logged in (`account`, `mailboxes`), what is selected (`view`), what is under way."""
 
-    def __init__(self, service: ImapService, connection: str, address: str) -> None:
+    def __init__(self, service: ImapService, connection: str, address: str, via: str = "") -> None:
         self.service = service
         self.connection = connection
         self.address = address
+        self.via = via  # the proxy that it came through
         self.tls: TlsState | None = None
         self.failures = 0
         self.agent = ""  # what ID says of the program: its name and version
@@ -56,7 +58,7 @@ class Client:
         self.account: Account | None = None
         self.mailboxes: IMailboxes | None = None
         self.view: View | None = None
-        self.exchange: sasl.Exchange | None = None
+        self.conversation: Conversation | None = None
         self.enabled: set[str] = set()  # what ENABLE has turned on (RFC 5161); the view of the selected mailbox looks at the same set
         self.idling = False
         self.upload: Any = None  # append.Upload
@@ -73,7 +75,7 @@ class Client:
             return " ".join(told).encode("ascii")
         if self.can_start_tls:
             told.append("STARTTLS")
-        offered = await self.service.login.mechanisms(self.tls)
+        offered = await self.service.login.mechanisms(self.caller)
         told += [f"AUTH={name}" for name in offered]
         if not self.may_send_password:
             told.append("LOGINDISABLED")  # RFC 3501 §6.2.3
@@ -95,8 +97,12 @@ class Client:
         return self.tls is None and self.service.tls_available and self.service.settings.tls != "off"
 
     @property
+    def caller(self) -> Caller:
+        return Caller(self.connection, self.address, self.tls, self.via)
+
+    @property
     def may_send_password(self) -> bool:
-        return self.service.login.allowed(tls=self.tls is not None)
+        return self.service.login.may_send_password(self.caller)
 
     @property
     def folders(self) -> IMailboxes:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from twistmail.facts import Fact, Introduced
 from twistmail.mail.account import Account
+from twistmail.servers.conversation import Welcome
 from twistmail.servers.imap.capabilities import ENABLEABLE
 from twistmail.servers.imap.changes import count_changes
 from twistmail.servers.imap.client import Client, Refusal, Responses
 from twistmail.servers.imap.overhearing import Overhearing
-from twistmail.wire import sasl
+from twistmail.servers.mechanisms import Denied
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import BAD, NO, OK, Bye, Challenge, Continuation, Enabled, Response, Tagged, Untagged, refusal
+from twistmail.wire.sasl import exchange as sasl
 
 # ----- what the wire has to say
 
 
 async def refused(client: Client, event: c.Bad | c.No) -> Responses:
-    client.exchange = None
+    client.conversation = None
     client.idling = False
     yield refusal(event)
 
@@ -132,56 +134,60 @@ async def start_tls(client: Client, event: c.StartTls) -> Responses:
 
 
 async def login(client: Client, event: c.Login) -> Responses:
-    _require_privacy(client)
-    yield await _check(client, event.tag, sasl.Credentials(event.user, event.password), "LOGIN")
+    if not client.may_send_password:
+        raise _tls_first()
+    claim = sasl.credentials(event.user.encode(), event.password.encode())
+    if isinstance(claim, sasl.Malformed):
+        raise Refusal(claim.text, condition=BAD)
+    account = await client.service.login.check(claim, client.address, "LOGIN", client.connection)
+    yield _failed(client, event.tag) if account is None else await _enter(client, event.tag, account)
 
 
 async def authenticate(client: Client, event: c.Authenticate) -> Responses:
-    exchange = client.service.login.begin(event.mechanism, client.tls)
-    if exchange is None:
-        raise Refusal("That mechanism is not offered")
-    _require_privacy(client)
-    client.exchange = exchange
+    begun = await client.service.login.begin(event.mechanism, client.caller)
+    if isinstance(begun, Denied):
+        raise _tls_first() if begun is Denied.ENCRYPT_FIRST else Refusal("That mechanism is not offered")
+    client.conversation = begun
     yield await _step(client, event.tag, event.initial)
 
 
 async def auth_response(client: Client, event: c.AuthResponse) -> Responses:
-    if event.data is None or client.exchange is None:
-        client.exchange = None
+    if event.data is None or client.conversation is None:
+        client.conversation = None
         raise Refusal("Given up", condition=BAD)
     yield await _step(client, event.tag, event.data)
 
 
-def _require_privacy(client: Client) -> None:
-    if not client.may_send_password:
-        raise Refusal("Passwords are accepted under TLS only", "PRIVACYREQUIRED")
+def _tls_first() -> Refusal:
+    return Refusal("Passwords are accepted under TLS only", "PRIVACYREQUIRED")
 
 
 async def _step(client: Client, tag: bytes, data: bytes | None) -> Response:
     """One step of the exchange."""
-    exchange = client.exchange
-    assert exchange is not None
-    match exchange.step(data):
-        case sasl.Challenge(challenge):
-            return Challenge(challenge)
-        case sasl.Credentials() | sasl.Proven() as credentials:
-            client.exchange = None
-            return await _check(client, tag, credentials, exchange.mechanism)
+    conversation, client.conversation = client.conversation, None
+    assert conversation is not None
+    said = await conversation.step(data)
+    match said:
+        case sasl.Challenge(octets):
+            client.conversation = conversation
+            return Challenge(octets)
+        case Welcome(account):
+            return await _enter(client, tag, account)
         case sasl.Malformed(text):
-            client.exchange = None
             return Tagged(tag, BAD, text)
-    raise TypeError("the exchange ended in something that we do not know")
+    return _failed(client, tag)
 
 
-async def _check(client: Client, tag: bytes, credentials: sasl.Credentials | sasl.Proven, mechanism: str) -> Response:
-    """The end of LOGIN and AUTHENTICATE."""
+def _failed(client: Client, tag: bytes) -> Response:
+    client.failures += 1
+    if client.failures >= client.service.login.max_failures:
+        return Bye("Too many wrong passwords")
+    return Tagged(tag, NO, "Login or password is wrong", b"AUTHENTICATIONFAILED")
+
+
+async def _enter(client: Client, tag: bytes, account: Account) -> Response:
+    """Somebody is in."""
     service = client.service
-    account = await service.login.check(credentials, client.address, mechanism, client.connection)
-    if account is None:
-        client.failures += 1
-        if client.failures >= service.login.max_failures:
-            return Bye("Too many wrong passwords")
-        return Tagged(tag, NO, "Login or password is wrong", b"AUTHENTICATIONFAILED")
     own = await service.store.mailboxes(account.name)
     client.mailboxes = service.sharing.tree(account.name, own, client.connection) if service.sharing else own
     _count(client, account)

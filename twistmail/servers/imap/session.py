@@ -53,7 +53,7 @@ APPENDING = (AppendBegin, AppendMore, AppendChunk, AppendEnd, AppendAbandoned)
 
 def open_connection(service: ImapService, identifier: str, address: str, port: int, via: str = "") -> tuple[ImapWire, ImapSession]:
     """Wire and session of a new connection from *address*, whatever proxy it came *via*."""
-    return ImapWire(wire_limits(service.settings)), ImapSession(service, identifier, address)
+    return ImapWire(wire_limits(service.settings)), ImapSession(service, identifier, address, via)
 
 
 class ImapSession:
@@ -61,8 +61,8 @@ class ImapSession:
 
     minimum_rate = 0
 
-    def __init__(self, service: ImapService, identifier: str, address: str) -> None:
-        self.client = Client(service, identifier, address)
+    def __init__(self, service: ImapService, identifier: str, address: str, via: str = "") -> None:
+        self.client = Client(service, identifier, address, via)
         self._service = service
         self._leaving = False
 
@@ -205,7 +205,7 @@ class ImapSession:
 
     def tls_started(self, tls: TlsState) -> None:
         self.client.tls = tls
-        self.client.exchange = None
+        self.client.conversation = None
 
     def closed(self, why: str) -> None:
         client = self.client

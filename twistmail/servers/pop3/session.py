@@ -18,19 +18,23 @@ from twisted.logger import Logger
 
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
+from twistmail.servers.conversation import Conversation, Said, Welcome
+from twistmail.servers.mechanisms import Caller, Denied
 from twistmail.servers.pop3 import languages
 from twistmail.servers.pop3.maildrop import Maildrop, open_maildrop
 from twistmail.servers.pop3.service import Pop3Service
 from twistmail.servers.pop3.transaction import DISK_TROUBLE, Transaction
 from twistmail.servers.throttle import network_of
-from twistmail.wire import sasl
 from twistmail.wire.pop3 import commands as pop
 from twistmail.wire.pop3.server import PopServerWire
+from twistmail.wire.sasl.exchange import Challenge, Malformed, credentials
+from twistmail.wire.sasl.spelling import decode
 
 log = Logger()
 
 DAY = 86400.0
 WRONG = "Login or password is wrong"
+NO_SUCH_MECHANISM = pop.Err("That mechanism is not offered")
 TLS_FIRST = pop.Err("Encrypt the connection first: STLS")
 LATER = pop.Err("That cannot be done at the moment, please try again later", "SYS/TEMP")
 IN_USE = pop.Err("Another session has this mailbox open", "IN-USE")
@@ -38,7 +42,7 @@ IN_USE = pop.Err("Another session has this mailbox open", "IN-USE")
 
 def open_connection(service: Pop3Service, identifier: str, address: str, port: int, via: str = "") -> tuple[PopServerWire, PopSession]:
     """Wire and session of a new connection from *address*, whatever proxy it came *via*."""
-    return PopServerWire(), PopSession(service, identifier, address)
+    return PopServerWire(), PopSession(service, Caller(identifier, address, via=via))
 
 
 class PopSession:
@@ -46,15 +50,15 @@ class PopSession:
 
     minimum_rate = 0
 
-    def __init__(self, service: Pop3Service, connection: str, address: str) -> None:
+    def __init__(self, service: Pop3Service, caller: Caller) -> None:
         self._service = service
-        self._connection = connection
-        self._address = address
+        self._caller = caller
+        self._connection = caller.connection
+        self._address = caller.address
         self._began = service.clock.seconds()
         self._counted: tuple[str, ...] | None = None  # as what the census counts us, until login
-        self._tls: TlsState | None = None
         self._name = b""  # of USER, until PASS
-        self._exchange: sasl.Exchange | None = None
+        self._conversation: Conversation | None = None
         self._account: Account | None = None
         self._maildrop: Maildrop | None = None
         self._transaction: Transaction | None = None  # after login
@@ -128,9 +132,9 @@ class PopSession:
                 yield self._translated(pop.Farewell("Something went wrong here, please try again later", good=False, code="SYS/TEMP"))
 
     def tls_started(self, tls: TlsState) -> None:
-        self._tls = tls
+        self._caller = replace(self._caller, tls=tls)
         self._name = b""
-        self._exchange = None
+        self._conversation = None
         self._words = languages.WORDS[languages.ENGLISH]
 
     def _uncount(self) -> None:
@@ -152,11 +156,11 @@ class PopSession:
     # ----- before login
 
     @property
-    def _may_log_in(self) -> bool:
-        return self._service.login.allowed(tls=self._tls is not None)
+    def _may_send_password(self) -> bool:
+        return self._service.login.may_send_password(self._caller)
 
     async def _user(self, event: pop.User) -> Any:
-        if not self._may_log_in:
+        if not self._may_send_password:
             return TLS_FIRST
         self._name = event.name
         return pop.Good("And the password?")
@@ -165,41 +169,53 @@ class PopSession:
         name, self._name = self._name, b""
         if not name:
             return pop.Err("USER comes first")
-        return await self._judge(sasl.credentials(name, event.password), "USER")
+        claim = credentials(name, event.password)
+        if isinstance(claim, Malformed):
+            return self._malformed(pop.Err(claim.text, "AUTH"))
+        account = await self._service.login.check(claim, self._address, "USER", self._connection)
+        return self._failed() if account is None else await self._enter(account)
 
     async def _auth(self, event: pop.Auth) -> Any:
         login = self._service.login
-        if not self._may_log_in:
-            return TLS_FIRST
         if not event.mechanism:
-            return pop.Listing("Mechanisms follow", b"".join(b"%b\r\n" % name.encode() for name in await login.mechanisms(self._tls)))
-        self._exchange = login.begin(event.mechanism, self._tls)
-        if self._exchange is None:
-            return pop.Err("That mechanism is not offered")
-        return await self._step(event.initial)
+            names = await login.mechanisms(self._caller)
+            return pop.Listing("Mechanisms follow", b"".join(b"%b\r\n" % name.encode() for name in names))
+        begun = await login.begin(event.mechanism, self._caller)
+        if isinstance(begun, Denied):
+            return TLS_FIRST if begun is Denied.ENCRYPT_FIRST else NO_SUCH_MECHANISM
+        self._conversation = begun
+        return await self._step(begun, event.initial)
 
     async def _response(self, event: pop.Response) -> Any:
         if event.line == b"*":
             return pop.Err("Given up, as you wish")
-        return await self._step(event.line)
+        assert self._conversation is not None, "the wire knows of an exchange"
+        return await self._step(self._conversation, event.line)
 
-    async def _step(self, line: bytes | None) -> Any:
+    async def _step(self, conversation: Conversation, line: bytes | None) -> Any:
         """Go on with the exchange; *line* is what the client said, None for no initial response."""
-        assert self._exchange is not None
-        data = None if line is None else sasl.decode(line)
+        data = None if line is None else decode(line)
         if line is not None and data is None:
-            return pop.Err("That is not base64")
-        return await self._judge(self._exchange.step(data), self._exchange.mechanism)
+            return self._malformed(pop.Err("That is not base64"))
+        said: Said = await conversation.step(data)
+        match said:
+            case Challenge(octets):
+                return pop.Challenge(octets)
+            case Welcome(account):
+                return await self._enter(account)
+            case Malformed(text):
+                return self._malformed(pop.Err(text, "AUTH"))
+        return self._failed()
 
-    async def _judge(self, answer: sasl.Answer, mechanism: str) -> Any:
-        match answer:
-            case sasl.Challenge(data):
-                return pop.Challenge(data)
-            case sasl.Malformed(text):
-                return pop.Err(text, "AUTH")
-        account = await self._service.login.check(answer, self._address, mechanism, self._connection)
-        if account is not None:
-            return await self._enter(account)
+    def _malformed(self, refusal: Any) -> Any:
+        """The client has sent what is no answer at all: *refusal*, and in the end the door."""
+        self._senseless += 1
+        if self._senseless >= self._service.settings.max_bad_commands:
+            return pop.Farewell(refusal.text, good=False, code=refusal.code)
+        return refusal
+
+    def _failed(self) -> Any:
+        """Nobody has come in."""
         self._failures += 1
         if self._failures >= self._service.login.max_failures:
             return pop.Farewell(WRONG, good=False, code="AUTH")
@@ -225,7 +241,7 @@ class PopSession:
         return pop.Welcome("{} messages", (self._maildrop.count,))
 
     async def _stls(self, event: pop.Stls) -> Any:
-        if self._tls is not None:
+        if self._caller.tls is not None:
             return pop.Err("TLS is active already")
         if self._utf8:  # RFC 6856 §2.1: no client may do that
             return pop.Err("UTF8 came first")
@@ -255,9 +271,11 @@ class PopSession:
         offered = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", self._expire, "UTF8 USER", "LANG"]
         if delay := self._service.settings.login_delay:
             offered.append(f"LOGIN-DELAY {ceil(delay)}")
-        if self._may_log_in:
-            offered += ["USER", " ".join(["SASL", *await self._service.login.mechanisms(self._tls)])]
-        if self._service.tls_available and self._tls is None and self._account is None:
+        if self._may_send_password:
+            offered.append("USER")
+        if mechanisms := await self._service.login.mechanisms(self._caller):
+            offered.append(" ".join(["SASL", *mechanisms]))
+        if self._service.tls_available and self._caller.tls is None and self._account is None:
             offered.append("STLS")
         offered.append("IMPLEMENTATION twistmail")
         return pop.Listing("Capability list follows", b"".join(b"%b\r\n" % line.encode() for line in offered))

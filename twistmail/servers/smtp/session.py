@@ -307,7 +307,7 @@ class SmtpSession:
         return self._noted(await self._authentication.begin(event, self.peer))
 
     async def _auth_response(self, event: AuthResponse) -> Status:
-        return self._noted(await self._authentication.go_on(event, self.peer))
+        return self._noted(await self._authentication.go_on(event))
 
     def _noted(self, status: Status) -> Status:
         if account := self._authentication.account:

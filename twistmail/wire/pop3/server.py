@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from twistmail.wire import sasl
 from twistmail.wire.buffer import Buffer, LineTooLong
 from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Signal, Wants, shown_of_unknown
 from twistmail.wire.dotted import Stuffer
@@ -48,6 +47,7 @@ from twistmail.wire.pop3.commands import (
     Utf8,
     Welcome,
 )
+from twistmail.wire.sasl.spelling import encode
 
 #: Octets of a command line without its CRLF (limits.md; RFC 2449 §4 wants 253 at least), and of one that carries SASL.
 LONGEST_LINE = 512
@@ -173,7 +173,7 @@ class PopServerWire:
         if self.state is State.TRANSACTION:
             raise LocalProtocolError("a challenge after login")
         self.state = State.EXCHANGE
-        return b"+ %b\r\n" % sasl.encode(response.data)
+        return b"+ %b\r\n" % encode(response.data)
 
     def _go_ahead(self, response: GoAhead) -> bytes:
         self.wants = Wants.START_TLS

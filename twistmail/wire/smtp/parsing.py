@@ -14,7 +14,7 @@ from typing import Any
 
 from twistmail.mail import xtext
 from twistmail.mail.status import Status
-from twistmail.wire import sasl
+from twistmail.wire.sasl.spelling import decode
 from twistmail.wire.smtp import parameters
 from twistmail.wire.smtp.commands import (
     Auth,
@@ -141,7 +141,7 @@ def _auth(rest: str, limits: Limits) -> Auth:
 
 def decoded(response: bytes) -> bytes:
     """The octets of an AUTH response (RFC 4954 §4); `=` is the empty one."""
-    if (data := sasl.decode(response)) is None:
+    if (data := decode(response)) is None:
         raise BadSyntax(NOT_BASE64.code, NOT_BASE64.enhanced, NOT_BASE64.text)
     return data
 

@@ -1,0 +1,95 @@
+"""One SASL exchange, from AUTH to its end, the same for all protocols: they only spell what is said.
+
+    conversation = login.begin("SCRAM-SHA-256", caller)
+    said = await conversation.step(data)   # decoded octets, None where there was no initial response
+    # Challenge(data): say it, and give `step` the answer
+    # Welcome(account, final) · Failed() · Malformed(text): it is over
+
+What an exchange needs is fetched here; what a failure costs is `servers.login`'s
+business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twistmail.mail.account import Account
+from twistmail.servers.mechanisms import Caller
+from twistmail.wire.sasl.exchange import (
+    Answer,
+    Challenge,
+    Credentials,
+    Disproved,
+    Exchange,
+    Malformed,
+    NeedsEvidence,
+    NeedsVerdict,
+    NeedsWork,
+    Proven,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Somebody is in. `final`: octets to be told with the success, where the protocol can (empty where it cannot: they were told)."""
+
+    account: Account
+    final: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Nobody has come in, and has waited for it."""
+
+    mechanism: str
+
+
+Said = Challenge | Welcome | Failed | Malformed
+
+
+class Conversation:
+    """One exchange of *caller*'s. *login*: the `servers.login.Login` that has begun it.
+
+    *final_with_success*: the protocol can tell octets along with the success (RFC 4422 §3.6); without, they are one more challenge,
+    whose answer is empty.
+    """
+
+    def __init__(self, login: Any, exchange: Exchange, caller: Caller, *, final_with_success: bool = False) -> None:
+        self.mechanism = exchange.mechanism
+        self._login = login
+        self._exchange = exchange
+        self._caller = caller
+        self._final_with_success = final_with_success
+        self._proven: Proven | None = None  # and told so: what comes next is empty
+
+    async def step(self, data: bytes | None) -> Said:
+        """What follows from the client's next response. Raises interfaces.Unavailable, which ends the exchange."""
+        if self._proven is not None:
+            return await self._end(self._proven) if not data else Malformed("Nothing was to be said to that")
+        answer = self._exchange.step(data)
+        while True:
+            match answer:
+                case Challenge() | Malformed():
+                    return answer
+                case Proven() if answer.final and not self._final_with_success:
+                    self._proven = answer
+                    return Challenge(answer.final)
+                case Credentials() | Proven() | Disproved():
+                    return await self._end(answer)
+                case _:
+                    answer = await self._given(answer)
+
+    async def _given(self, need: NeedsEvidence | NeedsVerdict | NeedsWork) -> Answer:
+        match need:
+            case NeedsEvidence(login, kind):
+                return self._exchange.given(await self._login.evidence(login, kind))
+            case NeedsVerdict(token):
+                return self._exchange.given(await self._login.verdict(token))
+            case NeedsWork(work):
+                return self._exchange.given(await self._login.work(work))
+
+    async def _end(self, answer: Credentials | Proven | Disproved) -> Welcome | Failed:
+        final = answer.final if isinstance(answer, Proven) and self._final_with_success else b""
+        account = await self._login.check(answer, self._caller.address, self.mechanism, self._caller.connection)
+        return Failed(self.mechanism) if account is None else Welcome(account, final)

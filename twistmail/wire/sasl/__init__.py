@@ -1,0 +1,1 @@
+"""SASL (RFC 4422), the server's side: exchanges in each mechanism, and how their octets are spelled."""
