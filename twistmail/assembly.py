@@ -7,7 +7,6 @@ parts to the listeners and the queue.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from twistmail.expansion import Expansion
 from twistmail.facts import Facts
 from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
+from twistmail.logins import auth_socket, login_of
 from twistmail.mail.acl import ALL, Acl
 from twistmail.mail.address import Address, parse
 from twistmail.mail.circles import Circles
@@ -65,8 +65,6 @@ from twistmail.servers.imap.session import open_connection as open_imap
 from twistmail.servers.imap.sharing.lists import House as SharingRules
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.listeners import Born
-from twistmail.servers.login import Login
-from twistmail.servers.mechanisms import Openness, Tools
 from twistmail.servers.pop3.service import Pop3Service
 from twistmail.servers.pop3.session import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
@@ -80,9 +78,7 @@ from twistmail.tls.contexts import Contexts
 
 #: The special use of the mailbox for what was sent (RFC 6154 §2).
 SENT = "\\Sent"
-#: Octets of chance in what no exchange has twice.
-NONCE = 24
-SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme")
+SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "auth_socket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +154,7 @@ class Parts:
         runner.keeps = pickups.keeps if pickups.any else None
 
 
-_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1"}
+_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1", "auth_socket": ""}
 
 
 def build(config: Config, foundation: Foundation) -> Parts:
@@ -172,6 +168,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
         **_mail_services(config, foundation, people, dispatch, lookup, contexts),
         "imap": _imap(config, foundation, people, contexts),
         "pop3": _pop3(config, foundation, people, contexts),
+        "auth_socket": auth_socket(config, foundation, people),
         "acme": partial(open_challenges, foundation.renewal.answers.pages),
     }
     waits = config["relay"]
@@ -313,7 +310,7 @@ def _mail_services(
     """MX, submission and LMTP. Where the MX takes submissions too, whoever logs in there goes on as a user."""
     made = {role.value: _smtp(role, config, foundation, people, dispatch, lookup, contexts) for role in Role}
     if config["mx"].also_submission:
-        login = _login("mx", config, foundation, people)
+        login = login_of("mx", config, foundation, people, in_clear=False)
         made["mx"] = replace(made["mx"], login=login, for_users=made["submission"])
     return {name: partial(open_smtp, service) for name, service in made.items()}
 
@@ -325,7 +322,8 @@ def _smtp(
     hostname = config["server"].hostname
     policy = _policy(role, config, foundation, people, lookup, ground.facts)
     pickups = _pickups(config, foundation)
-    login = _login(role.value, config, foundation, people) if role is Role.SUBMISSION else None
+    in_clear = settings.tls != "required"
+    login = login_of(role.value, config, foundation, people, in_clear=in_clear) if role is Role.SUBMISSION else None
     return SmtpService(
         hostname=hostname,
         role=role,
@@ -368,7 +366,7 @@ def _imap(config: Config, foundation: Foundation, people: People, contexts: Cont
         hostname=config["server"].hostname,
         settings=settings,
         store=foundation.store,
-        login=_login("imap", config, foundation, people),
+        login=login_of("imap", config, foundation, people, in_clear=settings.tls != "required"),
         facts=ground.facts,
         threads=ground.threads,
         drafts=foundation.drafts,
@@ -412,7 +410,7 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
     service = Pop3Service(
         hostname=config["server"].hostname,
         store=foundation.store,
-        login=_login("pop3", config, foundation, people),
+        login=login_of("pop3", config, foundation, people, in_clear=settings.tls != "required"),
         facts=ground.facts,
         settings=settings,
         threads=ground.threads,
@@ -425,33 +423,9 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
     return partial(open_pop3, service)
 
 
-def _login(service: str, config: Config, foundation: Foundation, people: People) -> Login:
-    """One throttle for all services: whoever guesses at IMAP is not heard at POP3 either."""
-    ground, settings = foundation.ground, config["auth"]
-    return Login(
-        people.authenticator,
-        foundation.throttle,
-        ground.reactor,
-        ground.facts,
-        ground.epoch,
-        jitter=ground.random.random,
-        tools=Tools(nonce=partial(secrets.token_urlsafe, NONCE), hostname=config["server"].hostname),
-        openness=Openness(service != "mx" and config[service].tls != "required", settings.cleartext_from),
-        mechanisms=settings.mechanisms,
-        max_failures=settings.max_failures,
-        accounts=people.accounts,
-        default_domain=people.default_domain,
-        masters=frozenset(account_name(name, people.default_domain) for name in settings.masters),
-        service=service,
-        gate=foundation.gate,
-        logs_failures=settings.log_failures,
-        threads=ground.threads,
-    )
-
-
 def _desk(config: Config, foundation: Foundation, people: People) -> Desk:
     """Where people change their own passwords."""
-    login = _login(OWN, config, foundation, people, plaintext=True)
+    login = login_of(OWN, config, foundation, people, in_clear=True)
     ground, keyring = foundation.ground, Keyring(foundation.database, foundation.ground.epoch)
     return Desk(login, people.accounts, keyring, ground.threads, ground.identifiers, config["users"].minimum_password)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from twistmail.accounts import domains, file
+from twistmail.accounts import domains, file, tokens
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
 from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
+from twistmail.servers.mechanisms import NEED_TOKENS
 from twistmail.servers.smtp_options import STAGE_OPTIONS
 from twistmail.tls import clients, files
 from twistmail.tls.acme.settings import host_and_port
@@ -200,6 +201,13 @@ def stages_have_their_settings(config: Config) -> Iterator[Problem]:
         yield config.problem("mx", "dnswl", "it is asked only where a blocklist is", "set dnsbl or rhsbl, or remove it", WARNING)
 
 
+def tokens_can_be_judged(config: Config) -> Iterator[Problem]:
+    """What mechanisms with tokens need, where one is offered."""
+    if not NEED_TOKENS.isdisjoint(config["auth"].mechanisms):
+        for key, text, suggestion in tokens.check(config["oauth"]):
+            yield config.problem("oauth", key, text, suggestion)
+
+
 def sections_are_asked(config: Config) -> Iterator[Problem]:
     """People and aliases that stand in the file, where the file is no source of any."""
     for kind, section in (("user", "users"), ("alias", "aliases")):
@@ -289,6 +297,7 @@ def certificates_are_there(config: Config) -> Iterator[Problem]:
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, circles_are_circles, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked,
     relayed_is_not_local, acme_can_work, domains_have_users, stages_have_their_settings, sections_are_asked,
+    tokens_can_be_judged,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
 FILE_CHECKS: tuple[CrossCheck, ...] = (

@@ -26,7 +26,7 @@ from twistmail.control import ControlFactory, ControlProtocol, Refusal
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.servers.recognition import user_of
-from twistmail.wire import sasl
+from twistmail.wire.sasl import exchange as sasl
 
 USAGE, DATA, NOBODY, TEMPORARY, NO_PERMISSION = 64, 65, 67, 75, 77  # sysexits
 CHANGE = "password.change"

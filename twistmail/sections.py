@@ -19,6 +19,7 @@ from twistmail.accounts.http import OPTIONS as HTTP
 from twistmail.accounts.ldap import OPTIONS as LDAP
 from twistmail.accounts.pam import OPTIONS as PAM
 from twistmail.accounts.sql import OPTIONS as SQL
+from twistmail.accounts.tokens import OPTIONS as OAUTH
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup.shelf import OPTIONS as BACKUP
@@ -38,6 +39,7 @@ from twistmail.queue.reports import OPTIONS as DSN
 from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.relay.routes import OPTIONS as RELAY
 from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
+from twistmail.servers.authsocket import OPTIONS as AUTH_SOCKET
 from twistmail.servers.imap.service import OPTIONS as IMAP
 from twistmail.servers.imap.sharing.settings import OPTIONS as SHARING
 from twistmail.servers.login import OPTIONS as AUTH
@@ -79,6 +81,8 @@ BUILT_IN: tuple[Section, ...] = (
     DSN,
     DNS,
     AUTH,
+    OAUTH,
+    AUTH_SOCKET,
     LOG,
     BACKUP,
 )

@@ -16,7 +16,7 @@ LAYERS = (
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
     "registrar domain_records quota_watch "
-    "service lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
+    "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
     "privileges units foreground demo backup cli secrecy own_passwords tables",
 )

@@ -45,6 +45,14 @@ class Clear:
 Evidence = ScramKeys | Clear
 
 
+@dataclass(frozen=True, slots=True)
+class TokenOwner:
+    """Whose a bearer token is: a `login`; or, where it is nobody's, an `error` of RFC 6750 §3.1: "invalid_token", "insufficient_scope"."""
+
+    login: str = ""
+    error: str = ""
+
+
 def decode(text: str) -> ScramKeys:
     """What `ScramKeys.encoded` wrote. ValueError where *text* is none."""
     match = _ENCODED.fullmatch(text)

@@ -150,7 +150,7 @@ class Login:
         return evidence
 
     async def verdict(self, token: str) -> Any:
-        """Whose *token* is (an interfaces.Verdict). Raises interfaces.Unavailable."""
+        """Whose *token* is (`mail.evidence.TokenOwner`). Raises interfaces.Unavailable."""
         return await self._tokens.judge(token)
 
     async def work(self, work: Callable[[], Any]) -> Any:

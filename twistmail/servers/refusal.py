@@ -27,6 +27,7 @@ FULL = {
     "lmtp": _SMTP,
     "imap": b"* BYE [UNAVAILABLE] %b\r\n" % _TEXT,
     "pop3": b"-ERR [SYS/TEMP] %b\r\n" % _TEXT,
+    "auth_socket": b"",
     "acme": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 }
 
@@ -40,6 +41,7 @@ BANNED = {
     "lmtp": _SMTP_BANNED,
     "imap": b"* BYE [UNAVAILABLE] %b\r\n" % _BANNED,
     "pop3": b"-ERR [SYS/TEMP] %b\r\n" % _BANNED,
+    "auth_socket": b"",
 }
 
 EVERY = 60.0  # seconds between two lines in the log about the same
