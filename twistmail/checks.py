@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from twistmail.accounts import domains, file, tokens
+from twistmail.accounts import domains, file, kerberos, tokens
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
 from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
+from twistmail.servers.login import GSSAPI
 from twistmail.servers.mechanisms import NEED_TOKENS
 from twistmail.servers.smtp_options import STAGE_OPTIONS
 from twistmail.tls import clients, files
@@ -202,10 +203,13 @@ def stages_have_their_settings(config: Config) -> Iterator[Problem]:
 
 
 def tokens_can_be_judged(config: Config) -> Iterator[Problem]:
-    """What mechanisms with tokens need, where one is offered."""
+    """What mechanisms with tokens and tickets need, where one is offered."""
     if not NEED_TOKENS.isdisjoint(config["auth"].mechanisms):
         for key, text, suggestion in tokens.check(config["oauth"]):
             yield config.problem("oauth", key, text, suggestion)
+    if GSSAPI in config["auth"].mechanisms:
+        for key, text, suggestion in kerberos.check(config["kerberos"]):
+            yield config.problem("kerberos", key, text, suggestion)
 
 
 def sections_are_asked(config: Config) -> Iterator[Problem]:

@@ -97,13 +97,6 @@ class IAuthenticator(Interface):
         """The Account that *login* means, whoever asks; None where it is nobody's. Raises Unavailable."""
 
 
-class ITokens(Interface):
-    """Knows whose bearer tokens are that somebody else has issued."""
-
-    async def judge(token):  # type: ignore[no-untyped-def]
-        """The TokenOwner (`mail.evidence`) of *token* (str). Raises Unavailable."""
-
-
 class IAliasResolver(Interface):
     """Knows which addresses stand for which others. Loops, duplicates, subaddresses and accounts are `expansion`'s business."""
 

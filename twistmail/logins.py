@@ -9,13 +9,13 @@ from functools import cache, partial
 from itertools import count
 from typing import Any
 
-from twistmail.accounts import tokens
+from twistmail.accounts import kerberos, tokens
 from twistmail.accounts.table import account_name
 from twistmail.config.settled import Config
 from twistmail.foundation import Foundation
 from twistmail.servers.authsocket import AuthSocketService
 from twistmail.servers.authsocket import open_connection as open_auth_socket
-from twistmail.servers.login import Login
+from twistmail.servers.login import GSSAPI, Login
 from twistmail.servers.mechanisms import NEED_TOKENS, Openness, Tools
 
 #: Octets of chance in what no exchange has twice.
@@ -35,7 +35,7 @@ def login_of(service: str, config: Config, foundation: Foundation, people: Any, 
         ground.facts,
         ground.epoch,
         jitter=ground.random.random,
-        tools=_tools(config),
+        tools=_tools(config, people.default_domain),
         openness=Openness(in_clear, settings.cleartext_from),
         mechanisms=settings.mechanisms,
         max_failures=settings.max_failures,
@@ -50,13 +50,14 @@ def login_of(service: str, config: Config, foundation: Foundation, people: Any, 
     )
 
 
-def _tools(config: Config) -> Tools:
+def _tools(config: Config, default_domain: str) -> Tools:
     oauth = config["oauth"]
     return Tools(
         nonce=partial(secrets.token_urlsafe, NONCE),
         hostname=config["server"].hostname,
         issuer=oauth.issuer.geturl().rstrip("/") + "/.well-known/openid-configuration" if oauth.issuer else "",
         scope=oauth.scope,
+        kerberos=kerberos.acceptor(config["kerberos"], config.file, default_domain) if GSSAPI in config["auth"].mechanisms else None,
     )
 
 

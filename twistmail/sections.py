@@ -16,6 +16,7 @@ from twistmail.accounts.cred import OPTIONS as CRED
 from twistmail.accounts.domains import DOMAIN_OPTIONS as DOMAIN
 from twistmail.accounts.domains import OPTIONS as DOMAINS
 from twistmail.accounts.http import OPTIONS as HTTP
+from twistmail.accounts.kerberos import OPTIONS as KERBEROS
 from twistmail.accounts.ldap import OPTIONS as LDAP
 from twistmail.accounts.pam import OPTIONS as PAM
 from twistmail.accounts.sql import OPTIONS as SQL
@@ -82,6 +83,7 @@ BUILT_IN: tuple[Section, ...] = (
     DNS,
     AUTH,
     OAUTH,
+    KERBEROS,
     AUTH_SOCKET,
     LOG,
     BACKUP,

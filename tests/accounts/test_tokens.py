@@ -14,13 +14,12 @@ from twisted.internet.task import Clock
 pytest.importorskip("jwt", reason="an extra")
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from zope.interface.verify import verifyObject
 
 from tests.accounts.issuer import Issuer
 from tests.helpers import result_of
 from twistmail.accounts import tokens
 from twistmail.accounts.tokens import OPTIONS, Tokens
-from twistmail.interfaces import ITokens, Unavailable
+from twistmail.interfaces import Unavailable
 from twistmail.lasting import inline
 from twistmail.mail.evidence import TokenOwner
 
@@ -52,7 +51,6 @@ class House:
 
 def test_a_token_of_the_issuer_is_its_owners(issuer: Issuer) -> None:
     house = House(issuer)
-    assert verifyObject(ITokens, house.judge)
     assert house.owner(issuer.token()) == ANN
     assert house.owner(issuer.token(aud=["other", "mail"], scope=["mail", "more"])) == ANN
     assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]

@@ -7,6 +7,7 @@ What the questions are is the business of `sql`, `ldap` and `pam`.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import threading
@@ -48,6 +49,15 @@ def lacking(module: str, extra: str) -> tuple[str, str] | None:
     if importlib.util.find_spec(module) is not None:
         return None
     return f"the Python package {module} is not installed", f"pip install 'twistmail[{extra}]'"
+
+
+def imported(module: str, extra: str) -> tuple[str, str] | None:
+    """As `lacking`, and *module* is imported here and now: whoever starts as root may be unable to read packages later."""
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        return lacking(module, extra) or (f"the Python package {module} does not work: {error}", f"pip install 'twistmail[{extra}]'")
+    return None
 
 
 class Trouble(Exception):

@@ -18,13 +18,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from zope.interface import implementer
-
-from twistmail.accounts.asking import Asking, Trouble, lacking
+from twistmail.accounts.asking import Asking, Trouble, imported
 from twistmail.accounts.fetching import Fetcher
 from twistmail.accounts.http import URL
 from twistmail.accounts.sqldrivers import is_here
-from twistmail.interfaces import ITokens
 from twistmail.mail.evidence import TokenOwner
 from twistmail.options import DURATION, TEXT, WORDS, Option, Section, Settings
 
@@ -64,7 +61,7 @@ def check(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "issuer", "nobody issues tokens", "write https://login.blue.example"
     if not settings.introspection and not settings.audience:
         yield "audience", "whoever has a token for anything at all could log in", "write what stands in the `aud` of tokens for mail"
-    if not settings.introspection and (missing := lacking("jwt", "oauth")):
+    if not settings.introspection and (missing := imported("jwt", "oauth")):
         yield "issuer", *missing
     if settings.introspection and not (settings.audience or settings.scope):
         yield "audience", "whoever has a token for anything at all could log in", "set audience or scope"
@@ -81,7 +78,6 @@ def _made(settings: Settings, reactor: Any, lasting: Any, path: Callable[[str], 
     return Tokens(Claims(settings), ask, Asking("the issuer of tokens", reactor, lasting.threads("oauth", THREADS), settings.timeout))
 
 
-@implementer(ITokens)
 class Tokens:
     """*claims_of*(token), blocking, tells what the issuer says in a token, None where it is not valid; *claims* says whose it is then."""
 
@@ -91,6 +87,7 @@ class Tokens:
         self._asking = asking
 
     async def judge(self, token: str) -> TokenOwner:
+        """Whose *token* is. Raises interfaces.Unavailable."""
         said = await self._asking.ask(self._claims_of, token)
         return INVALID if said is None else self._claims.verdict(said)
 

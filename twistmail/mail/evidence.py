@@ -53,6 +53,14 @@ class TokenOwner:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came of a token of GSSAPI's: `reply` for the client; `login` once it is sure who that is (empty until then)."""
+
+    reply: bytes
+    login: str = ""
+
+
 def decode(text: str) -> ScramKeys:
     """What `ScramKeys.encoded` wrote. ValueError where *text* is none."""
     match = _ENCODED.fullmatch(text)

@@ -29,8 +29,10 @@ from twistmail.servers.mechanisms import CLOSED, EVIDENCE, KNOWN, NEED_TOKENS, C
 from twistmail.servers.throttle import Throttle
 from twistmail.wire.sasl.exchange import Credentials, Disproved, Proven
 from twistmail.wire.sasl.external import External
+from twistmail.wire.sasl.gssapi import Gssapi
 
 EXTERNAL = External.mechanism
+GSSAPI = Gssapi.mechanism
 #: limits.md auth.min_response_time: seconds, and the share of it that chance adds.
 SHORTEST_FAILURE = 0.1
 CHANCE = 0.2
@@ -69,7 +71,7 @@ class Login:
     *accounts* (IAccounts; None: no EXTERNAL) has those to whom certificates lead; a name without a domain is one in *default_domain*.
     *masters* are the names of accounts that may act for any other. *service* is the word for facts.
     *gate* (None: one that is open to all) shuts guessers out; *logs_failures*: with a line in the log.
-    *tokens* (ITokens) judges what others have issued; None: no such mechanism. *threads* do what may block.
+    *tokens*.judge(token) tells a `mail.evidence.TokenOwner`, may raise Unavailable; None: no such mechanism. *threads* do what may block.
     """
 
     def __init__(self, authenticator: Any, throttle: Throttle, clock: Any, facts: Facts, epoch: Callable[[], float], *,
@@ -101,6 +103,8 @@ class Login:
         missing = set() if hasattr(self._authenticator, "provable") else set(EVIDENCE)
         if self._tokens is None:
             missing |= NEED_TOKENS
+        if tools.kerberos is None:
+            missing.add(GSSAPI)
         if self._accounts is None:
             missing.add(EXTERNAL)
         return tuple(word for word in words if word not in missing)

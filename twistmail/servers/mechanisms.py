@@ -19,6 +19,7 @@ from twistmail.wire.sasl.bearer import OAuthBearer, XOAuth2
 from twistmail.wire.sasl.cram import CramMd5
 from twistmail.wire.sasl.exchange import Exchange
 from twistmail.wire.sasl.external import External
+from twistmail.wire.sasl.gssapi import Gssapi
 from twistmail.wire.sasl.password import LoginExchange, Plain
 from twistmail.wire.sasl.scram import PLUS, Scram
 
@@ -85,7 +86,7 @@ class Tools:
     hostname: str = "localhost"
     issuer: str = ""
     scope: str = ""
-    kerberos: Any = None  # () -> the server's side of a context, for GSSAPI
+    kerberos: Any = None  # () -> a `wire.sasl.gssapi.Context`; None: no GSSAPI
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ _TABLE = {
     "OAUTHBEARER": Mechanism(Privacy.PASSWORD, lambda name, caller, tools: OAuthBearer(tools.issuer, tools.scope)),
     "XOAUTH2": Mechanism(Privacy.PASSWORD, lambda name, caller, tools: XOAuth2(tools.issuer, tools.scope)),
     "EXTERNAL": Mechanism(Privacy.NOTHING, _external),
+    "GSSAPI": Mechanism(Privacy.PROOF, lambda name, caller, tools: Gssapi(tools.kerberos())),
     "CRAM-MD5": Mechanism(Privacy.PROOF, _cram),
 }
 #: The words of [auth] mechanisms.
