@@ -88,19 +88,6 @@ def test_an_alias_source_from_elsewhere_works_when_the_configuration_names_it(ho
     ]
 
 
-def test_a_source_of_accounts_from_elsewhere_has_mailboxes_and_lets_people_in(house):
-    folder, port, _ = house
-    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
-        client.sendmail("friend@away.example", ["gwen@club.example"], "Subject: to Gwen\r\n\r\nhello\r\n")
-        with pytest.raises(smtplib.SMTPRecipientsRefused):
-            client.sendmail("friend@away.example", ["hugo@club.example"], "Subject: to nobody\r\n\r\nhello\r\n")
-    with imaplib.IMAP4("127.0.0.1", int((folder / "imap.port").read_text())) as client:
-        with pytest.raises(imaplib.IMAP4.error):
-            client.login("gwen@club.example", "gwen likes nobody")
-        client.login("gwen@club.example", "gwen likes the club")
-        assert client.select("INBOX")[1] == [b"1"]
-
-
 def test_the_tables_of_the_running_server_are_asked(house):
     _, _, command = house
     listed = [json.loads(line)["table"] for line in command("table list --json").stdout.splitlines()]
@@ -229,3 +216,16 @@ def test_who_has_just_read_his_mail_is_listed(house):
     answer = json.loads(command("policy check 127.0.0.1 anna@blue.example far@away.example --json").stdout)
     assert [row["rule"] for row in answer["rows"] if row["stage"] == "relaying"] == ["pop_before_smtp (anna@blue.example)"]
     assert "127.0.0.1  anna@blue.example  imap" in command("popauth").stdout
+
+
+def test_a_source_of_accounts_from_elsewhere_has_mailboxes_and_lets_people_in(house):
+    folder, port, _ = house
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        client.sendmail("friend@away.example", ["gwen@club.example"], "Subject: to Gwen\r\n\r\nhello\r\n")
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.sendmail("friend@away.example", ["hugo@club.example"], "Subject: to nobody\r\n\r\nhello\r\n")
+    with imaplib.IMAP4("127.0.0.1", int((folder / "imap.port").read_text())) as client:
+        with pytest.raises(imaplib.IMAP4.error):
+            client.login("gwen@club.example", "gwen likes nobody")
+        client.login("gwen@club.example", "gwen likes the club")
+        assert client.select("INBOX")[1] == [b"1"]
