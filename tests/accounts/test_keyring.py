@@ -60,6 +60,9 @@ def test_what_is_taken_away_is_gone(keyring: Keyring) -> None:
     pytest.param("telephone", [], None, "already\n", id="twice"),
     pytest.param("x", ["ftp"], None, "there is no service ftp\nthere are: imap", id="unknown-service"),
     pytest.param("x", [], NOW, "over already\n", id="in-the-past"),
+    pytest.param("x", [], float("inf"), "never over\n", id="at-no-time"),
+    pytest.param("x", [], float("nan"), "never over\n", id="at-what-is-no-time"),
+    pytest.param("x", [], 1e300, "never over\n", id="when-there-are-no-years-any-more"),
     pytest.param("", [], None, "such as: telephone", id="without-a-label"),
 ])
 def test_what_cannot_be_made_is_refused(keyring: Keyring, label: str, services: list[str], expires: float | None, said: str) -> None:

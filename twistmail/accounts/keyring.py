@@ -13,6 +13,8 @@ from twistmail.accounts.sqlite import AccountDatabase
 
 #: What one can be for; `submission` is sending, by whichever port.
 SERVICES = ("imap", "pop3", "submission")
+#: POSIX seconds: the last second of a year of four digits, which every reader of times understands.
+LAST_SECOND = 253_402_300_799.0
 #: Verb -> the method that does it.
 DONE_BY = {"list": "rows", "add": "add", "remove": "remove"}
 
@@ -43,6 +45,8 @@ class Keyring:
             raise ValueError(f"there is no service {strange[0]}\nthere are: {', '.join(SERVICES)}")
         if expires is not None and expires <= self._epoch():
             raise ValueError("that is over already\ntake a time to come")
+        if expires is not None and not expires <= LAST_SECOND:  # nor is "not a number"
+            raise ValueError("that is never over\ntake an earlier time, or none at all")
         password = app_passwords.generate(secrets.choice)
         made = app_passwords.make(label, password, services, expires)
         self._database.add_app_password(name, made)
