@@ -430,8 +430,11 @@ class Maildir:
         return paths
 
     def open_file(self, path: bytes) -> int:
-        """A descriptor of the message file at *path*. Raises FileNotFoundError."""
-        return os.open(path[4:], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.descriptor(path[:3].decode()))
+        """A descriptor of the message file at *path*. Raises FileNotFoundError.
+
+        Its owner may have put a FIFO there since it was looked at: opening that waits for nobody.
+        """
+        return os.open(path[4:], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.descriptor(path[:3].decode()))
 
     def find(self, base: bytes) -> bytes | None:
         """Where the file with this base name is now, by looking through the directories."""
