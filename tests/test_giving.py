@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -128,6 +129,20 @@ def test_a_helper_that_has_gone_is_an_error() -> None:
     theirs.close()
     with pytest.raises(OSError, match=r"ended|Broken pipe|reset"), open("/dev/null", "rb") as file:
         Giver(ours).give(file.fileno(), SOMEBODY)
+
+
+def test_a_late_answer_is_not_taken_for_that_to_the_next_request() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(0.01)
+    giver = Giver(ours)
+    with theirs, open("/dev/null", "rb") as file:
+        with pytest.raises(TimeoutError):
+            giver.give(file.fileno(), SOMEBODY)
+        for answer in (0, errno.EPERM):  # to that, and to what comes now
+            theirs.sendall(giving_helper.NUMBER.pack(answer))
+        with pytest.raises(PermissionError, match="not given"):
+            giver.give(file.fileno(), SOMEBODY)
+    giver.close()
 
 
 @as_root

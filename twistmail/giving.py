@@ -30,17 +30,28 @@ class Giver:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._turn = threading.Lock()
+        self._unheard = 0  # answers that somebody has given up to wait for
 
     def give(self, descriptor: int, user: int) -> None:
         """Make what *descriptor* has open belong to *user*. OSError where it may not, or where the helper has gone."""
         rights = array.array("i", [descriptor])
         with self._turn:
+            self._hear(self._unheard)  # late, but in order: none of them is the answer to this
             self._connection.sendmsg([NUMBER.pack(user)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-            answer = self._connection.recv(NUMBER.size)
+            self._unheard += 1
+            answer = self._hear(1)
         if len(answer) != NUMBER.size:
             raise BrokenPipeError("the helper that gives files away has ended")
         if number := NUMBER.unpack(answer)[0]:
             raise OSError(number, f"a file is not given to user {user}: {os.strerror(number)}")
+
+    def _hear(self, answers: int) -> bytes:
+        """The last of so many *answers*."""
+        answer = b""
+        for _ in range(answers):
+            answer = self._connection.recv(NUMBER.size)
+            self._unheard -= 1
+        return answer
 
     def close(self) -> None:
         """The helper ends, too."""
