@@ -6,7 +6,7 @@
 # make soak    2000 accounts, 500 clients in IDLE, 100 letters a minute, for an hour (MINUTES): nothing grows; then consistency
 # make consistency   20 sessions, deliveries, POP3 and other programs on one mailbox, at random, for half an hour (MINUTES, SEED)
 # make clients   Roundcube in Chromium and Thunderbird, driven without a screen; says what is missing (Debian packages)
-# make timing  2 x 1000 guesses at users who are there and who are not: the answers take as long (some minutes)
+# make timing  2 x 1000 guesses at users who are there and who are not: the answers take as long (17 minutes, if nothing else runs)
 # make fuzz    what strangers' octets reach, each target for a minute (SECONDS, TARGETS), led by the branches it takes
 # make clean   take away everything that make has made
 #

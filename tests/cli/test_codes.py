@@ -15,7 +15,7 @@ from twistmail.sections import BUILT_IN
 
 PACKAGE = Path(__file__).parents[2] / "twistmail"
 SOURCES = [*PACKAGE.glob("servers/smtp/*.py"), *PACKAGE.glob("policy/*.py"), *PACKAGE.glob("wire/smtp/*.py"), PACKAGE / "mailflow.py",
-           PACKAGE / "expansion.py", PACKAGE / "mail" / "status.py"]  # fmt: skip
+           PACKAGE / "expansion.py", PACKAGE / "mail" / "status.py", PACKAGE / "servers" / "refusal.py"]  # fmt: skip
 CLIENT = {PACKAGE / "wire" / "smtp" / "client.py"}
 
 
