@@ -19,8 +19,8 @@ from tests.interop.house import PASSWORD, House, eventually, folder, running
 
 PROBES = int(os.environ.get("PROBES", "10"))
 AT_ONCE = 4  # few enough for answers that come after two seconds, and no later because others are compared
-#: Seconds by which the medians may differ.
-ALLOWED = 0.005
+#: Seconds by which the medians may differ: those of a few, on a machine that does much else, by more.
+ALLOWED = 0.005 if PROBES >= 1000 else 0.05
 ATTEMPTS = 3
 PATIENCE = 30.0
 USERS = 20  # for the other test; the rest of the accounts is for the probes
