@@ -61,20 +61,19 @@ class Conversation:
         self._exchange = exchange
         self._caller = caller
         self._final_with_success = final_with_success
-        self._proven: Proven | None = None  # and told so: what comes next is empty
+        self._welcome: Welcome | None = None  # and told so: what comes next is empty
 
     async def step(self, data: bytes | None) -> Said:
         """What follows from the client's next response. Raises interfaces.Unavailable, which ends the exchange."""
-        if self._proven is not None:
-            return await self._end(self._proven) if not data else Malformed("Nothing was to be said to that")
+        if self._welcome is not None:
+            return self._welcome if not data else Malformed("Nothing was to be said to that")
         answer = self._exchange.step(data)
         while True:
             match answer:
                 case Challenge() | Malformed():
                     return answer
                 case Proven() if answer.final and not self._final_with_success:
-                    self._proven = answer
-                    return Challenge(answer.final)
+                    return await self._told(answer)
                 case Credentials() | Proven() | Disproved():
                     return await self._end(answer)
                 case _:
@@ -88,6 +87,14 @@ class Conversation:
                 return self._exchange.given(await self._login.verdict(token))
             case NeedsWork(work):
                 return self._exchange.given(await self._login.work(work))
+
+    async def _told(self, answer: Proven) -> Challenge | Failed:
+        """Our own proof shows that a password was right: it is for those only who come in, and not for guessers who are not heard."""
+        said = await self._end(answer)
+        if isinstance(said, Failed):
+            return said
+        self._welcome = said
+        return Challenge(answer.final)
 
     async def _end(self, answer: Credentials | Proven | Disproved) -> Welcome | Failed:
         final = answer.final if isinstance(answer, Proven) and self._final_with_success else b""
