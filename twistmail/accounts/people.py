@@ -118,7 +118,9 @@ class People:
             address = parse(login).folded
         except ValueError:
             return login
-        return str(address if address.domain or not self._domains else Address(address.local, self._domains.default))
+        if not self._domains:
+            return str(address)
+        return str(self._domains.spellings(address if address.domain else Address(address.local, self._domains.default))[-1])
 
     async def provable(self, kind: str) -> bool:
         """Whether everybody who can log in by a password could as well by evidence of *kind*; remembered for a minute."""
