@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers import result_of
 from twistmail.accounts.secrets import Entry
-from twistmail.accounts.system import Bounds, SystemSource, are_meant, parse_shadow
+from twistmail.accounts.system import DAY, Bounds, Shadow, SystemSource, are_meant, parse_shadow
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.tasks import Inline
@@ -32,7 +32,8 @@ ANN = Account("ann@here.example", "Ann Other", uid=1000)
 
 
 def source(bounds: Bounds = BOUNDS, shadow: Path | None = None) -> SystemSource:
-    return SystemSource(bounds, DOMAIN, Inline(), shadow, by_name=USERS.__getitem__, everybody=USERS.values)
+    return SystemSource(bounds, DOMAIN, Inline(), shadow, by_name=USERS.__getitem__, everybody=USERS.values,
+                        epoch=lambda: 20_000 * DAY)
 
 
 @pytest.mark.parametrize(("name", "bounds", "is_there"), [
@@ -72,7 +73,20 @@ def test_passwords_are_those_of_the_shadow_file(tmp_path: Path) -> None:
     shadow.write_text("root:*:19000:0:99999:7:::\nann:$6$salt$hash:19000:0:99999:7:::\nbob:!$6$salt$hash:::\n:x:\nbroken\n")
     entry = result_of(source(shadow=shadow).lookup("ann@here.example"))
     assert entry == Entry(ANN, "{CRYPT}$6$salt$hash")
-    assert parse_shadow(shadow.read_text()) == {"ann": "{CRYPT}$6$salt$hash"}
+    assert parse_shadow(shadow.read_text()) == {"ann": Shadow("{CRYPT}$6$salt$hash")}
+
+
+@pytest.mark.parametrize(("ends", "can_log_in"), [
+    pytest.param("", True, id="never"),
+    pytest.param("20001", True, id="tomorrow"),
+    pytest.param("20000", False, id="today"),
+    pytest.param("1", False, id="as-usermod-locks-an-account"),
+])  # fmt: skip
+def test_whose_account_has_ended_gets_mail_and_cannot_log_in(ends: str, can_log_in: bool, tmp_path: Path) -> None:
+    shadow = tmp_path / "shadow"
+    shadow.write_text(f"ann:$6$salt$hash:19000:0:99999:7::{ends}:\n")
+    entry = result_of(source(shadow=shadow).lookup("ann@here.example"))
+    assert entry == Entry(ANN, "{CRYPT}$6$salt$hash" if can_log_in else "")
 
 
 def test_a_shadow_file_that_cannot_be_read_is_a_trouble_and_no_open_door(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import pwd
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def are_meant(sources: Sequence[str]) -> bool:
     return any(source.rpartition(":")[2] == SystemSource.origin for source in sources)
 
 
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What shadow(5) keeps of somebody: his `secret`, and when his account `ends` (POSIX seconds; None: never)."""
+
+    secret: str = field(repr=False)
+    ends: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """Whom we take for people: users from `least` to `most`, with a shell unless `with_closed`."""
@@ -52,6 +64,7 @@ class SystemSource:
     """The users of this machine in *domain*. *shadow*: the file with the hashes of their passwords; None: they are not known here.
 
     *by_name* and *everybody* look into passwd (and whatever else the machine asks: NIS, LDAP), which may take a while.
+    *epoch*() gives POSIX seconds.
     """
 
     origin = "system"
@@ -65,13 +78,15 @@ class SystemSource:
         *,
         by_name: Callable[[str], pwd.struct_passwd] = pwd.getpwnam,
         everybody: Callable[[], Iterable[pwd.struct_passwd]] = pwd.getpwall,
+        epoch: Callable[[], float] = time.time,
     ) -> None:
         self._bounds = bounds
         self._domain = domain
         self._threads = threads
-        self._secrets: WatchedFile[Mapping[str, str]] | None = None if shadow is None else WatchedFile(shadow, parse_shadow, threads)
+        self._secrets: WatchedFile[Mapping[str, Shadow]] | None = None if shadow is None else WatchedFile(shadow, parse_shadow, threads)
         self._by_name = by_name
         self._everybody = everybody
+        self._epoch = epoch
 
     async def lookup(self, name: str) -> Entry | None:
         address = parse(name)
@@ -98,19 +113,21 @@ class SystemSource:
         if self._secrets is None:
             return Entry(self._account(user))
         await self._secrets.freshen()
-        return Entry(self._account(user), self._secrets.value.get(user.pw_name, ""))
+        kept = self._secrets.value.get(user.pw_name)
+        is_open = kept is not None and (kept.ends is None or self._epoch() < kept.ends)
+        return Entry(self._account(user), kept.secret if kept and is_open else "")
 
     def _account(self, user: pwd.struct_passwd) -> Account:
         name = str(Address(user.pw_name, self._domain))
         return Account(name, user.pw_gecos.partition(",")[0], uid=user.pw_uid)
 
 
-def parse_shadow(text: str) -> dict[str, str]:
-    """{name: the hash} of shadow(5), without those who cannot log in by a password."""
+def parse_shadow(text: str) -> dict[str, Shadow]:
+    """{name: what is kept} of shadow(5), without those who cannot log in by a password."""
     found = {}
     for line in text.split("\n"):
-        name, _, rest = line.partition(":")
-        secret = rest.partition(":")[0]
+        name, secret, *others = (line + ":" * 8).split(":")[:8]
+        ends = others[-1]
         if name and secret and not secret.startswith(("!", "*", "x")):
-            found[name] = "{CRYPT}" + secret
+            found[name] = Shadow("{CRYPT}" + secret, int(ends) * DAY if ends.isascii() and ends.isdigit() else None)
     return found
