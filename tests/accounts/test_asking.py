@@ -27,6 +27,18 @@ class Stuck:
         return await self.asked[-1]
 
 
+class Queue(Stuck):
+    """Threads that are busy until `work`."""
+
+    async def run(self, question: Any, *arguments: Any) -> Any:
+        await super().run(question)
+        return question(*arguments)
+
+    def work(self) -> None:
+        for waiting in self.asked:
+            waiting.callback(None)
+
+
 def outcome(coroutine: Any) -> list[Any]:
     """Filled when *coroutine* has ended."""
     results: list[Any] = []
@@ -57,6 +69,30 @@ def test_so_many_questions_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
     assert waiting[0] == ["an answer"]
     assert outcome(made.ask(print)) == [], "there is room again"
     clock.advance(6)
+
+
+def test_a_question_that_nobody_waits_for_any_more_takes_a_place_until_its_thread_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "MOST_WAITING", 3)
+    clock, threads = Clock(), Stuck()
+    made = Asking("the database", clock, threads, 5.0)
+    for _ in range(3):
+        outcome(made.ask(print))
+    clock.advance(6)
+    (refused,) = outcome(made.ask(print))
+    assert refused.check(Unavailable)
+    assert len(threads.asked) == 3
+    threads.asked[0].callback("too late")
+    assert outcome(made.ask(print)) == [], "there is room again"
+    clock.advance(6)
+
+
+def test_what_comes_to_its_turn_too_late_is_not_asked() -> None:
+    clock, threads, asked = Clock(), Queue(), []
+    results = outcome(Asking("the database", clock, threads, 5.0).ask(asked.append, "who is ann?"))
+    clock.advance(6)
+    assert results[0].check(Unavailable)
+    threads.work()
+    assert asked == []
 
 
 def test_the_log_hears_of_it_twice_a_minute(logged: list[str]) -> None:

@@ -79,14 +79,25 @@ class Asking:
         """What *question*(*arguments*) returns, which is blocking. Unavailable where it raises Trouble, or takes too long."""
         if self._waiting >= MOST_WAITING:
             raise Unavailable(f"{self._name}: too many questions at once")
-        self._waiting += 1
+        asked = self._asked(self._clock.seconds() + self._timeout, question, *arguments)
         try:
-            asked = self._threads.run(question, *arguments)
             return await tasks.with_timeout(self._clock, self._timeout, asked, f"a question to {self._name}")
         except (Trouble, tasks.TimedOut) as trouble:
             raise self.unavailable(str(trouble)) from trouble
+
+    async def _asked(self, deadline: float, question: Callable[..., T], *arguments: Any) -> T:
+        """It counts until a thread is done with it, however long ago whoever asked has gone."""
+        self._waiting += 1
+        try:
+            return await self._threads.run(self._if_wanted, deadline, question, *arguments)  # type: ignore[no-any-return]
         finally:
             self._waiting -= 1
+
+    def _if_wanted(self, deadline: float, question: Callable[..., T], *arguments: Any) -> T:
+        """In a thread, when it is its turn: a service that was away for a while is not asked what nobody waits for."""
+        if self._clock.seconds() > deadline:
+            raise Trouble("it has not come to the question in time")
+        return question(*arguments)
 
     def unavailable(self, why: str) -> Unavailable:
         """The exception to raise; *why* goes to the log, but not each time."""
