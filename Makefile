@@ -11,6 +11,7 @@
 # make clean   take away everything that make has made
 #
 # make test PYTHON=python3.13 VENV=.venv-3.13     with another Python
+# make test EXTRAS=,gssapi                        with extras that have to be compiled
 # REQUIRE_CLIENTS=1 make test                     a missing mail client is a failure, not a skipped test; all rounds of tests/crash
 
 PYTHON ?= python3
@@ -55,7 +56,7 @@ bench: $(READY)
 # Only a changed pyproject.toml needs the package index again.
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[test$(EXTRAS)]'
 	touch $@
 
 mixed: $(READY)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import socket
 import subprocess
 
 import pytest
 
+from tests.conftest import must_be_there
 from tests.interop.house import House, Person, eventually, folder, free_port, run, running
 
-pytestmark = [
-    pytest.mark.client("krb5kdc", "kdb5_util", "kadmin.local", "kinit", "curl"),
-    pytest.mark.skipif(importlib.util.find_spec("gssapi") is None, reason="the extra gssapi is not installed"),
-]
+pytestmark = pytest.mark.client("krb5kdc", "kdb5_util", "kadmin.local", "kinit", "curl")
 HOST = "mail.blue.test"
 ALICE = Person("alice")
 KRB5 = """\
@@ -79,6 +76,7 @@ def realm():
 @pytest.fixture(scope="module")
 def tickets():
     """tickets(principal, password): the environment of a program that has one of hers; and the server."""
+    must_be_there((), "gssapi")
     with realm() as (place, environ), folder() as home:
         house = House(home, more=CONFIG.format(keytab=place / "keytab"), environ=environ)
         house.write(house.config.read_text().replace("[auth]\n", "[auth]\nmechanisms = GSSAPI PLAIN\n"))
