@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import mailbox
 import os
+import poplib
 import smtplib
 
 import pytest
 
-from tests.interop.house import folder, give_away
+from tests.interop.house import CONFIG, House, Person, folder, give_away, running
 
+ANN = Person("ann")
 INC = "/usr/bin/mh/inc"
 #: Dots at the beginnings of lines, eight bits, and a last line without an end of its own.
 TEXTS = ["plain", ".\r\n..\r\n.dot", "Gr\u00fc\u00dfe\r\n", "x" * 900 + "\r\n" + "line\r\n" * 5000]
@@ -61,6 +63,38 @@ def test_mpop_pipelines_keeps_and_remembers(house, client, place, letters, way, 
     fetch("--keep=off", "--only-new=off", "--pipelining=off")
     assert len(fetched) == 2 * len(TEXTS)
     assert house.stored(letters) == []
+
+
+@pytest.fixture
+def knowing():
+    """A server that keeps passwords in clear and offers APOP."""
+    with folder() as place:
+        text = CONFIG.format(domain="blue.test", tls="offered", mx=0, more_mx="", more="[users]\nsource = config\n")
+        text += f"[user:{ANN.address}]\npassword = {{PLAIN}}{ANN.password}\n"
+        with running(House(place, text.replace("[pop3]\n", "[pop3]\napop = yes\n"))) as house:
+            yield house
+
+
+@pytest.mark.client("mpop")
+def test_apop_where_passwords_are_kept_in_clear(knowing, client, place):
+    pop3 = poplib.POP3("127.0.0.1", knowing.port("pop3"))
+    assert pop3.apop(ANN.address, ANN.password).startswith(b"+OK")
+    pop3.quit()
+    with smtplib.SMTP("127.0.0.1", knowing.port("mx")) as smtp:
+        smtp.sendmail("eve@red.test", [ANN.address], "Subject: letter\r\n\r\nx\r\n")
+    (place / "secret").write_text(ANN.password)
+    client("mpop", "--host=localhost", f"--port={knowing.port('pop3', tls=True)}", "--tls=on", "--tls-starttls=off",
+           f"--tls-trust-file={knowing.authority}", "--auth=apop", f"--user={ANN.address}", f"--passwordeval=cat {place}/secret",
+           f"--uidls-file={place}/uidls", f"--delivery=mbox,{place}/got")  # fmt: skip
+    assert [message["Subject"] for message in mailbox.mbox(place / "got")] == ["letter"]
+
+
+def test_apop_is_not_offered_where_it_is_switched_off(house):
+    pop3 = poplib.POP3("127.0.0.1", house.port("pop3"))
+    assert b"<" not in pop3.getwelcome()
+    with pytest.raises(poplib.error_proto, match="APOP not supported"):
+        pop3.apop("ann", "x")
+    pop3.close()
 
 
 @pytest.fixture

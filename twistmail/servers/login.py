@@ -27,7 +27,7 @@ from twistmail.servers.conversation import Conversation
 from twistmail.servers.gate import Gate, Terms
 from twistmail.servers.mechanisms import CLOSED, EVIDENCE, KNOWN, NEED_TOKENS, Caller, Denied, Mechanisms, Openness, Tools
 from twistmail.servers.throttle import Throttle
-from twistmail.wire.sasl.exchange import Credentials, Disproved, Proven
+from twistmail.wire.sasl.exchange import Credentials, Disproved, Exchange, Proven
 from twistmail.wire.sasl.external import External
 from twistmail.wire.sasl.gssapi import Gssapi
 
@@ -145,6 +145,18 @@ class Login:
         if not await self._provable(exchange.mechanism):
             return Denied.NO_SUCH_MECHANISM
         return Conversation(self, exchange, caller, final_with_success=final_with_success)
+
+    async def takes_proofs(self) -> bool:
+        """Whether whoever can log in can prove a password that is kept in clear, for a protocol's own way to do so (APOP)."""
+        return hasattr(self._authenticator, "provable") and await self._provable("CRAM-MD5")
+
+    def challenge(self) -> bytes:
+        """A message-id that was never used before."""
+        return self._mechanisms.challenge()
+
+    def converse(self, exchange: Exchange, caller: Caller) -> Conversation | Denied:
+        """The conversation of *caller* in *exchange*, a proof of a password that is none of SASL's."""
+        return Conversation(self, exchange, caller) if self._mechanisms.may_prove(caller) else Denied.ENCRYPT_FIRST
 
     # ----- what exchanges need
 

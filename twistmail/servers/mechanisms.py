@@ -88,6 +88,10 @@ class Tools:
     scope: str = ""
     kerberos: Any = None  # () -> a `wire.sasl.gssapi.Context`; None: no GSSAPI
 
+    def challenge(self) -> bytes:
+        """A message-id (RFC 2195 §2) that was never used before."""
+        return f"<{self.nonce()}@{self.hostname}>".encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
@@ -102,7 +106,7 @@ def _scram(name: str, caller: Caller, tools: Tools) -> Exchange:
 
 
 def _cram(name: str, caller: Caller, tools: Tools) -> Exchange:
-    return CramMd5(f"<{tools.nonce()}@{tools.hostname}>".encode())
+    return CramMd5(tools.challenge())
 
 
 def _external(name: str, caller: Caller, tools: Tools) -> Exchange:
@@ -155,6 +159,13 @@ class Mechanisms:
     def may_send_password(self, caller: Caller) -> bool:
         """Whether *caller* may send a password as things are; it is not for the mechanisms alone (USER and PASS, LOGIN)."""
         return self._openness.allows(Privacy.PASSWORD, caller)
+
+    def may_prove(self, caller: Caller) -> bool:
+        """Whether *caller* may send a proof of his password as things are."""
+        return self._openness.allows(Privacy.PROOF, caller)
+
+    def challenge(self) -> bytes:
+        return self._tools.challenge()
 
     def _private(self, name: str, caller: Caller) -> bool:
         return self._openness.allows(_TABLE[name].privacy, caller)

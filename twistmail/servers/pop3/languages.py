@@ -21,6 +21,7 @@ def matching(wanted: str) -> str | None:
 
 GERMAN = {
     "{} POP3 server ready": "{} POP3-Server bereit",
+    "{} POP3 server ready {}": "{} POP3-Server bereit {}",
     "There are too many connections from where you are": "Von dort kommen zu viele Verbindungen",
     "That cannot be done at the moment, please try again later": "Das geht im Augenblick nicht, bitte später noch einmal",
     "The server stops now, please come back later": "Der Server wird angehalten, bitte später wiederkommen",
@@ -75,6 +76,7 @@ GERMAN = {
 
 FRENCH = {
     "{} POP3 server ready": "{} serveur POP3 prêt",
+    "{} POP3 server ready {}": "{} serveur POP3 prêt {}",
     "There are too many connections from where you are": "Trop de connexions viennent de chez vous",
     "That cannot be done at the moment, please try again later": "Impossible pour le moment, veuillez réessayer plus tard",
     "The server stops now, please come back later": "Le serveur s'arrête, veuillez revenir plus tard",
@@ -129,6 +131,7 @@ FRENCH = {
 
 SPANISH = {
     "{} POP3 server ready": "{} servidor POP3 listo",
+    "{} POP3 server ready {}": "{} servidor POP3 listo {}",
     "There are too many connections from where you are": "Hay demasiadas conexiones desde donde está usted",
     "That cannot be done at the moment, please try again later": "No es posible en este momento, inténtelo más tarde",
     "The server stops now, please come back later": "El servidor se detiene, vuelva más tarde",

@@ -10,7 +10,7 @@ from typing import Any
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, Option, Reload, Section, Settings, choice, duration_or
+from twistmail.options import COUNT, DURATION, SWITCH, Option, Reload, Section, Settings, choice, duration_or
 from twistmail.servers.census import Census
 from twistmail.servers.login import Login
 from twistmail.servers.pop3 import languages, uniqueids
@@ -23,6 +23,8 @@ OPTIONS = Section(
            starter="tls:port=2995:interface=127.0.0.1\ntcp:2110:interface=127.0.0.1"),
     Option("tls", choice("required", "offered", "off"), "required", "Whether users must use TLS before they log in.", Reload.NEW),
     Option("lock_timeout", DURATION, "10m", "How long a silent client keeps his mailbox locked (RFC 1939 §3: at least 10m).", Reload.NEW),
+    Option("apop", SWITCH, "no", "Offer APOP (RFC 1939) where passwords are kept in clear: weak, for programs that know nothing better.",
+           Reload.NEW),
     Option("uidl_format", UNIQUE_IDS, uniqueids.DEFAULT, "What clients know a message by (UIDL), spelled as for Dovecot: %u is its UID.",
            Reload.NEW),
     Option("expire", duration_or("never"), "never",

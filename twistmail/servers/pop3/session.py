@@ -26,6 +26,7 @@ from twistmail.servers.pop3.service import Pop3Service
 from twistmail.servers.pop3.transaction import DISK_TROUBLE, Transaction
 from twistmail.servers.throttle import network_of
 from twistmail.wire.pop3 import commands as pop
+from twistmail.wire.pop3.apop import ApopExchange
 from twistmail.wire.pop3.server import PopServerWire
 from twistmail.wire.sasl.exchange import Challenge, Malformed, credentials
 from twistmail.wire.sasl.spelling import decode
@@ -42,7 +43,7 @@ IN_USE = pop.Err("Another session has this mailbox open", "IN-USE")
 
 def open_connection(service: Pop3Service, identifier: str, address: str, port: int, via: str = "") -> tuple[PopServerWire, PopSession]:
     """Wire and session of a new connection from *address*, whatever proxy it came *via*."""
-    return PopServerWire(), PopSession(service, Caller(identifier, address, via=via))
+    return PopServerWire(apop=service.settings.apop), PopSession(service, Caller(identifier, address, via=via))
 
 
 class PopSession:
@@ -65,6 +66,7 @@ class PopSession:
         self._failures = 0
         self._senseless = 0
         self._utf8 = False
+        self._timestamp = b""  # of APOP, where that can be
         self._words = languages.WORDS[languages.ENGLISH]
 
     # ----- what the pump asks
@@ -90,7 +92,13 @@ class PopSession:
         if not await self.admit():
             yield pop.Farewell("There are too many connections from where you are", good=False, code="SYS/TEMP")
             return
-        yield pop.Good("{} POP3 server ready", (self._service.hostname,))
+        login = self._service.login
+        if self._service.settings.apop and await login.takes_proofs():
+            self._timestamp = login.challenge()
+        if self._timestamp:
+            yield pop.Good("{} POP3 server ready {}", (self._service.hostname, self._timestamp.decode("ascii")))
+        else:
+            yield pop.Good("{} POP3 server ready", (self._service.hostname,))
 
     async def answer(self, event: Any) -> AsyncIterator[Any]:
         try:
@@ -174,6 +182,12 @@ class PopSession:
             return self._malformed(pop.Err(claim.text, "AUTH"))
         account = await self._service.login.check(claim, self._address, "USER", self._connection)
         return self._failed() if account is None else await self._enter(account)
+
+    async def _apop(self, event: pop.Apop) -> Any:
+        if not self._timestamp:
+            return NO_SUCH_MECHANISM
+        begun = self._service.login.converse(ApopExchange(self._timestamp, event.name, event.digest), self._caller)
+        return TLS_FIRST if isinstance(begun, Denied) else await self._step(begun, None)
 
     async def _auth(self, event: pop.Auth) -> Any:
         login = self._service.login
@@ -302,6 +316,7 @@ class PopSession:
 _ANSWERS: dict[type, Callable[[PopSession, Any], Awaitable[Any]]] = {
     pop.User: PopSession._user,
     pop.Pass: PopSession._pass,
+    pop.Apop: PopSession._apop,
     pop.Auth: PopSession._auth,
     pop.Response: PopSession._response,
     pop.Stls: PopSession._stls,
