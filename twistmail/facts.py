@@ -55,13 +55,17 @@ class TlsFailed:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """`service` is that of the connection, `address` the client's; both may be unknown. `by`: the master who acts for `account`."""
+    """`service` is that of the connection, `address` the client's; both may be unknown. `by`: the master who acts for `account`.
+
+    `app_password`: he did not use his own password, and may not be allowed more than this service.
+    """
 
     account: str
     mechanism: str
     service: str = ""
     address: str = ""
     by: str = ""
+    app_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from twisted.internet.defer import fail, succeed
 
 from tests.helpers import result_of
 from twistmail.accounts.cred import CredSource
-from twistmail.accounts.secrets import Entry
+from twistmail.accounts.secrets import AppPassword, Entry
 from twistmail.accounts.table import FixedTable, TableSource
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
@@ -50,6 +50,12 @@ def test_the_password_that_the_other_source_keeps_counts_for_nothing() -> None:
     assert result_of(source.lookup(ANN.name)) == Entry(ANN)
     assert result_of(source.namesakes("ann")) == (Entry(ANN),)
     assert result_of(source.list()) == (ANN,)
+
+
+def test_whom_the_checker_has_shut_out_comes_in_by_no_app_password_either() -> None:
+    one = AppPassword("telephone", "{PLAIN}elsewhere")
+    table = TableSource(FixedTable([Entry(ANN, "{PLAIN}elsewhere", app_passwords=(one,))]), Inline())
+    assert result_of(CredSource(Checker(b""), table).lookup(ANN.name)).app_passwords == ()
 
 
 def test_the_anonymous_stay_outside() -> None:

@@ -160,6 +160,7 @@ def test_any_token_can_be_asked_about(issuer: Issuer) -> None:
     pytest.param({"active": "true"}, INVALID, id="active-in-words"),
     pytest.param({"active": True, "aud": "calendar"}, INVALID, id="for-another-service"),
     pytest.param({"active": True, "iss": "https://another.example"}, INVALID, id="of-another-issuer"),
+    pytest.param({"active": True, "iss": ["https://issuer.example"]}, INVALID, id="of-a-list-of-issuers"),
     pytest.param({"active": True, "scope": "x"}, TokenOwner(error="insufficient_scope"), id="too-little-scope"),
 ])
 def test_what_is_said_of_a_token_is_looked_at(issuer: Issuer, said: dict[str, Any], owner: TokenOwner) -> None:

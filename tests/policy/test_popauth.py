@@ -65,6 +65,12 @@ def test_only_reading_mail_counts(service: str, is_open: bool) -> None:
     assert bool(door.who("192.0.2.9")) is is_open
 
 
+def test_a_password_that_is_for_one_program_opens_nothing_else() -> None:
+    door = Door()
+    door.facts.tell(Fact(0.0, "c1", LoggedIn("ann@here.example", "USER", "pop3", "192.0.2.9", app_password=True)))
+    assert door.who("192.0.2.9") == ""
+
+
 def test_a_failed_login_opens_nothing_and_closes_nothing() -> None:
     door = Door()
     door.facts.tell(Fact(0.0, "c1", LoginFailed("ann", "USER")))

@@ -191,6 +191,18 @@ def test_a_master_acts_for_anybody(who: str, authzid: str, whose: str | None) ->
     assert (account.name if account else None) == whose
 
 
+def test_by_an_app_password_a_master_is_himself_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(masters=frozenset({"bob@here.example"}))
+
+    async def authenticate(login: str, password: str, service: str = "") -> Account:
+        return Account("bob@here.example", by_app_password=True)
+
+    monkeypatch.setattr(door.people, "authenticate", authenticate)
+    assert door.elapsed(Credentials("bob@here.example", "app", "ann@here.example"))[0] is None
+    assert door.elapsed(Credentials("bob@here.example", "app"))[0] is not None
+    assert door.told[-1].what == LoggedIn("bob@here.example", "PLAIN", "", PEER, app_password=True)
+
+
 def test_the_facts_tell_which_master_it_was() -> None:
     door = Door(masters=frozenset({"bob@here.example"}))
     door.elapsed(Credentials("bob@here.example", "secret", "ann@here.example"))

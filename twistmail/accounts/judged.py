@@ -62,5 +62,5 @@ class JudgedSource:
 
 
 def _locked(entry: Entry) -> Entry:
-    """*entry* without the password that its own source may have."""
-    return replace(entry, secret="", keys=())
+    """*entry* without the passwords that its own source may have: whom the judge has shut out comes in by none of them."""
+    return replace(entry, secret="", keys=(), app_passwords=())

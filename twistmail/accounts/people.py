@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import Logger
@@ -85,7 +86,7 @@ class People:
     async def authenticate(self, login: str, password: str, service: str = "") -> Account | None:
         entry, source = await self.whom(login)
         if entry is not None and app_passwords.opens(entry.app_passwords, password, service, self._epoch()):
-            return entry.account if entry.account.enabled else None
+            return replace(entry.account, by_app_password=True) if entry.account.enabled else None
         if not await self._matches(entry, source, login, password) or entry is None or not entry.account.enabled:
             return None
         if hasattr(source, "renew") and self._is_stale(entry):

@@ -106,7 +106,7 @@ class Claims:
 
     def verdict(self, said: Mapping[str, Any]) -> TokenOwner:
         """Whose the token is in which the issuer has *said* this."""
-        if self._issuer and said.get("iss", self._issuer).rstrip("/") != self._issuer.rstrip("/"):
+        if self._issuer and str(said.get("iss", self._issuer)).rstrip("/") != self._issuer.rstrip("/"):
             return INVALID
         if self._audience and self._audience.isdisjoint(_words(said.get("aud"))):
             return INVALID

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -24,6 +24,7 @@ class Account:
     keep_copy: bool = True  # ... and whether it lies here too
     login_from: tuple[Any, ...] = ()  # networks (`networks.NETWORKS`) from which he may log in; empty: any
     uid: int | None = None  # of a user of this machine, whom the files with his mail belong to
+    by_app_password: bool = field(default=False, compare=False)  # how he came in, where he has just logged in
 
     @property
     def local(self) -> str:

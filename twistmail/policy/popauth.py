@@ -71,7 +71,7 @@ class PopAuth:
 
     def _note(self, fact: Fact) -> None:
         what = fact.what
-        if type(what) is not LoggedIn or what.service not in SERVICES or (address := address_of(what.address)) is None:
+        if type(what) is not LoggedIn or what.app_password or what.service not in SERVICES or (address := address_of(what.address)) is None:
             return
         self._readers.pop(str(address), None)
         self._forget()

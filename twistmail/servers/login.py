@@ -186,7 +186,7 @@ class Login:
         if who is not None and account is not None:
             self._throttle.succeeded(claim.login, peer_address)
             by = who.name if account.name != who.name else ""
-            self._tell(connection, LoggedIn(account.name, mechanism, self._service, peer_address, by))
+            self._tell(connection, LoggedIn(account.name, mechanism, self._service, peer_address, by, who.by_app_password))
             return account
         await self._fail(claim, LoginFailed(claim.login, mechanism, self._service, peer_address), connection, began)
         return None
@@ -232,7 +232,7 @@ class Login:
         if wanted in ("", claim.login.lower(), who.name):
             return who
         account = await self.account_of(wanted)
-        if account is None or not (account.name == who.name or (who.name in self._masters and account.enabled)):
+        if account is None or not (account.name == who.name or (who.name in self._masters and account.enabled and not who.by_app_password)):
             return None
         return account
 
