@@ -102,12 +102,12 @@ MEANINGS = (
     Meaning("504", "5.5.4", "That kind of login, or help about that, is not offered.", "[auth] mechanisms",
             "Choose another kind of login in the mail program."),
     Meaning("530", "5.7.0", "STARTTLS has to come first.", "tls", "Switch on TLS in the mail program.", "STARTTLS first"),
+    Meaning("530", "5.7.0", "A password may only travel over TLS.", "tls", "Switch on TLS in the mail program.", "Passwords are accepted"),
     Meaning("530", "5.7.0", "A login has to come first.", "[submission]", "Switch on the login in the mail program.", "Log in first"),
     Meaning("535", "5.7.8", "The certificate opens no account, or not the one asked for.", "[tls] client_ca",
             "Choose another certificate, or a password.", "Your certificate"),
     Meaning("535", "5.7.8", "The user name or the password is wrong.", "[users], [auth]",
             "Check them; or: twistmail user password ADDRESS"),
-    Meaning("538", "5.7.11", "A password may only travel over TLS.", "tls", "Switch on TLS in the mail program."),
     # ----- no: addresses
     Meaning("550", "5.1.1", "There is no mailbox of that name.", "[domain:...] catchall, [alias:...], [mx] relay_recipients",
             "Check the address."),

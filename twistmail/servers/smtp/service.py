@@ -79,7 +79,8 @@ LOGIN_FIRST = Status(530, "5.7.0", "Log in first (AUTH)")
 
 NO_AUTH = Status(502, "5.5.1", "AUTH is not offered here")
 LOGGED_IN_ALREADY = Status(503, "5.5.1", "You have logged in already")
-ENCRYPT_FIRST = Status(538, "5.7.11", "Passwords are accepted under TLS only; say STARTTLS first")
+#: RFC 3207 §4; 538 is there "for historical purposes only" (RFC 4954 §6).
+ENCRYPT_FIRST = Status(530, "5.7.0", "Passwords are accepted under TLS only; say STARTTLS first")
 NO_SUCH_MECHANISM = Status(504, "5.5.4", "That mechanism is not offered")
 GIVEN_UP = Status(501, "5.7.0", "Authentication abandoned")
 WELCOME = Status(235, "2.7.0", "Welcome")
