@@ -78,6 +78,7 @@ def test_nothing_is_to_be_said_to_our_proof() -> None:
     talk = Talk()
     talk.says(b"p=...")
     assert isinstance(talk.says(b"more"), Malformed)
+    assert talk.told == [], "and nobody has come in"
 
 
 @pytest.mark.parametrize("talk", [

@@ -61,12 +61,12 @@ class Conversation:
         self._exchange = exchange
         self._caller = caller
         self._final_with_success = final_with_success
-        self._welcome: Welcome | None = None  # and told so: what comes next is empty
+        self._admission: Any = None  # of `login`, and told so: what comes next is empty
 
     async def step(self, data: bytes | None) -> Said:
         """What follows from the client's next response. Raises interfaces.Unavailable, which ends the exchange."""
-        if self._welcome is not None:
-            return self._welcome if not data else Malformed("Nothing was to be said to that")
+        if self._admission is not None:
+            return Malformed("Nothing was to be said to that") if data else Welcome(self._login.admit(self._admission))
         answer = self._exchange.step(data)
         while True:
             match answer:
@@ -90,11 +90,9 @@ class Conversation:
 
     async def _told(self, answer: Proven) -> Challenge | Failed:
         """Our own proof shows that a password was right: it is for those only who come in, and not for guessers who are not heard."""
-        said = await self._end(answer)
-        if isinstance(said, Failed):
-            return said
-        self._welcome = said
-        return Challenge(answer.final)
+        caller = self._caller
+        self._admission = await self._login.admission(answer, caller.address, self.mechanism, caller.connection)
+        return Challenge(answer.final) if self._admission else Failed(self.mechanism)
 
     async def _end(self, answer: Credentials | Proven | Disproved) -> Welcome | Failed:
         final = answer.final if isinstance(answer, Proven) and self._final_with_success else b""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -63,6 +64,16 @@ Claim = Credentials | Proven | Disproved
 def is_welcome(account: Account, address: str) -> bool:
     """Whether whoever has proved to be *account* may come in from *address*."""
     return account.enabled and (not account.login_from or covers(account.login_from, address))
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Somebody who may come in, by the name *login*, and what is told of it when he does."""
+
+    account: Account
+    login: str
+    connection: str
+    what: LoggedIn
 
 
 class Login:
@@ -180,16 +191,26 @@ class Login:
 
         *mechanism* is the word for facts ("PLAIN", "USER", "LOGIN"), *connection* the id of the connection.
         """
+        admission = await self.admission(claim, peer_address, mechanism, connection)
+        return self.admit(admission) if admission else None
+
+    async def admission(self, claim: Claim, peer_address: str, mechanism: str, connection: str) -> Admission | None:
+        """Like `check`, for whoever has one more thing to say: nobody has come in before `admit`."""
         began = self._clock.seconds()
         who = await self._identified(claim, peer_address)
         account = await self._acted_for(claim, who) if who is not None and is_welcome(who, peer_address) else None
         if who is not None and account is not None:
-            self._throttle.succeeded(claim.login, peer_address)
             by = who.name if account.name != who.name else ""
-            self._tell(connection, LoggedIn(account.name, mechanism, self._service, peer_address, by, who.by_app_password))
-            return account
+            what = LoggedIn(account.name, mechanism, self._service, peer_address, by, who.by_app_password)
+            return Admission(account, claim.login, connection, what)
         await self._fail(claim, LoginFailed(claim.login, mechanism, self._service, peer_address), connection, began)
         return None
+
+    def admit(self, admission: Admission) -> Account:
+        """Let in whom `admission` has found to be right."""
+        self._throttle.succeeded(admission.login, admission.what.address)
+        self._tell(admission.connection, admission.what)
+        return admission.account
 
     async def _identified(self, claim: Claim, peer_address: str) -> Account | None:
         """Who has proved to be somebody; nobody, without a look at what can be guessed, where the peer is not listened to."""
