@@ -13,6 +13,8 @@ import pytest
 from tests.abuse.costs import Costs
 from tests.interop.house import House, Person
 
+#: Seconds; every wrong password is answered later than the one before, up to 15 s.
+PATIENCE = 60
 LETTER = b"Subject: x\r\n\r\na few words\r\n.\r\n"
 
 
@@ -20,7 +22,7 @@ class Client:
     """Says octets and hears lines, without their ends; b"" where the connection is closed."""
 
     def __init__(self, house: House, way: str) -> None:
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", house.port("pop3", tls=way == "implicit-tls")), 8)
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", house.port("pop3", tls=way == "implicit-tls")), PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         if way == "implicit-tls":
