@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.abuse.costs import Costs
+from tests.abuse.costs import PATIENCE, Costs
 from tests.interop.conftest import hash_of_password
 from tests.interop.house import House, Person, folder, running
 
@@ -61,7 +61,7 @@ class Peer:
     def __init__(self, house: House, way: str, service: str = "mx", address: str = "127.0.0.1") -> None:
         self.way = way
         port = house.port(service, tls=way == "implicit-tls")
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), 20, (address, 0))
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), PATIENCE, (address, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         if way == "implicit-tls":

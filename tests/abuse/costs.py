@@ -11,6 +11,10 @@ from tests.interop.house import House
 MOST_CPU = 1.0
 MOST_MEMORY = 24 * 1024 * 1024  # 4 MiB a session, and what Python's allocator keeps of a 35 MB message on its way
 
+#: Seconds that clients wait: wrong passwords from one address are answered later and later, up to 15 s, and a login at which
+#: many guess is looked at up to 15 s later.
+PATIENCE = 60
+
 
 class Costs:
     """What the server's process has used since: `cpu` in seconds, `memory` in octets."""

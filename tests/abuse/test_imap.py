@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.abuse.costs import Costs
+from tests.abuse.costs import PATIENCE, Costs
 from tests.interop.house import House, Person
 
 LETTER = b"Subject: x\r\n\r\na few words\r\n"
@@ -25,7 +25,7 @@ class Client:
 
     def __init__(self, house: House, way: str) -> None:
         self.house = house
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", house.port("imap", tls=way == "implicit-tls")), 8)
+        self.socket: socket.socket = socket.create_connection(("127.0.0.1", house.port("imap", tls=way == "implicit-tls")), PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         self._tags = itertools.count()

@@ -10,11 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.abuse.costs import Costs
+from tests.abuse.costs import PATIENCE, Costs
 from tests.interop.house import House, Person
 
-#: Seconds; every wrong password is answered later than the one before, up to 15 s.
-PATIENCE = 60
 LETTER = b"Subject: x\r\n\r\na few words\r\n.\r\n"
 
 
