@@ -14,8 +14,6 @@ from typing import Any
 
 #: Containers that are made, and not thrown away again, before the youngest are looked at: 700 are made by every few commands.
 YOUNG = 10_000
-
-
 #: Objects that are freed in one call: less than a millisecond.
 PIECE = 5000
 

@@ -1,6 +1,6 @@
 """One SASL exchange, from AUTH to its end, the same for all protocols: they only spell what is said.
 
-    conversation = login.begin("SCRAM-SHA-256", caller)
+    conversation = await login.begin("SCRAM-SHA-256", caller)   # or Denied
     said = await conversation.step(data)   # decoded octets, None where there was no initial response
     # Challenge(data): say it, and give `step` the answer
     # Welcome(account, final) · Failed() · Malformed(text): it is over
