@@ -9,10 +9,11 @@ from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
 from twistmail.by_format import StoreByFormat
-from twistmail.interfaces import IMailStore, Unavailable
+from twistmail.interfaces import Unavailable
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery
 from twistmail.memory.store import MailStore
+from twistmail.store_interfaces import IMailStore
 
 PLAIN = Memory(b"Subject: x\r\n\r\ntext\r\n")
 ANN, BOB, EVE = "ann@blue.test", "bob@blue.test", "eve@blue.test"

@@ -14,7 +14,7 @@ from tests.helpers import result_of
 from twistmail import mailflow
 from twistmail.expansion import Expansion
 from twistmail.facts import Accepted, Facts, Fated, Refused
-from twistmail.interfaces import Edit, ICourier, IPolicyStage, Keep, Point, Redirect, Verdict
+from twistmail.interfaces import Batch, Edit, ICourier, IPolicyStage, Keep, Point, Redirect, Verdict
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Content, Memory
@@ -42,8 +42,8 @@ class NotingCourier:
         self.answers = answers or {}
         self.carried: list[tuple[str, bytes]] = []
 
-    def batches(self, targets: Sequence[Target]) -> list[tuple[Target, ...]]:
-        return [tuple(targets)]
+    def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        return (Batch("", tuple(targets)),)
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
         outcomes = []

@@ -56,7 +56,8 @@ from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
-from twistmail.relay.routes import SMTP_PORT, Identity, Routes
+from twistmail.relay.route import SMTP_PORT
+from twistmail.relay.routes import Identity, Routes
 from twistmail.servers.challenges import open_connection as open_challenges
 from twistmail.servers.gate import Terms
 from twistmail.servers.imap.quota import QuotaOffice

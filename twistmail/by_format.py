@@ -9,8 +9,9 @@ from typing import Any
 from zope.interface import implementer
 
 from twistmail import tasks
-from twistmail.interfaces import IMailStore, Unavailable
+from twistmail.interfaces import Unavailable
 from twistmail.mail.mailbox import Delivery
+from twistmail.store_interfaces import IMailStore
 
 
 @implementer(IMailStore)

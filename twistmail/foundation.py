@@ -28,7 +28,7 @@ from twistmail.doorbook import Doorbook
 from twistmail.doorkeeper import Doorkeeper
 from twistmail.drafts import Drafts
 from twistmail.facts import Facts
-from twistmail.interfaces import IMailStore, IQueue
+from twistmail.interfaces import IQueue
 from twistmail.journal import TRANSCRIPTS, Journal
 from twistmail.lasting import Lasting
 from twistmail.mail.address import Address
@@ -47,6 +47,7 @@ from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.pop3.service import Locks
 from twistmail.servers.stress import Stress
 from twistmail.servers.throttle import Throttle
+from twistmail.store_interfaces import IMailStore
 from twistmail.terms import Terms
 from twistmail.tls.acme.renewal import Renewal
 from twistmail.tls.certificates import OWN_CERTIFICATES

@@ -50,7 +50,7 @@ class Dispatch:
         self._couriers = couriers
 
     async def attempt(self, item: Item, content: Content, record: Record) -> Item:
-        """One round for all pending targets of *item*, couriers side by side; the item after it."""
+        """One round for all pending targets of *item*, all places side by side; the item after it."""
         latest = item
 
         async def carry(courier: ICourier, targets: tuple[Target, ...]) -> None:
@@ -58,7 +58,7 @@ class Dispatch:
             for outcome in await courier.carry(item, targets, content):
                 latest = await record(outcome)
 
-        await tasks.gather(*(carry(courier, targets) for courier, targets in self._plan([e.target for e in item.pending])))
+        await tasks.gather(*(carry(courier, targets) for courier, targets in self._plan(item)))
         return latest
 
     async def attempt_mailboxes(self, item: Item, content: Content) -> Sequence[Outcome]:
@@ -66,11 +66,13 @@ class Dispatch:
         targets = tuple(e.target for e in item.pending if e.target.kind is Kind.MAILBOX)
         return await self._couriers[Kind.MAILBOX].carry(item, targets, content) if targets else ()
 
-    def _plan(self, targets: Sequence[Target]) -> list[tuple[ICourier, tuple[Target, ...]]]:
+    def _plan(self, item: Item) -> list[tuple[ICourier, tuple[Target, ...]]]:
+        waiting = [errand.target for errand in item.pending]
         return [
-            (courier, mine)
+            (courier, batch.targets)
             for kind, courier in self._couriers.items()
-            if (mine := tuple(target for target in targets if target.kind is kind))
+            if (mine := tuple(target for target in waiting if target.kind is kind))
+            for batch in courier.batches(item, mine)
         ]
 
 

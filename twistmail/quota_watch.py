@@ -18,12 +18,12 @@ from twisted.logger import Logger
 
 from twistmail import tasks
 from twistmail.facts import Fact
-from twistmail.interfaces import IMailStore
 from twistmail.mail.account import Account
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind
 from twistmail.mail.mailbox import Delivery, Quota, StoreError
 from twistmail.mail.outcome import Outcome, Result
+from twistmail.store_interfaces import IMailStore
 from twistmail.terms import Terms
 
 log = Logger()

@@ -11,7 +11,7 @@ from tests.architecture.source import imports, modules, own_imports
 LAYERS = (
     "mail",
     "wire",
-    "giving giving_helper interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans",
+    "giving giving_helper interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans",
     "mailflow expansion policy formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",

@@ -69,3 +69,10 @@ def test_nothing_to_carry_is_nothing(courier):
 def test_it_may_carry_again_and_again(courier):
     for _ in range(3):
         assert carry(courier, "yes")[1][0].result is Result.RELAYED
+
+
+def test_every_target_is_in_one_batch_and_places_differ(courier):
+    targets = tuple(Target(Kind.REMOTE, Address(name, "far.test"), Address(name, "far.test")) for name in ("a", "b", "c"))
+    batches = courier.batches(Item("i1", None, tuple(map(Errand, targets)), 0.0, 0), targets)
+    assert {target for batch in batches for target in batch.targets} == set(targets)
+    assert len({batch.place for batch in batches}) == len(batches)

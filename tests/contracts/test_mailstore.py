@@ -14,9 +14,9 @@ from zope.interface.verify import verifyObject
 
 from tests.contracts.mailstores import ALICE, BOB, ENCODED, PLAIN, code_of, deliver, flags_of, heard_by
 from tests.helpers import result_of
-from twistmail.interfaces import IMailbox, IMailboxes, IMailStore
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Change, Column, Delivery, Flag, FlagChange, NewMessage, NoSuchMailbox
+from twistmail.store_interfaces import IMailbox, IMailboxes, IMailStore
 
 EVERY_COLUMN = tuple(Column)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Deadline, Kind, Notify, Target, Wishes
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
+from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
 from twistmail.mail.status import Status
 from twistmail.queue import records
 
@@ -32,14 +32,15 @@ WISHES = st.builds(
 )  # fmt: skip
 ITEMS = st.builds(
     Item, TEXTS, st.none() | ADDRESSES, st.lists(ERRANDS, max_size=3).map(tuple), TIMES, st.integers(0), st.binary(max_size=20), TEXTS,
-    TEXTS, st.integers(0, 99), TIMES, st.booleans(), st.booleans(), WISHES, st.booleans(), TEXTS,
+    TEXTS, st.integers(0, 99), TIMES, st.booleans(), st.booleans(), WISHES, st.booleans(), TEXTS, TEXTS,
 )  # fmt: skip
 EVENTS = st.one_of(
-    st.builds(Outcome, TARGETS, st.sampled_from(Result), STATUSES, TEXTS, st.booleans()),
+    st.builds(Outcome, TARGETS, st.sampled_from(Result), STATUSES, TEXTS, st.booleans(), TEXTS),
     st.builds(Postponed, TIMES),
     st.builds(SenderWarned, st.booleans()),
     st.builds(Reported, TEXTS, st.lists(ADDRESSES, max_size=3).map(tuple), st.booleans()),
     st.builds(GaveUp, STATUSES),
+    st.builds(Rerouted, TEXTS),
 )
 
 

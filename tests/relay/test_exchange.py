@@ -15,7 +15,7 @@ from twistmail.mail.outcome import Result
 from twistmail.relay.client import Patience
 from twistmail.relay.connect import open_route
 from twistmail.relay.exchange import MOST_RECIPIENTS, Manners, Session, deliver
-from twistmail.relay.routes import Host, Login, Route, Tls
+from twistmail.relay.route import Host, Login, Route, Tls
 
 ANN = Address("ann", "here.example")
 HOST = Host("mx.far.test", "192.0.2.1", 25)

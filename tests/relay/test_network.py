@@ -22,7 +22,7 @@ from twistmail.mail.status import Status
 from twistmail.relay.client import Patience
 from twistmail.relay.connect import Dialer, TlsClients, open_route
 from twistmail.relay.exchange import Manners, deliver, leave
-from twistmail.relay.routes import Host, Route, Tls
+from twistmail.relay.route import Host, Route, Tls
 from twistmail.wire.dotted import Unstuffer
 
 

@@ -7,10 +7,15 @@ import random
 import pytest
 
 from tests.helpers import result_of
+from twistmail.mail.address import Address
+from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import Rerouted
 from twistmail.mail.status import Status
 from twistmail.memory.lookup import MemoryLookup
 from twistmail.relay import routes
-from twistmail.relay.routes import OPTIONS, ROUTE_OPTIONS, Host, Identity, Login, Route, Routes, Tls, literal, parse_via
+from twistmail.relay.route import Host, Login, Route, Tls, literal, parse_via
+from twistmail.relay.routes import OPTIONS, ROUTE_OPTIONS, Identity, Routes
 
 US = Identity("mx.here.example", frozenset({"192.0.2.99", "2001:db8::99"}))
 ZONE = {
@@ -45,9 +50,14 @@ def make(relay=None, sections=None, lookup=None, seed=1):
     return Routes(lookup, US, OPTIONS.defaults(**(relay or {})), table, random.Random(seed))
 
 
+def of(made, domain, item=None):
+    target = Target(Kind.REMOTE, Address("who", domain), Address("who", domain))
+    return made.of(target, item or Item("i1", None, (Errand(target),), 0.0, 0))
+
+
 def hosts(domain, **given):
     made = make(**given)
-    found = result_of(made.hosts(made.of(domain)))
+    found = result_of(made.hosts(of(made, domain)))
     return found if isinstance(found, Status) else list(found)
 
 
@@ -87,7 +97,7 @@ def test_the_codes_are_those_of_the_error_map(status, code, enhanced):
 def test_servers_of_equal_preference_share_the_load():
     lookup = MemoryLookup(ZONE)
     made = make(lookup=lookup)
-    first = [result_of(made.hosts(made.of("equal.test")))[0].name for _ in range(100)]
+    first = [result_of(made.hosts(of(made, "equal.test")))[0].name for _ in range(100)]
     assert 20 < first.count("a.far.test") < 80
 
 
@@ -126,9 +136,9 @@ def test_everything_goes_to_the_smart_host_without_an_mx_question():
 
 def test_recipients_of_all_domains_share_one_route_to_the_smart_host():
     made = make(relay={"smarthost": "[relay.test]", "smarthost_user": "u", "smarthost_password": "p"})
-    assert made.of("far.test") == made.of("implicit.test")
-    assert made.of("far.test").login == Login("u", "p")
-    assert "p'" not in repr(made.of("far.test"))
+    assert of(made, "far.test") == of(made, "implicit.test")
+    assert of(made, "far.test").login == Login("u", "p")
+    assert "p'" not in repr(of(made, "far.test"))
 
 
 @pytest.mark.parametrize(("domain", "expected"), [
@@ -142,7 +152,14 @@ def test_route_sections_come_before_the_smart_host(domain, expected):
     made = make(relay={"smarthost": "[relay.test]"}, sections={
         "partner.test": {"via": "smtp://10.0.0.2:2525"}, ".part.test": {"via": "[10.0.0.3]"}, "deep.part.test": {"via": "[10.0.0.4]"},
         "strict.test": {"tls": "required"}})
-    assert made.of(domain) == expected
+    assert of(made, domain) == expected
+
+
+def test_what_an_operator_says_of_a_message_comes_before_everything():
+    made = make(sections={"partner.test": {"via": "[10.0.0.2]"}})
+    item = Item("i1", None, (), 0.0, 0).after(Rerouted("[10.0.0.9]:2525"))
+    assert of(made, "partner.test", item) == Route("10.0.0.9", use_mx=False, port=2525)
+    assert of(made, "partner.test", item.after(Rerouted(""))) == Route("10.0.0.2", use_mx=False)
 
 
 @pytest.mark.parametrize(("text", "address"), [

@@ -20,9 +20,9 @@ from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.stored import Storage
 from twistmail.config.settled import Config
 from twistmail.disk import InlineCommitter
-from twistmail.interfaces import IMailStore
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, NoSuchMailbox
 from twistmail.parts import MAILDIR
+from twistmail.store_interfaces import IMailStore
 from twistmail.terms import Terms
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import NO_WISHES, Kind, Notify, Recipient, Target, Wishes
-from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
+from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
 from twistmail.mail.status import Status
 
 _USUAL = frozenset({Notify.FAILURE, Notify.DELAY})
@@ -75,6 +75,7 @@ class Item:
     wishes: Wishes = NO_WISHES
     overdue_told: bool = False  # the sender knows that his deadline has passed
     held_for: str = ""  # why it was accepted only to be held: the stage and its rule
+    via: str = ""  # the route that an operator has set for this one message, as the relay writes routes
 
     @property
     def pending(self) -> tuple[Errand, ...]:
@@ -125,6 +126,8 @@ class Item:
                 return replace(self, errands=tuple(_tried(e, event) if e.target == event.target else e for e in self.errands))
             case Postponed(until):
                 return replace(self, due=until, attempts=self.attempts + 1)
+            case Rerouted(via):
+                return replace(self, via=via)
             case SenderWarned(overdue):
                 return replace(self, overdue_told=True) if overdue else replace(self, warned=True)
             case Reported(_, addresses, success):

@@ -29,6 +29,7 @@ class Outcome:
     """The end of one attempt at one target. `host` is who said `status`: a server's name and address, or a mailbox.
 
     `passed_on`: that server reports from here on as the sender wants it (RFC 3461 §5.2.1), so we need not.
+    `secured`: how the connection was protected, in words ("TLSv1.3, certificate checked by DANE"); empty: not at all.
     """
 
     target: Target
@@ -36,15 +37,18 @@ class Outcome:
     status: Status
     host: str = ""
     passed_on: bool = False
+    secured: str = ""
 
 
-def outcome_of(target: Target, status: Status, host: str = "", *, local: bool = False, passed_on: bool = False) -> Outcome:
+def outcome_of(
+    target: Target, status: Status, host: str = "", *, local: bool = False, passed_on: bool = False, secured: str = ""
+) -> Outcome:
     """The outcome that *status* means: 2xx delivered or relayed, 4xx deferred, 5xx failed."""
     if status.is_positive:
         result = Result.DELIVERED if local else Result.RELAYED
     else:
         result = Result.DEFERRED if status.is_temporary else Result.FAILED
-    return Outcome(target, result, status, host, passed_on and result is Result.RELAYED)
+    return Outcome(target, result, status, host, passed_on and result is Result.RELAYED, secured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +84,11 @@ class GaveUp:
     status: Status
 
 
-Event = Outcome | Postponed | SenderWarned | Reported | GaveUp
+@dataclass(frozen=True, slots=True)
+class Rerouted:
+    """An operator has said how this message goes to whomever it still has to reach: `via` (empty: as all others)."""
+
+    via: str
+
+
+Event = Outcome | Postponed | SenderWarned | Reported | GaveUp | Rerouted

@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 
 from zope.interface import implementer
 
-from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime, objectids
 from twistmail.mail.acl import ALL
@@ -35,6 +34,7 @@ from twistmail.mail.threads import Threads, threads
 from twistmail.mbox.boxfile import BoxFile, Unit
 from twistmail.mbox.messages import Copy, Deposit
 from twistmail.mbox.view import View, Workshop
+from twistmail.store_interfaces import IMailbox
 
 T = TypeVar("T")
 

@@ -12,7 +12,6 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.formats.locks import Held
-from twistmail.interfaces import IMailboxes
 from twistmail.mail.annotations import SPECIAL_USE, changed
 from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.names import INBOX, SEPARATOR, existing, parents
@@ -22,6 +21,7 @@ from twistmail.mbox.listing import Stamp
 from twistmail.mbox.mailbox import Mailbox
 from twistmail.mbox.tree import Tree, checked
 from twistmail.mbox.view import Workshop
+from twistmail.store_interfaces import IMailboxes
 
 #: An account's most octets and most messages.
 QuotaOf = Callable[[str], Awaitable[tuple[int | None, int | None]]]

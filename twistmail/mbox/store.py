@@ -16,7 +16,6 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.formats.locks import MailboxBusy
-from twistmail.interfaces import IMailStore
 from twistmail.mail.account import account_directory
 from twistmail.mail.mailbox import Delivery, NewMessage, StoreError
 from twistmail.mail.names import USES
@@ -28,6 +27,7 @@ from twistmail.mbox.messages import Deposit, NotAnMbox
 from twistmail.mbox.tree import Tree
 from twistmail.mbox.turns import Turns
 from twistmail.mbox.view import Workshop
+from twistmail.store_interfaces import IMailStore
 
 log = Logger()
 

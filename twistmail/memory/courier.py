@@ -7,7 +7,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from twistmail.interfaces import ICourier
+from twistmail.interfaces import Batch, ICourier
 from twistmail.mail.address import Address
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
@@ -32,8 +32,8 @@ class MemoryCourier:
         self.carried: list[tuple[Item, tuple[Target, ...], bytes]] = []
         self._local = local
 
-    def batches(self, targets: Sequence[Target]) -> list[tuple[Target, ...]]:
-        return [tuple(targets)]
+    def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        return (Batch("", tuple(targets)),)
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
         self.carried.append((item, tuple(targets), item.prefix + b"".join(content.chunks())))

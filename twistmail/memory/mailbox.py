@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from zope.interface import implementer
 
-from twistmail.interfaces import IMailbox
 from twistmail.mail import flags as flag_words
 from twistmail.mail import matching, mime, objectids
 from twistmail.mail.acl import ALL
@@ -31,6 +30,7 @@ from twistmail.mail.mailbox import (
 from twistmail.mail.news import TreeNews
 from twistmail.mail.ranges import Range, runs
 from twistmail.mail.threads import Threads, threads
+from twistmail.store_interfaces import IMailbox
 
 Watcher = Callable[[Change], None]
 

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from zope.interface import implementer
 
-from twistmail.interfaces import IMailboxes, IMailStore
 from twistmail.mail.annotations import SPECIAL_USE, changed, octets
 from twistmail.mail.mailbox import Delivery, Flag, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.names import INBOX, SEPARATOR, USES, checked_uses, existing, normal, parents
 from twistmail.mail.news import TreeNews, Watcher
 from twistmail.memory.mailbox import Mailbox, take_over
+from twistmail.store_interfaces import IMailboxes, IMailStore
 
 _ACCOUNT = re.compile(r"[^./\0][^/\0]*")
 #: An account's most octets and most messages.

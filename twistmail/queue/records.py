@@ -24,13 +24,13 @@ from zlib import crc32
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import NO_WISHES, Deadline, Kind, Notify, Target, Wishes
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
+from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
 from twistmail.mail.status import Status
 
 #: 1: as in the beginning. 2: with wishes, which a reader of version 1 would silently forget.
 PLAIN, WITH_WISHES = 1, 2
 #: Attributes of an item that came later too, and harm nobody who does not know them.
-_LATER = ("overdue_told", "held_for")
+_LATER = ("overdue_told", "held_for", "via")
 
 
 class Damaged(Exception):
@@ -54,11 +54,13 @@ def written(item: Item) -> bytes:
 def event_written(event: Event) -> bytes:
     """The record of *event*."""
     match event:
-        case Outcome(target, result, status, host, passed_on):
+        case Outcome(target, result, status, host, passed_on, secured):
             ended = {"e": "outcome", "target": _target(target), "result": result.value, "status": _status(status), "host": host}
-            return _line(ended | ({"passed_on": True} if passed_on else {}))
+            return _line(ended | ({"passed_on": True} if passed_on else {}) | ({"secured": secured} if secured else {}))
         case Postponed(until):
             return _line({"e": "postponed", "until": until})
+        case Rerouted(via):
+            return _line({"e": "rerouted", "via": via})
         case SenderWarned(overdue):
             return _line({"e": "warned"} | ({"overdue": True} if overdue else {}))
         case Reported(report, addresses, success):
@@ -123,8 +125,9 @@ def _replay(item: Item, record: Any) -> Item:
 
 _EVENTS: dict[str, Callable[[Any], Event]] = {
     "outcome": lambda r: Outcome(_to_target(r["target"]), Result(r["result"]), Status(*r["status"]), r["host"],
-                                 r.get("passed_on", False)),
+                                 r.get("passed_on", False), r.get("secured", "")),
     "postponed": lambda r: Postponed(r["until"]),
+    "rerouted": lambda r: Rerouted(r["via"]),
     "warned": lambda r: SenderWarned(r.get("overdue", False)),
     "reported": lambda r: Reported(r["report"], tuple(Address(*a) for a in r["addresses"]), r.get("success", False)),
     "gave up": lambda r: GaveUp(Status(*r["status"])),

@@ -25,7 +25,7 @@ from zope.interface import implementer
 from twistmail.mail.status import Status
 from twistmail.relay.client import Lost, SmtpConnection
 from twistmail.relay.exchange import Manners, Refused, Session, open_session
-from twistmail.relay.routes import Host, Route, Tls, literal
+from twistmail.relay.route import Host, Route, Tls, literal
 
 log = Logger()
 

@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.disk import status_of
-from twistmail.interfaces import ICourier
+from twistmail.interfaces import Batch, ICourier
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
@@ -29,7 +29,8 @@ from twistmail.mail.status import Status
 from twistmail.relay.client import Lost
 from twistmail.relay.connect import Dial, open_route
 from twistmail.relay.exchange import Manners, Session, deliver, leave
-from twistmail.relay.routes import Route, Routes, Tls
+from twistmail.relay.route import Route, Tls
+from twistmail.relay.routes import Routes
 
 log = Logger()
 
@@ -72,17 +73,17 @@ class RelayCourier:
         self._tickets = 0
         self._stopped = False
 
-    def batches(self, targets: Sequence[Target]) -> list[tuple[Target, ...]]:
-        return [tuple(group) for group in self._by_route(targets).values()]
+    def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        return tuple(Batch(str(route), tuple(group)) for route, group in self._by_route(item, targets).items())
 
-    def _by_route(self, targets: Sequence[Target]) -> dict[Route, list[Target]]:
+    def _by_route(self, item: Item, targets: Sequence[Target]) -> dict[Route, list[Target]]:
         groups: dict[Route, list[Target]] = {}
         for target in targets:
-            groups.setdefault(self.routes.of(target.address.domain), []).append(target)
+            groups.setdefault(self.routes.of(target, item), []).append(target)
         return groups
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
-        groups = self._by_route(targets)
+        groups = self._by_route(item, targets)
         if item.wishes.require_tls and item.sender is not None:  # RFC 8689 §5: a report goes encrypted where that can be had
             groups = {replace(route, tls=Tls.VERIFIED, require_tls=True): group for route, group in groups.items()}
         carried = await tasks.gather(*(self._carry(route, item, group, content) for route, group in groups.items()))

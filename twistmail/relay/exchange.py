@@ -26,7 +26,7 @@ from twistmail.mail.status import Status
 from twistmail.relay.client import GARBLED, NO_TLS, Lost, Patience, SmtpConnection
 from twistmail.relay.fitting import Fitted, fit
 from twistmail.relay.parameters import limits, mail_parameters, needs_utf8, objection, rcpt_parameters, reports_itself
-from twistmail.relay.routes import Host, Login, Route, Tls
+from twistmail.relay.route import Host, Login, Route, Tls
 from twistmail.wire.smtp import client as say
 from twistmail.wire.smtp.client import Chunk, ContentEnd, Reply, status_of
 

@@ -7,18 +7,18 @@ domain gets without any. Connecting is `connect.py`.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
+from twistmail.mail.envelope import Target
+from twistmail.mail.item import Item
 from twistmail.mail.status import Status
 from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, Option, Reload, Section, Settings, choice
+from twistmail.relay.route import SMTP_PORT, Host, Login, Route, Tls, literal, parse_via
 
 T = TypeVar("T")
 
@@ -47,7 +47,6 @@ ROUTE_OPTIONS = Section(
     pattern=True,
 )
 
-SMTP_PORT, SMTPS_PORT = 25, 465
 #: More servers than this for one domain, and more addresses than that, are not tried.
 MOST_HOSTS, MOST_ADDRESSES = 10, 20
 
@@ -58,69 +57,6 @@ NOWHERE = Status(550, "5.1.2", "That domain has no mail server and no address")
 LOOPS_BACK = Status(554, "5.4.6", "Mail for that domain leads back to this server, which does not take it")
 DNS_SILENT = Status(451, "4.4.3", "The DNS gives no answer about that domain at the moment")
 BAD_LITERAL = Status(550, "5.1.2", "That is no address literal that we can reach")
-
-
-class Tls(Enum):
-    """How much encryption a route wants."""
-
-    OFF = "off"
-    OPPORTUNISTIC = "opportunistic"  # where offered; no certificate is checked (RFC 7435)
-    REQUIRED = "required"  # no mail in clear; no certificate is checked
-    VERIFIED = "verified"  # and the certificate must be the host's
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    user: str
-    password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How mail goes on. Two domains with equal routes share connections.
-
-    `next_hop` is a domain, whose MX records count where `use_mx`, or the name or address of a server.
-    """
-
-    next_hop: str
-    use_mx: bool = True
-    port: int = SMTP_PORT
-    implicit_tls: bool = False
-    tls: Tls = Tls.OPPORTUNISTIC
-    login: Login | None = None
-    require_tls: bool = False  # RFC 8689: for messages that must be encrypted all the way; `tls` is then VERIFIED
-
-    def __str__(self) -> str:
-        name = self.next_hop if self.use_mx else f"[{self.next_hop.strip('[]')}]"
-        return name if self.port == SMTP_PORT else f"{name}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """One address of one server."""
-
-    name: str
-    address: str
-    port: int
-
-
-_VIA = re.compile(r"(?:(smtps?)://)?(\[[^\[\]]+\]|[^\[\]:/]+)(?::([0-9]{1,5}))?/?")
-
-
-def parse_via(text: str, tls: Tls = Tls.OPPORTUNISTIC, login: Login | None = None) -> Route:
-    """The Route that *text* writes: `name`, `name:port`, `[name]:port`, `smtp://name:port` or `smtps://name`.
-
-    Brackets and URLs mean this very server, without an MX look-up. Raises ValueError with a sentence.
-    """
-    match = _VIA.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"{text!r} is no mail server\nwrite name, name:port, [name]:port or smtps://name")
-    scheme, name, port_text = match.groups()
-    port = int(port_text or (SMTPS_PORT if scheme == "smtps" else SMTP_PORT))
-    if not 0 < port < 65536:
-        raise ValueError(f"{port} is no port\nwrite a number from 1 to 65535")
-    exact = name.startswith("[") or scheme is not None
-    return Route(name.strip("[]").lower(), not exact, port, scheme == "smtps" or port == SMTPS_PORT, tls, login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +91,12 @@ class Routes:
             domain.lower(): parse_via(one.via, Tls(one.tls)) if one.via else Tls(one.tls) for domain, one in routes.items()
         }
 
-    def of(self, domain: str) -> Route:
-        """How mail for *domain* (A-labels, lower case, or an address literal) goes: its own section, the nearest above it
-        that begins with a dot, the smart host, or by MX."""
+    def of(self, target: Target, item: Item) -> Route:
+        """How *item* goes to *target*: as the operator has said of the item, by the section of the target's domain, the nearest
+        above it that begins with a dot, the smart host, or by MX."""
+        domain = target.address.domain
+        if item.via:
+            return parse_via(item.via, self._tls)
         entry = nearest(self._table, domain)
         if isinstance(entry, Route):
             return entry
@@ -229,14 +168,3 @@ class Routes:
             if host.rstrip(".").lower() == self._identity.hostname or self._identity.addresses & set(answer or ())
         ]
         return [entry for entry in found if not ours or entry[0] < min(ours)]
-
-
-def literal(text: str) -> str | None:
-    """The IP address that *text* is, with or without brackets and `IPv6:` (RFC 5321 §4.1.3); None where it is none."""
-    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if inner.lower().startswith("ipv6:"):
-        inner = inner[5:]
-    try:
-        return str(ipaddress.ip_address(inner))
-    except ValueError:
-        return None

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-from twistmail.interfaces import IMailbox
 from twistmail.mail import mime
 from twistmail.mail.content import Memory
 from twistmail.mail.imapurl import MessageUrl
 from twistmail.mail.paged import looked_at
 from twistmail.mail.parts import scan
+from twistmail.store_interfaces import IMailbox
 from twistmail.wire.imap.fetchitems import Section
 from twistmail.wire.imap.parse_fetch import section_named
 from twistmail.wire.imap.tokens import Misspelled

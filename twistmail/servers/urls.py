@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from twistmail.interfaces import IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.annotations import SERVERS_OWN
 from twistmail.mail.imapurl import Grant, MessageUrl, is_proven
 from twistmail.mail.mailbox import NoSuchMailbox
 from twistmail.servers.excerpts import Excerpt, excerpt
+from twistmail.store_interfaces import IMailboxes
 from twistmail.tasks import Limit
 
 #: The annotation that holds the key.

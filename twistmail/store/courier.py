@@ -8,7 +8,7 @@ from typing import Any
 from zope.interface import implementer
 
 from twistmail.disk import status_of
-from twistmail.interfaces import ICourier
+from twistmail.interfaces import Batch, ICourier
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
@@ -28,8 +28,8 @@ class MailboxCourier:
     def __init__(self, store: Any) -> None:
         self._store = store
 
-    def batches(self, targets: Sequence[Target]) -> list[tuple[Target, ...]]:
-        return [tuple(targets)]
+    def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        return (Batch("", tuple(targets)),)
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
         returned = b"Return-Path: <%s>\r\n" % (bytes(item.sender) if item.sender else b"")

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from zope.interface import implementer
 
 from twistmail import tasks
-from twistmail.interfaces import IMailbox
 from twistmail.mail.acl import ALL
 from twistmail.mail.mailbox import Change, Copied, FlagChange, MailboxStatus, NewMessage
 from twistmail.mail.news import TreeNews
@@ -26,6 +25,7 @@ from twistmail.store.jobs import AppendJob, CopyJob, Entry, Original
 from twistmail.store.maildir import Maildir
 from twistmail.store.sorting import Sorting
 from twistmail.store.workshop import Workshop
+from twistmail.store_interfaces import IMailbox
 
 #: Seconds to wait before a message whose file is not where it was is looked for again.
 LOOK_AGAIN = (0.0, 0.05, 0.3)

@@ -11,7 +11,6 @@ from typing import Any
 from zope.interface import implementer
 
 from twistmail import tasks
-from twistmail.interfaces import IMailboxes
 from twistmail.mail.annotations import SPECIAL_USE
 from twistmail.mail.mailbox import Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError, TreeEvent
 from twistmail.mail.news import TreeNews, Watcher
@@ -27,6 +26,7 @@ from twistmail.store.maildir import Arrival, Maildir, NotAMaildir
 from twistmail.store.names import INBOX, SEPARATOR
 from twistmail.store.textsearch import TextIndex
 from twistmail.store.workshop import Workshop
+from twistmail.store_interfaces import IMailboxes
 
 #: Seconds in which a full account is not counted again: strangers may send it mail as fast as they like.
 RECOUNTED_AFTER = 10.0

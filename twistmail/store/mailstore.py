@@ -24,7 +24,6 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.giving import Owner
-from twistmail.interfaces import IMailStore
 from twistmail.mail import mime
 from twistmail.mail.mailbox import Delivery, StoreError
 from twistmail.options import COUNT_OR_UNLIMITED, SIZE, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, choice, duration_or
@@ -41,6 +40,7 @@ from twistmail.store.names import INBOX, UniqueNames
 from twistmail.store.uidlist import sync_directory
 from twistmail.store.upkeep import NO_RULES, Due, Rules, tidied
 from twistmail.store.workshop import Limits, Workshop
+from twistmail.store_interfaces import IMailStore
 
 log = Logger()
 

@@ -12,12 +12,12 @@ from tests.dialogues.imap_house import THREE, Guest, ImapHouse, mail
 from tests.helpers import result_of
 from twistmail import disk
 from twistmail.facts import Entered, Granted
-from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.acl import LETTERS, read
 from twistmail.mail.circles import Circles, Role
 from twistmail.memory.store import MailStore as MemoryStore
 from twistmail.store.mailstore import MailStore
+from twistmail.store_interfaces import IMailbox, IMailboxes
 from twistmail.tasks import Inline
 
 BOB, CAROL = "bob two", "carol three"

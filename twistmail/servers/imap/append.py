@@ -19,7 +19,6 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
-from twistmail.interfaces import IMailbox
 from twistmail.mail.imapurl import BadUrl, parse
 from twistmail.mail.mailbox import Column, Copied, NewMessage, NoSuchMailbox
 from twistmail.servers.excerpts import excerpt
@@ -28,6 +27,7 @@ from twistmail.servers.imap.incoming import IN_MEMORY, Incoming
 from twistmail.servers.imap.limits import refuse_above, saved_at_once
 from twistmail.servers.imap.sharing.guard import of_one_account
 from twistmail.servers.imap.view import View
+from twistmail.store_interfaces import IMailbox
 from twistmail.wire.imap.responses import BAD, OK, Continuation, Postponed, Tagged, Untagged
 from twistmail.wire.imap.sequence import render
 from twistmail.wire.imap.uploads import (

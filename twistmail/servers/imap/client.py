@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.mail.account import Account
 from twistmail.mail.envelope import TlsState
 from twistmail.servers.conversation import Conversation
@@ -19,6 +18,7 @@ from twistmail.servers.imap.pending import Pending
 from twistmail.servers.imap.service import ImapService
 from twistmail.servers.imap.view import View
 from twistmail.servers.mechanisms import Caller
+from twistmail.store_interfaces import IMailbox, IMailboxes
 from twistmail.tasks import sleep
 from twistmail.wire.imap.responses import NO, READ_UTF8, Response, mailbox, mailbox_in_utf8
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from twistmail.interfaces import IMailbox
 from twistmail.mail.mailbox import Column
+from twistmail.store_interfaces import IMailbox
 
 #: Octets of messages whose headers or structures are in memory at a time, for one client.
 PORTION = 8 * 1024 * 1024

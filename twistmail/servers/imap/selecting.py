@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from twistmail.interfaces import IMailbox, IMailboxes
 from twistmail.servers.imap.bodies import Tally
 from twistmail.servers.imap.changes import agreed, changed, require_qresync, vanished
 from twistmail.servers.imap.client import Client, Refusal, Responses
@@ -12,6 +11,7 @@ from twistmail.servers.imap.fetch import flag_news, plan_for, responses
 from twistmail.servers.imap.listing import listed_as
 from twistmail.servers.imap.progress import Progress, until_done
 from twistmail.servers.imap.transfer import EVERYTHING, expunge_deleted
+from twistmail.store_interfaces import IMailbox, IMailboxes
 from twistmail.tasks import Work
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.responses import OK, Tagged, Untagged

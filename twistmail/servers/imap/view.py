@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from twistmail.interfaces import IMailbox
 from twistmail.mail import acl
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Change, Flag
 from twistmail.mail.parts import Part
@@ -26,6 +25,7 @@ from twistmail.mail.ranges import Range, runs
 from twistmail.mail.surrogate import Replacement
 from twistmail.servers.imap.places import Following, missing
 from twistmail.servers.imap.rendering import RECENT_BIT, FlagsRendered
+from twistmail.store_interfaces import IMailbox
 from twistmail.tasks import start
 from twistmail.wire.imap.sequence import SequenceSet, spelled
 

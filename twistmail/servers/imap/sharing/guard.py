@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from zope.interface import implementer
 
-from twistmail.interfaces import IMailbox
 from twistmail.mail import acl
 from twistmail.mail.acl import Rights
 from twistmail.mail.mailbox import FLAG_NAMES, Change, Column, Copied, FlagChange, NewMessage, SortKey, StoreError, Threading
 from twistmail.servers.imap.sharing.places import Place
+from twistmail.store_interfaces import IMailbox
 
 #: Rights that a flag may need.
 FLAG_RIGHTS: Rights = frozenset("stw")

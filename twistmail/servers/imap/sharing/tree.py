@@ -18,7 +18,6 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.facts import Entered, Fact, Facts, Granted
-from twistmail.interfaces import IMailboxes
 from twistmail.mail import address as addresses
 from twistmail.mail.acl import WRITING, Rights
 from twistmail.mail.annotations import PRIVATE, SERVERS_OWN
@@ -29,6 +28,7 @@ from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.imap.sharing.news import Hearing, Watcher
 from twistmail.servers.imap.sharing.places import Place, Places
 from twistmail.servers.imap.sharing.transfer import copied
+from twistmail.store_interfaces import IMailboxes
 
 T = TypeVar("T")
 
