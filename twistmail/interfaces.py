@@ -214,8 +214,8 @@ class IQueue(Interface):
     async def record(identifier, event):  # type: ignore[no-untyped-def]
         """Write *event* (mail.outcome.Event) down for the item; the new Item. KeyError where there is no such item."""
 
-    async def hold(identifier, held):  # type: ignore[no-untyped-def]
-        """Set or clear the operator's hold; the new Item."""
+    async def hold(identifier, held, why=""):  # type: ignore[no-untyped-def]
+        """Set (*why*: in his words) or clear the operator's hold; the new Item (`Item.on_hold`)."""
 
     async def remove(identifier):  # type: ignore[no-untyped-def]
         """Forget the item and its content. KeyError where there is no such item."""

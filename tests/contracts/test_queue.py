@@ -82,6 +82,15 @@ def test_a_hold_is_set_and_cleared(make):
     assert result_of(queue.hold("i1", False)) == make_item()
 
 
+def test_a_hold_keeps_its_reason_until_it_ends_or_has_another(make):
+    queue = make()
+    result_of(queue.add(make_item(), Memory(BODY)))
+    assert result_of(queue.hold("i1", True, "the bishop asks")) == replace(make_item(), held=True, held_for="the bishop asks")
+    assert result_of(queue.hold("i1", True)).held_for == "the bishop asks"
+    assert result_of(queue.hold("i1", True, "so does the king")).held_for == "so does the king"
+    assert result_of(queue.hold("i1", False)) == make_item()
+
+
 def test_what_is_removed_is_gone(make):
     queue = make()
     result_of(queue.add(make_item(), Memory(BODY)))

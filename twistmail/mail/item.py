@@ -74,7 +74,7 @@ class Item:
     held: bool = False
     wishes: Wishes = NO_WISHES
     overdue_told: bool = False  # the sender knows that his deadline has passed
-    held_for: str = ""  # why it was accepted only to be held: the stage and its rule
+    held_for: str = ""  # why it is held: the stage and its rule, where it was accepted so; or the operator's words
     via: str = ""  # the route that an operator has set for this one message, as the relay writes routes
 
     @property
@@ -118,6 +118,10 @@ class Item:
     def next_try(self) -> float:
         """When the next attempt is due (POSIX seconds)."""
         return max(self.due, self.wishes.hold_until or 0.0)
+
+    def on_hold(self, held: bool, why: str = "") -> Item:
+        """The item that an operator has put on hold (*why*: in his words), or released."""
+        return replace(self, held=held, held_for=why or (self.held_for if held and self.held else ""))
 
     def after(self, event: Event) -> Item:
         """The item that *event* makes of this one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 
 from zope.interface import implementer
 
@@ -41,8 +40,8 @@ class MemoryQueue:
         self._items[identifier] = item
         return item
 
-    async def hold(self, identifier: str, held: bool) -> Item:
-        item = replace(self._items[identifier], held=held)
+    async def hold(self, identifier: str, held: bool, why: str = "") -> Item:
+        item = self._items[identifier].on_hold(held, why)
         self._items[identifier] = item
         return item
 

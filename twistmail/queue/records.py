@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 from zlib import crc32
 
@@ -71,9 +71,9 @@ def event_written(event: Event) -> bytes:
     raise TypeError(f"{event!r} is no event of an item")
 
 
-def hold_written(held: bool) -> bytes:
-    """The record of an operator's hold, set or cleared."""
-    return _line({"e": "held", "held": held})
+def hold_written(held: bool, why: str = "") -> bytes:
+    """The record of an operator's hold, set (*why*: in his words) or cleared."""
+    return _line({"e": "held", "held": held} | ({"why": why} if why else {}))
 
 
 def read(data: bytes) -> tuple[Item, int]:
@@ -120,7 +120,7 @@ def _item(record: Any) -> Item:
 
 def _replay(item: Item, record: Any) -> Item:
     kind = record["e"]
-    return replace(item, held=record["held"]) if kind == "held" else item.after(_EVENTS[kind](record))
+    return item.on_hold(record["held"], record.get("why", "")) if kind == "held" else item.after(_EVENTS[kind](record))
 
 
 _EVENTS: dict[str, Callable[[Any], Event]] = {

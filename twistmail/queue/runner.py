@@ -23,7 +23,7 @@ from twistmail.interfaces import IQueue
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Kind
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Result, SenderWarned
+from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Rerouted, Result, SenderWarned
 from twistmail.mail.schedule import Schedule
 from twistmail.mail.status import Status
 from twistmail.queue import timing
@@ -36,6 +36,8 @@ EXPIRED = Status(451, "4.4.7", "The message could not be delivered in the time t
 #: RFC 2852 §4: the sender wanted it back by now.
 TOO_LATE = Status(554, "5.4.7", "The time that the sender has set for the delivery has passed")
 KEPT = Status(450, "4.4.0", "Kept until the server of that domain asks for it")
+#: What an operator does not want to be tried any longer.
+GIVEN_UP = Status(554, "5.0.0", "An operator of this server has given up on the message")
 #: The part of a wait by which it may grow, so that what failed together does not come back together.
 JITTER = 0.1
 DONE, DELETED = "done", "deleted by an operator"
@@ -81,6 +83,7 @@ class Runner:
         self._running: set[str] = set()
         self._again: set[str] = set()  # flushed while they ran
         self._doomed: set[str] = set()  # deleted while they ran
+        self._given_up: dict[str, str] = {}  # the same, with the operator's words: returned while they ran
         self._doubtful: set[str] = set()  # the disk failed them: write first, then try
         self.keeps: Callable[[str], bool] | None = None
         self._called_for: dict[str, set[str]] = {}  # of items, domains whose mail is not kept at the next attempt
@@ -148,16 +151,16 @@ class Runner:
                 found.append(item.id)
         return self.flush(found)
 
-    async def hold(self, identifier: str) -> Item:
-        """No more attempts until `release`. KeyError where there is no such item."""
-        return await self._set_hold(identifier, held=True)
+    async def hold(self, identifier: str, why: str = "") -> Item:
+        """No more attempts until `release`; *why*: in the operator's words. KeyError where there is no such item."""
+        return await self._set_hold(identifier, why, held=True)
 
     async def release(self, identifier: str) -> Item:
         """End a hold; the item is due now. KeyError where there is no such item."""
         return await self._set_hold(identifier, held=False)
 
-    async def _set_hold(self, identifier: str, *, held: bool) -> Item:
-        item = await self.queue.hold(identifier, held)
+    async def _set_hold(self, identifier: str, why: str = "", *, held: bool) -> Item:
+        item = await self.queue.hold(identifier, held, why)
         self._items[identifier] = item
         if identifier not in self._running:
             self._schedule(item)
@@ -179,6 +182,36 @@ class Runner:
         finally:
             self._running.discard(identifier)
         return True
+
+    async def bounce(self, identifier: str, why: str = "") -> bool:
+        """Give up now: what still waits has failed, and the sender is told, with the operator's words *why*.
+
+        False: an attempt runs, and it is given up when that has ended. KeyError; OSError where it cannot be written down.
+        """
+        item = self._items[identifier]
+        if identifier in self._running:
+            self._given_up[identifier] = why
+            return False
+        self._running.add(identifier)  # nothing may start it while the disk works
+        try:
+            await self._fail(item, replace(GIVEN_UP, text=f"{GIVEN_UP.text}: {why}" if why else GIVEN_UP.text))
+            await self._settle(self._items[identifier], tried=False)
+        except OSError as error:
+            self._retry_unrecorded(identifier, error)
+            raise
+        finally:
+            self._running.discard(identifier)
+            self._turn()
+        return True
+
+    async def reroute(self, identifier: str, via: str) -> Item:
+        """From now on the item goes by *via* (`Item.via`; "": as all others), and is tried now, unless it is held. KeyError."""
+        item = await self._record(identifier, Rerouted(via))
+        if identifier in self._running:
+            self._again.add(identifier)
+        else:
+            self.flush((identifier,))
+        return item
 
     # ----- one turn: start what is due
 
@@ -261,6 +294,11 @@ class Runner:
                 await self.delete(identifier)
             except (KeyError, OSError) as error:
                 log.warn("queue: {id} could not be deleted: {error}", id=identifier, error=error)
+        elif (why := self._given_up.pop(identifier, None)) is not None:
+            try:
+                await self.bounce(identifier, why)
+            except (KeyError, OSError) as error:
+                log.warn("queue: {id} could not be given up: {error}", id=identifier, error=error)
         elif identifier in self._again:
             self._again.discard(identifier)
             self.flush((identifier,))
@@ -273,17 +311,16 @@ class Runner:
             item = await self._record(item.id, Postponed(item.due))
             self._doubtful.discard(item.id)
         if item.pending and timing.has_run_out(item, self._clock.seconds()):
-            await self._return(item)
+            await self._fail(item, TOO_LATE)
         elif item.pending:
             await self._dispatch(item)
         await self._settle(self._items[item.id], tried=bool(item.pending))
 
-    async def _return(self, item: Item) -> None:
-        """Its deadline has passed. What was said last is told along, because it may be what the sender wants to know."""
+    async def _fail(self, item: Item, status: Status) -> None:
+        """It is over before its time. What was said last is told along, because it may be what the sender wants to know."""
         for errand in item.pending:
             said = f"; the last answer was: {errand.status}" if errand.status else ""
-            status = replace(TOO_LATE, text=TOO_LATE.text + said)
-            await self._record(item.id, Outcome(errand.target, Result.FAILED, status))
+            await self._record(item.id, Outcome(errand.target, Result.FAILED, replace(status, text=status.text + said)))
 
     async def _dispatch(self, item: Item) -> None:
         """One attempt. A bug in it counts as a failed one, so that it is tried again as planned, and ends as planned."""

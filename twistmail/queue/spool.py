@@ -29,7 +29,6 @@ import errno
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +142,8 @@ class Spool:
     async def record(self, identifier: str, event: Event) -> Item:
         return await self._append(identifier, records.event_written(event), lambda item: item.after(event))
 
-    async def hold(self, identifier: str, held: bool) -> Item:
-        return await self._append(identifier, records.hold_written(held), lambda item: replace(item, held=held))
+    async def hold(self, identifier: str, held: bool, why: str = "") -> Item:
+        return await self._append(identifier, records.hold_written(held, why), lambda item: item.on_hold(held, why))
 
     async def _append(self, identifier: str, line: bytes, change: Any) -> Item:
         """Several may run for one item: the committer keeps their order, so the file and the value agree."""
