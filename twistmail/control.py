@@ -3,6 +3,8 @@
     {"verb": "queue.list", "args": {}}      {"ok": true, "result": ...}
                                             {"ok": false, "error": "...", "exit": 69, "step": "what to do next"}
 
+A verb may say much, or speak for long: then lines {"part": ...} come before that one, as fast as they are read.
+
 Whoever can open the socket rules the server, so it is 0600 in a folder that is
 0700. What the verbs do is given (`operator`); requests of one connection are
 answered in order, one at a time. What `twistmail` asks, and expects:
@@ -54,7 +56,9 @@ import json
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +75,16 @@ LONGEST_REQUEST = 64 * 1024
 MOST_WAITING = 64
 MOST_CONNECTIONS = 32
 
-#: Gets the arguments of the request; what it returns must be JSON.
-Verb = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that a verb says before it has come to its result. An empty one says nothing, but notices who has gone."""
+
+    value: Any = None
+
+
+#: Gets the arguments of the request; what it returns must be JSON. Or it yields any number of Parts, and its result last.
+Verb = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any] | AsyncGenerator[Any, None]]
 
 
 class Refusal(Exception):
@@ -97,6 +109,7 @@ class ControlProtocol(LineOnlyReceiver):
         self._waiting: deque[bytes] = deque()
         self._busy = False
         self._lost = False
+        self._room: tasks.Deferred[None] | None = None  # fires when the transport takes more
 
     def lineReceived(self, line: bytes) -> None:
         if len(self._waiting) >= MOST_WAITING:
@@ -112,13 +125,38 @@ class ControlProtocol(LineOnlyReceiver):
     def connectionLost(self, reason: Failure | None = None) -> None:  # type: ignore[override]
         self._lost = True
         self._waiting.clear()
+        self.resumeProducing()
         self._gone(self)
 
     def _next(self) -> None:
         if self._busy or not self._waiting:
             return
         self._busy = True
-        tasks.shielded(_perform(self._verbs, self._waiting.popleft())).addCallbacks(self._done, self._failed)
+        tasks.shielded(_perform(self._verbs, self._waiting.popleft(), self._tell)).addCallbacks(self._done, self._failed)
+
+    # ----- parts: written as fast as they are read (IPushProducer)
+
+    async def _tell(self, part: Part) -> bool:
+        """Say *part*, and wait until there is room for more; whether anybody still listens."""
+        if part.value is not None:
+            self._answer({"part": part.value})
+        if self._room is not None:
+            await self._room
+        return not self._lost
+
+    def connectionMade(self) -> None:
+        self.transport.registerProducer(self, True)
+
+    def pauseProducing(self) -> None:
+        self._room = self._room or tasks.Deferred()
+
+    def resumeProducing(self) -> None:
+        if (room := self._room) is not None:
+            self._room = None
+            room.callback(None)
+
+    def stopProducing(self) -> None:
+        self.resumeProducing()
 
     def _done(self, result: Any) -> None:
         self._end({"ok": True, "result": result})
@@ -141,8 +179,8 @@ class ControlProtocol(LineOnlyReceiver):
             self.sendLine(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
 
 
-async def _perform(verbs: Mapping[str, Verb], line: bytes) -> Any:
-    """Do what *line* asks. Refusal where it is no request of ours."""
+async def _perform(verbs: Mapping[str, Verb], line: bytes, tell: Callable[[Part], Awaitable[bool]]) -> Any:
+    """Do what *line* asks, and *tell* its parts. Refusal where it is no request of ours."""
     try:
         request = json.loads(line)
         name, arguments = request["verb"], request.get("args", {})
@@ -153,7 +191,19 @@ async def _perform(verbs: Mapping[str, Verb], line: bytes) -> Any:
     verb = verbs.get(name) if isinstance(name, str) else None
     if verb is None:
         raise Refusal(f"the server does not know {name!r}", 69, "server and command may be of different versions")
-    return await verb(arguments)
+    answer = verb(arguments)
+    return await (_result(answer, tell) if isinstance(answer, AsyncGenerator) else answer)
+
+
+async def _result(answer: AsyncGenerator[Any, None], tell: Callable[[Part], Awaitable[bool]]) -> Any:
+    """What *answer* yields last, after its parts were told; None where nobody listens any more."""
+    async with aclosing(answer) as said:
+        async for one in said:
+            if not isinstance(one, Part):
+                return one
+            if not await tell(one):
+                break
+    return None
 
 
 class ControlFactory(Factory):

@@ -66,6 +66,16 @@ class Dispatch:
         targets = tuple(e.target for e in item.pending if e.target.kind is Kind.MAILBOX)
         return await self._couriers[Kind.MAILBOX].carry(item, targets, content) if targets else ()
 
+    def places(self, item: Item) -> dict[Target, str]:
+        """Where each target that still waits goes next (`Batch.place`; "": it is here)."""
+        waiting = [errand.target for errand in item.pending]
+        return {
+            target: batch.place
+            for kind, courier in self._couriers.items()
+            for batch in courier.batches(item, tuple(target for target in waiting if target.kind is kind))
+            for target in batch.targets
+        }
+
     def _plan(self, item: Item) -> list[tuple[ICourier, tuple[Target, ...]]]:
         waiting = [errand.target for errand in item.pending]
         return [

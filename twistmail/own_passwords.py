@@ -117,6 +117,7 @@ class Counter(ControlProtocol, TimeoutMixin):
         self.user: int | None = None
 
     def connectionMade(self) -> None:
+        super().connectionMade()
         self.user = user_of(self.transport.socket)
         if not self._greet(self):
             self.transport.abortConnection()

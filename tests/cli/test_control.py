@@ -17,7 +17,7 @@ from tests.packaging.made import ROOT
 from twistmail.cli.control import Control, ServerDown
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.main import status
-from twistmail.control import LONGEST_REQUEST, MOST_CONNECTIONS, ControlFactory, Refusal
+from twistmail.control import LONGEST_REQUEST, MOST_CONNECTIONS, ControlFactory, Part, Refusal
 
 
 class Talk:
@@ -88,6 +88,74 @@ def test_requests_are_answered_in_order_one_at_a_time():
     assert talk.ask({"verb": "slow"}, {"verb": "echo", "args": {"n": 2}}) == []
     waiting[0].callback(1)
     assert [answer["result"] for answer in talk.answers()] == [1, {"n": 2}]
+
+
+async def count(arguments):
+    for number in range(arguments["to"]):
+        yield Part(number)
+    yield "all"
+
+
+def test_a_verb_may_say_parts_before_its_result():
+    said = Talk({"count": count, "echo": echo}).ask({"verb": "count", "args": {"to": 2}}, {"verb": "echo"})
+    assert said == [{"part": 0}, {"part": 1}, {"ok": True, "result": "all"}, {"ok": True, "result": {}}]
+
+
+def test_no_more_is_said_than_is_read():
+    talk = Talk({"count": count})
+    talk.protocol.pauseProducing()
+    assert talk.ask({"verb": "count", "args": {"to": 2}}) == [{"part": 0}]
+    talk.protocol.resumeProducing()
+    assert talk.answers() == [{"part": 1}, {"ok": True, "result": "all"}]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_verb_that_speaks_ends_when_nobody_listens_any_more(full):
+    waiting, ended = [], []
+
+    async def forever(arguments):
+        try:
+            while True:
+                waiting.append(Deferred())
+                await waiting[-1]
+                yield Part()
+        finally:
+            ended.append(True)
+
+    talk = Talk({"forever": forever})
+    talk.ask({"verb": "forever"})
+    waiting[0].callback(None)
+    assert (len(waiting), talk.answers(), ended) == (2, [], [])
+    if full:
+        talk.protocol.pauseProducing()
+    talk.protocol.connectionLost()
+    waiting[1].callback(None)
+    assert (len(waiting), ended) == (2, [True])
+
+
+def test_a_verb_that_is_refused_after_it_has_begun_to_speak_is_refused():
+    async def stumble(arguments):
+        yield Part(1)
+        raise Refusal("no more", 75)
+
+    assert Talk({"stumble": stumble}).ask({"verb": "stumble"}) == [
+        {"part": 1}, {"ok": False, "error": "no more", "exit": 75, "step": ""}]  # fmt: skip
+
+
+def test_the_client_hears_the_parts_and_then_the_result(server):
+    path, _ = server(b'{"part": 1}\n{"part": 2}\n{"ok": true, "result": 3}\n')
+    heard = []
+
+    def hear():
+        heard.append((yield from Control(path).hear("count")))
+
+    assert list(hear()) == [1, 2]
+    assert heard == [3]
+
+
+def test_who_only_wants_the_result_need_not_hear_the_parts(server):
+    path, _ = server(b'{"part": 1}\n{"ok": true, "result": 3}\n')
+    assert Control(path).ask("count") == 3
 
 
 def test_an_endless_request_ends_the_connection():

@@ -9,6 +9,7 @@ import json
 import os
 import pwd
 import socket
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,24 @@ class Control:
 
     def ask(self, verb: str, **arguments: Any) -> Any:
         """The server's answer to *verb*. Failure with the server's own words, ServerDown, or 77 where we may not ask."""
+        said = self.hear(verb, **arguments)
+        while True:
+            try:
+                next(said)
+            except StopIteration as end:
+                return end.value
+
+    def hear(self, verb: str, **arguments: Any) -> Generator[Any, None, Any]:
+        """The parts of the server's answer to *verb* as they come; the generator returns the result. Raises as `ask`."""
         request = json.dumps({"verb": verb, "args": arguments}).encode() + b"\n"
         with self._connected() as connection:
             try:
                 connection.sendall(request)
                 with connection.makefile("rb") as answers:
-                    line = answers.readline(LONGEST_ANSWER)
+                    while (answer := _answer(answers.readline(LONGEST_ANSWER))).keys() == {"part"}:
+                        yield answer["part"]
             except OSError as trouble:
                 raise Failure(f"the server did not answer: {trouble}", Exit.UNAVAILABLE, "its log says why") from None
-        if not line.endswith(b"\n"):
-            raise Failure("the server went away while it answered", Exit.UNAVAILABLE, "its log says why")
-        answer = json.loads(line)
         if not answer.get("ok"):
             raise Failure(answer.get("error", "the server refused"), answer.get("exit", Exit.UNAVAILABLE), answer.get("step", ""))
         return answer.get("result")
@@ -64,6 +72,13 @@ class Control:
             connection.close()
             raise Failure(f"{self.path}: {trouble}", Exit.UNAVAILABLE, "see [server] control") from None
         return connection
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    if not line.endswith(b"\n"):
+        raise Failure("the server went away while it answered", Exit.UNAVAILABLE, "its log says why")
+    answer: dict[str, Any] = json.loads(line)
+    return answer
 
 
 def _owner(path: Path) -> str:

@@ -114,11 +114,20 @@ class Runner:
     async def submit(self, item: Item, content: Content) -> None:
         """Take *item* over: durable when this returns, and due now. Raises OSError where it cannot be made durable."""
         await self.queue.add(item, content)
+        self._items[item.id] = item  # whoever hears of it may ask for it
         self._tell(item.id, Queued(len(item.pending)))
         self._schedule(item)
         self._turn()
 
     # ----- the operator
+
+    def item(self, identifier: str) -> Item | None:
+        """The item as it is now; None where the queue has none of that name."""
+        return self._items.get(identifier)
+
+    def is_under_way(self, identifier: str) -> bool:
+        """Whether an attempt runs."""
+        return identifier in self._running
 
     def flush(self, identifiers: Iterable[str] | None = None, *, kept: bool = False) -> int:
         """Make these items (None: all) due now, but for those on hold, ours or the sender's; how many there are.
