@@ -388,6 +388,8 @@ def test_messages_are_found_by_what_is_known_of_them(run, story):
         ("599", "trying again does not help"),
         ("4.1.9", "an address"),
         ("421", "Too many connections"),
+        ("550 5.7.515 Access denied", "really comes from your domain"),
+        ("554 delivery error: This user doesn't have a yahoo.com account", "has no mailbox of that name"),
     ],
 )
 def test_an_answer_is_explained(run, code, means):

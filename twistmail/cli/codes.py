@@ -11,6 +11,13 @@ from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Verb
 from twistmail.cli.meanings import MEANINGS, Meaning
 from twistmail.cli.terminal import Terminal
+from twistmail.mail.causes import Cause
+from twistmail.mail.explanation import explain as explain_answer
+from twistmail.mail.explanation import worded
+from twistmail.mail.status import Status
+
+#: Causes that say less than the class and the subject of a code; who has said it is not known here.
+VAGUE, SOMEBODY = (Cause.DONE, Cause.REFUSED, Cause.LATER), "somebody"
 
 #: The first digit of a code, and of an enhanced code (RFC 5321 §4.2.1, RFC 3463 §2).
 CLASSES = {"2": "It was done.", "3": "More is needed.", "4": "Not now; try again later.", "5": "No, and trying again does not help."}
@@ -35,7 +42,16 @@ def look_up(text: str) -> tuple[Meaning, ...]:
     told = [m for m in found if m.words and m.words.lower() in text.lower()]
     if match and text[match.end() :].strip() and not told:
         told = [m for m in found if not m.words]
-    return tuple(told[:1] or found) or (_general(code, enhanced),)
+        if not exact and worded(text) is not None:
+            found, told = [], []  # we say no such thing; others do
+    return tuple(told[:1] or found) or (_of_others(code, enhanced, text) or _general(code, enhanced),)
+
+
+def _of_others(code: str, enhanced: str, text: str) -> Meaning | None:
+    """What such an answer means where another mail system says it; None where it tells nothing in particular."""
+    found = explain_answer(Status(int(code or f"{enhanced[0]}50"), enhanced, text), SOMEBODY)
+    about = f"{found.advice} {found.where}".rstrip()
+    return None if found.cause in VAGUE else Meaning(code, enhanced, found.happened, "", about)
 
 
 def _general(code: str, enhanced: str) -> Meaning:
