@@ -1,6 +1,6 @@
 """What an answer means, for people: `explain` finds the cause behind a status and says it in plain words.
 
-The enhanced codes (RFC 3463, RFC 5248, RFC 7372, RFC 7505) tell most; where the big
+The enhanced codes (RFC 3463, RFC 7372, RFC 7505) tell most; where the big
 providers use them in their own way, or have none, their wording tells. What a stranger
 has said is only compared, never repeated: `explain` returns sentences of our own.
 
@@ -91,7 +91,7 @@ _SPEAKER = re.compile(r"(\S{1,255} \[[0-9A-Fa-f.:]{2,45}\]): ")
 #: Microsoft's codes for senders that it has banned.
 _BANNED = re.compile(r"7\.(?:50[1-3]|51[12]|60[6-9]|6[1-4]\d)")
 
-#: RFC 3463 §3 and its registry (RFC 5248), without the first digit.
+#: RFC 3463 §3 and its registry, without the first digit.
 _DETAILS = {
     Cause.NO_SUCH_USER: "1.1", Cause.NO_SUCH_DOMAIN: "1.2", Cause.BAD_ADDRESS: "1.3 1.4", Cause.MOVED: "1.6",
     Cause.BAD_SENDER: "1.7 1.8 7.27", Cause.TAKES_NO_MAIL: "1.10",
