@@ -51,9 +51,10 @@ from twistmail.policy.sent import SentCopies
 from twistmail.queue.reports import House as ReportHouse
 from twistmail.queue.reports import Reports
 from twistmail.quota_watch import QuotaWatch, Sender, room_for
-from twistmail.relay.connect import Dialer, TlsClients
+from twistmail.relay.connect import Dialer
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
+from twistmail.relay.handshake import TlsClients
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
 from twistmail.relay.route import SMTP_PORT

@@ -245,6 +245,21 @@ class INameLookup(Interface):
     async def pointer(address):  # type: ignore[no-untyped-def]
         """Tuple of host names that *address* points back to; empty where there are none."""
 
+    # async proved(name, kind): optional: Proved, of *kind* "MX", "A", "AAAA", "CNAME" or "TLSA"; nothing where there is no such name.
+    #     Without it no DNSSEC, and so no DANE (RFC 7672)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """What the DNS says, and whether that is proved: `secure`, validated by DNSSEC, by a resolver that we trust.
+
+    `values` are those of the methods of INameLookup; of TLSA (usage, selector, matching type, bytes). `name`: where aliases lead.
+    """
+
+    values: tuple[Any, ...]
+    secure: bool
+    name: str
+
 
 @dataclass(frozen=True, slots=True)
 class Pickup:

@@ -47,6 +47,7 @@ TWISTED_INTERNET = {
     "lookup.resolver",
     "relay.client",
     "relay.connect",
+    "relay.handshake",
 }
 
 #: Who may catch whatever comes: where a stranger's bug must harm nobody else.

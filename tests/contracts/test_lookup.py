@@ -151,6 +151,17 @@ async def test_a_server_that_fails_is_trouble_not_absence(world):
 
 
 @pytest_twisted.ensureDeferred
+async def test_without_dnssec_nothing_is_proved(world):
+    found = await world.lookup.proved("alias.far.test", "A")
+    assert (found.values, found.secure, found.name) == (("192.0.2.3",), False, "b.far.test")
+    assert sorted((await world.lookup.proved("far.test", "MX")).values) == [(10, "a.far.test"), (20, "b.far.test")]
+    assert not (await world.lookup.proved("gone.far.test", "TLSA")).values
+    assert (await world.lookup.proved("alias.far.test", "CNAME")).values == ("b.far.test",)
+    with pytest.raises(DnsTrouble):
+        await world.lookup.proved("broken.far.test", "TLSA")
+
+
+@pytest_twisted.ensureDeferred
 async def test_texts_and_pointers(world):
     assert await world.lookup.txt("far.test") == (b"v=spf1 -all",)
     assert await world.lookup.txt("b.far.test") == ()

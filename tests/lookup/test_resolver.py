@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dns.flags
+import dns.message
+import dns.name
+import dns.rdatatype
+import dns.rrset
 import pytest
 import pytest_twisted
 
 from tests.contracts import test_lookup as contract
 from twistmail import tasks
-from twistmail.interfaces import DnsTrouble, NoSuchDomain
+from twistmail.interfaces import DnsTrouble, NoSuchDomain, Proved
 from twistmail.lookup import resolver
 from twistmail.lookup.resolver import DnsLookup, _Kept
 
@@ -134,7 +139,7 @@ def test_what_is_no_server_is_refused(text):
 ])
 @pytest_twisted.ensureDeferred
 async def test_two_families_make_one_answer(world, monkeypatch, v6, v4, expected):
-    async def ask(name, kind, read):
+    async def ask(name, kind):
         answer = v6 if kind == "AAAA" else v4
         if isinstance(answer, Exception):
             raise answer
@@ -146,3 +151,76 @@ async def test_two_families_make_one_answer(world, monkeypatch, v6, v4, expected
     else:
         with pytest.raises(expected):
             await world.lookup.addresses("a.far.test")
+
+
+# ----- what is proved by DNSSEC
+
+
+class Validating:
+    """A DNS server as one on this machine that checks signatures would be. `asked`: the flags of the questions."""
+
+    def __init__(self, reactor, interface="127.0.0.1"):
+        from twisted.internet.protocol import DatagramProtocol
+
+        self.asked, self.signed = [], True
+        protocol = DatagramProtocol()
+        protocol.datagramReceived = lambda octets, address: protocol.transport.write(self.reply(octets), address)
+        self.port = reactor.listenUDP(0, protocol, interface=interface)
+        self.place = f"{interface}:{self.port.getHost().port}"
+
+    def reply(self, octets):
+        question = dns.message.from_wire(octets)
+        self.asked.append(question.flags)
+        answer = dns.message.make_response(question)
+        asked = question.question[0]
+        name = asked.name
+        if name == dns.name.from_text("mx.far.test."):
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", "host.net.test."))
+            name = dns.name.from_text("host.net.test.")
+        records = {dns.rdatatype.A: "192.0.2.7", dns.rdatatype.TLSA: "3 1 1 " + "ab" * 32, dns.rdatatype.MX: "10 mx.far.test."}
+        if asked.rdtype in records:
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", dns.rdatatype.to_text(asked.rdtype), records[asked.rdtype]))
+        if self.signed:
+            answer.flags |= dns.flags.AD
+        return answer.to_wire()
+
+
+@pytest.fixture
+def validating():
+    from twisted.internet import reactor
+
+    made = Validating(reactor)
+    made.reactor = reactor
+    yield made
+    pytest_twisted.blockon(made.port.stopListening())
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_server_on_this_machine_calls_proved_is_proved(validating):
+    lookup = DnsLookup(validating.reactor, [validating.place], 2.0)
+    assert await lookup.proved("Mx.Far.Test.", "A") == Proved(("192.0.2.7",), True, "host.net.test")
+    assert await lookup.proved("_25._tcp.far.test", "TLSA") == Proved(((3, 1, 1, bytes([0xAB] * 32)),), True, "_25._tcp.far.test")
+    assert (await lookup.proved("far.test", "MX")).values == ((10, "mx.far.test"),)
+    assert all(flags & dns.flags.AD for flags in validating.asked)
+
+
+@pytest.mark.parametrize(("trust", "signed", "local", "proved"), [
+    pytest.param("auto", True, True, True, id="auto-believes-this-machine"),
+    pytest.param("auto", True, False, False, id="auto-believes-nobody-else"),
+    pytest.param("yes", True, False, True, id="who-is-told-to-believes-others"),
+    pytest.param("no", True, True, False, id="or-nobody"),
+    pytest.param("yes", False, True, False, id="without-the-bit-nothing-is-proved"),
+])
+@pytest_twisted.ensureDeferred
+async def test_whose_word_is_proof(validating, monkeypatch, trust, signed, local, proved):
+    validating.signed = signed
+    if not local:
+        monkeypatch.setattr(resolver, "_is_here", lambda server: False)
+    lookup = DnsLookup(validating.reactor, [validating.place], 2.0, trust)
+    assert (await lookup.proved("far.test", "A")).secure == proved
+    assert await lookup.addresses("far.test") == ("192.0.2.7",)
+
+
+@pytest.mark.parametrize(("server", "here"), [("127.0.0.53", True), ("::1", True), ("192.0.2.53", False), ("fe80::1%eth0", False)])
+def test_which_servers_are_on_this_machine(server, here):
+    assert resolver._is_here(server) == here

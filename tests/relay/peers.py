@@ -11,6 +11,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from twistmail.relay.client import SmtpConnection
+from twistmail.relay.route import Host
+from twistmail.relay.terms import Finding, Terms
 from twistmail.wire.dotted import Unstuffer
 
 HANG_UP = object()
@@ -124,6 +126,21 @@ class _Side:
     def abortConnection(self) -> None:
         self.aborted = True
         self.hang_up()
+
+
+class Shown:
+    """What stands for a handshake (`handshake.Shake`): with whom, and on which terms."""
+
+    def __init__(self, host: Host, terms: Terms, finding: Finding) -> None:
+        self.host, self.terms, self._finding = host, terms, finding
+
+    def finding(self) -> Finding:
+        return self._finding
+
+
+def shows(protocol: str = "TLSv1.3", checked_by: str = "its authority", fault: str = "", kind: str = "") -> Callable[[Host, Terms], Shown]:
+    """`Manners.tls_options` for servers that all show the same."""
+    return lambda host, terms: Shown(host, terms, Finding(protocol, "" if fault else terms.checked_by or checked_by, fault, kind))
 
 
 class Net:

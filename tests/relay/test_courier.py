@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from twisted.internet.task import Clock
 
-from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, finish
+from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, finish, shows
 from twistmail import tasks
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
@@ -39,7 +39,7 @@ class World:
         self.lookup = MemoryLookup(ZONE)
         routes = Routes(self.lookup, Identity("us.example"), OPTIONS.defaults(), {}, random.Random(1))
         self.courier = RelayCourier(
-            routes, self.net, Manners("us.example", lambda *_: None, Patience()), capacity or Capacity(), self.clock, tasks.Inline())
+            routes, self.net, Manners("us.example", shows(), Patience()), capacity or Capacity(), self.clock, tasks.Inline())
 
     def begin(self, *addresses, **changes):
         targets = to(*addresses)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from twisted.internet.task import Clock
 
-from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, finish
+from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, finish, shows
 from twistmail import tasks
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
@@ -40,7 +40,7 @@ class Relay:
         self.clock, self.peer, self.route, self.host = Clock(), Peer(answers), route, host
         self.net = Net(self.clock)
         self.net.peers[host.address] = self.peer
-        self.manners = Manners("us.example", lambda name, verified: (name, verified), Patience())
+        self.manners = Manners("us.example", shows(), Patience())
 
     def open(self, seconds=0.0):
         return finish(self.clock, open_route(self.route, (self.host,), self.net, self.manners), seconds)
@@ -308,7 +308,8 @@ def test_who_does_not_keep_it_encrypted_gets_nothing(answers, status):
 def test_what_must_be_encrypted_is_sent_on_so():
     relay = Relay({b"EHLO": [STARTTLS, PROMISED]}, STRICT)
     assert codes(relay.deliver(targets("bob"), wishes=Wishes(require_tls=True))) == [TAKEN]
-    assert relay.peer.connections[0].tls == ("mx.far.test", True)
+    shown = relay.peer.connections[0].tls
+    assert (shown.host.name, shown.terms.want) == ("mx.far.test", Tls.VERIFIED)
     assert relay.peer.said[3].endswith(b" REQUIRETLS")
 
 
@@ -319,7 +320,8 @@ def test_starttls_is_used_where_it_is_offered_and_ehlo_is_said_again():
     relay = Relay({b"EHLO": [STARTTLS, EHLO]})
     session = relay.open()
     assert relay.peer.said == [b"EHLO us.example", b"STARTTLS", b"EHLO us.example"]
-    assert relay.peer.connections[0].tls == ("mx.far.test", False)
+    shown = relay.peer.connections[0].tls
+    assert (shown.host.name, shown.terms.want) == ("mx.far.test", Tls.OPPORTUNISTIC)
     assert "STARTTLS" not in session.extensions
 
 

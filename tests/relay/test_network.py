@@ -20,8 +20,9 @@ from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.mail.status import Status
 from twistmail.relay.client import Patience
-from twistmail.relay.connect import Dialer, TlsClients, open_route
+from twistmail.relay.connect import Dialer, open_route
 from twistmail.relay.exchange import Manners, deliver, leave
+from twistmail.relay.handshake import TlsClients
 from twistmail.relay.route import Host, Route, Tls
 from twistmail.wire.dotted import Unstuffer
 

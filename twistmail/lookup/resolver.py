@@ -4,6 +4,10 @@ Nothing is asked before somebody asks us (R58): building this reads at most
 /etc/resolv.conf. Answers are kept as long as their TTL says, "there is none" as
 long as the zone's SOA says (RFC 2308), both within bounds; trouble is not kept.
 Equal questions that are under way share one answer.
+
+DNSSEC is checked by the resolver that we ask, which says so with a bit (AD,
+RFC 4035 §3.2.3) that anybody on the way could set: it is believed from this machine,
+and from elsewhere only where the operator says so (RFC 6698 §4.1, RFC 7672 §2.1.3).
 """
 
 from __future__ import annotations
@@ -24,15 +28,18 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from twistmail import tasks
-from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
+from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain, Proved
 from twistmail.lookup.backend import TwistedBackend
-from twistmail.options import DURATION, TEXT, WORDS, Option, Reload, Section
+from twistmail.options import DURATION, TEXT, WORDS, Option, Reload, Section, choice
 
 OPTIONS = Section(
     "dns", "Whom to ask about names.",
     Option("use", TEXT, "resolver", "Which lookup: resolver, none (nobody is asked, mail for others waits), or a plugin's.", Reload.NEW),
     Option("servers", WORDS, "system", "DNS servers (192.0.2.53, 192.0.2.53:5353, [2001:db8::53]:53); system: what /etc/resolv.conf says."),
     Option("timeout", DURATION, "5s", "How long one question may take, with all its repetitions."),
+    Option("trust_ad", choice("auto", "yes", "no"), "auto",
+           "Whether an answer is proved by DNSSEC because the DNS server says so, which DANE needs: auto believes servers on this machine "
+           "(127.0.0.1, ::1); yes all of them, which is right where the way to them is safe.", Reload.NEW),
 )
 SYSTEM = "system"
 RESOLV_CONF = "/etc/resolv.conf"
@@ -50,14 +57,32 @@ class _Kept:
 
     until: float
     values: tuple[Any, ...] | None
+    secure: bool = False  # proved by DNSSEC
+    name: str = ""  # where aliases have led
+
+
+#: How the values of each kind of record are read.
+_READ: dict[str, Callable[[Any], Any]] = {
+    "MX": lambda data: (data.preference, _text(data.exchange)),
+    "A": lambda data: data.address,
+    "AAAA": lambda data: data.address,
+    "CNAME": lambda data: _text(data.target),
+    "PTR": lambda data: _text(data.target),
+    "TXT": lambda data: b"".join(data.strings),
+    "TLSA": lambda data: (data.usage, data.selector, data.mtype, data.cert),
+}
 
 
 @implementer(INameLookup)
 class DnsLookup:
-    """`servers`: addresses as in OPTIONS, or ("system",). `timeout`: seconds. `reactor` also gives the time."""
+    """`servers`: addresses as in OPTIONS, or ("system",). `timeout`: seconds. `trust_ad`: "auto", "yes", "no" as in OPTIONS.
 
-    def __init__(self, reactor: Any, servers: Sequence[str] = (SYSTEM,), timeout: float = 5.0) -> None:
+    `reactor` also gives the time.
+    """
+
+    def __init__(self, reactor: Any, servers: Sequence[str] = (SYSTEM,), timeout: float = 5.0, trust_ad: str = "auto") -> None:
         self._reactor = reactor
+        self._trust_ad = trust_ad
         self._timeout = timeout
         self._backend = TwistedBackend(reactor)
         self._resolver = dns.asyncresolver.Resolver(configure=False)
@@ -65,6 +90,7 @@ class DnsLookup:
         self._resolver.lifetime = timeout
         self._resolver.timeout = max(timeout / 3, 1.0)
         self._resolver.use_edns(0, dns.flags.DO, PAYLOAD)
+        self._resolver.flags = dns.flags.RD | dns.flags.AD  # RFC 6840 §5.7: we would like to know
         self._limit = tasks.Limit(MOST_AT_A_TIME)
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._asking: dict[tuple[str, str], list[Deferred[_Kept]]] = {}
@@ -74,7 +100,7 @@ class DnsLookup:
     async def mx(self, domain: str) -> tuple[tuple[int, str], ...]:
         if _address(domain) or _is_localhost(domain):
             return ()
-        return await self._ask(domain, "MX", lambda data: (data.preference, _text(data.exchange)))
+        return await self._ask(domain, "MX")
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         if address := _address(host):
@@ -93,49 +119,58 @@ class DnsLookup:
         return ()
 
     async def ipv4(self, host: str) -> tuple[str, ...]:
-        return await self._ask(host, "A", lambda data: data.address)
+        return await self._ask(host, "A")
 
     async def txt(self, name: str) -> tuple[bytes, ...]:
         try:
-            return await self._ask(name, "TXT", lambda data: b"".join(data.strings))
+            return await self._ask(name, "TXT")
         except NoSuchDomain:
             return ()
 
     async def pointer(self, address: str) -> tuple[str, ...]:
         try:
-            return await self._ask(dns.reversename.from_address(address).to_text(), "PTR", lambda data: _text(data.target))
+            return await self._ask(dns.reversename.from_address(address).to_text(), "PTR")
         except NoSuchDomain:
             return ()
+
+    async def proved(self, name: str, kind: str) -> Proved:
+        kept = await self._answer(name, kind)
+        return Proved(kept.values or (), kept.secure, kept.name or name.lower().rstrip("."))
 
     # ----- asking
 
     async def _addresses(self, host: str, kind: str) -> tuple[str, ...] | DnsTrouble | NoSuchDomain:
         """Trouble with one family of addresses must not hide the other."""
         try:
-            return await self._ask(host, kind, lambda data: data.address)
+            return await self._ask(host, kind)
         except (DnsTrouble, NoSuchDomain) as error:
             return error
 
-    async def _ask(self, name: str, kind: str, read: Callable[[Any], Any]) -> tuple[Any, ...]:
-        """Kept, or under way, or asked now. Raises DnsTrouble and NoSuchDomain."""
+    async def _ask(self, name: str, kind: str) -> tuple[Any, ...]:
+        """The values. Raises DnsTrouble and NoSuchDomain."""
+        kept = await self._answer(name, kind)
+        if kept.values is None:
+            raise NoSuchDomain(f"there is no {name.lower().rstrip('.')}")
+        return kept.values
+
+    async def _answer(self, name: str, kind: str) -> _Kept:
+        """Kept, or under way, or asked now. Raises DnsTrouble."""
         key = (name.lower().rstrip("."), kind)
         kept = self._kept.get(key)
         if kept is None or kept.until <= self._reactor.seconds():
-            kept = await (self._share(key) if key in self._asking else self._ask_now(key, read))
-        if kept.values is None:
-            raise NoSuchDomain(f"there is no {key[0]}")
-        return kept.values
+            kept = await (self._share(key) if key in self._asking else self._ask_now(key))
+        return kept
 
     async def _share(self, key: tuple[str, str]) -> _Kept:
         answer: Deferred[_Kept] = Deferred()
         self._asking[key].append(answer)
         return await answer
 
-    async def _ask_now(self, key: tuple[str, str], read: Callable[[Any], Any]) -> _Kept:
+    async def _ask_now(self, key: tuple[str, str]) -> _Kept:
         sharers = self._asking[key] = []
         try:
             async with self._limit:
-                kept = await tasks.with_timeout(self._reactor, self._timeout + 1.0, self._query(key, read), "a DNS question")
+                kept = await tasks.with_timeout(self._reactor, self._timeout + 1.0, self._query(key), "a DNS question")
         except (tasks.TimedOut, dns.exception.DNSException, OSError, ValueError) as error:
             del self._asking[key]
             trouble = DnsTrouble(f"{key[1]} of {key[0]}: {error or type(error).__name__}")
@@ -148,7 +183,7 @@ class DnsLookup:
             sharer.callback(kept)
         return kept
 
-    async def _query(self, key: tuple[str, str], read: Callable[[Any], Any]) -> _Kept:
+    async def _query(self, key: tuple[str, str]) -> _Kept:
         """One question to the servers. CNAMEs are followed by the server, as the answer's chain."""
         now = self._reactor.seconds()
         try:
@@ -160,9 +195,16 @@ class DnsLookup:
         except dns.resolver.NXDOMAIN as error:
             ttl = min((response.resolve_chaining().minimum_ttl for response in error.responses().values()), default=0)
             return _Kept(now + _within(ttl, LONGEST_NEGATIVE), None)
+        ttl, secure, where = answer.chaining_result.minimum_ttl, self._is_proved(answer), _text(answer.canonical_name)
         if answer.rrset is None:
-            return _Kept(now + _within(answer.chaining_result.minimum_ttl, LONGEST_NEGATIVE), ())
-        return _Kept(now + _within(answer.chaining_result.minimum_ttl, LONGEST), tuple(read(data) for data in answer.rrset))
+            return _Kept(now + _within(ttl, LONGEST_NEGATIVE), (), secure, where)
+        return _Kept(now + _within(ttl, LONGEST), tuple(map(_READ[key[1]], answer.rrset)), secure, where)
+
+    def _is_proved(self, answer: dns.resolver.Answer) -> bool:
+        """Whether a DNS server says that DNSSEC proves *answer*, all of its aliases too, and we believe that server."""
+        if not answer.response.flags & dns.flags.AD or self._trust_ad == "no":
+            return False
+        return self._trust_ad == "yes" or _is_here(str(answer.nameserver))
 
     def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
         """Bounded: what is stale goes first, then what has been here longest."""
@@ -188,6 +230,14 @@ def _address(text: str) -> str | None:
         return str(ipaddress.ip_address(text.strip("[]").removeprefix("IPv6:")))
     except ValueError:
         return None
+
+
+def _is_here(server: str) -> bool:
+    """Whether the DNS server at *server*, an IP address, is on this machine."""
+    try:
+        return ipaddress.ip_address(server).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_localhost(name: str) -> bool:

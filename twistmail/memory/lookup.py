@@ -8,7 +8,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
+from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain, Proved
 
 Zone = Mapping[str, Mapping[str, Any]]
 
@@ -17,13 +17,15 @@ Zone = Mapping[str, Mapping[str, Any]]
 class MemoryLookup:
     """`names`: {"far.test": {"MX": [(10, "mx.far.test")]}, "mx.far.test": {"A": ["192.0.2.1"], "AAAA": [...]}}.
 
-    Kinds are MX, A, AAAA, TXT (bytes), PTR (under the address) and CNAME (one name). A name that is not there, and above
-    no other, does not exist. `broken`: names about which there is no answer (SERVFAIL). `asked`: every question, in order.
+    Kinds are MX, A, AAAA, TXT (bytes), PTR (under the address), TLSA (usage, selector, matching type, bytes) and CNAME (one
+    name). A name that is not there, and above no other, does not exist. `broken`: names about which there is no answer
+    (SERVFAIL). `signed`: zones whose answers are proved. `asked`: every question, in order.
     """
 
     def __init__(self, names: Zone | None = None) -> None:
         self.names: dict[str, Mapping[str, Any]] = dict(names or {})
         self.broken: set[str] = set()
+        self.signed: set[str] = set()
         self.asked: list[tuple[str, str]] = []
 
     async def mx(self, domain: str) -> tuple[tuple[int, str], ...]:
@@ -52,6 +54,20 @@ class MemoryLookup:
             return tuple(self._find(address, "PTR"))
         except NoSuchDomain:
             return ()
+
+    async def proved(self, name: str, kind: str) -> Proved:
+        chain = [name.lower().rstrip(".")]
+        while kind != "CNAME" and len(chain) < 8 and (alias := self.names.get(chain[-1], {}).get("CNAME")):
+            chain.append(alias)
+        try:
+            values = self.names.get(chain[0], {}).get("CNAME") if kind == "CNAME" else self._find(name, kind)
+        except NoSuchDomain:
+            values = ()
+        found = (values,) if isinstance(values, str) else tuple(values or ())
+        return Proved(found, all(map(self._is_signed, chain)), chain[-1])
+
+    def _is_signed(self, name: str) -> bool:
+        return any(name == zone or name.endswith("." + zone) for zone in self.signed)
 
     def _find(self, name: str, kind: str, depth: int = 0) -> Any:
         name = name.lower().rstrip(".")
@@ -96,3 +112,6 @@ class SilentLookup:
 
     async def pointer(self, address: str) -> tuple[str, ...]:
         raise DnsTrouble(f"name of {address}: no name server is asked ([dns] use = none)")
+
+    async def proved(self, name: str, kind: str) -> Proved:
+        raise DnsTrouble(f"{kind} of {name}: no name server is asked ([dns] use = none)")

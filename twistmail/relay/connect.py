@@ -12,20 +12,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from twistmail.mail.status import Status
 from twistmail.relay.client import Lost, SmtpConnection
 from twistmail.relay.exchange import Manners, Refused, Session, open_session
-from twistmail.relay.route import Host, Route, Tls, literal
+from twistmail.relay.route import Host, Route, Tls
+from twistmail.relay.terms import Terms
 
 log = Logger()
 
@@ -51,67 +48,41 @@ class Dialer:
         return connecting
 
 
-class TlsClients:
-    """Makes the client's side of TLS for one server: `Manners.tls_options`."""
-
-    def __init__(self) -> None:
-        self._context: Any = None
-
-    def __call__(self, host: str, verified: bool) -> Any:
-        if verified:
-            return optionsForClientTLS(literal(host) or host)
-        if self._context is None:
-            self._context = CertificateOptions().getContext()
-        return _Unverified(host, self._context)
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
-    """Any certificate will do (RFC 7435 §3): against those who only listen, that is enough."""
-
-    def __init__(self, host: str, context: Any) -> None:
-        self._host = host
-        self._context = context
-
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
-        connection = SSL.Connection(self._context, None)
-        if literal(self._host) is None:
-            connection.set_tlsext_host_name(self._host.encode())
-        return connection
-
-
 async def open_route(route: Route, hosts: tuple[Host, ...], dial: Dial, manners: Manners) -> Session | Status:
-    """A session with the first of *hosts* that lets us in; where none does, what the last one said.
+    """A session with the first of *hosts* that lets us in and shows what it has to; where none does, what the last one said.
 
     That is temporary, unless a message must be encrypted (`Route.require_tls`) and every one of them has refused that.
     """
+    decision = await manners.policies.decide(route, hosts)
     why: Status | None = None
-    for host in hosts:
+    for host, terms in decision.hosts:
         try:
-            return await _open_host(host, route, dial, manners)
+            return await _open_host(host, terms, route, dial, manners)
         except (Lost, Refused) as error:
             said = replace(error.status, text=f"{host.name} [{host.address}]: {error.status.text}")
         except (ConnectError, OSError) as error:
             said = replace(UNREACHABLE, text=f"{UNREACHABLE.text}: {host.name} [{host.address}]:{host.port}: {_reason(error)}")
         why = why if why is not None and why.is_temporary and said.is_permanent else said
+    for host, status in decision.out:
+        why = why if why is not None and (why.is_temporary or status.is_permanent) else replace(status, text=f"{host.name}: {status.text}")
     return why or UNREACHABLE
 
 
-async def _open_host(host: Host, route: Route, dial: Dial, manners: Manners) -> Session:
-    """A session with *host*. Where TLS was opportunistic and went wrong, once more without it."""
+async def _open_host(host: Host, terms: Terms, route: Route, dial: Dial, manners: Manners) -> Session:
+    """A session with *host*. Where TLS was opportunistic and went wrong, once more without it (RFC 7435 §3)."""
     try:
-        return await _attempt(host, route, dial, manners)
+        return await _attempt(host, terms, route, dial, manners)
     except Refused as refused:
         if not refused.in_clear or route.login:
             raise
         log.info("relay: {host}: TLS failed, going on in clear", host=host.name)
-    return await _attempt(host, replace(route, tls=Tls.OFF), dial, manners)
+    return await _attempt(host, replace(terms, want=Tls.OFF), route, dial, manners)
 
 
-async def _attempt(host: Host, route: Route, dial: Dial, manners: Manners) -> Session:
+async def _attempt(host: Host, terms: Terms, route: Route, dial: Dial, manners: Manners) -> Session:
     connection = await dial(host.address, host.port)
     try:
-        return await open_session(connection, host, route, manners)
+        return await open_session(connection, host, route, manners, terms)
     except BaseException:
         connection.close()
         raise

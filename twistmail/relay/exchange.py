@@ -27,6 +27,7 @@ from twistmail.relay.client import GARBLED, NO_TLS, Lost, Patience, SmtpConnecti
 from twistmail.relay.fitting import Fitted, fit
 from twistmail.relay.parameters import limits, mail_parameters, needs_utf8, objection, rcpt_parameters, reports_itself
 from twistmail.relay.route import Host, Login, Route, Tls
+from twistmail.relay.terms import AsRouted, Finding, Policies, Terms
 from twistmail.wire.smtp import client as say
 from twistmail.wire.smtp.client import Chunk, ContentEnd, Reply, status_of
 
@@ -36,6 +37,9 @@ log = Logger()
 MOST_RECIPIENTS = 100
 
 TLS_REQUIRED = Status(451, "4.7.5", "The other side does not offer the encryption that is required for it here")
+UNTRUSTED = Status(451, "4.7.5", "The other side does not show the certificate that it should")
+#: What is told of a server that has not offered, or not begun, what it should.
+NOT_OFFERED = Finding(fault="it does not offer encryption", kind="starttls-not-supported")
 LOGIN_REFUSED = Status(454, "4.7.0", "The smart host does not accept our login; its administrator, and ours, must see to it")
 LOGIN_IMPOSSIBLE = Status(454, "4.7.0", "The smart host offers no way to log in that we may use")
 #: RFC 8689 §4.2.1: for messages that must be encrypted all the way.
@@ -54,6 +58,7 @@ class Session:
     is_clean: bool = True  # False: RSET before the next MAIL
     items: int = 0  # carried so far
     transactions: int = 0  # begun so far
+    secured: str = ""  # how it is protected, in words
 
     @property
     def most_recipients(self) -> int:
@@ -85,31 +90,49 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How we present ourselves: `hello` is our name; `tls_options(host name, verified)` makes a TLS client for a server."""
+    """How we present ourselves: `hello` is our name; `tls_options(host, terms)` makes a TLS client (`handshake.Shake`).
+
+    `policies` decides what a server has to show.
+    """
 
     hello: str
     tls_options: Any
     patience: Patience = field(default_factory=Patience)
+    policies: Policies = field(default_factory=AsRouted)
 
 
-async def open_session(connection: SmtpConnection, host: Host, route: Route, manners: Manners) -> Session:
+async def open_session(connection: SmtpConnection, host: Host, route: Route, manners: Manners, terms: Terms) -> Session:
     """From the greeting to the point where mail may be sent. Raises Lost and Refused."""
     patience = manners.patience
+    found = Finding()
     if route.implicit_tls:
-        await _encrypt(connection, host, route, manners)
+        found = await _encrypt(connection, host, route, manners, terms)
     greeting = await connection.reply(patience.greeting)
     if greeting.code != 220:
         raise Refused(_temporarily(greeting))
     session = Session(connection, host, await _hello(connection, manners), patience)
-    if "STARTTLS" in session.extensions and route.tls is not Tls.OFF and not connection.tls:
-        await _start_tls(session, route, manners)
-    if route.tls in (Tls.REQUIRED, Tls.VERIFIED) and not connection.tls:
-        raise Refused(NOT_ENCRYPTED if route.require_tls and "STARTTLS" not in session.extensions else TLS_REQUIRED)
-    if route.require_tls and "REQUIRETLS" not in session.extensions:
-        raise Refused(NO_REQUIRETLS)
+    if "STARTTLS" in session.extensions and terms.want is not Tls.OFF and not connection.tls:
+        found = await _start_tls(session, route, manners, terms)
+    session.secured = str(found)
+    if connection.tls or terms.want is not Tls.OFF:
+        manners.policies.note(route, host, terms, found if connection.tls else NOT_OFFERED)
+    _insist(session, route, terms)
     if route.login:
         await _log_in(session, route.login)
     return session
+
+
+def _insist(session: Session, route: Route, terms: Terms) -> None:
+    """Refused where what was agreed upon is not enough."""
+    if terms.want not in (Tls.OFF, Tls.OPPORTUNISTIC) and not session.connection.tls:
+        raise Refused(NOT_ENCRYPTED if route.require_tls and "STARTTLS" not in session.extensions else _because(TLS_REQUIRED, terms))
+    if route.require_tls and "REQUIRETLS" not in session.extensions:
+        raise Refused(NO_REQUIRETLS)
+
+
+def _because(status: Status, terms: Terms) -> Status:
+    """*status* with who wants it so."""
+    return replace(status, text=f"{status.text} ({terms.why})") if terms.why else status
 
 
 async def _hello(connection: SmtpConnection, manners: Manners) -> dict[str, str]:
@@ -138,23 +161,31 @@ def _extensions(reply: Reply) -> dict[str, str]:
     return extensions
 
 
-async def _start_tls(session: Session, route: Route, manners: Manners) -> None:
+async def _start_tls(session: Session, route: Route, manners: Manners, terms: Terms) -> Finding:
     connection = session.connection
     connection.send(say.STARTTLS)
     reply = await connection.reply(session.patience.hello)
     if reply.code != 220:
-        return  # not now; whether we go on in clear is the caller's rule
-    await _encrypt(connection, session.host, route, manners)
+        return Finding()  # not now; whether we go on in clear is the caller's rule
+    found = await _encrypt(connection, session.host, route, manners, terms)
     session.extensions = await _hello(connection, manners)
+    return found
 
 
-async def _encrypt(connection: SmtpConnection, host: Host, route: Route, manners: Manners) -> None:
-    options = manners.tls_options(host.name, route.tls is Tls.VERIFIED)
+async def _encrypt(connection: SmtpConnection, host: Host, route: Route, manners: Manners, terms: Terms) -> Finding:
+    """See the handshake through, and look at what was shown; nothing has been said in it yet."""
+    shake = manners.tls_options(host, terms)
     try:
-        await connection.start_tls(options, manners.patience.tls)
-    except Lost:
-        why = NOT_ENCRYPTED if route.require_tls else NO_TLS
-        raise Refused(why, in_clear=route.tls is Tls.OPPORTUNISTIC and not route.implicit_tls) from None
+        await connection.start_tls(shake, manners.patience.tls)
+    except Lost as lost:
+        manners.policies.note(route, host, terms, Finding(fault=lost.status.text, kind="validation-failure"))
+        why = NOT_ENCRYPTED if route.require_tls else _because(NO_TLS, terms)
+        raise Refused(why, in_clear=terms.want is Tls.OPPORTUNISTIC and not route.implicit_tls) from None
+    found: Finding = shake.finding()
+    if found.fault and terms.is_checked:
+        manners.policies.note(route, host, terms, found)
+        raise Refused(NOT_ENCRYPTED if route.require_tls else _because(replace(UNTRUSTED, text=f"{UNTRUSTED.text}: {found.fault}"), terms))
+    return found
 
 
 async def _log_in(session: Session, login: Login) -> None:
@@ -306,7 +337,7 @@ class _Transaction:
 
     def _settle(self, target: Target, status: Status) -> None:
         passed_on = reports_itself(self.item, self.errands[target], self.session.extensions)
-        self.outcomes[target] = outcome_of(target, status, self.session.name, passed_on=passed_on)
+        self.outcomes[target] = outcome_of(target, status, self.session.name, passed_on=passed_on, secured=self.session.secured)
 
 
 def _refusal(reply: Reply) -> Status:

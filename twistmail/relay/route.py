@@ -17,6 +17,7 @@ class Tls(Enum):
     OPPORTUNISTIC = "opportunistic"  # where offered; no certificate is checked (RFC 7435)
     REQUIRED = "required"  # no mail in clear; no certificate is checked
     VERIFIED = "verified"  # and the certificate must be the host's
+    DANE = "dane"  # and the certificate must be the one that the domain publishes, signed, in the DNS (RFC 7672 §6)
 
 
 @dataclass(frozen=True, slots=True)
