@@ -201,7 +201,8 @@ class Reception:
         if item.wishes.hold_until is not None and item.wishes.hold_until > self.epoch():
             return item
         item = self._without_repeats(item, content)
-        for event in await self.dispatch.attempt_mailboxes(item, content):
+        for outcome in await self.dispatch.attempt_mailboxes(item, content):
+            event = replace(outcome, tried=self.epoch())
             item = item.after(event)
             self._tell(item.id, event)
         return item

@@ -15,7 +15,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
+from twistmail.mail.outcome import Frozen, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
 from twistmail.mail.status import Status
 from twistmail.memory.queue import MemoryQueue
 from twistmail.queue.spool import Spool
@@ -28,13 +28,15 @@ EVE = Target(Kind.MAILBOX, Address("eve", "here.example"), Address("eve", "here.
 EVENTS = [
     Outcome(BOB, Result.DEFERRED, Status(451, "4.4.1", "äöü\nsecond line"), "mx [192.0.2.1]"),
     Outcome(EVE, Result.DELIVERED, Status(250, "2.0.0", "Ok"), "eve"),
-    Outcome(EVE, Result.RELAYED, Status(250, "2.0.0", "Ok"), "mx", passed_on=True),
+    Outcome(EVE, Result.RELAYED, Status(250, "2.0.0", "Ok"), "mx", passed_on=True, tried=1200.25),
     Postponed(1234.5),
     SenderWarned(),
     SenderWarned(overdue=True),
     GaveUp(Status(451, "4.4.7", "Too late")),
     Reported("r1", (BOB.address,)),
     Reported("r2", (EVE.address,), success=True),
+    Reported("", (BOB.address,), why="it is forged"),
+    Frozen("nobody can be told"),
 ]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Deadline, Kind, Notify, Target, Wishes
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
+from twistmail.mail.outcome import Frozen, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
 from twistmail.mail.status import Status
 from twistmail.queue import records
 
@@ -24,8 +24,9 @@ TARGETS = st.builds(Target, st.sampled_from(Kind), ADDRESSES, ADDRESSES, TEXTS, 
 STATUSES = st.builds(Status, st.integers(200, 599), TEXTS, TEXTS)
 NOTIFY = st.frozensets(st.sampled_from(Notify))
 ERRANDS = st.builds(
-    Errand, TARGETS, st.none() | st.sampled_from(Result), st.none() | STATUSES, TEXTS, st.integers(0, 99), st.booleans(), NOTIFY, TEXTS
-)
+    Errand, TARGETS, st.none() | st.sampled_from(Result), st.none() | STATUSES, TEXTS, st.integers(0, 99), st.booleans(), NOTIFY, TEXTS,
+    TIMES,
+)  # fmt: skip
 WISHES = st.builds(
     Wishes, st.sampled_from(["", "FULL", "HDRS"]), TEXTS, st.booleans(), st.booleans(), st.none() | TIMES,
     st.none() | st.builds(Deadline, TIMES, st.booleans(), st.booleans()), st.integers(-9, 9), TEXTS,
@@ -35,10 +36,11 @@ ITEMS = st.builds(
     TEXTS, st.integers(0, 99), TIMES, st.booleans(), st.booleans(), WISHES, st.booleans(), TEXTS, TEXTS,
 )  # fmt: skip
 EVENTS = st.one_of(
-    st.builds(Outcome, TARGETS, st.sampled_from(Result), STATUSES, TEXTS, st.booleans(), TEXTS),
+    st.builds(Outcome, TARGETS, st.sampled_from(Result), STATUSES, TEXTS, st.booleans(), TEXTS, TIMES),
     st.builds(Postponed, TIMES),
     st.builds(SenderWarned, st.booleans()),
-    st.builds(Reported, TEXTS, st.lists(ADDRESSES, max_size=3).map(tuple), st.booleans()),
+    st.builds(Reported, TEXTS, st.lists(ADDRESSES, max_size=3).map(tuple), st.booleans(), TEXTS),
+    st.builds(Frozen, TEXTS),
     st.builds(GaveUp, STATUSES),
     st.builds(Rerouted, TEXTS),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import NO_WISHES, Kind, Notify, Recipient, Target, Wishes
-from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
+from twistmail.mail.outcome import Event, Frozen, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
 from twistmail.mail.status import Status
 
 _USUAL = frozenset({Notify.FAILURE, Notify.DELAY})
@@ -25,6 +25,7 @@ class Errand:
     reported: bool = False  # the sender has been told of its end, or another server sees to that
     notify: frozenset[Notify] = frozenset()  # as `envelope.Recipient` has them
     orcpt: str = ""
+    tried: float = 0.0  # when it was tried last (POSIX seconds); 0: not known, or not yet
 
     @property
     def is_pending(self) -> bool:
@@ -134,6 +135,9 @@ class Item:
                 return replace(self, via=via)
             case SenderWarned(overdue):
                 return replace(self, overdue_told=True) if overdue else replace(self, warned=True)
+            case Frozen(why):
+                thawed = (replace(e, result=Result.DEFERRED) if self._is_unreported(e) else e for e in self.errands)
+                return replace(self, errands=tuple(thawed), held=True, held_for=why)
             case Reported(_, addresses, success):
                 told, is_meant = set(addresses), self._is_unconfirmed if success else self._is_unreported
                 return replace(
@@ -150,4 +154,4 @@ class Item:
 
 def _tried(errand: Errand, outcome: Outcome) -> Errand:
     return replace(errand, result=outcome.result, status=outcome.status, host=outcome.host, attempts=errand.attempts + 1,
-                   reported=outcome.passed_on)
+                   reported=outcome.passed_on, tried=outcome.tried or errand.tried)

@@ -6,7 +6,7 @@ and the item's id for those who listen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from twistmail.mail.address import Address
@@ -30,6 +30,7 @@ class Outcome:
 
     `passed_on`: that server reports from here on as the sender wants it (RFC 3461 §5.2.1), so we need not.
     `secured`: how the connection was protected, in words ("TLSv1.3, certificate checked by DANE"); empty: not at all.
+    `tried`: when (POSIX seconds), as whoever writes it down puts in; 0: not known.
     """
 
     target: Target
@@ -38,6 +39,7 @@ class Outcome:
     host: str = ""
     passed_on: bool = False
     secured: str = ""
+    tried: float = field(default=0.0, compare=False)
 
 
 def outcome_of(
@@ -67,7 +69,7 @@ class SenderWarned:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A delivery report `report` (an item's id; empty: nobody to tell) about these targets is durable in the queue.
+    """A delivery report `report` (an item's id; empty: nobody is told, `why` says why) about these targets is durable in the queue.
 
     About their failure, or (`success`) about their success.
     """
@@ -75,6 +77,15 @@ class Reported:
     report: str
     addresses: tuple[Address, ...]
     success: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What can neither be delivered nor returned waits for an operator, because of `why`; what has failed is tried again when he
+    releases it."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +102,4 @@ class Rerouted:
     via: str
 
 
-Event = Outcome | Postponed | SenderWarned | Reported | GaveUp | Rerouted
+Event = Outcome | Postponed | SenderWarned | Reported | Frozen | GaveUp | Rerouted

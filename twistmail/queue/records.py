@@ -24,13 +24,15 @@ from zlib import crc32
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import NO_WISHES, Deadline, Kind, Notify, Target, Wishes
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
+from twistmail.mail.outcome import Event, Frozen, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
 from twistmail.mail.status import Status
 
 #: 1: as in the beginning. 2: with wishes, which a reader of version 1 would silently forget.
 PLAIN, WITH_WISHES = 1, 2
 #: Attributes of an item that came later too, and harm nobody who does not know them.
 _LATER = ("overdue_told", "held_for", "via")
+#: The same of an outcome.
+_OF_OUTCOMES = ("passed_on", "secured", "tried")
 
 
 class Damaged(Exception):
@@ -42,11 +44,12 @@ def written(item: Item) -> bytes:
     asked: dict[str, Any] = {"wishes": _wishes(item.wishes)} if item.wishes != NO_WISHES else {}
     if any(of_each := [_asked(errand) for errand in item.errands]):
         asked["asked"] = of_each
+    tried = [errand.tried for errand in item.errands]
     return _line({
         "v": WITH_WISHES if asked else PLAIN, "id": item.id, "sender": _address(item.sender), "arrived": item.arrived, "size": item.size,
         "prefix": item.prefix.decode("latin-1"), "account": item.account, "body": item.body,
         "attempts": item.attempts, "due": item.due, "warned": item.warned, "held": item.held,
-        "errands": [_errand(errand) for errand in item.errands], **asked,
+        "errands": [_errand(errand) for errand in item.errands], **asked, **({"tried": tried} if any(tried) else {}),
         **{name: value for name in _LATER if (value := getattr(item, name))},
     })
 
@@ -54,18 +57,20 @@ def written(item: Item) -> bytes:
 def event_written(event: Event) -> bytes:
     """The record of *event*."""
     match event:
-        case Outcome(target, result, status, host, passed_on, secured):
+        case Outcome(target, result, status, host):
             ended = {"e": "outcome", "target": _target(target), "result": result.value, "status": _status(status), "host": host}
-            return _line(ended | ({"passed_on": True} if passed_on else {}) | ({"secured": secured} if secured else {}))
+            return _line(ended | {name: value for name in _OF_OUTCOMES if (value := getattr(event, name))})
         case Postponed(until):
             return _line({"e": "postponed", "until": until})
         case Rerouted(via):
             return _line({"e": "rerouted", "via": via})
         case SenderWarned(overdue):
             return _line({"e": "warned"} | ({"overdue": True} if overdue else {}))
-        case Reported(report, addresses, success):
+        case Reported(report, addresses, success, why):
             told = {"e": "reported", "report": report, "addresses": [_address(address) for address in addresses]}
-            return _line(told | ({"success": True} if success else {}))
+            return _line(told | ({"success": True} if success else {}) | ({"why": why} if why else {}))
+        case Frozen(why):
+            return _line({"e": "frozen", "why": why})
         case GaveUp(status):
             return _line({"e": "gave up", "status": _status(status)})
     raise TypeError(f"{event!r} is no event of an item")
@@ -110,7 +115,8 @@ def _item(record: Any) -> Item:
     if record["v"] not in (PLAIN, WITH_WISHES):
         raise Damaged(f"version {record['v']} is neither {PLAIN} nor {WITH_WISHES}")
     asked = record.get("asked") or [None] * len(record["errands"])
-    errands = tuple(_to_errand(*pair) for pair in zip(record["errands"], asked, strict=True))
+    tried = record.get("tried") or [0.0] * len(record["errands"])
+    errands = tuple(_to_errand(*each) for each in zip(record["errands"], asked, tried, strict=True))
     return Item(
         record["id"], _to_address(record["sender"]), errands, record["arrived"], record["size"],
         record["prefix"].encode("latin-1"), record["account"], record["body"], record["attempts"], record["due"],
@@ -125,11 +131,12 @@ def _replay(item: Item, record: Any) -> Item:
 
 _EVENTS: dict[str, Callable[[Any], Event]] = {
     "outcome": lambda r: Outcome(_to_target(r["target"]), Result(r["result"]), Status(*r["status"]), r["host"],
-                                 r.get("passed_on", False), r.get("secured", "")),
+                                 **{name: r[name] for name in _OF_OUTCOMES if name in r}),
+    "frozen": lambda r: Frozen(r["why"]),
     "postponed": lambda r: Postponed(r["until"]),
     "rerouted": lambda r: Rerouted(r["via"]),
     "warned": lambda r: SenderWarned(r.get("overdue", False)),
-    "reported": lambda r: Reported(r["report"], tuple(Address(*a) for a in r["addresses"]), r.get("success", False)),
+    "reported": lambda r: Reported(r["report"], tuple(Address(*a) for a in r["addresses"]), r.get("success", False), r.get("why", "")),
     "gave up": lambda r: GaveUp(Status(*r["status"])),
 }
 
@@ -164,11 +171,11 @@ def _errand(e: Errand) -> list[Any]:
     return [_target(e.target), e.result.value if e.result else None, _status(e.status), e.host, e.attempts, e.reported]
 
 
-def _to_errand(value: Any, asked: Any) -> Errand:
+def _to_errand(value: Any, asked: Any, tried: float) -> Errand:
     target, result, status, host, attempts, reported = value
     notify, orcpt = asked or ((), "")
     return Errand(_to_target(target), Result(result) if result else None, Status(*status) if status else None, host, attempts, reported,
-                  frozenset(map(Notify, notify)), orcpt)
+                  frozenset(map(Notify, notify)), orcpt, tried)
 
 
 # ----- what the sender asked for

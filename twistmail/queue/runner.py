@@ -403,6 +403,8 @@ class Runner:
 
     async def _record(self, identifier: str, event: Event) -> Item:
         """Write *event* down. One that settles the item is not: removing the item, which comes next, says so durably."""
+        if isinstance(event, Outcome):
+            event = replace(event, tried=self._clock.seconds())
         item: Item = self._items[identifier].after(event)
         if not item.is_settled:
             item = await self.queue.record(identifier, event)
