@@ -10,6 +10,8 @@ words that fit a Status; it is the relay's own exception and never leaves this f
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistmail.mail.status import Status
-from twistmail.wire.contract import NEED_DATA, PeerGone
 from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient, status_of
 
 #: Seconds after which a connection that we have closed is cut, where the other side does not let go of it.
@@ -156,6 +157,15 @@ class SmtpConnection(Protocol):
 
     # ----- deadlines
 
+    @contextmanager
+    def no_longer_than(self, seconds: float) -> Iterator[None]:
+        """All that is done here, or everybody is told that the other side takes too long."""
+        timer = self.clock.callLater(seconds, self.give_up, SILENT)
+        try:
+            yield
+        finally:
+            _cancel(timer)
+
     async def _within(self, patience: float, waiting: Deferred[Any], late: Status) -> Any:
         timer = self.clock.callLater(patience, self.give_up, late)
         try:
@@ -185,31 +195,39 @@ class SmtpConnection(Protocol):
         self._take_events()
 
     def _take_events(self) -> None:
-        while (event := self._wire.next_event()) is not NEED_DATA:
-            match event:
-                case Reply():
-                    self._take(event)
-                case Garbled():
-                    return self.give_up(GARBLED)
-                case PeerGone():
-                    return None
-        return None
+        """First all replies are counted, then they are given out: what came with a reply was no answer to what we say then."""
+        replies, end = self._arrived()
+        for reply in replies:
+            if self._shaking is not None:
+                return  # RFC 3207 §4.2: what stands behind the 220 was said in clear
+            self._take(reply)
+        if end is not None and self._shaking is None:
+            self.give_up(end)
+
+    def _arrived(self) -> tuple[list[Reply], Status | None]:
+        """The replies that are owed to us, and why there will be no more."""
+        replies: list[Reply] = []
+        while isinstance(event := self._wire.next_event(), Reply | Garbled):
+            if isinstance(event, Garbled):
+                return replies, GARBLED
+            if self._wire.owed < 0:
+                return replies, self._unasked(event)
+            replies.append(event)
+        return replies, None
+
+    def _unasked(self, reply: Reply) -> Status:
+        """421 may be said at any time (RFC 5321 §3.8), and some refuse a content before they have all of it. Anything else is no
+        answer to us: who believed it would take what was said before for what comes behind."""
+        is_refusal = reply.code == 421 or (reply.code >= 400 and self._wire.in_content)
+        return status_of(reply) if is_refusal else GARBLED
 
     def _take(self, reply: Reply) -> None:
-        if self._wire.owed < 0:
-            self._unasked(reply)
-        elif self._waiting:
+        if self._waiting:
             waiting, _ = self._waiting.popleft()
             self._watch()
             waiting.callback(reply)
         else:
             self._replies.append(reply)
-
-    def _unasked(self, reply: Reply) -> None:
-        """421 may be said at any time (RFC 5321 §3.8), and some refuse a content before they have all of it. Anything else is no
-        answer to us: who believed it would take what was said before for what comes behind."""
-        is_refusal = reply.code == 421 or (reply.code >= 400 and self._wire.in_content)
-        self.give_up(status_of(reply) if is_refusal else GARBLED)
 
     def handshakeCompleted(self) -> None:
         if self._shaking is not None:

@@ -28,9 +28,10 @@ from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import Status
 from twistmail.relay.client import Lost
 from twistmail.relay.connect import Dial, open_route
-from twistmail.relay.exchange import Manners, Session, deliver, leave
+from twistmail.relay.exchange import Manners, Session, leave
 from twistmail.relay.route import Route, Tls
 from twistmail.relay.routes import Routes
+from twistmail.relay.transaction import deliver
 
 log = Logger()
 

@@ -159,7 +159,8 @@ class SmtpClient:
         self._code = b""
         self._lines: list[bytes] = []
         self._stuffer: Stuffer | None = None
-        self._announced = 0  # octets of a BDAT that are still to be sent
+        self._announced = 0  # octets of a BDAT that are still to be sent; when they have been, it is to be answered
+        self._then_owed = 0
         self._said = b""
         self._gone = False
         self._broken = False
@@ -261,7 +262,11 @@ class SmtpClient:
             case Octets(data):
                 if len(data) > self._announced:
                     raise LocalProtocolError("more octets than were announced")
+                if not data:
+                    return b""
                 self._announced -= len(data)
+                if not self._announced:
+                    self.owed += self._then_owed
                 return data
         raise LocalProtocolError(f"{response!r} is nothing that an SMTP client says")
 
@@ -271,8 +276,9 @@ class SmtpClient:
             raise LocalProtocolError("a command is one line")
         if self.in_content:
             raise LocalProtocolError("the content has not ended")
-        self._said, self._announced = command.said or line, command.octets
-        self.owed += command.replies
+        self._said, self._announced, self._then_owed = command.said or line, command.octets, command.replies
+        if not command.octets:
+            self.owed += command.replies
         return line + b"\r\n"
 
     def tls_started(self) -> None:
@@ -280,6 +286,7 @@ class SmtpClient:
         self._buffer.clear()
         self._searched = 0
         self._lines = []
+        self.owed = max(self.owed, 0)
 
     def said(self) -> bytes:
         return self._said
