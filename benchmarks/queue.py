@@ -85,7 +85,7 @@ async def start(reactor: Any, root: Path) -> tuple[Spool, dict[str, float]]:
     """An opened spool; how long that took, and what each message has cost."""
     gc.collect()
     before, began, spent = resident(), time.monotonic(), time.process_time()
-    spool = Spool(root, disk.Committer(reactor), tasks.Threads(reactor, "bench", 4), max_bytes=None)
+    spool = Spool(root, disk.Committer(reactor), tasks.Threads(reactor, "bench", 4))
     items = await spool.recover()
     took, spent = time.monotonic() - began, time.process_time() - spent
     gc.collect()
@@ -94,17 +94,16 @@ async def start(reactor: Any, root: Path) -> tuple[Spool, dict[str, float]]:
 
 async def add(spool: Spool, numbers: range) -> float:
     """Seconds that each of so many submissions took, some at a time; they are gone again at the end."""
-    left = list(numbers)
+    left, items = list(numbers), [item(number, time.time()) for number in numbers]
 
     async def some() -> None:
         while left:
-            await spool.add(item(left.pop(), time.time()), CONTENT)
+            await spool.add(items[left.pop() - numbers.start], CONTENT)
 
     began = time.monotonic()
     await tasks.gather(*(some() for _ in range(AT_A_TIME)))
     took = time.monotonic() - began
-    for number in numbers:
-        await spool.remove(item(number, 0.0).id)
+    await tasks.gather(*(spool.remove(one.id) for one in items))
     return took / len(numbers)
 
 
