@@ -13,6 +13,7 @@ from twistmail.accounts import domains, file, kerberos, tokens
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
+from twistmail.leaving import generic
 from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
@@ -229,6 +230,7 @@ def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Probl
         ("checks", "file", checks_file.parse),
         ("mx", "relay_recipients", relay_domains.parse),
         ("submission", "sender_map", sender_map.parse),
+        ("rewrite", "sender_map", generic.parse),
     ):
         if name := getattr(config[section], key):
             rules: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
