@@ -15,8 +15,8 @@ LAYERS = (
     "mailflow expansion policy leaving formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
-    "registrar domain_records quota_watch "
-    "way_out service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
+    "way_out registrar domain_records quota_watch "
+    "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
     "privileges units foreground demo backup cli secrecy own_passwords tables",
 )

@@ -70,7 +70,9 @@ def test_mistakes_have_their_lines(text: str, line: int, words: str) -> None:
 
 @given(st.text(st.sampled_from("ab@.+%1# \n\t\"<é"), max_size=80))
 def test_any_text_is_a_map_or_has_mistakes(text: str) -> None:
+    problems: tuple[tuple[int, str], ...] = ()
     try:
         parse(text)
     except Broken as broken:
-        assert all(0 < number <= text.count("\n") + 1 for number, _ in broken.problems)
+        problems = broken.problems
+    assert all(0 < number <= text.count("\n") + 1 for number, _ in problems)

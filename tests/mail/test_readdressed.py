@@ -23,7 +23,7 @@ def outward(address: Address) -> Address | None:
     pytest.param(b" fred@pc7.lan", b" fred@dom1.test", id="one"),
     pytest.param(b" fred@PC7.LAN", b" fred@dom1.test", id="in-capitals"),
     pytest.param(b" Fred <fred@pc7.lan>", b" Fred <fred@dom1.test>", id="in-angles"),
-    pytest.param(b' "Fred (@pc7.lan)" <fred@pc7.lan> (at pc7.lan)', b' "Fred (@pc7.lan)" <fred@dom1.test> (at pc7.lan)', id="names-and-comments"),
+    pytest.param(b' "F (@pc7.lan)" <f@pc7.lan> (at pc7.lan)', b' "F (@pc7.lan)" <f@dom1.test> (at pc7.lan)', id="names-and-comments"),
     pytest.param(b' "f@pc7.lan" <fred@pc7.lan>', b' "f@pc7.lan" <fred@dom1.test>', id="a-name-like-an-address"),
     pytest.param(b" a@x.test,\r\n\tb@y.lan , <c@z.lan>", b" a@x.test,\r\n\tb@dom1.test , <c@dom1.test>", id="several-folded"),
     pytest.param(b" g: a@x.lan, B <b@x.test>;, c@x.lan", b" g: a@dom1.test, B <b@x.test>;, c@dom1.test", id="a-group"),
@@ -68,8 +68,8 @@ def test_where_nothing_changes_it_is_the_same_object() -> None:
 
 
 PIECES = st.sampled_from(
-    [b"a", b"bob", b"x.lan", b"x.y", b"\xff", b"\xc3\xa9", b"\0", b"@", b",", b";", b":", b"<", b">", b"(", b")", b'"', b"\\", b" ", b"\r\n ",
-     b".", b"[", b"]", b"a@x.lan"])  # fmt: skip
+    [b"a", b"bob", b"x.lan", b"x.y", b"\xff", b"\xc3\xa9", b"\0", b"@", b",", b";", b":", b"<", b">", b"(", b")", b'"', b"\\", b" ",
+     b"\r\n ", b".", b"[", b"]", b"a@x.lan"])  # fmt: skip
 
 
 @given(st.lists(PIECES, max_size=40).map(b"".join))

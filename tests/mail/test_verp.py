@@ -38,6 +38,8 @@ def test_other_addresses_have_no_recipient_in_them(address: str) -> None:
     assert verp.recipient_of(parse(address), NEWS) is None
 
 
-@pytest.mark.parametrize(("text", "are"), [("+=", True), ("-=", True), ("+", False), ("", False), ("+=+", False), ("@=", False), ("a=", False)])
+@pytest.mark.parametrize(
+    ("text", "are"), [("+=", True), ("-=", True), ("+", False), ("", False), ("+=+", False), ("@=", False), ("a=", False)]
+)
 def test_what_delimiters_may_be(text: str, are: bool) -> None:
     assert verp.are_delimiters(text) is are
