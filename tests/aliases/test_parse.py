@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers import takes_linear_time
 from twistmail.aliases.parse import Entry, parse
 from twistmail.mail.address import Address
 
@@ -87,24 +89,26 @@ def test_an_entry_knows_its_line() -> None:
         Entry(Address("a"), (Address("b"), Address("c")), 3), Entry(Address("d"), (Address("e"),), 5)]
 
 
-def test_ten_thousand_lines_take_less_than_a_second() -> None:
-    text = "".join(f'name{number}: "odd {number}", other{number}@away.example\n' for number in range(10_000))
-    began = time.thread_time()
-    assert len(parse(text).entries) == 10_000
-    assert time.thread_time() - began < 1.0
+def lines(number: int) -> str:
+    return "".join(f'name{line}: "odd {line}", other{line}@away.example\n' for line in range(number))
 
 
 @pytest.mark.parametrize("text", [
-    pytest.param('"' * 200_000, id="quotes"),
-    pytest.param("a: " + "," * 200_000, id="commas"),
-    pytest.param("a: b\n" + " ,\n" * 50_000, id="continuations"),
-    pytest.param("a: " + '"x",' * 50_000, id="quoted-items"),
-    pytest.param("\\\n" * 100_000, id="backslashes"),
+    pytest.param(lines, id="lines"),
+    pytest.param(lambda number: '"' * 10 * number, id="quotes"),
+    pytest.param(lambda number: "a: " + "," * 10 * number, id="commas"),
+    pytest.param(lambda number: "a: b\n" + " ,\n" * number, id="continuations"),
+    pytest.param(lambda number: "a: " + '"x",' * number, id="quoted-items"),
+    pytest.param(lambda number: "\\\n" * number, id="backslashes"),
 ])
-def test_hostile_text_costs_time_in_proportion(text: str) -> None:
-    began = time.thread_time()
-    parse(text)
-    assert time.thread_time() - began < 1.0
+def test_hostile_text_costs_time_in_proportion(text: Callable[[int], str]) -> None:
+    def seconds(number: int) -> float:
+        given = text(number)
+        began = time.thread_time()
+        parse(given)
+        return time.thread_time() - began
+
+    assert takes_linear_time(seconds, 600)
 
 
 @given(st.text(alphabet='ab:,"\\# \n\t|/<>@.', max_size=80))

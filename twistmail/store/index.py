@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from twistmail.store.database import TABLES, Database, span
 from twistmail.store.namebook import unpacked
+from twistmail.store.pigeonholes import Book, book
 
 #: Expunged messages that are remembered for each mailbox.
 MOST_EXPUNGED = 50_000
@@ -151,12 +152,14 @@ class Index(Database):
             number = self.numbered(database, directory)
             database.execute("UPDATE mailbox SET new_changed = 0, cur_changed = 0 WHERE id = ?", (number,))
 
-    def all_entries(self, directory: str) -> dict[int, bytes]:
+    def all_entries(self, directory: str) -> Book[int, bytes]:
         """The whole name book of a mailbox. Raises sqlite3.Error; ValueError where it is damaged."""
-        found: dict[int, bytes] = {}
         with self._reading(directory) as (database, number):
-            for row in database.execute("SELECT uids, entries FROM block WHERE id BETWEEN ? AND ?", span(number)):
-                found |= unpacked(*row)
+            block = "FROM block WHERE id BETWEEN ? AND ?"
+            [octets] = database.execute(f"SELECT COALESCE(SUM(LENGTH(uids)), 0) {block}", span(number)).fetchone()
+            found: Book[int, bytes] = book(octets // array("I").itemsize)
+            for row in database.execute(f"SELECT uids, entries {block}", span(number)):
+                found.update(unpacked(*row))
         return found
 
     def save(self, directory: str, news: News) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 
+from twistmail import heap
 from twistmail.drafts import Drafted
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK, Content, Memory
@@ -22,6 +23,7 @@ from twistmail.store import names
 from twistmail.store.folders import FolderTree
 from twistmail.store.maildir import LOOKS, Arrival, Draft, Maildir, Original
 from twistmail.store.names import INBOX
+from twistmail.store.pigeonholes import book
 from twistmail.store.redorecords import Stored
 from twistmail.store.uidlist import LARGEST_UID
 
@@ -293,7 +295,7 @@ class AdoptionJob:
     def publish(self) -> Iterable[int]:
         with self.maildir.uids.locked():
             uids, bases = self.maildir.uids.read()
-            listed = {base: uid for uid, base in zip(uids, bases, strict=True) if uid not in self.expunged}
+            listed = book(len(uids), ((base, uid) for uid, base in zip(uids, bases, strict=True) if uid not in self.expunged))
             paths = {names.base_of(path): path for path in self.paths}
             self.overtaken = any(listed.get(base, LARGEST_UID) <= self.above for base in paths)
             found = self._found(paths, {base for base, uid in listed.items() if uid > self.above})
@@ -303,11 +305,13 @@ class AdoptionJob:
             listed.update(zip(fresh, self.maildir.uids.append(fresh) if fresh else (), strict=True))
         arrivals = (Arrival(listed[base], path, *details) for base, (path, details) in found.items() if listed[base] > self.above)
         self.arrivals = sorted(arrivals, key=lambda arrival: arrival.uid)
+        heap.let_go(bases)
+        listed.clear()
         return [self.maildir.uids.descriptor]
 
     def _unlist(self, fresh: Set[bytes], uids: Sequence[int], bases: Sequence[bytes]) -> None:
         """Drop the lines of expunged messages whose files get new UIDs: no name may be listed twice. Hold the lock."""
-        if not fresh.isdisjoint(bases):
+        if self.expunged and not fresh.isdisjoint(bases):
             kept = [(uid, base) for uid, base in zip(uids, bases, strict=True) if base not in fresh]
             self.maildir.uids.rewrite([uid for uid, _ in kept], [base for _, base in kept])
 

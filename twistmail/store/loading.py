@@ -22,6 +22,7 @@ from twistmail.store.database import is_damage
 from twistmail.store.index import Flags, Index, Known, Names, News, StoredBlock
 from twistmail.store.jobs import details_of
 from twistmail.store.maildir import Maildir, Stamp, is_past
+from twistmail.store.pigeonholes import Book, book
 from twistmail.store.scan import present_in, still_there
 from twistmail.store.snapshot import Message, Snapshot, missing
 
@@ -46,7 +47,7 @@ class Loaded:
     forgotten: int = 0
     snapshot: Snapshot = field(default_factory=Snapshot)
     blocks: Blocks = field(default_factory=Blocks)
-    fresh: dict[int, bytes] = field(default_factory=dict)
+    fresh: Book[int, bytes] = field(default_factory=dict)
     expunged: list[tuple[int, int]] = field(default_factory=list)
     strangers: list[bytes] = field(default_factory=list)
     begun: bool = False
@@ -78,7 +79,7 @@ def load(maildir: Maildir, index: Index, directory: str, now: float, boot: str) 
             snapshot.modseqs = array("Q", [loaded.modseq]) * len(snapshot.uids)
             blocks.changed.update(blocks.starts)
         if not certain:
-            _compare(loaded, maildir, all_entries(index, directory) if blocks.starts else {})
+            _compare(loaded, maildir, all_entries(index, directory) if blocks.starts else book(0))
             if known and any(uid < known.uidnext and snapshot.place(uid) < 0 for uid in loaded.snapshot.uids):
                 loaded.forgotten = loaded.modseq  # what was expunged is there again, because something went wrong: the log is not true
         maildir.seen(stamp, sure=certain or is_past(max(stamp.new, stamp.cur), int(now * 1e9)))
@@ -181,7 +182,7 @@ def _forgotten(index: Index, directory: str) -> None:
             index.start_again()
 
 
-def all_entries(index: Index, directory: str) -> dict[int, bytes]:
+def all_entries(index: Index, directory: str) -> Book[int, bytes]:
     """The name book of a mailbox, as far as the index can be read."""
     try:
         return index.all_entries(directory)
@@ -190,12 +191,12 @@ def all_entries(index: Index, directory: str) -> dict[int, bytes]:
         return {}
 
 
-def listed_paths(maildir: Maildir) -> dict[int, bytes]:
+def listed_paths(maildir: Maildir) -> Book[int, bytes]:
     """{UID: path} by list and directories."""
     with maildir.uids.locked():
         uids, bases = maildir.uids.read()
         present = present_in(maildir)
-    return {uid: present[base] for uid, base in zip(uids, bases, strict=True) if base in present}
+    return book(len(uids), ((uid, present[base]) for uid, base in zip(uids, bases, strict=True) if base in present))
 
 
 def is_true(known: Known, stamp: Stamp, uidnext: int, messages: int) -> bool:
@@ -203,7 +204,7 @@ def is_true(known: Known, stamp: Stamp, uidnext: int, messages: int) -> bool:
     return (known.new_changed, known.cur_changed, known.uidnext, known.messages) == (stamp.new, stamp.cur, uidnext, messages)
 
 
-def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> None:
+def _compare(loaded: Loaded, maildir: Maildir, entries: Book[int, bytes]) -> None:
     """Take what the index tells of messages that still exist, and look at the others that the UID list names."""
     old = loaded.snapshot
     before = loaded.modseq
@@ -212,7 +213,9 @@ def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> Non
     present = still_there(maildir, [_base(entries[uid], named) for uid, named in zip(old.uids, old.named, strict=True) if uid in entries],
                           present_in(maildir))  # fmt: skip
     loaded.uidvalidity, loaded.uidnext = maildir.uids.uidvalidity, maildir.uids.nextuid
-    latest = {base: uid for uid, base in zip(uids, bases, strict=True) if base in present}  # of a name that is there twice, too
+    # of a name that is there twice, too
+    latest = book(len(uids), ((base, uid) for uid, base in zip(uids, bases, strict=True) if base in present))
+    loaded.fresh = book(len(uids))
     found = Snapshot()
     messages: list[Sequence[Any]] = []
     for uid, base in zip(uids, bases, strict=True):
@@ -239,8 +242,7 @@ def _compare(loaded: Loaded, maildir: Maildir, entries: dict[int, bytes]) -> Non
     if len(uids) > 1000 + 2 * len(found.uids):
         _compact(maildir)
     heap.let_go(bases)
-    while entries:
-        entries.popitem()
+    entries.clear()
 
 
 def _base(entry: bytes, named: int) -> bytes:
@@ -277,6 +279,7 @@ def is_unsettled(message: Message, entry: bytes, keywords: int) -> bool:
 
 def _compact(maildir: Maildir) -> None:
     """Rewrite a UID list of which most is about messages that have gone."""
-    present = {**present_in(maildir), **present_in(maildir)}
+    present = present_in(maildir)
+    present.update(present_in(maildir))
     lines = [(uid, base) for uid, base in zip(*maildir.uids.read(), strict=True) if base in present]
     maildir.uids.rewrite([uid for uid, _ in lines], [base for _, base in lines])

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from twistmail.store import names
+from twistmail.store.pigeonholes import Book
 
 NEW = 1 << 62
 ODD = 1 << 63
@@ -68,9 +69,9 @@ class NameBook:
     """
 
     def __init__(
-        self, block_of: Callable[[int], int], load: Callable[[int], dict[int, bytes]], recover: Callable[[], dict[int, bytes]]
+        self, block_of: Callable[[int], int], load: Callable[[int], dict[int, bytes]], recover: Callable[[], Book[int, bytes]]
     ) -> None:
-        self.fresh: dict[int, bytes] = {}  # what the index does not know yet
+        self.fresh: Book[int, bytes] = {}  # what the index does not know yet
         self._block_of = block_of
         self._load = load
         self._recover = recover
@@ -119,7 +120,9 @@ class NameBook:
         return found if found is not None else self._recovered(uid)
 
     def _recovered(self, uid: int) -> bytes:
-        self.fresh = self._recover() | self.fresh
+        recovered = self._recover()
+        recovered.update(self.fresh)
+        self.fresh = recovered
         return self.fresh.setdefault(uid, b"?")
 
     def _keep(self, start: int, entries: dict[int, bytes]) -> None:

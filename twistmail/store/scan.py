@@ -12,9 +12,11 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from twistmail import heap
 from twistmail.store import keywords, names
 from twistmail.store.maildir import LOOKS, Maildir, is_past
 from twistmail.store.namebook import NEW, ODD, path_of
+from twistmail.store.pigeonholes import Book, book
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class Before:
     uidvalidity: int
     uids: array[int]
     named: array[int]
-    entries: Callable[[], dict[int, bytes]]
+    entries: Callable[[], Book[int, bytes]]
     cur: int | None
 
 
@@ -77,7 +79,7 @@ def _scan_all(maildir: Maildir, before: Before, findings: Findings) -> None:
 
 def _scan_new(maildir: Maildir, before: Before, findings: Findings) -> None:
     """Nobody has touched cur/, which may hold a million files: only what lies in new/ may have come or gone."""
-    present = {names.base_of(path): path for path in maildir.listing(("new",))}
+    present: Book[bytes, bytes] = {names.base_of(path): path for path in maildir.listing(("new",))}
     entries = _entries(maildir, before, present)
     for uid, named in zip(before.uids, before.named, strict=True):
         path = path_of(entries[uid], named) if named >= NEW and uid in entries else b""
@@ -87,10 +89,10 @@ def _scan_new(maildir: Maildir, before: Before, findings: Findings) -> None:
     findings.strangers = list(present.values())
 
 
-def _entries(maildir: Maildir, before: Before, present: dict[bytes, bytes]) -> dict[int, bytes]:
+def _entries(maildir: Maildir, before: Before, present: Book[bytes, bytes]) -> Book[int, bytes]:
     """The name book; where the index has lost some of it, by the UID list. Hold the lock of that."""
     entries = before.entries()
-    missing = {uid: named for uid, named in zip(before.uids, before.named, strict=True) if uid not in entries}
+    missing = book(len(before.uids), ((uid, named) for uid, named in zip(before.uids, before.named, strict=True) if uid not in entries))
     if missing:
         for uid, base in zip(*maildir.uids.read(), strict=True):
             if uid in missing:
@@ -98,9 +100,12 @@ def _entries(maildir: Maildir, before: Before, present: dict[bytes, bytes]) -> d
     return entries
 
 
-def present_in(maildir: Maildir) -> dict[bytes, bytes]:
+def present_in(maildir: Maildir) -> Book[bytes, bytes]:
     """{base name: path} of all message files; cur/ wins over new/."""
-    return {names.base_of(path): path for path in maildir.listing()}
+    paths = maildir.listing()
+    present = book(len(paths), ((names.base_of(path), path) for path in paths))
+    heap.let_go(paths)
+    return present
 
 
 def _look_again(maildir: Maildir, findings: Findings) -> None:
@@ -115,10 +120,12 @@ def _look_again(maildir: Maildir, findings: Findings) -> None:
         findings.moved += [(uid, path, now) for uid, path, now in missed if now != path]
 
 
-def still_there(maildir: Maildir, bases: Sequence[bytes], present: dict[bytes, bytes]) -> dict[bytes, bytes]:
+def still_there(maildir: Maildir, bases: Sequence[bytes], present: Book[bytes, bytes]) -> Book[bytes, bytes]:
     """*present* with those of *bases* that it has missed, because they were renamed while the directories were read."""
     for _ in range(LOOKS):
         if all(base in present for base in bases):
             break
-        present = present_in(maildir) | present
+        again = present_in(maildir)
+        again.update(present)
+        present = again
     return present

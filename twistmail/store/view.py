@@ -27,6 +27,7 @@ from twistmail.store.index import Index
 from twistmail.store.jobs import AdoptionJob
 from twistmail.store.maildir import Arrival, Maildir, NotAMaildir, Stamp
 from twistmail.store.namebook import NEW, ODD, NameBook
+from twistmail.store.pigeonholes import Book, book
 from twistmail.store.snapshot import Message, Snapshot
 from twistmail.store.workshop import Workshop
 
@@ -36,6 +37,8 @@ log = Logger()
 QUIET_NS = 1_000_000_000
 #: Seconds for which a mailbox in which others have changed something is taken to be theirs, too.
 SHARED = 60.0
+#: Files that get their UIDs in one job, while others' mail waits; and messages that are taken in while clients wait.
+ADOPTED_TOGETHER, TAKEN_TOGETHER = 20_000, 2_000
 #: Where something is doubtful, looks take at most this share of the time.
 SHARE_OF_LOOKS = 0.1
 
@@ -229,12 +232,18 @@ class View:
     def _before(self) -> scan.Before:
         known = self.maildir.known
         cur = known.cur if known is not None and self.maildir.sure else None
-        fresh = dict(self._book.fresh)
+        fresh = self._book.fresh.copy()
+
+        def entries() -> Book[int, bytes]:
+            found = loading.all_entries(self._index, self._directory)
+            found.update(fresh)
+            return found
+
         return scan.Before(
             self.uidvalidity,
             self.uids[:],
             self._snapshot.named[:],
-            lambda: loading.all_entries(self._index, self._directory) | fresh,
+            entries,
             cur,
         )
 
@@ -328,6 +337,18 @@ class View:
         """
         if not paths and listed <= above:
             return
+        if len(paths) > ADOPTED_TOGETHER:
+            paths = await self._workshop.threads.run(names.paths_oldest_first, paths)
+        known: set[bytes] = set()  # by what others have told of some, while we had not come to them yet
+        for start in range(0, max(len(paths), 1), ADOPTED_TOGETHER):
+            some = [path for path in paths[start : start + ADOPTED_TOGETHER] if not known or names.base_of(path) not in known]
+            known |= await self._adopt_some(some, above)
+            if self.gone:
+                return
+            above = self.uidnext - 1
+
+    async def _adopt_some(self, paths: Sequence[bytes], above: int) -> set[bytes]:
+        """As `_adopt`; the base names of those that were not among *paths*."""
         job = AdoptionJob(self.maildir, paths, above, self._vanished)
         try:
             await self._workshop.committer.commit(job)
@@ -338,19 +359,28 @@ class View:
             log.warn("{path}: others have given UIDs that were passed over here; whoever has it open has to open it again",
                      path=self.maildir.path)
             self.vanish()
-            return
+            return set()
         if job.fresh:
             self._others_at = self._workshop.now()
-        self._forget_renumbered({names.base_of(path) for path in paths}, job.arrivals)
-        news = [arrival.size for arrival in job.arrivals if arrival.uid >= self.uidnext]
-        self._tally(sum(news), len(news))
-        self._take(job.arrivals)
+        others = self._forget_renumbered({names.base_of(path) for path in paths}, job.arrivals)
+        for start in range(0, len(job.arrivals), TAKEN_TOGETHER):
+            if start:
+                await self._workshop.threads.run(int)  # the reactor comes to its turn
+            some = job.arrivals[start : start + TAKEN_TOGETHER]
+            news = [arrival.size for arrival in some if arrival.uid >= self.uidnext]
+            self._tally(sum(news), len(news))
+            self._take(some)
+        return others
 
-    def _forget_renumbered(self, strangers: Set[bytes], arrivals: Iterable[Arrival]) -> None:
-        """Another process has told of a message that it had gone, and then given its file a new UID: so do we."""
+    def _forget_renumbered(self, strangers: Set[bytes], arrivals: Iterable[Arrival]) -> set[bytes]:
+        """Another process has told of a message that it had gone, and then given its file a new UID: so do we.
+
+        The base names of new messages that are not among the *strangers*.
+        """
         renumbered = {names.base_of(arrival.path) for arrival in arrivals if arrival.uid >= self.uidnext} - strangers
         if renumbered:
             self._forget([place for place in range(len(self.uids)) if names.base_of(self._path(place)) in renumbered])
+        return renumbered
 
     # ----- where the files are
 
@@ -383,13 +413,14 @@ class View:
     def _load_entries(self, start: int) -> dict[int, bytes]:
         return self._index.entries(self._directory, start)
 
-    def _recovered_entries(self) -> dict[int, bytes]:
+    def _recovered_entries(self) -> Book[int, bytes]:
         """The name book by the disk, where the index cannot be read. Slow, and rare."""
         return self._recovered(loading.listed_paths(self.maildir))
 
-    def _recovered(self, paths: dict[int, bytes]) -> dict[int, bytes]:
+    def _recovered(self, paths: Book[int, bytes]) -> Book[int, bytes]:
         """The name book of files that lie at *paths*; the index is to have all of it again."""
         self._blocks.rebuilt.update(self._blocks.starts)
         snapshot = self._snapshot
-        named = dict(zip(snapshot.uids, snapshot.named, strict=True))
-        return {uid: path if named[uid] == ODD else names.base_of(path) for uid, path in paths.items() if uid in named}
+        named = book(len(snapshot.uids), zip(snapshot.uids, snapshot.named, strict=True))
+        found = ((uid, path if named[uid] == ODD else names.base_of(path)) for uid, path in paths.items() if uid in named)
+        return book(len(named), found)

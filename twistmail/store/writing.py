@@ -220,7 +220,9 @@ class Writing(View):
         """The index knows nothing of us any more."""
         paths = await self._workshop.threads.run(loading.listed_paths, self.maildir)
         self._begun = self._left = False
-        self._book.fresh = self._recovered(paths) | self._book.fresh
+        recovered = self._recovered(paths)
+        recovered.update(self._book.fresh)
+        self._book.fresh = recovered
         self._forgotten = self.highest_modseq
         self._dropped.clear()
         self._expunged.clear()
