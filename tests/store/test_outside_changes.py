@@ -9,8 +9,8 @@ import pytest
 from tests.helpers import result_of
 from twistmail import tasks
 from twistmail.mail.mailbox import Change, Column, Flag, FlagChange
+from twistmail.store import jobs, scan, view
 from twistmail.store import maildir as maildir_module
-from twistmail.store import scan
 from twistmail.store.maildir import Maildir
 
 
@@ -40,6 +40,47 @@ def test_files_that_are_dropped_together_come_in_order_of_their_names(house):
     result_of(inbox.refresh())
     assert [header for _, header in result_of(inbox.rows([1, 2, 3], (Column.HEADER,)))] == [
         b"Subject: 30.a\r\n\r\n", b"Subject: 30.b\r\n\r\n", b"Subject: 200.a\r\n\r\n"]  # fmt: skip
+
+
+@pytest.fixture
+def in_pieces(monkeypatch):
+    monkeypatch.setattr(view, "ADOPTED_TOGETHER", 3)
+    monkeypatch.setattr(view, "TAKEN_TOGETHER", 2)
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_very_many_that_are_dropped_together_come_in_pieces_and_in_order(house):
+    inbox, heard = watched(house, house.store())
+    for number in (70, 10, 50, 20, 60, 30, 40, 80):
+        house.drop(f"{number}.x", b"Subject: %d\n\n" % number)
+    result_of(inbox.refresh())
+    assert [uid for change in heard for uid in change.arrived] == list(inbox.uids) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [header for _, header in result_of(inbox.rows(range(1, 9), (Column.HEADER,)))] == [
+        b"Subject: %d0\r\n\r\n" % number for number in range(1, 9)]
+
+
+@pytest.mark.usefixtures("in_pieces")
+@pytest.mark.parametrize("pieces", [0, 1, 2])
+def test_where_another_server_gives_the_uids_of_pieces_to_come_its_uids_count(house, monkeypatch, pieces):
+    one, two = house.store(), house.store()
+    inbox, heard = watched(house, one)
+    for number in range(10, 18):
+        house.drop(f"{number}.x", b"Subject: %d\n\n" % number)
+    other, publish, done = house.open(two), jobs.AdoptionJob.publish, []
+
+    def overtaken(self):
+        done.append(self)
+        if len(done) == pieces + 1:
+            result_of(other.refresh())
+        return publish(self)
+
+    monkeypatch.setattr(jobs.AdoptionJob, "publish", overtaken)
+    result_of(inbox.refresh())
+    house.later()
+    result_of(other.refresh())
+    assert not inbox.gone
+    assert list(inbox.uids) == list(other.uids) == [1, 2, 3, 4, 5, 6, 7, 8] == [uid for change in heard for uid in change.arrived]
+    assert result_of(inbox.load(list(inbox.uids))) == result_of(other.load(list(inbox.uids)))
 
 
 def test_a_file_with_crlf_line_ends_is_served_right(house):

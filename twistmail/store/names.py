@@ -170,10 +170,10 @@ def oldest_first(bases: Sequence[bytes]) -> list[bytes]:
     return sorted(bases, key=_age)
 
 
-def paths_oldest_first(paths: Sequence[bytes]) -> list[bytes]:
-    """The same of very many paths; blocking, but never for long in one call."""
+def sort_paths(paths: list[bytes]) -> None:
+    """Put very many paths into that order; blocking, but never for long in one call."""
     runs = [sorted(paths[start : start + RUN], key=_age_of) for start in range(0, len(paths), RUN)]
-    return list(heapq.merge(*runs, key=_age_of))
+    paths[:] = list(heapq.merge(*runs, key=_age_of))
 
 
 def _age_of(path: bytes) -> tuple[int, int, bytes]:

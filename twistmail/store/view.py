@@ -18,7 +18,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from twistmail import tasks
+from twistmail import heap, tasks
 from twistmail.mail.mailbox import MODSEQS_A_SECOND, Change, NoSuchMailbox
 from twistmail.store import loading, namebook, names, scan
 from twistmail.store.blocks import Blocks
@@ -330,15 +330,15 @@ class View:
         self._tell(Change(expunged=uids, by=by))
         return uids
 
-    async def _adopt(self, paths: Sequence[bytes], above: int, listed: int = 0) -> None:
+    async def _adopt(self, paths: list[bytes], above: int, listed: int = 0) -> None:
         """Give UIDs to files that a scan has found, which began when *above* was the largest UID that we knew of.
 
-        *listed*: the largest that the list has given by now.
+        *listed*: the largest that the list has given by now. Very many *paths* are used up.
         """
         if not paths and listed <= above:
             return
         if len(paths) > ADOPTED_TOGETHER:
-            paths = await self._workshop.threads.run(names.paths_oldest_first, paths)
+            await self._workshop.threads.run(names.sort_paths, paths)
         known: set[bytes] = set()  # by what others have told of some, while we had not come to them yet
         for start in range(0, max(len(paths), 1), ADOPTED_TOGETHER):
             some = [path for path in paths[start : start + ADOPTED_TOGETHER] if not known or names.base_of(path) not in known]
@@ -346,6 +346,8 @@ class View:
             if self.gone:
                 return
             above = self.uidnext - 1
+        if len(paths) > ADOPTED_TOGETHER:
+            await self._workshop.threads.run(heap.let_go, paths)
 
     async def _adopt_some(self, paths: Sequence[bytes], above: int) -> set[bytes]:
         """As `_adopt`; the base names of those that were not among *paths*."""
