@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from twisted.python.failure import Failure
 
 from twistmail import tasks
+from twistmail.control import Part, spoken
 from twistmail.networks import NETWORKS
 from twistmail.servers.mechanisms import Openness, Tools
 
@@ -28,6 +29,25 @@ def result_of(coroutine: Coroutine[Any, Any, T]) -> T:
     if isinstance(results[0], Failure):
         results[0].raiseException()
     return results[0]
+
+
+def heard(answer: Any, clock: Any) -> tuple[list[Any], Any]:
+    """What a verb of the control socket has told in parts, and its result; *clock* (task.Clock) goes on while it waits."""
+    parts, results = [], []
+
+    async def tell(part: Part) -> bool:
+        parts.append(part.value)
+        return True
+
+    tasks.shielded(spoken(answer, tell)).addBoth(results.append)
+    for _ in range(100_000):
+        if results:
+            break
+        clock.advance(0)
+    assert results, f"{answer!r} has not ended"
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    return parts, results[0]
 
 
 def takes_linear_time(seconds: Callable[[int], float], size: int) -> bool:

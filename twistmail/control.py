@@ -9,9 +9,13 @@ Whoever can open the socket rules the server, so it is 0600 in a folder that is
 0700. What the verbs do is given (`operator`); requests of one connection are
 answered in order, one at a time. What `twistmail` asks, and expects:
 
-    queue.list      FILTER, most          rows.listing(): {"rows": [rows.row()], "count", "size"}
-    queue.flush     FILTER, all           {"count": how many}; so do hold, release, delete. FILTER is rows.Filter;
-                                          an empty one means nothing unless `all` (flush: everything)
+    queue.list      FILTER, most          parts: [rows.row()]; {"rows": [], "count", "size"} of all that fit. FILTER is rows.Filter
+    queue.flush     FILTER, all           {"count": how many}; so do hold, bounce (words: why), release, delete, route (via).
+                                          An empty FILTER means nothing unless `all`
+    queue.stats     FILTER, by, most      shape.Shape.as_json()
+    queue.dump      id                    parts: the message in base64; {"id", "size"}
+    queue.watch     FILTER                parts: watch.Watch.news(), until nobody listens
+    queue.history   history.Search, most  parts: [rows of history.ended()]; {"rows": [], "count"}
     trace.story     id                    [entries of the journal]
     trace.find      what, since, most, wanted    [entries of the journal], see rows.told
     status          -                     {"hostname", "version", "pid", "up_s", "config": path or "",
@@ -191,12 +195,13 @@ async def _perform(verbs: Mapping[str, Verb], line: bytes, tell: Callable[[Part]
     verb = verbs.get(name) if isinstance(name, str) else None
     if verb is None:
         raise Refusal(f"the server does not know {name!r}", 69, "server and command may be of different versions")
-    answer = verb(arguments)
-    return await (_result(answer, tell) if isinstance(answer, AsyncGenerator) else answer)
+    return await spoken(verb(arguments), tell)
 
 
-async def _result(answer: AsyncGenerator[Any, None], tell: Callable[[Part], Awaitable[bool]]) -> Any:
-    """What *answer* yields last, after its parts were told; None where nobody listens any more."""
+async def spoken(answer: Coroutine[Any, Any, Any] | AsyncGenerator[Any, None], tell: Callable[[Part], Awaitable[bool]]) -> Any:
+    """What the *answer* of a verb comes to, after its parts were told; None where nobody listens any more."""
+    if not isinstance(answer, AsyncGenerator):
+        return await answer
     async with aclosing(answer) as said:
         async for one in said:
             if not isinstance(one, Part):

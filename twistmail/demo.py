@@ -37,8 +37,6 @@ data_dir = {folder}
 postmaster = alice@{domain}
 [domains]
 local = {domain}
-[queue]
-allow = memory
 [dns]
 use = none
 [mx]

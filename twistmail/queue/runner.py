@@ -28,6 +28,7 @@ from twistmail.mail.schedule import Schedule
 from twistmail.mail.status import Status
 from twistmail.queue import timing
 from twistmail.queue.due import Due
+from twistmail.queue.ends import given_up, with_last_answer
 from twistmail.queue.reports import House, Reports
 
 log = Logger()
@@ -36,8 +37,6 @@ EXPIRED = Status(451, "4.4.7", "The message could not be delivered in the time t
 #: RFC 2852 §4: the sender wanted it back by now.
 TOO_LATE = Status(554, "5.4.7", "The time that the sender has set for the delivery has passed")
 KEPT = Status(450, "4.4.0", "Kept until the server of that domain asks for it")
-#: What an operator does not want to be tried any longer.
-GIVEN_UP = Status(554, "5.0.0", "An operator of this server has given up on the message")
 #: The part of a wait by which it may grow, so that what failed together does not come back together.
 JITTER = 0.1
 DONE, DELETED = "done", "deleted by an operator"
@@ -203,7 +202,7 @@ class Runner:
             return False
         self._running.add(identifier)  # nothing may start it while the disk works
         try:
-            await self._fail(item, replace(GIVEN_UP, text=f"{GIVEN_UP.text}: {why}" if why else GIVEN_UP.text))
+            await self._fail(item, given_up(why))
             await self._settle(self._items[identifier], tried=False)
         except OSError as error:
             self._retry_unrecorded(identifier, error)
@@ -326,10 +325,9 @@ class Runner:
         await self._settle(self._items[item.id], tried=bool(item.pending))
 
     async def _fail(self, item: Item, status: Status) -> None:
-        """It is over before its time. What was said last is told along, because it may be what the sender wants to know."""
+        """It is over before its time."""
         for errand in item.pending:
-            said = f"; the last answer was: {errand.status}" if errand.status else ""
-            await self._record(item.id, Outcome(errand.target, Result.FAILED, replace(status, text=status.text + said)))
+            await self._record(item.id, Outcome(errand.target, Result.FAILED, with_last_answer(status, errand)))
 
     async def _dispatch(self, item: Item) -> None:
         """One attempt. A bug in it counts as a failed one, so that it is tried again as planned, and ends as planned."""
@@ -414,12 +412,12 @@ class Runner:
 
     async def _remove(self, identifier: str, why: str) -> None:
         await self.queue.remove(identifier)
+        self._tell(identifier, Removed(why))  # whoever hears of it may still ask for it
         del self._items[identifier]
         self._attempts.drop(identifier)
         self._warnings.drop(identifier)
         self._doubtful.discard(identifier)
         self._called_for.pop(identifier, None)
-        self._tell(identifier, Removed(why))
 
     def _tell(self, about: str, what: Any) -> None:
         if self._given.facts.listened:
