@@ -474,4 +474,6 @@ def _report_house(parts: Parts) -> ReportHouse:
         ground.identifiers,
         ground.threads,
         parts.config["dsn"],
+        Address("postmaster", parts.people.default_domain),
+        parts.foundation.runner.reports.ledger,
     )

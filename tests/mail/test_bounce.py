@@ -74,7 +74,7 @@ def test_its_words_for_people_name_recipient_reason_and_what_to_do():
     text = next(parsed(failure_report(ITEM, ITEM.errands, HEADER, LETTER)).iter_parts()).get_content()
     assert "<bob@far.test>" in text
     assert "mx.far.test [192.0.2.1] answered: 550 5.1.1 No such user" in text
-    assert "check the address for typing mistakes" in text
+    assert "check the address for typing mistakes" in " ".join(text.split())
 
 
 def test_it_quotes_the_header_and_not_the_body():
@@ -82,6 +82,82 @@ def test_it_quotes_the_header_and_not_the_body():
     assert third.get_content_type() == "text/rfc822-headers"
     assert b"Subject: hello" in third.get_payload(decode=True)
     assert b"secret" not in third.get_payload(decode=True)
+
+
+def test_an_answer_to_a_report_reaches_the_postmaster_and_it_refers_to_what_it_is_about():
+    """RFC 3464 §2, RFC 3834 §3.1.5."""
+    letter = replace(LETTER, postmaster=Address("postmaster", "here.example"))
+    message = parsed(failure_report(ITEM, ITEM.errands, HEADER, letter))
+    assert message["From"].addresses[0].addr_spec == "postmaster@here.example"
+    assert (message["In-Reply-To"], message["References"], message["X-Loop"]) == ("<1@here.example>", "<1@here.example>", "mx.here.example")
+
+
+@pytest.mark.parametrize("identifier", [
+    pytest.param(b"no brackets", id="no-brackets"), pytest.param("<jörg@x>".encode(), id="not-ASCII"), pytest.param(b"<a\0b>", id="NUL"),
+    pytest.param(b"<" + b"x" * 900 + b">", id="too-long"), pytest.param(b"", id="empty"),
+])
+def test_what_is_no_identifier_is_not_referred_to(identifier):
+    message = parsed(failure_report(ITEM, ITEM.errands, b"Message-ID: " + identifier + b"\r\n\r\n", LETTER))
+    assert message["References"] is None
+
+
+RECEIVED = b"Received: from peer.far.test (mail.far.test [192.0.2.7])\r\n\tby mx.here.example with ESMTP id i1;\r\n\tSun\r\n"
+
+
+@pytest.mark.parametrize(("item", "client"), [
+    pytest.param(replace(ITEM, prefix=RECEIVED), "dns; peer.far.test (192.0.2.7)", id="a-server"),
+    pytest.param(replace(ITEM, prefix=b"Received: from [192.0.2.7] ([IPv6:2001:db8::7])\r\n\tby mx\r\n"),
+                 "dns; [192.0.2.7] (IPv6:2001:db8::7)", id="one-without-a-name"),
+    pytest.param(replace(ITEM, prefix=RECEIVED, account="ann@here.example"), None, id="a-user"),
+    pytest.param(ITEM, None, id="nobody"),
+    pytest.param(replace(ITEM, prefix=b"Received: from unknown (local)\r\n\tby mx\r\n"), None, id="a-socket"),
+])
+def test_who_gave_us_the_message_is_told(item, client):
+    """RFC 3464 §2.2.4."""
+    assert blocks(parsed(failure_report(item, ITEM.errands, HEADER, LETTER)))[0]["Received-From-MTA"] == client
+
+
+def test_fields_that_must_stay_as_they_are_are_not_broken():
+    envid, orcpt = "x" * 90 + " y", "rfc822;" + "l" * 200 + "@far.test"
+    item = replace(ITEM, wishes=Wishes(envid=envid.replace(" ", "+20")))
+    about, block = blocks(parsed(failure_report(item, [errand(orcpt=orcpt)], HEADER, LETTER)))
+    assert about["Original-Envelope-Id"] == envid
+    assert block["Original-Recipient"] == orcpt.replace(";", "; ")
+
+
+def test_answers_of_any_length_make_a_report_of_bounded_size():
+    many = [errand(Address(f"bob{number}", "far.test"), status=Status(550, "5.1.1", f"{number} " + "no " * 9999)) for number in range(1000)]
+    report = failure_report(ITEM, many, HEADER, LETTER)
+    assert len(report) < 1_500_000
+    assert len(blocks(parsed(report))) == 1001
+
+
+def test_recipients_with_the_same_answer_stand_together():
+    text = next(parsed(failure_report(ITEM, [errand(), errand(Address("eve", "far.test"))], HEADER, LETTER)).iter_parts()).get_content()
+    assert "<bob@far.test>\r\n<eve@far.test>\r\n" in text
+    assert text.count("No such user") == 1
+
+
+@pytest.mark.parametrize("report", [
+    pytest.param(lambda item: failure_report(item, item.errands, HEADER, LETTER), id="failure"),
+    pytest.param(lambda item: failure_report(replace(item, wishes=Wishes(ret="FULL", utf8=True)), item.errands, NAMED, LETTER), id="whole"),
+    pytest.param(lambda item: double_bounce(item, item.errands, HEADER, LETTER, postmaster=ANN), id="double-bounce"),
+])
+def test_other_programs_understand_it(report):
+    """flufl.bounce is what Mailman takes reports apart with."""
+    scan_message = pytest.importorskip("flufl.bounce").scan_message
+    item = replace(ITEM, errands=(errand(), errand(Address("o'hara", "far.test"))))
+    assert scan_message(email.message_from_bytes(report(item))) == {b"bob@far.test", b"o'hara@far.test"}
+
+
+def test_other_programs_see_that_a_warning_is_no_failure():
+    detect = pytest.importorskip("flufl.bounce").all_failures
+    late = [errand(result=Result.DEFERRED, status=Status(451, "4.2.0", "Later"))]
+    temporary, permanent = detect(email.message_from_bytes(delay_warning(ITEM, late, HEADER, LETTER, AT + 86400)))
+    assert (set(temporary), set(permanent)) == ({b"bob@far.test"}, set())
+    good = [errand(result=Result.RELAYED, status=Status(250, "2.0.0", "Ok"))]
+    temporary, permanent = detect(email.message_from_bytes(success_report(ITEM, good, HEADER, LETTER)))
+    assert set(permanent) == set()
 
 
 @pytest.mark.parametrize(("errand", "fields"), [
@@ -94,6 +170,14 @@ def test_it_quotes_the_header_and_not_the_body():
     pytest.param(errand(orcpt="nonsense"), {"Original-Recipient": "nonsense; -"}, id="an-ORCPT-without-an-address"),
     pytest.param(errand(original=Address("BOB", "far.test")), {"Original-Recipient": None}, id="only-written-differently"),
     pytest.param(errand(host=""), {"Remote-MTA": None, "Diagnostic-Code": "x-twistmail; 550 5.1.1 No such user"}, id="nobody-was-asked"),
+    pytest.param(errand(host="", status=Status(554, "5.7.1", "mx.far.test [192.0.2.1]: Go away")),
+                 {"Remote-MTA": "dns; mx.far.test", "Diagnostic-Code": "smtp; 554 5.7.1 Go away"}, id="refused-at-the-door"),
+    pytest.param(errand(host="https://hooks.far.test/mail"), {"Remote-MTA": None, "Diagnostic-Code": "x-twistmail; 550 5.1.1 No such user"},
+                 id="no-mail-server"),
+    pytest.param(errand(host="pipe:archive"), {"Remote-MTA": None}, id="a-program"),
+    pytest.param(errand(host="[192.0.2.1] [192.0.2.1]"), {"Remote-MTA": "dns; [192.0.2.1]"}, id="a-server-without-a-name"),
+    pytest.param(replace(errand(), tried=AT - 10), {"Last-Attempt-Date": "Fri, 15 Jan 2027 07:59:50 +0000"}, id="tried-lately"),
+    pytest.param(errand(), {"Last-Attempt-Date": None, "Final-Log-ID": None}, id="nobody-knows-when"),
     pytest.param(errand(status=Status(550, "", "No")), {"Status": "5.0.0"}, id="no-enhanced-code"),
     pytest.param(errand(status=Status(451, "4.4.1", "Down")), {"Status": "4.4.1", "Action": "failed"}, id="given-up"),
     pytest.param(errand(Address("jörg", "far.test")), {"Final-Recipient": "utf-8; j\\x{F6}rg@far.test"}, id="an-address-that-is-not-ASCII"),
@@ -123,7 +207,8 @@ def test_a_double_bounce_has_the_whole_message_attached_where_it_is_short_and_pl
     original = failure_report(ITEM, ITEM.errands, HEADER, LETTER)
     item = replace(ITEM, sender=None)
     letter = replace(LETTER, boundary="another")
-    third = list(parsed(double_bounce(item, item.errands, original, letter, Address("postmaster", "here.example"))).iter_parts())[2]
+    report = double_bounce(item, item.errands, original, letter, postmaster=Address("postmaster", "here.example"))
+    third = list(parsed(report).iter_parts())[2]
     assert third.get_content_type() == "message/rfc822"
     assert third.get_payload()[0]["Subject"] == "Your message could not be delivered"
 
@@ -133,7 +218,7 @@ def test_a_double_bounce_has_the_whole_message_attached_where_it_is_short_and_pl
 ])
 def test_a_double_bounce_has_the_header_otherwise(original):
     item = replace(ITEM, sender=None)
-    third = list(parsed(double_bounce(item, item.errands, original, LETTER, ANN)).iter_parts())[2]
+    third = list(parsed(double_bounce(item, item.errands, original, LETTER, postmaster=ANN)).iter_parts())[2]
     assert third.get_content_type() == "text/rfc822-headers"
 
 
@@ -199,6 +284,7 @@ def test_a_success_report_says_what_has_become_of_it(done, subject, said):
     assert said in next(message.iter_parts()).get_content()
     block = blocks(message)[1]
     assert (block["Action"], block["Status"]) == (done.result.value, "2.0.0")
+    assert block["Final-Log-ID"] == ("i1" if done.result is Result.DELIVERED else None)
     assert list(message.iter_parts())[2].get_content_type() == "text/rfc822-headers"
 
 

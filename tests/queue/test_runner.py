@@ -225,7 +225,8 @@ def test_when_the_postmaster_cannot_be_reached_it_ends_in_the_log():
     world = World({BOB: NEVER, ANN: NEVER, POSTMASTER: NEVER}).submit()
     assert world.queue.items() == ()
     assert len(world.mailboxes) == 2
-    assert [e for e in world.events("r2") if isinstance(e, Reported)] == [Reported("", (POSTMASTER,))]
+    why = "it was for the postmaster himself"
+    assert [e for e in world.events("r2") if isinstance(e, Reported)] == [Reported("", (POSTMASTER,), why=why)]
 
 
 def test_when_tables_are_silent_the_report_is_made_later():

@@ -3,8 +3,8 @@
 It failed, it is late, or (where he asked to be told) it went well. A report is
 a whole message as bytes with CRLF line ends; ASCII throughout, except where an
 address in its header is not, or where it quotes an original of eight bits whole.
-It has three parts: for people, for programs (`deliverystatus`), and the
-original or its header. Pure: identifiers, times and boundaries are arguments;
+It has three parts: for people (`letters`), for programs (`deliverystatus`), and
+the original or its header. Pure: identifiers, times and boundaries are arguments;
 who is told what, and putting it on its way, is the business of `queue.reports`.
 """
 
@@ -13,13 +13,13 @@ from __future__ import annotations
 import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
-from textwrap import wrap
 
+from twistmail.mail import letters
 from twistmail.mail.address import Address
-from twistmail.mail.deliverystatus import enhanced, one_line, status_lines, status_of
-from twistmail.mail.envelope import Kind
-from twistmail.mail.headers import split
+from twistmail.mail.deliverystatus import one_line, status_lines
+from twistmail.mail.headers import first, message_ids, split
 from twistmail.mail.item import Errand, Item
+from twistmail.mail.letters import Signature
 from twistmail.mail.outcome import Result
 from twistmail.mail.trace import date
 
@@ -29,16 +29,10 @@ LONGEST_QUOTE = 50_000
 LONGEST_LINE = 998
 _EIGHT_BIT = b"Content-Transfer-Encoding: 8bit\r\n"
 
-#: What somebody can do about it, by the subject digit of the enhanced code (RFC 3463 §3).
-_ADVICE = {
-    "1": "Please check the address for typing mistakes, or ask the recipient for the right one by other means.",
-    "2": "The mailbox does not take mail at the moment. Please tell the recipient by other means.",
-    "3": "The other mail system has trouble of its own or does not take such messages; a smaller message may pass.",
-    "4": "The other mail system could not be reached. Please try again later, or tell the recipient by other means.",
-    "6": "The other mail system does not take messages of this form. Please try again with plain text.",
-    "7": "The other mail system refuses the message by its own rules. Its administrators can tell why.",
-}
-_GENERAL_ADVICE = "The answer above is all that we know. Please show it to your administrator if it does not help."
+#: Longer identifiers of messages are not referred to.
+_LONGEST_ID = 250
+#: The field by which we know our own reports again, whoever brings them back.
+MARK = "X-Loop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,8 @@ class Letterhead:
     """Who writes a report, when, and under which identifier. `boundary` must be unguessable: it parts the report.
 
     `longest_quote`: octets of an original that is quoted; `returns_full`: whole originals are what a sender gets who has
-    not said (RET) what he wants back.
+    not said (RET) what he wants back. `postmaster`: whom an answer to the report reaches (RFC 3464 §2); None: MAILER-DAEMON here.
+    `contact`: whom people may ask, in the words of the house; empty: the postmaster.
     """
 
     host: str
@@ -55,57 +50,56 @@ class Letterhead:
     boundary: str
     longest_quote: int = LONGEST_QUOTE
     returns_full: bool = False
+    postmaster: Address | None = None
+    contact: str = ""
+
+    @property
+    def sender(self) -> str:
+        return one_line(str(self.postmaster)) if self.postmaster else f"MAILER-DAEMON@{self.host}"
+
+    @property
+    def signature(self) -> Signature:
+        return Signature(self.host, self.contact or f"Write to {self.sender}.")
 
 
 def failure_report(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead) -> bytes:
     """Tell the sender of *item* that *errands* have failed for good. *original*: as much of it as `longest_quote`, and one octet."""
     errands = tuple(errands)
-    text = [f"This is the mail system at {letterhead.host}.", "",
-            "Your message could not be delivered to the recipients below. We will not try again.", ""]
-    for errand in errands:
-        text += [*_in_words(errand), f"   {_advice(errand)}", ""]
-    status = _status_part(item, errands, letterhead)
-    whole = _wants_all(item, letterhead)
-    return _report(_heading(letterhead, item.sender, "Your message could not be delivered"), text, status,
-                   _quotation(item, original, letterhead, whole=whole), letterhead)
+    text = letters.failure(item, errands, header_of(original), letterhead.signature, letterhead.at)
+    heading = _heading(letterhead, item.sender, "Your message could not be delivered", original)
+    third = _quotation(item, original, letterhead, whole=_wants_all(item, letterhead))
+    return _report(heading, text, _status_part(item, errands, letterhead), third, letterhead)
 
 
 def delay_warning(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead, give_up_at: float) -> bytes:
     """Tell the sender of *item* that *errands* still wait, and until when we try (POSIX seconds)."""
     errands = tuple(errands)
-    text = [f"This is the mail system at {letterhead.host}.", "",
-            "Your message is late. You need not send it again: we go on trying", f"until {date(give_up_at)}.", ""]
-    for errand in errands:
-        text += [*_in_words(errand), ""]
+    text = letters.delay(item, errands, header_of(original), letterhead.signature, give_up_at)
     status = _status_part(item, errands, letterhead, [f"Will-Retry-Until: {date(give_up_at)}"])
-    return _report(_heading(letterhead, item.sender, "Your message is late"), text, status,
-                   _quotation(item, original, letterhead, whole=False), letterhead)
+    heading = _heading(letterhead, item.sender, "Your message is late", original)
+    return _report(heading, text, status, _quotation(item, original, letterhead, whole=False), letterhead)
 
 
 def success_report(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead) -> bytes:
     """Tell the sender of *item*, who asked for it, that *errands* have gone well. The header is all it quotes (RFC 3461 §6.2)."""
     errands = tuple(errands)
-    text = [f"This is the mail system at {letterhead.host}.", "", "You asked to be told what becomes of your message.", ""]
-    for errand in errands:
-        text += [_who(errand), *_indented(_GOOD_NEWS[errand.result]), ""]
+    text = letters.success(item, errands, header_of(original), letterhead.signature)
     arrived = all(errand.result is Result.DELIVERED for errand in errands)
-    subject = "Your message was delivered" if arrived else "Your message was passed on"
-    return _report(_heading(letterhead, item.sender, subject), text, _status_part(item, errands, letterhead),
-                   _quotation(item, original, letterhead, whole=False), letterhead)
+    heading = _heading(letterhead, item.sender, "Your message was delivered" if arrived else "Your message was passed on", original)
+    third = _quotation(item, original, letterhead, whole=False)
+    return _report(heading, text, _status_part(item, errands, letterhead), third, letterhead)
 
 
-def double_bounce(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead, postmaster: Address) -> bytes:
-    """Tell *postmaster* that a message with the null sender, most often a report of ours, could not be delivered.
+def double_bounce(item: Item, errands: Iterable[Errand], original: bytes, letterhead: Letterhead, *, postmaster: Address) -> bytes:
+    """Tell *postmaster* that a message could not be delivered whose sender cannot be told: most often it is a report of ours.
 
     *original* is the whole message; it is attached so where it is short and 7-bit, and by its header otherwise.
     """
     errands = tuple(errands)
-    text = [f"This is the mail system at {letterhead.host}.", "",
-            "A message without a sender, such as a delivery report, could not be", "delivered either. Nobody else is told.", ""]
-    for errand in errands:
-        text += [*_in_words(errand), ""]
-    return _report(_heading(letterhead, postmaster, "Double bounce: a delivery report could not be delivered"), text,
-                   _status_part(item, errands, letterhead), _quotation(item, original, letterhead, whole=original.isascii()), letterhead)
+    text = letters.double_bounce(item, errands, header_of(original), letterhead.signature)
+    heading = _heading(letterhead, postmaster, "Double bounce: a delivery report could not be delivered", original)
+    third = _quotation(item, original, letterhead, whole=original.isascii())
+    return _report(heading, text, _status_part(item, errands, letterhead), third, letterhead)
 
 
 def header_of(message: bytes, longest: int = LONGEST_QUOTE) -> bytes:
@@ -151,15 +145,20 @@ def _header_part(header: bytes, *, utf8: bool) -> bytes:
 # ----- the message and its parts ----------------------------------------------
 
 
-def _heading(letterhead: Letterhead, to: Address | None, subject: str) -> list[str]:
-    host = letterhead.host
+def _heading(letterhead: Letterhead, to: Address | None, subject: str, original: bytes) -> list[str]:
+    """RFC 3464 §2, RFC 3834 §3.1.5 (what it answers to); Auto-Submitted and MARK are for those who must not answer."""
+    answered = message_ids(first(header_of(original), b"message-id") or b"")[:1]
+    about = [text for text in (one.decode("latin-1") for one in answered) if text.isascii() and text.isprintable()
+             and len(text) <= _LONGEST_ID]  # fmt: skip
     return [
         f"Date: {date(letterhead.at)}",
-        f'From: "Mail Delivery System" <MAILER-DAEMON@{host}>',
+        f'From: "Mail Delivery System" <{letterhead.sender}>',
         f"To: <{one_line(str(to or ''))}>",
         f"Subject: {subject}",
-        f"Message-ID: <{letterhead.identifier}@{host}>",
+        f"Message-ID: <{letterhead.identifier}@{letterhead.host}>",
+        *(f"{name}: {about[0]}" for name in ("In-Reply-To", "References") if about),
         "Auto-Submitted: auto-replied",
+        f"{MARK}: {letterhead.host}",
         "MIME-Version: 1.0",
         f'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="{letterhead.boundary}"',
     ]
@@ -192,36 +191,3 @@ def _encoded(body: bytes) -> bytes:
         return b"\r\n" + body
     quoted = binascii.b2a_qp(body, istext=True)  # breaks lines as the first line of *body* is broken: with LF where there is none
     return b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + quoted.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-
-
-# ----- words ------------------------------------------------------------------
-
-_GOOD_NEWS: dict[Result | None, str] = {
-    Result.DELIVERED: "It is in the mailbox.",
-    Result.RELAYED: "It was passed on to the next mail system, which may or may not tell you when it has arrived.",
-    Result.EXPANDED: "That name stands for several recipients, and the message was sent on to all of them.",
-}
-
-
-def _who(errand: Errand) -> str:
-    target = errand.target
-    who = f"<{one_line(str(target.address))}>"
-    if target.original.folded != target.address.folded:
-        who += f" (on behalf of <{one_line(str(target.original))}>)"
-    return who
-
-
-def _in_words(errand: Errand) -> list[str]:
-    """Who, and why, for people."""
-    why = one_line(str(status_of(errand)))
-    if errand.target.kind is Kind.REMOTE and errand.host:
-        why = f"{one_line(errand.host)} answered: {why}"
-    return [_who(errand), *_indented(why)]
-
-
-def _advice(errand: Errand) -> str:
-    return _ADVICE.get(enhanced(status_of(errand)).split(".")[1], _GENERAL_ADVICE)
-
-
-def _indented(text: str) -> list[str]:
-    return wrap(text[:2000], 76, initial_indent="   ", subsequent_indent="   ")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 _ASK_RECIPIENT = "Please ask the recipient for the right address by other means."
+_OR_ASK = "If it looks right, ask the recipient for the right one by other means."
 _TELL_RECIPIENT = "Please tell the recipient by other means, and send the message again later."
 _SHOW_US = "You can do nothing about it yourself. Please show this report to the administrators of your own mail system."
 _SHOW_THEM = "Only the administrators of that mail system can change that. Please tell the recipient by other means, who can ask them."
@@ -48,6 +49,7 @@ class Cause(Enum):
     EXPIRED = "expired"
     DEADLINE = "deadline"
     KEPT = "kept"
+    GIVEN_UP = "given-up"
     PROTOCOL = "protocol"
     TOO_MANY = "too-many-recipients"
     FORMAT = "format"
@@ -69,9 +71,9 @@ class Cause(Enum):
 
 ABOUT = {
     Cause.DONE: About("{who} has taken the message.", "Nothing is left to do."),
-    Cause.NO_SUCH_USER: About("{who} has no mailbox of that name.", f"Please check the address for typing mistakes. {_ASK_RECIPIENT}"),
+    Cause.NO_SUCH_USER: About("{who} has no mailbox of that name.", f"Please check the address for typing mistakes. {_OR_ASK}"),
     Cause.NO_SUCH_DOMAIN: About(
-        "There is no mail domain of that name.", f"Please check the part of the address behind the @ for typing mistakes. {_ASK_RECIPIENT}"
+        "There is no mail domain of that name.", f"Please check the part of the address behind the @ for typing mistakes. {_OR_ASK}"
     ),
     Cause.TAKES_NO_MAIL: About("That domain says that it takes no mail at all.", _ASK_RECIPIENT),
     Cause.MOVED: About("The recipient is not there any more.", f"The answer below may tell the new address. {_ASK_RECIPIENT}"),
@@ -111,6 +113,7 @@ ABOUT = {
         "It could not be delivered by the time that you have set.", "Please send it again with more time, or without a limit."
     ),
     Cause.KEPT: About("It is kept here until the server of that domain asks for it.", "Please tell the recipient by other means."),
+    Cause.GIVEN_UP: About("An operator of this mail system has given up on it.", "The reason below is in the operator's words."),
     Cause.PROTOCOL: About("{who} and this one did not understand each other.", _SHOW_US),
     Cause.TOO_MANY: About(
         "{who} does not take a message for so many recipients at a time.", "Please send it to fewer recipients at a time."

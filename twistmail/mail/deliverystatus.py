@@ -14,6 +14,8 @@ from textwrap import wrap
 from twistmail.mail import xtext
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Kind
+from twistmail.mail.explanation import speaker
+from twistmail.mail.headers import first
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.mail.status import Status
@@ -21,6 +23,14 @@ from twistmail.mail.trace import date
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _TYPE = re.compile(r"[a-z0-9\-]{1,40}")
+#: What follows "from" in the Received field that we have written: the name that was said, and the address (`trace.received`).
+_FROM = re.compile(rb"from (\S{1,255}) \((?:\S{1,255} )?\[([0-9A-Fa-f.:IPv]{2,60})\]\)")
+#: The beginning of `Outcome.host` where it is a server that has a name in the DNS, or an address.
+_SERVER = re.compile(r"(\[[0-9A-Fa-f.:IPv]+\]|[\w\-]+(?:\.[\w\-]+)*\.?)(?: |$)")
+#: Octets of answers that a report quotes, over all recipients; each may have so much, and always so much.
+ANSWERS, LONGEST_ANSWER, SHORTEST_ANSWER = 400_000, 4000, 150
+#: A field that must stay as it is may have so many characters on one line (RFC 5322 §2.1.1).
+_UNBROKEN = 900
 #: RFC 3464 §2.3.3: what has become of the recipient.
 _ACTIONS = {
     Result.DELIVERED: "delivered",
@@ -45,25 +55,46 @@ def status_lines(item: Item, errands: Iterable[Errand], host: str, more: Iterabl
 
     *utf8*: for message/global-delivery-status, where addresses may stand as they are; without it all is ASCII.
     """
+    errands = tuple(errands)
     lines = []
     if item.wishes.envid:
-        lines += _folded(f"Original-Envelope-Id: {one_line(xtext.decoded(item.wishes.envid))}")
-    lines += [f"Reporting-MTA: dns; {one_line(host)}", f"X-Queue-ID: {one_line(item.id)}", f"Arrival-Date: {date(item.arrived)}"]
+        lines.append(f"Original-Envelope-Id: {one_line(xtext.decoded(item.wishes.envid))[:_UNBROKEN]}")
+    lines.append(f"Reporting-MTA: dns; {one_line(host)}")
+    if client := _client(item):
+        lines.append(f"Received-From-MTA: dns; {client}")
+    lines += [f"Arrival-Date: {date(item.arrived)}", f"X-Queue-ID: {one_line(item.id)}"]
     for errand in errands:
-        lines += ["", *_about(errand, utf8), *more]
+        lines += ["", *_about(item, errand, answer_room(len(errands)), utf8), *more]
     return lines if utf8 else [line.encode("ascii", "replace").decode() for line in lines]
 
 
-def _about(errand: Errand, utf8: bool) -> list[str]:
-    target, status = errand.target, status_of(errand)
+def answer_room(recipients: int) -> int:
+    """How many characters of each answer a report about so many *recipients* quotes."""
+    return max(SHORTEST_ANSWER, min(LONGEST_ANSWER, ANSWERS // max(recipients, 1)))
+
+
+def _about(item: Item, errand: Errand, room: int, utf8: bool) -> list[str]:
+    """RFC 3464 §2.3, in its order."""
+    target, (host, status) = errand.target, speaker(status_of(errand), errand.host)
     lines = []
     if errand.orcpt:
-        lines += _folded(f"Original-Recipient: {_original(errand.orcpt, utf8)}")
+        lines.append(f"Original-Recipient: {_original(errand.orcpt, utf8)}"[:_UNBROKEN])
     lines += [f"Final-Recipient: {_typed(target.address, utf8)}", f"Action: {action(errand)}", f"Status: {enhanced(status)}"]
-    remote = target.kind is Kind.REMOTE and errand.host
+    remote = _SERVER.match(one_line(host)) if target.kind is Kind.REMOTE and host else None
     if remote:
-        lines.append(f"Remote-MTA: dns; {one_line(errand.host).split()[0]}")
-    return lines + _folded(f"Diagnostic-Code: {'smtp' if remote else 'x-twistmail'}; {one_line(str(status))}")
+        lines.append(f"Remote-MTA: dns; {remote[1]}")
+    lines += _folded(f"Diagnostic-Code: {'smtp' if remote else 'x-twistmail'}; {one_line(str(status)[: 2 * room])}", room)
+    if errand.tried:
+        lines.append(f"Last-Attempt-Date: {date(errand.tried)}")
+    if errand.result is Result.DELIVERED:
+        lines.append(f"Final-Log-ID: {one_line(item.id)}")
+    return lines
+
+
+def _client(item: Item) -> str:
+    """Who gave us the message, as our own Received field says (RFC 3464 §2.2.4); empty where it was a user, or is not known."""
+    match = _FROM.match(first(item.prefix, b"received") or b"") if not item.account else None
+    return f"{one_line(match[1].decode('utf-8', 'replace'))} ({one_line(match[2].decode())})" if match else ""
 
 
 def _original(orcpt: str, utf8: bool) -> str:
@@ -108,5 +139,8 @@ def one_line(text: str) -> str:
     return _CONTROLS.sub(" ", text).strip() or "-"
 
 
-def _folded(field: str) -> list[str]:
-    return wrap(field[:4000], 76, subsequent_indent=" ", break_on_hyphens=False)
+def _folded(field: str, room: int) -> list[str]:
+    """*field* in lines, as much as there is *room* for; words are left whole where that can be."""
+    field = field[:room]
+    has_long_words = max(map(len, field.split()), default=0) > _UNBROKEN
+    return wrap(field, 76, subsequent_indent=" ", break_on_hyphens=False, break_long_words=has_long_words)

@@ -4,7 +4,7 @@ The enhanced codes (RFC 3463, RFC 7372, RFC 7505) tell most; where the big
 providers use them in their own way, or have none, their wording tells. What a stranger
 has said is only compared, never repeated: `explain` returns sentences of our own.
 
-Pure, and linear in what was said, of which the first 2000 characters count.
+Pure, and linear in what was said, of which the first 1000 characters count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twistmail.mail.causes import ABOUT, Cause
 from twistmail.mail.status import Status
 
 #: So much of an answer is looked at.
-LONGEST = 2000
+LONGEST = 1000
 #: Whose servers these are, by the end of their names; and where their administrators explain what they refuse.
 _PROVIDERS = (
     (("google.com", "googlemail.com"), "Gmail", "https://support.google.com/mail/answer/81126"),
@@ -112,8 +112,8 @@ _SUBJECTS = {
 #: RFC 5321 §4.2.3, where nothing else was said.
 _BASIC = {551: Cause.MOVED, 552: Cause.TOO_BIG, 553: Cause.BAD_ADDRESS, 556: Cause.TAKES_NO_MAIL, 452: Cause.SYSTEM_FULL,
           530: Cause.LOGIN, 535: Cause.LOGIN, 421: Cause.SYSTEM_TROUBLE}  # fmt: skip
-#: What we mean by codes that others mean otherwise, or do not use.
-_OURS = {"4.0": Cause.KEPT, "3.0": Cause.HERE}
+#: What we mean by answers that others mean otherwise, or do not give.
+_OURS = {"450 4.4.0": Cause.KEPT, "554 5.4.7": Cause.DEADLINE, "554 5.0.0": Cause.GIVEN_UP, "451 4.3.0": Cause.HERE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def explain(status: Status, host: str = "") -> Explanation:
 
 def speaker(status: Status, host: str) -> tuple[str, Status]:
     """Who said *status*, and what exactly: *host* as `Outcome.host` has it, or the server that its text begins with."""
-    match = _SPEAKER.match(status.text) if not host else None
+    match = _SPEAKER.match(status.text[:LONGEST]) if not host else None
     return (match[1], replace(status, text=status.text[match.end() :])) if match else (host, status)
 
 
@@ -171,10 +171,8 @@ def worded(text: str) -> Cause | None:
 
 
 def _found_here(status: Status, detail: str) -> Cause:
-    if status.enhanced == "5.4.7":
-        return Cause.DEADLINE
-    if detail in _OURS:
-        return _OURS[detail]
+    if own := _OURS.get(f"{status.code} {status.enhanced}"):
+        return own
     subject = detail.partition(".")[0]
     return _CODES.get(detail) or _SUBJECTS.get(subject, (Cause.REFUSED, Cause.LATER))[status.is_temporary]
 
