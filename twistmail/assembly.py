@@ -32,6 +32,7 @@ from twistmail.expansion import Expansion
 from twistmail.facts import Facts
 from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
+from twistmail.leaving.departure import Leaving
 from twistmail.logins import auth_socket, login_of
 from twistmail.mail.acl import ALL, Acl
 from twistmail.mail.address import Address, parse
@@ -77,6 +78,7 @@ from twistmail.store.courier import MailboxCourier
 from twistmail.tls.acme.settings import wish
 from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
+from twistmail.way_out import leaving_of
 
 #: The special use of the mailbox for what was sent (RFC 6154 §2).
 SENT = "\\Sent"
@@ -85,13 +87,15 @@ SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "auth_socket")
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who lives here: `accounts` (mailboxes), `authenticator` (logins), `expansion` (addresses), `circles` (who belongs together)."""
+    """Who lives here: `accounts` (mailboxes), `authenticator` (logins), `expansion` (addresses), `circles` (who belongs together),
+    `leaving` (what they are called outside)."""
 
     accounts: Any
     authenticator: Any
     expansion: Expansion
     domains: Domains
     circles: Circles
+    leaving: Leaving
 
     @property
     def default_domain(self) -> str:
@@ -163,7 +167,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
     """All parts, top to bottom. The configuration was checked; OSError where a certificate cannot be read or made."""
     people = people_of(config, foundation)
     lookup = part("lookup", config["dns"].use, foundation.ground, config=config)
-    relay = _relay(config, foundation, lookup)
+    relay = _relay(config, foundation, people, lookup)
     dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: relay})
     contexts = _contexts(config, foundation)
     services: dict[str, Callable[..., Any]] = {
@@ -188,6 +192,7 @@ def people_of(config: Config, foundation: Standing) -> People:
     default = domains.default
     accounts = _accounts(config, foundation, domains)
     aliases = config["aliases"]
+    leaving = leaving_of(config, foundation, domains)
     expansion = Expansion(
         _alias_resolver(config, foundation, domains),
         accounts,
@@ -199,9 +204,10 @@ def people_of(config: Config, foundation: Standing) -> People:
         like=domains.like,
         catchalls={domain.name: _address(domain.catchall, default) for domain in domains if domain.catchall},
         postmaster=_postmaster(config, default),
+        home=leaving.home if leaving.leads_back else None,
         clock=foundation.ground.reactor.seconds,
     )
-    return People(accounts, accounts, expansion, domains, circles(config.named("group"), config.named("role"), default))
+    return People(accounts, accounts, expansion, domains, circles(config.named("group"), config.named("role"), default), leaving)
 
 
 def domains_of(config: Config, foundation: Standing) -> Domains:
@@ -291,6 +297,7 @@ def _policy(role: Role, config: Config, foundation: Standing, people: People, lo
         threads=ground.threads,
         ledger=ground.ledger,
         circles=people.circles,
+        leaving=people.leaving,
         room_for=partial(room_for, foundation.store, ground.terms) if isinstance(foundation, Foundation) else None,
     )
     stages: list[Any] = []
@@ -333,7 +340,8 @@ def _smtp(
         policy=policy,
         expansion=people.expansion,
         reception=Reception(hostname, policy, people.expansion, dispatch, foundation.runner.submit, ground.epoch, ground.facts,
-                            sent=_sent_copies(foundation, people) if role is Role.SUBMISSION else None),
+                            sent=_sent_copies(foundation, people) if role is Role.SUBMISSION else None,
+                            room_for=foundation.queue.room_for),
         login=login,
         facts=ground.facts,
         threads=ground.threads,
@@ -435,14 +443,14 @@ def _desk(config: Config, foundation: Foundation, people: People) -> Desk:
 # ----- the way out
 
 
-def _relay(config: Config, foundation: Foundation, lookup: Any) -> RelayCourier:
+def _relay(config: Config, foundation: Foundation, people: People, lookup: Any) -> RelayCourier:
     ground, settings = foundation.ground, config["relay"]
     hostname = config["server"].hostname
     identity = Identity(hostname, _own_addresses(config))
     routes = Routes(lookup, identity, settings, config.named("route"), ground.random)
     dial = ground.dial or Dialer(ground.reactor, source_address=settings.source_address)
     capacity = Capacity(settings.concurrency, settings.concurrency_per_domain)
-    return RelayCourier(routes, dial, Manners(hostname, TlsClients()), capacity, ground.reactor, ground.threads)
+    return RelayCourier(routes, dial, Manners(hostname, TlsClients()), capacity, ground.reactor, ground.threads, people.leaving)
 
 
 def _pickups(config: Config, foundation: Foundation) -> Pickups:

@@ -13,9 +13,11 @@ from twistmail.accounts import domains, file, kerberos, tokens
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
+from twistmail.leaving import generic
 from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
+from twistmail.queue import ground
 from twistmail.servers.login import GSSAPI
 from twistmail.servers.mechanisms import NEED_TOKENS
 from twistmail.servers.smtp_options import STAGE_OPTIONS
@@ -228,6 +230,7 @@ def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Probl
         ("checks", "file", checks_file.parse),
         ("mx", "relay_recipients", relay_domains.parse),
         ("submission", "sender_map", sender_map.parse),
+        ("rewrite", "sender_map", generic.parse),
     ):
         if name := getattr(config[section], key):
             rules: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
@@ -286,6 +289,13 @@ def _dns_can_be_changed(config: Config) -> Iterator[Problem]:
         yield config.problem("acme", "dns_key", "dns_key and dns_secret belong together", "set both, or none")
 
 
+def queue_is_safe(config: Config) -> Iterator[Problem]:
+    """Whether the file system of the queue keeps what it is given (spec D5). A queue in memory was asked for by its name."""
+    settings = config["queue"]
+    if settings.use == "spool" and (found := ground.trouble(config.data_dir / settings.path, settings.allow)):
+        yield config.problem("queue", "path", *found)
+
+
 def certificates_are_there(config: Config) -> Iterator[Problem]:
     """The folder with certificates, where one is named. What is in it is looked at while the server runs (`tls.certificates`)."""
     if any((setting.section, setting.option.key) == ("tls", "directory") for setting in config.changed()):
@@ -310,5 +320,6 @@ FILE_CHECKS: tuple[CrossCheck, ...] = (
     domain_file_can_be_read,
     passwd_files_can_be_read,
     certificates_are_there,
+    queue_is_safe,
 )
 QUICK_FILE_CHECKS: tuple[CrossCheck, ...] = (small_rules_can_be_read,)

@@ -37,6 +37,8 @@ data_dir = {folder}
 postmaster = alice@{domain}
 [domains]
 local = {domain}
+[queue]
+allow = memory
 [dns]
 use = none
 [mx]

@@ -1,7 +1,8 @@
 """Who is it really for: follows aliases to the end.
 
 Order for one local address: an alias of that name, then an account; the same
-two without the +suffix (an account's mail may be forwarded); then the same name in the domain whose users this one
+two without the +suffix (an account's mail may be forwarded); then what only the world knows by that name (a sender
+that we have rewritten; in somebody else's domain too); then the same name in the domain whose users this one
 has; then the domain's catch-all; then, for postmaster, the house's own box. An alias hides an account of the same name; an
 alias that names itself means the account behind it (aliases(5)). Addresses in
 other people's domains are remote targets.
@@ -13,7 +14,7 @@ IAccounts; only the rules are here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from twistmail.interfaces import IAccounts, IAliasResolver
@@ -24,6 +25,9 @@ from twistmail.mail.status import Status
 UNKNOWN = Status(550, "5.1.1", "There is no mailbox of that name here")
 LOOP = Status(550, "5.4.6", "The aliases of that name lead in a circle")
 TOO_MANY = Status(550, "5.4.6", "The aliases of that name lead too far")
+
+#: Where an address leads that only the world knows by that name, a Status where it led somewhere once, None for any other.
+Home = Callable[[Address], Awaitable[Address | Status | None]]
 
 #: Answers are remembered this long (seconds): RCPT asks twice within microseconds, and a load asks the same all day.
 MEMORY = 1.0
@@ -39,6 +43,7 @@ class _Walk:
     steps: int = 0
     looped: bool = False
     too_far: bool = False
+    fault: Status | None = None  # what was said of an address on the way that leads nowhere any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Expansion:
     `like` maps domains to those whose users they have; `catchalls` maps domains to the address that gets what nobody else
     does; `postmaster` is where mail for postmaster goes when no alias or account of that name exists. Where that is None, or
     leads nowhere, there is the mailbox postmaster@ in the default domain, which nobody may log in to, but which loses nothing.
+    `home` knows what was rewritten when it left (`leaving.departure`); None: nothing was.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class Expansion:
         like: Mapping[str, str] | None = None,
         catchalls: Mapping[str, Address] | None = None,
         postmaster: Address | None = None,
+        home: Home | None = None,
         clock: Callable[[], float],
     ) -> None:
         self.aliases = aliases
@@ -82,6 +89,7 @@ class Expansion:
         self._like = dict(like or {})
         self._catchalls = dict(catchalls or {})
         self._postmaster = postmaster
+        self._home = home
         self._clock = clock
         self._remembered: dict[Address, tuple[float, Followed]] = {}
 
@@ -131,11 +139,13 @@ class Expansion:
             self._to_the_box(walk, address)
         if walk.targets:
             return Followed(tuple(walk.targets.values()))
-        return Followed((), TOO_MANY if walk.too_far else LOOP if walk.looped else UNKNOWN)
+        return Followed((), walk.fault or (TOO_MANY if walk.too_far else LOOP if walk.looped else UNKNOWN))
 
     async def _step(self, walk: _Walk, address: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
         """One address: note its targets, or return where its aliases lead, with the path so far."""
         if not self.is_local(address):
+            if (way_home := await self._way_home(walk, address, path)) is not None:
+                return way_home
             _add(walk, Target(Kind.REMOTE, address, walk.original))
             return []
         here = Address(address.local.lower(), address.domain or self.default_domain)
@@ -148,7 +158,40 @@ class Expansion:
                 if account.keep_copy or not onward:
                     _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
                 return [(_in_domain(target, name.domain), (*path, parse(account.name))) for target in onward]
-        return self._last_resort(walk, here, path)
+        way_home = await self._way_home(walk, Address(address.local, here.domain), path)
+        return self._last_resort(walk, here, path) if way_home is None else way_home
+
+    async def _way_home(
+        self, walk: _Walk, address: Address, path: tuple[Address, ...]
+    ) -> list[tuple[Address, tuple[Address, ...]]] | None:
+        """Where *address* leads as one that only the world knows; None where it is none. Its case has not been changed.
+
+        Whoever has his mail sent on to that very address is not meant.
+        """
+        found = await self._home(address) if self._home is not None and address not in path else None
+        if isinstance(found, Status):
+            walk.fault = found
+            return []
+        if found is None or (self.is_local(found) and not await self._is_somebody(found, path)):
+            return None
+        return [(found, (*path, address))]
+
+    async def _is_somebody(self, address: Address, path: tuple[Address, ...]) -> bool:
+        """Whether an alias or an account has that name, and the walk has not come from there."""
+        names = self.spellings(self.complete(address.folded))
+        if any(name in path for name in names):
+            return False
+        for name in names:
+            if await self.aliases.lookup(name) or await self.accounts.find(name):
+                return True
+        return False
+
+    async def comes_home(self, address: Address) -> bool:
+        """Whether *address*, in somebody else's domain, is ours all the same: the world knows somebody here by it. Raises Unavailable."""
+        if self.is_local(address) or self._home is None:
+            return False
+        found = await self._home(address)
+        return isinstance(found, Address) and self.is_local(found) and await self._is_somebody(found, ())
 
     def _last_resort(self, walk: _Walk, here: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
         if other := self._like.get(here.domain):
@@ -176,11 +219,16 @@ class Expansion:
 
     def spellings(self, address: Address) -> tuple[Address, ...]:
         """The address itself, then without its +suffix (RFC 5233)."""
-        for separator in self._separators:
-            stem, found, _ = address.local.partition(separator)
-            if found and stem:
-                return (address, Address(stem, address.domain))
-        return (address,)
+        return spellings(address, self._separators)
+
+
+def spellings(address: Address, separators: str) -> tuple[Address, ...]:
+    """*address* itself, then without what follows the first of *separators* that is in it (RFC 5233)."""
+    for separator in separators:
+        stem, found, _ = address.local.partition(separator)
+        if found and stem:
+            return (address, Address(stem, address.domain))
+    return (address,)
 
 
 def _add(walk: _Walk, target: Target) -> None:

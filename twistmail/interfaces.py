@@ -211,6 +211,12 @@ class IQueue(Interface):
     async def add(item, content):  # type: ignore[no-untyped-def]
         """Take *item* over. Raises OSError where it cannot be made durable (then nothing of it is kept)."""
 
+    def room_for(size, *, report=False):  # type: ignore[no-untyped-def]
+        """The OSError that `add` of so many octets would raise now because the queue or its disk is full, or None. Plain function.
+
+        *report*: of an item without a sender; these have some room of their own (`mail.bounds`).
+        """
+
     async def record(identifier, event):  # type: ignore[no-untyped-def]
         """Write *event* (mail.outcome.Event) down for the item; the new Item. KeyError where there is no such item."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from twistmail import tasks
 from twistmail.disk import status_of
@@ -38,6 +39,12 @@ NEVER = float("-inf")
 
 Record = Callable[[Event], Awaitable[Item]]
 Submit = Callable[[Item, Content], Awaitable[None]]
+
+
+class RoomFor(Protocol):
+    """`IQueue.room_for`."""
+
+    def __call__(self, size: int, *, report: bool = False) -> OSError | None: ...
 
 
 # ----- after the 250 (and, for local mailboxes, just before it) --------------
@@ -103,6 +110,7 @@ class Reception:
         facts: Facts,
         sieve: IFilter | None = None,
         sent: SentCopies | None = None,
+        room_for: RoomFor = lambda size, *, report=False: None,
     ) -> None:
         self.hostname = hostname
         self.policy = policy
@@ -113,8 +121,19 @@ class Reception:
         self.facts = facts
         self.filter = sieve
         self.sent = sent
+        self.room_for = room_for
         #: Size of the content -> (digest, account) -> when. By size first: a digest of 35 MB is a tenth of a second.
         self._delivered: dict[int, dict[tuple[bytes, str], float]] = {}
+
+    def no_room(self, transaction: Transaction, targets: Sequence[Target]) -> Status | None:
+        """What a new recipient of *transaction* hears whose mail would have to wait in a queue that is full; None where there is room.
+
+        Asked before the content comes, with the size that was announced (RFC 1870), so that nothing is sent in vain.
+        """
+        if all(target.kind is Kind.MAILBOX for target in targets):
+            return None
+        full = self.room_for(int(transaction.parameters.get("SIZE", 0)), report=transaction.sender is None)
+        return None if full is None else status_of(full)
 
     async def accept(self, transaction: Transaction) -> Status:
         """The answer to the end of data. A positive one is a promise: the message is durable in mailboxes or queue."""

@@ -153,6 +153,35 @@ def _read_rate(word: str) -> tuple[int, float]:
 TEXT = Kind("text", str)
 DURATION = Kind("a length of time", _read_duration, lambda value: f"{value:g}s")
 SIZE = Kind("a size", _read_size, lambda value: UNLIMITED if value is None else str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part (0 to 1) of something whose size is known only where it is used, such as a file system."""
+
+    part: float
+
+    def of(self, whole: int) -> int:
+        return int(self.part * whole)
+
+
+def _read_size_or_share(text: str) -> int | Share | None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
+    if not match:
+        try:
+            return _read_size(text)
+        except ValueError as trouble:
+            raise ValueError(str(trouble).replace("or the word", "20%, or the word")) from None
+    if not 0 < float(match[1]) <= 100:
+        raise ValueError(f"{text} is no part of a whole\nwrite more than 0% and at most 100%")
+    return Share(float(match[1]) / 100)
+
+
+SIZE_OR_SHARE = Kind(
+    "a size, or a percentage",
+    _read_size_or_share,
+    lambda value: f"{value.part * 100:g}%" if isinstance(value, Share) else SIZE.write(value),
+)
 COUNT = Kind("a whole number", _read_count)
 COUNT_OR_UNLIMITED = Kind(
     "a whole number, or unlimited",

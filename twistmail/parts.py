@@ -30,7 +30,7 @@ from twistmail.memory.store import MailStore as MemoryStore
 from twistmail.options import Section, Settings
 from twistmail.policy.builtin import STAGES
 from twistmail.queue.spool import OPTIONS as QUEUE
-from twistmail.queue.spool import Spool
+from twistmail.queue.spool import Spool, bounds
 from twistmail.store.mailstore import OPTIONS as STORE
 from twistmail.store.mailstore import MailStore
 from twistmail.store.upkeep import Rules
@@ -96,13 +96,9 @@ def _files(settings: Settings, ground: Any) -> StoreByFormat:
 
 
 def _spool(settings: Settings, ground: Any) -> Spool:
-    return Spool(
-        ground.data_dir / settings.path,
-        ground.committer,
-        ground.threads,
-        max_messages=settings.max_messages,
-        max_bytes=settings.max_bytes,
-    )
+    root = ground.data_dir / settings.path
+    limits = bounds(settings.max_messages, settings.max_bytes, root)
+    return Spool(root, ground.committer, ground.threads, limits, reserve=settings.reserve)
 
 
 def _leaning(build: Callable[[Settings, House], Any]) -> Callable[[Settings, Any], Any]:

@@ -31,6 +31,8 @@ from twistmail.config.load import CrossCheck
 from twistmail.config.problem import Problem
 from twistmail.config.server import LOG, SERVER
 from twistmail.config.settled import Config
+from twistmail.leaving.options import OPTIONS as REWRITE
+from twistmail.leaving.options import SRS
 from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.options import Section
 from twistmail.plugins import Discovery
@@ -49,6 +51,7 @@ from twistmail.servers.smtp_options import LMTP, MX, SUBMISSION
 from twistmail.store.mailstore import OPTIONS as STORE
 from twistmail.tls.acme.settings import OPTIONS as ACME
 from twistmail.tls.contexts import OPTIONS as TLS
+from twistmail.way_out import CHECKS as WAY_OUT_CHECKS
 
 BUILT_IN: tuple[Section, ...] = (
     SERVER,
@@ -79,6 +82,8 @@ BUILT_IN: tuple[Section, ...] = (
     QUEUE,
     RELAY,
     ROUTE,
+    REWRITE,
+    SRS,
     DSN,
     DNS,
     AUTH,
@@ -141,7 +146,7 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
                 for key, text, suggestion in part.factory.check(config[part.options.name]):
                     yield config.problem(part.options.name, key, text, suggestion)
 
-    return (*CHECKS, *HOUSE_CHECKS, parts_exist, parts_can_work, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
+    return (*CHECKS, *HOUSE_CHECKS, *WAY_OUT_CHECKS, parts_exist, parts_can_work, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
 
 
 def everything(discovery: Discovery) -> tuple[Section, ...]:

@@ -12,10 +12,10 @@ LAYERS = (
     "mail",
     "wire",
     "giving giving_helper interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans",
-    "mailflow expansion policy formats",
+    "mailflow expansion policy leaving formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
-    "registrar domain_records quota_watch "
+    "way_out registrar domain_records quota_watch "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
     "steering privileges units foreground demo backup cli secrecy own_passwords tables",

@@ -12,6 +12,7 @@ from tests.helpers import result_of
 from twistmail.disk import InlineCommitter
 from twistmail.interfaces import IQueue
 from twistmail.mail.address import Address
+from twistmail.mail.bounds import LEAST_MORE, Bounds
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
@@ -49,8 +50,8 @@ def make_item(identifier: str = "i1", arrived: float = 1.0) -> Item:
 def make(request, tmp_path):
     """Makes queues; for those on disk every further one is a restart."""
     return {
-        "memory": lambda **limits: MemoryQueue(**limits),
-        "spool": lambda **limits: Spool(tmp_path / "queue", InlineCommitter(), Inline(), **limits),
+        "memory": MemoryQueue,
+        "spool": lambda bounds=None: Spool(tmp_path / "queue", InlineCommitter(), Inline(), bounds),
     }[request.param]
 
 
@@ -121,7 +122,7 @@ def test_a_name_is_given_once(make):
 
 
 def test_a_full_queue_says_so_and_keeps_nothing(make):
-    queue = make(max_messages=1)
+    queue = make(Bounds(messages=1))
     result_of(queue.add(make_item("i1"), Memory(BODY)))
     with pytest.raises(OSError) as error:
         result_of(queue.add(make_item("i2"), Memory(BODY)))
@@ -129,6 +130,35 @@ def test_a_full_queue_says_so_and_keeps_nothing(make):
     assert [item.id for item in queue.items()] == ["i1"]
     result_of(queue.remove("i1"))
     result_of(queue.add(make_item("i2"), Memory(BODY)))
+
+
+def test_so_many_octets_and_no_more(make):
+    queue = make(Bounds(octets=make_item().size + 1))
+    result_of(queue.add(make_item("i1"), Memory(BODY)))
+    assert queue.room_for(1) is None
+    assert queue.room_for(2).errno == errno.ENOSPC
+    with pytest.raises(OSError):
+        result_of(queue.add(make_item("i2"), Memory(BODY)))
+
+
+def test_what_it_has_no_room_for_it_says_before(make):
+    queue = make(Bounds(messages=1))
+    assert queue.room_for(10) is None
+    result_of(queue.add(make_item("i1"), Memory(BODY)))
+    assert queue.room_for(10).errno == errno.ENOSPC
+    result_of(queue.remove("i1"))
+    assert queue.room_for(10) is None
+
+
+def test_reports_get_into_a_full_queue_because_without_them_it_would_stay_full(make):
+    queue = make(Bounds(messages=2))
+    for number in range(2):
+        result_of(queue.add(make_item(f"i{number}"), Memory(BODY)))
+    assert queue.room_for(1, report=True) is None
+    for number in range(LEAST_MORE):
+        result_of(queue.add(replace(make_item(f"r{number}"), sender=None), Memory(BODY)))
+    with pytest.raises(OSError):
+        result_of(queue.add(replace(make_item("more"), sender=None), Memory(BODY)))
 
 
 def test_an_item_without_sender_and_targets_is_an_item_too(make):

@@ -86,7 +86,7 @@ class Reader:
 @pytest.mark.parametrize("size", [pytest.param(24 * MIB, id="without-room-for-a-redo-log"), pytest.param(400 * MIB, id="with-a-redo-log")])
 def test_a_full_disk(size, record_property):
     ledger = Ledger()
-    with house_on_a_disk(size, more_mx="disk_reserve = 1K\n") as (house, its_disk):
+    with house_on_a_disk(size, more_mx="disk_reserve = 1K\n", more_queue="reserve = 1K\nmax_bytes = unlimited\n") as (house, its_disk):
         house.start()
         assert work(house, ledger, "before")
         reader = Reader(house, ledger)

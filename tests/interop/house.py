@@ -36,6 +36,8 @@ data_dir = data
 postmaster = alice@{domain}
 [domains]
 local = {domain}
+[queue]
+allow = memory
 [dns]
 use = none
 [auth]
@@ -169,6 +171,7 @@ class House:
         tls: str = "offered",
         mx: int = 0,
         more_mx: str = "",
+        more_queue: str = "",
         more: str = "",
         environ: dict[str, str] | None = None,
         inside: Sequence[str] = (),
@@ -183,7 +186,8 @@ class House:
         self._environ = environ or {}
         self._inside = inside
         self._marked = 0
-        self.write(configuration or CONFIG.format(domain=domain, tls=tls, mx=mx, more_mx=more_mx, more=more))
+        usual = CONFIG.replace("[queue]\n", "[queue]\n" + more_queue)
+        self.write(configuration or usual.format(domain=domain, tls=tls, mx=mx, more_mx=more_mx, more=more))
         if not self.data.exists():
             self.data.mkdir(mode=0o700)
             give_away(self.data)

@@ -28,7 +28,8 @@ def small():
         mount = f'mount -t tmpfs -o size={ROOM},mode=700,uid={NOBODY},gid={NOBODY} tmpfs "{place}/data" && exec "$@"'
         people = f"[users]\nsource = config\n[user:{ALICE.address}]\npassword = {PASSWORD}\n[aliases]\nsource = config\n"
         aliases = "[alias:out@blue.test]\nto = carol@green.test\n"
-        house = House(place, more_mx="disk_reserve = 1K\n", more=people + aliases, inside=("unshare", "-m", "sh", "-c", mount, "sh"))
+        house = House(place, more_mx="disk_reserve = 1K\n", more_queue="reserve = 1K\nmax_bytes = unlimited\n",
+                      more=people + aliases, inside=("unshare", "-m", "sh", "-c", mount, "sh"))
         with running(house):
             house.data = type(place)(f"/proc/{house.process.pid}/root{place}/data")
             yield house

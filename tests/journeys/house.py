@@ -69,6 +69,8 @@ tls = offered
 [pop3]
 listen = tcp:0:interface=127.0.0.1
 tls = offered
+[queue]
+allow = memory
 [dns]
 use = zone
 [auth]

@@ -6,17 +6,20 @@ import errno
 import os
 import stat
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.contracts.test_queue import BOB, BODY, EVENTS, make_item
 from tests.helpers import result_of
 from twistmail.disk import FileContent, InlineCommitter
+from twistmail.mail.bounds import Bounds
 from twistmail.mail.content import Memory
 from twistmail.mail.outcome import Outcome, Postponed, Result, SenderWarned
 from twistmail.mail.status import Status
+from twistmail.options import Share
 from twistmail.queue import records
-from twistmail.queue.spool import Spool
+from twistmail.queue.spool import Spool, bounds
 from twistmail.tasks import Inline
 
 
@@ -251,12 +254,41 @@ def test_a_part_of_a_file_is_copied(root):
     assert b"".join(spool.content("i1").chunks()) == BODY
 
 
-def test_so_many_octets_and_no_more(root):
-    spool = opened(root, max_bytes=make_item().size + 1)
-    result_of(spool.add(make_item(), Memory(BODY)))
+def test_the_last_of_the_disk_is_kept_for_reports(root):
+    disk = os.statvfs(root.parent)
+    spool = opened(root, reserve=disk.f_bavail * disk.f_frsize + (1 << 40))
     with pytest.raises(OSError) as error:
-        result_of(spool.add(make_item("i2"), Memory(BODY)))
+        result_of(spool.add(make_item(), Memory(BODY)))
     assert error.value.errno == errno.ENOSPC
+    result_of(spool.add(replace(make_item(), sender=None), Memory(BODY)))
+    result_of(spool.record("i1", Postponed(1.0)))
+
+
+@pytest.mark.parametrize(("setting", "octets"), [
+    pytest.param(None, None, id="unlimited"),
+    pytest.param(1000, 1000, id="octets"),
+    pytest.param(Share(0.5), "half", id="a-part-of-the-file-system"),
+])
+def test_what_a_limit_means_for_a_folder_that_is_still_to_be_made(tmp_path, setting, octets):
+    disk = os.statvfs(tmp_path)
+    half = disk.f_blocks * disk.f_frsize // 2
+    assert bounds(7, setting, tmp_path / "a" / "b") == Bounds(7, half if octets == "half" else octets)
+
+
+@pytest.mark.parametrize("trouble", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_where_the_process_lacks_something_the_start_fails_and_nothing_is_put_aside(root, monkeypatch, trouble):
+    filled(root)
+
+    def cannot(path):
+        raise OSError(trouble, os.strerror(trouble))
+
+    monkeypatch.setattr(Path, "read_bytes", cannot)
+    with pytest.raises(OSError) as error:
+        opened(root)
+    assert error.value.errno == trouble
+    assert names(root, "corrupt") == []
+    monkeypatch.undo()
+    assert len(opened(root).items()) == 1
 
 
 def test_a_thousand_events_are_replayed(root):

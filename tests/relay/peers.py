@@ -20,20 +20,23 @@ SILENCE = object()
 EHLO = b"250-peer.example\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES"
 ANSWERS: dict[bytes, Any] = {
     b"": b"220 peer.example ESMTP", b"EHLO": EHLO, b"HELO": b"250 peer.example", b"MAIL": b"250 2.1.0 Ok", b"RCPT": b"250 2.1.5 Ok",
-    b"DATA": b"354 Go on", b".": b"250 2.0.0 Taken", b"RSET": b"250 2.0.0 Ok", b"QUIT": b"221 2.0.0 Bye", b"STARTTLS": b"220 2.0.0 Go on",
+    b"DATA": b"354 Go on", b".": b"250 2.0.0 Taken", b"BDAT": b"250 2.0.0 Taken",
+    b"RSET": b"250 2.0.0 Ok", b"QUIT": b"221 2.0.0 Bye", b"STARTTLS": b"220 2.0.0 Go on",
 }
 
 
 class Peer:
     """One server. `answers`: by verb ("" is the greeting, "." the end of content) or by whole line; a list is used up.
 
-    An answer is bytes without the last CRLF, HANG_UP, SILENCE, or a callable that makes one.
+    An answer is bytes without the last CRLF, HANG_UP, SILENCE, or a callable that makes one. "BDAT" is answered when its octets
+    have come. `writes`: how many lines and contents each write of the client held.
     """
 
     def __init__(self, answers: dict[bytes, Any] | None = None) -> None:
         self.answers = ANSWERS | (answers or {})
         self.said: list[bytes] = []
         self.contents: list[bytes] = []
+        self.writes: list[int] = []
         self.connections: list[_Side] = []
 
     def answer_to(self, line: bytes) -> Any:
@@ -54,10 +57,12 @@ class _Side:
         self.peer, self.connection, self.clock = peer, connection, clock
         self.pending = b""
         self.unstuffer: Unstuffer | None = None
+        self.octets: int | None = None  # of a BDAT that are still to come
         self.open = True
         self.aborted = False
         self.silent = False
         self.tls: Any = None
+        self.shaking = False
 
     def begin(self) -> None:
         self.connection.makeConnection(self)
@@ -72,7 +77,9 @@ class _Side:
             self.clock.callLater(0, self._deliver, answer + b"\r\n")
 
     def _deliver(self, data: bytes) -> None:
-        if self.open:
+        if self.open and self.shaking:
+            self.clock.callLater(0, self._deliver, data)
+        elif self.open:
             self.connection.dataReceived(data)
 
     def hang_up(self) -> None:
@@ -84,8 +91,9 @@ class _Side:
 
     def write(self, data: bytes) -> None:
         self.pending += data
+        self.peer.writes.append(0)
         while self.open and self._step():
-            pass
+            self.peer.writes[-1] += 1
 
     def _step(self) -> bool:
         if self.unstuffer is not None:
@@ -97,11 +105,17 @@ class _Side:
             self.unstuffer = None
             self.say(self.peer.answer_to(b"."))
             return True
+        if self.octets is not None:
+            return self._take_octets()
         line, end, self.pending = self.pending.partition(b"\r\n")
         if not end:
             self.pending = line
             return False
         self.peer.said.append(line)
+        if line.startswith(b"BDAT "):
+            self.octets = int(line.split()[1])
+            self.peer.contents.append(b"")
+            return True
         answer = self.peer.answer_to(line)
         self.say(answer)
         if line == b"DATA" and isinstance(answer, bytes) and answer.startswith(b"354"):
@@ -109,10 +123,25 @@ class _Side:
             self.peer.contents.append(b"")
         return True
 
+    def _take_octets(self) -> bool:
+        taken, self.pending = self.pending[: self.octets], self.pending[self.octets :]
+        self.peer.contents[-1] += taken
+        self.octets -= len(taken)
+        if not self.octets:
+            self.octets = None
+            self.say(self.peer.answer_to(b"BDAT"))
+        return self.octets is None
+
     def startTLS(self, options: Any) -> None:
-        self.tls = options
-        answer = self.peer.answers.get(b"(handshake)", None)
-        self.clock.callLater(0, self.connection.connectionLost if answer is HANG_UP else self.connection.handshakeCompleted)
+        self.tls, self.shaking = options, True
+        self.clock.callLater(0, self._shaken)
+
+    def _shaken(self) -> None:
+        self.shaking = False
+        if self.peer.answers.get(b"(handshake)") is HANG_UP:
+            self.connection.connectionLost()
+        else:
+            self.connection.handshakeCompleted()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         self.producer = producer

@@ -14,8 +14,9 @@ from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.relay.client import Patience
 from twistmail.relay.connect import open_route
-from twistmail.relay.exchange import MOST_RECIPIENTS, Manners, Session, deliver
+from twistmail.relay.exchange import MOST_RECIPIENTS, Manners, Session
 from twistmail.relay.route import Host, Login, Route, Tls
+from twistmail.relay.transaction import deliver
 
 ANN = Address("ann", "here.example")
 HOST = Host("mx.far.test", "192.0.2.1", 25)
@@ -242,7 +243,7 @@ def test_what_is_too_big_for_a_server_is_not_sent_to_it():
 def test_eight_bits_become_seven_for_a_server_that_takes_no_more():
     relay = Relay({b"EHLO": offering(without=b"8BITMIME")})
     assert codes(relay.deliver(targets("bob"), content=EIGHT)) == [TAKEN]
-    assert relay.peer.said[1] == b"MAIL FROM:<ann@here.example>", "the size is another one"
+    assert relay.peer.said[1] == b"MAIL FROM:<ann@here.example> SIZE=149", "the size is another one"
     (content,) = relay.peer.contents
     assert content.startswith(b"X: y\r\nSubject: x\r\nMIME-Version: 1.0\r\n")
     assert content.endswith(b"Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe\r\n")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import tracemalloc
 from email import message_from_bytes
 
+import pytest
+
 from tests.helpers import result_of
 from twistmail import tasks
 from twistmail.disk import FileContent
 from twistmail.mail.content import Memory
 from twistmail.mail.item import Item
-from twistmail.relay.fitting import Fitted, SevenBit, fit
+from twistmail.relay.fitting import GROWN, SMALL, Fitted, SevenBit, fit, in_memory
 
 ITEM = Item("i1", None, (), 0.0, 0, body="8BITMIME")
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\n\r\n"
@@ -27,11 +29,50 @@ class Counting(tasks.Inline):
         return await super().run(function, *args, **keywords)
 
 
-def test_nobody_looks_into_a_message_that_the_server_takes_as_it_is(tmp_path):
-    threads, content = Counting(), FileContent(tmp_path / "missing", 0, 5)
+def test_a_message_that_the_server_takes_as_it_is_stays_where_it_is(tmp_path):
+    """It is looked through once, for long lines."""
+    path = tmp_path / "content"
+    path.write_bytes(TEXT)
+    threads, content = Counting(), FileContent(path)
     fitted = result_of(fit(ITEM, content, {"8BITMIME": ""}, threads, utf8_envelope=False))
-    assert fitted == Fitted(content, ("BODY=8BITMIME",))
-    assert threads.asked == 0
+    assert fitted == Fitted(content, len(TEXT), ("BODY=8BITMIME",))
+    assert threads.asked == 1
+
+
+def test_what_is_small_is_read_at_once_and_what_is_big_stays_in_its_file(tmp_path):
+    path, threads = tmp_path / "content", Counting()
+    path.write_bytes(TEXT)
+    assert result_of(in_memory(FileContent(path), threads)).data == TEXT
+    assert threads.asked == 1
+    path.write_bytes(b"x" * (SMALL + 1))
+    content = FileContent(path)
+    assert result_of(in_memory(content, threads)) is content
+
+
+def test_a_content_that_has_become_shorter_is_not_sent(tmp_path):
+    path = tmp_path / "content"
+    path.write_bytes(TEXT)
+    with pytest.raises(OSError, match="3 octets of the content are missing"):
+        result_of(in_memory(FileContent(path, 0, len(TEXT) + 3), Counting()))
+
+
+@pytest.mark.parametrize(("offered", "encoding"), [
+    pytest.param({"8BITMIME": ""}, "quoted-printable", id="8-bit"),
+    pytest.param({}, "quoted-printable", id="7-bit"),
+])
+def test_a_line_that_is_too_long_for_other_servers_is_encoded(offered, encoding):
+    body = b"short\r\n" + b"word " * 400 + b"\r\n"
+    fitted = result_of(fit(ITEM, Memory(TEXT + body), offered, Counting(), utf8_envelope=False))
+    message = message_from_bytes(fitted.content.data)
+    assert message["Content-Transfer-Encoding"] == encoding
+    assert message.get_payload(decode=True) == body
+    assert fitted.size == len(fitted.content.data)
+
+
+def test_what_is_too_big_once_it_is_encoded_is_not_sent():
+    content = Memory(TEXT + "ä".encode() * 1000 + b"\r\n")
+    why = result_of(fit(ITEM, content, {"SIZE": str(content.size)}, Counting(), utf8_envelope=False))
+    assert why == GROWN
 
 
 def test_a_message_in_a_file_is_encoded_as_it_is_sent(tmp_path):
@@ -41,7 +82,7 @@ def test_a_message_in_a_file_is_encoded_as_it_is_sent(tmp_path):
     threads = Counting()
     fitted = result_of(fit(ITEM, FileContent(path), {}, threads, utf8_envelope=False))
     assert isinstance(fitted.content, SevenBit)
-    assert (fitted.is_same, fitted.parameters, threads.asked) == (False, (), 2)
+    assert (fitted.size, fitted.parameters, threads.asked) == (None, (), 2)
     tracemalloc.start()
     size = sum(map(len, fitted.content.chunks()))
     _, peak = tracemalloc.get_traced_memory()
@@ -56,4 +97,4 @@ def test_a_message_in_a_file_is_encoded_as_it_is_sent(tmp_path):
 
 def test_what_has_seven_bits_already_is_left_alone():
     content = Memory(TEXT + b"hello\r\n")
-    assert result_of(fit(ITEM, content, {}, Counting(), utf8_envelope=False)) == Fitted(content)
+    assert result_of(fit(ITEM, content, {}, Counting(), utf8_envelope=False)) == Fitted(content, content.size)

@@ -21,9 +21,10 @@ from twistmail.mail.outcome import Result
 from twistmail.mail.status import Status
 from twistmail.relay.client import Patience
 from twistmail.relay.connect import Dialer, open_route
-from twistmail.relay.exchange import Manners, deliver, leave
+from twistmail.relay.exchange import Manners, leave
 from twistmail.relay.handshake import TlsClients
 from twistmail.relay.route import Host, Route, Tls
+from twistmail.relay.transaction import deliver
 from twistmail.wire.dotted import Unstuffer
 
 

@@ -123,7 +123,8 @@ class Wishes:
 
     `ret` and `envid` are those of RFC 3461 §4.3 and §4.4 (`envid` as it was given, xtext); `utf8`: SMTPUTF8 (RFC 6531 §3.4);
     `require_tls`: REQUIRETLS (RFC 8689); `hold_until`: FUTURERELEASE (RFC 4865), POSIX seconds; `priority`: MT-PRIORITY
-    (RFC 6710), -9 to 9; `auth`: the AUTH= parameter (RFC 4954 §5), decoded, "<>" or an address.
+    (RFC 6710), -9 to 9; `auth`: the AUTH= parameter (RFC 4954 §5), decoded, "<>" or an address; `verp`: XVERP, the delimiters
+    that the sender wants, or `verp.AS_USUAL`.
     """
 
     ret: str = ""  # "FULL", "HDRS" or ""
@@ -134,6 +135,7 @@ class Wishes:
     deadline: Deadline | None = None
     priority: int = 0
     auth: str = ""
+    verp: str = ""
 
 
 NO_WISHES = Wishes()

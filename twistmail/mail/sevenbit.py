@@ -1,7 +1,8 @@
-"""Messages with eight bits, made into such as a server without 8BITMIME can take (RFC 6152 §3, RFC 2045 §6).
+"""Messages made into such as another server can take: with seven bits where it has no 8BITMIME (RFC 6152 §3, RFC 2045 §6), and
+with lines that end in time (RFC 5321 §4.5.3.1.6).
 
 Text parts become quoted-printable (or base64 where little of them is ASCII),
-others base64; the structure stays, and what is 7-bit already stays to the octet.
+others base64; the structure stays, and what can be taken already stays to the octet.
 What cannot be encoded is told by `can_be_sevenbit`: something signed, whose
 signature would break, or parts that may have no encoding. Headers are left as
 they are: eight bits in them are SMTPUTF8's business.
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from twistmail.mail.headers import add, first
+from twistmail.mail.longlines import cut, folded, has_long_line
 from twistmail.mail.parts import Part, scan
 from twistmail.mail.unbinary import base64_lines, encoded_as
 
@@ -37,26 +39,66 @@ def can_be_sevenbit(message: Any) -> bool:
 
 def sevenbit(message: Any) -> Iterator[bytes]:
     """*message*, for which `can_be_sevenbit` is true, in pieces (none empty) whose bodies are ASCII; lines of at most 76 characters
-    where they were encoded."""
-    return filter(None, _pieces(message))
+    where they were encoded, and nowhere longer than 998."""
+    return filter(None, _pieces(message, eight_bit=False))
 
 
-def _pieces(message: Any) -> Iterator[bytes]:
-    at = 0
+def shortened(message: Any) -> Iterator[bytes]:
+    """*message* in pieces (none empty), with eight bits where it has them, and no line of more than 998 octets; what is signed
+    stays as it is whatever its lines."""
+    return filter(None, _pieces(message, eight_bit=True))
+
+
+def _pieces(message: Any, *, eight_bit: bool) -> Iterator[bytes]:
+    at, sealed = 0, 0
     for part in scan(message).walk():
-        yield from map(_masked, _windows(message, at, part.start))
+        if part.start < sealed:  # signed, with all that is in it
+            continue
+        yield from _between(_windows(message, at, part.start), eight_bit=eight_bit)
         header = message[part.start : part.body]
         at = part.body
-        if part.children or _is_ascii(message, part.body, part.end):
-            yield encoded_as(header, b"7bit") if _says_eight_bit(part) else header
-        else:
-            quoted = _is_mostly_text(message, part)
-            encoding = b"quoted-printable" if quoted else b"base64"
-            yield encoded_as(header if part.depth else _with_mime(header), encoding)
-            is_last = part.end == len(message)
-            yield from (_quoted if quoted else _base64)(message, part, is_last=is_last)
+        if _is_signed(part):
+            yield header
+            sealed = part.end
+        elif not part.children and _wants_encoding(message, part, eight_bit=eight_bit):
+            yield from _encoded(message, part, header)
             at = part.end
-    yield from map(_masked, _windows(message, at, len(message)))
+        else:
+            yield folded(encoded_as(header, b"7bit") if _says_eight_bit(part) and not eight_bit else header)
+        if part.start < sealed or not (part.children or part.is_multipart):
+            yield from _windows(message, at, part.end)
+            at = part.end
+    yield from _between(_windows(message, at, len(message)), eight_bit=eight_bit)
+
+
+def _encoded(message: Any, part: Part, header: bytes) -> Iterator[bytes]:
+    """A part that has no others in it, with its *header*."""
+    named = (part.encoding or b"").lower()
+    if named in _ENCODED:
+        yield folded(header)
+        yield from cut(_windows(message, part.body, part.end), soft=named == b"quoted-printable")
+        return
+    quoted = _is_mostly_text(message, part)
+    charset = b"us-ascii" if _is_ascii(message, part.body, part.end) else b"unknown-8bit"
+    header = header if part.depth else _with_mime(header, charset)
+    yield folded(encoded_as(header, b"quoted-printable" if quoted else b"base64"))
+    yield from (_quoted if quoted else _base64)(message, part, is_last=part.end == len(message))
+
+
+def _wants_encoding(message: Any, part: Part, *, eight_bit: bool) -> bool:
+    if not eight_bit and not _is_ascii(message, part.body, part.end):
+        return True
+    is_whole = part.type.lower() == b"message" and not part.subtype.lower().startswith(b"global")  # RFC 2046 §5.2: never encoded
+    return not is_whole and part.type.lower() != b"multipart" and has_long_line(_windows(message, part.body, part.end))
+
+
+def _is_signed(part: Part) -> bool:
+    return (part.type.lower(), part.subtype.lower()) == (b"multipart", b"signed")
+
+
+def _between(windows: Iterator[bytes], *, eight_bit: bool) -> Iterator[bytes]:
+    """What stands before, between and behind parts."""
+    return cut(windows if eight_bit else map(_masked, windows))
 
 
 def _is_obstacle(message: Any, part: Part) -> bool:
@@ -75,13 +117,13 @@ def _says_eight_bit(part: Part) -> bool:
     return (part.encoding or b"").lower() in (b"8bit", b"binary")
 
 
-def _with_mime(header: bytes) -> bytes:
+def _with_mime(header: bytes, charset: bytes) -> bytes:
     """The header of the message itself: an encoding counts only in MIME; what is not said about a text is not known (RFC 1428 §3)."""
     wanted = []
     if first(header, b"mime-version") is None:
         wanted.append((b"MIME-Version", b"1.0"))
     if first(header, b"content-type") is None:
-        wanted.append((b"Content-Type", b"text/plain; charset=unknown-8bit"))
+        wanted.append((b"Content-Type", b"text/plain; charset=" + charset))
     return add(header, wanted)
 
 
@@ -97,7 +139,7 @@ def _is_ascii(message: Any, start: int, end: int) -> bool:
 
 
 def _masked(octets: bytes) -> bytes:
-    """What stands before, between and behind parts: nobody reads it, and nothing can encode it."""
+    """Nobody reads it, and nothing can encode it."""
     return octets if octets.isascii() else _EIGHT_BIT.sub(b"?", octets)
 
 

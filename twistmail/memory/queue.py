@@ -7,6 +7,7 @@ import errno
 from zope.interface import implementer
 
 from twistmail.interfaces import IQueue
+from twistmail.mail.bounds import Bounds
 from twistmail.mail.content import Content, Memory
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event
@@ -16,8 +17,9 @@ from twistmail.mail.outcome import Event
 class MemoryQueue:
     """`recorded`: every (identifier, event) in order, for tests. `full` True makes `add` fail with ENOSPC."""
 
-    def __init__(self, max_messages: int = 100_000) -> None:
-        self.max_messages = max_messages
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self.bounds = bounds or Bounds()
+        self.bytes = 0
         self.full = False
         self.recorded: list[tuple[str, Event]] = []
         self._items: dict[str, Item] = {}
@@ -29,10 +31,15 @@ class MemoryQueue:
     async def add(self, item: Item, content: Content) -> None:
         if item.id in self._items:
             raise FileExistsError(errno.EEXIST, "the queue has an item of this name", item.id)
-        if self.full or len(self._items) >= self.max_messages:
-            raise OSError(errno.ENOSPC, "the queue is full")
+        if (full := self.room_for(item.size, report=item.sender is None)) is not None:
+            raise full
         self._contents[item.id] = Memory(b"".join(content.chunks()))
         self._items[item.id] = item
+        self.bytes += item.size
+
+    def room_for(self, size: int, *, report: bool = False) -> OSError | None:
+        why = "the queue is full" if self.full else self.bounds.refusal(len(self._items), self.bytes, size, report=report)
+        return OSError(errno.ENOSPC, why) if why else None
 
     async def record(self, identifier: str, event: Event) -> Item:
         item = self._items[identifier].after(event)
@@ -46,7 +53,7 @@ class MemoryQueue:
         return item
 
     async def remove(self, identifier: str) -> None:
-        del self._items[identifier]
+        self.bytes -= self._items.pop(identifier).size
         del self._contents[identifier]
 
     def items(self) -> tuple[Item, ...]:

@@ -52,6 +52,7 @@ class House:
     ledger: Any = None  # `policy.ledger.Ledger`: what users have sent; None: counted from now on
     room_for: Any = None  # `policy.quota.RoomFor`; None: there is always room
     circles: Circles = NO_CIRCLES  # groups and roles
+    leaving: Any = None  # `leaving.departure.Leaving`: what senders become when mail leaves; None: nothing is changed
     own_addresses: Callable[[], frozenset[str]] = frozenset  # of this machine, loopback included
 
 

@@ -20,16 +20,24 @@ from twistmail.policy.pipeline import House
 
 @implementer(IPolicyStage)
 class Recipients:
-    """Asks the expansion, which remembers its answer for the session's own question a moment later."""
+    """Asks the expansion, which remembers its answer for the session's own question a moment later.
+
+    *leaving* (`leaving.departure.Leaving`) says who may use an address that was made for reports; None: there are none.
+    """
 
     name = "recipients"
     point = Point.RECIPIENT
 
-    def __init__(self, expansion: Expansion) -> None:
+    def __init__(self, expansion: Expansion, leaving: Any = None) -> None:
         self._expansion = expansion
+        self._leaving = leaving
 
     async def judge(self, transaction: Transaction, recipient: Address) -> Status | None:
-        return await self._expansion.judge(recipient)
+        fault = await self._expansion.judge(recipient)
+        if fault is not None or self._leaving is None:
+            return fault
+        objection: Status | None = self._leaving.objection(transaction.sender, recipient)
+        return objection
 
 
 @implementer(IPolicyStageFactory)
@@ -38,4 +46,4 @@ class RecipientsFactory:
     options = None
 
     def build(self, settings: Settings | None, house: House) -> tuple[Any, ...]:
-        return (Recipients(house.expansion),)
+        return (Recipients(house.expansion, house.leaving),)

@@ -8,6 +8,7 @@ it does not let through is refused. Doors in it are opened by the operator alone
     the access list             to clients (Connect: ... RELAY) or for recipients (To: ... RELAY) (R54)
     [mx] pop_before_smtp        to the address of whoever has just read his mail (R50)
     [mx] relay_domains          for recipients: we are their backup (R52)
+    [rewrite] sender_map        for recipients: the world knows somebody here by that address, and the mail stays here (R56)
 
 What a client calls itself, and what it calls the sender, opens nothing: both are
 anybody's words.
@@ -19,6 +20,7 @@ from typing import Any
 
 from zope.interface import implementer
 
+from twistmail.expansion import Expansion
 from twistmail.interfaces import DnsTrouble, IPolicyStage, IPolicyStageFactory, Point, Verdict
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Role, Transaction
@@ -121,6 +123,19 @@ class ListedDomains:
         return None
 
 
+class KnownOutside:
+    """Recipients by whose addresses the world knows somebody here (`[rewrite] sender_map`): their mail goes no further."""
+
+    def __init__(self, expansion: Expansion) -> None:
+        self._expansion = expansion
+
+    async def has(self, recipient: Address) -> str:
+        return "[rewrite] reverse" if await self._expansion.comes_home(recipient) else ""
+
+    async def objection(self, recipient: Address) -> Status | None:
+        return None
+
+
 @implementer(IPolicyStageFactory)
 class RelayingFactory:
     name = "relaying"
@@ -131,7 +146,7 @@ class RelayingFactory:
             return (Relaying(house.local_domains),)
         own = house.settings
         doors: list[Any] = []
-        domains: list[Any] = []
+        domains: list[Any] = [KnownOutside(house.expansion)]
         if own.relay_networks:
             doors.append(ByNetwork(own.relay_networks))
         if house.access is not None:

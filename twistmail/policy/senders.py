@@ -1,4 +1,5 @@
-"""Who may be the envelope's sender: users only themselves, strangers only somebody whose domain exists."""
+"""Who may be the envelope's sender: users only themselves, and out into the world only whom an answer can reach; strangers only
+somebody whose domain exists."""
 
 from __future__ import annotations
 
@@ -6,8 +7,11 @@ from typing import Any
 
 from zope.interface import implementer
 
+from twistmail.expansion import Expansion
 from twistmail.interfaces import DnsTrouble, INameLookup, IPolicyStage, IPolicyStageFactory, NoSuchDomain, Point, Verdict
+from twistmail.mail.address import Address
 from twistmail.mail.envelope import Role, Transaction
+from twistmail.mail.masquerade import is_private
 from twistmail.mail.status import Status
 from twistmail.options import Settings
 from twistmail.policy.identities import Identities, identities
@@ -19,6 +23,9 @@ NOT_YOURS = Status(550, "5.7.1", "That address is not yours to send from")
 NO_SUCH_DOMAIN = Status(553, "5.1.8", "The sender's domain does not exist")
 TAKES_NO_MAIL = Status(550, "5.7.27", "The sender's domain says that it takes no mail")
 DNS_SILENT = Status(451, "4.4.3", "The sender's domain cannot be looked up at the moment, please try again later")
+
+#: Row R56: better said to the user than by the other side.
+UNANSWERABLE = "No answer can reach {sender} from outside; your administrator can say what the world is to see ([rewrite] sender_map)"
 
 _NULL_MX = ("", ".")
 
@@ -40,6 +47,31 @@ class OwnSenders:
             return None
         rule = await self._identities.refusal(sender, account)
         return None if rule is None else Verdict(NOT_YOURS, rule)
+
+
+@implementer(IPolicyStage)
+class Answerable:
+    """What leaves must have a sender whom an answer can reach, as the world will see him (*leaving*: `leaving.departure.Leaving`).
+
+    Only names that nobody outside can look up are refused: what the DNS says of a domain of ours is the operator's business. A
+    recipient of that kind is a neighbour.
+    """
+
+    name = "senders"
+    point = Point.RECIPIENT
+
+    def __init__(self, expansion: Expansion, leaving: Any) -> None:
+        self._expansion = expansion
+        self._leaving = leaving
+
+    async def judge(self, transaction: Transaction, recipient: Address) -> Verdict | None:
+        sender = transaction.sender
+        if sender is None or self._expansion.is_local(recipient) or is_private(recipient.domain):
+            return None
+        seen = (await self._leaving.shown(sender)).address
+        if not is_private(seen.domain) or await self._expansion.comes_home(recipient):
+            return None
+        return Verdict(Status(553, "5.1.8", UNANSWERABLE.format(sender=seen)), f"{seen.domain} is no name of the DNS")
 
 
 @implementer(IPolicyStage)
@@ -86,7 +118,8 @@ class SendersFactory:
 
     def build(self, settings: Settings | None, house: House) -> tuple[Any, ...]:
         if house.role is Role.SUBMISSION:
-            return _of_users(house) if house.settings.own_addresses_only else ()
+            own = _of_users(house) if house.settings.own_addresses_only else ()
+            return (*own, Answerable(house.expansion, house.leaving)) if house.leaving is not None and house.leaving.strict else own
         if house.role is Role.MX and house.settings.reject_unknown_sender_domain and house.lookup is not None:
             return (SenderDomains(house.lookup, house.local_domains, Neighbours(house)),)
         return ()

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import fields
+from sys import intern
 from typing import Any
 from zlib import crc32
 
@@ -130,7 +131,7 @@ def _replay(item: Item, record: Any) -> Item:
 
 
 _EVENTS: dict[str, Callable[[Any], Event]] = {
-    "outcome": lambda r: Outcome(_to_target(r["target"]), Result(r["result"]), Status(*r["status"]), r["host"],
+    "outcome": lambda r: Outcome(_to_target(r["target"]), Result(r["result"]), _to_status(r["status"]), intern(r["host"]),
                                  **{name: r[name] for name in _OF_OUTCOMES if name in r}),
     "frozen": lambda r: Frozen(r["why"]),
     "postponed": lambda r: Postponed(r["until"]),
@@ -146,11 +147,22 @@ def _address(address: Address | None) -> list[str] | None:
 
 
 def _to_address(value: Any) -> Address | None:
-    return None if value is None else Address(*value)
+    return None if value is None else _to_known(value)
+
+
+def _to_known(value: Any) -> Address:
+    """An Address whose domain is kept once, however many items it has: of 100,000 messages most go to a few hundred places."""
+    local, domain = value
+    return Address(local, intern(domain))
 
 
 def _status(status: Status | None) -> list[Any] | None:
     return None if status is None else [status.code, status.enhanced, status.text]
+
+
+def _to_status(value: Any) -> Status:
+    code, enhanced, text = value
+    return Status(code, intern(enhanced), intern(text))
 
 
 def _target(target: Target) -> list[Any]:
@@ -164,7 +176,8 @@ def _to_target(value: Any) -> Target:
     kind, address, original, account, folder, *more = value
     seen = bool(more and more[0])
     front = more[1].encode("latin-1") if len(more) > 1 else b""
-    return Target(Kind(kind), Address(*address), Address(*original), account, folder, seen, front)
+    to = _to_known(address)
+    return Target(Kind(kind), to, to if original == address else _to_known(original), account, folder, seen, front)
 
 
 def _errand(e: Errand) -> list[Any]:
@@ -174,8 +187,8 @@ def _errand(e: Errand) -> list[Any]:
 def _to_errand(value: Any, asked: Any, tried: float) -> Errand:
     target, result, status, host, attempts, reported = value
     notify, orcpt = asked or ((), "")
-    return Errand(_to_target(target), Result(result) if result else None, Status(*status) if status else None, host, attempts, reported,
-                  frozenset(map(Notify, notify)), orcpt, tried)
+    return Errand(_to_target(target), Result(result) if result else None, _to_status(status) if status else None, host, attempts,
+                  reported, frozenset(map(Notify, notify)), orcpt, tried)
 
 
 # ----- what the sender asked for

@@ -37,11 +37,15 @@ from zope.interface import implementer
 
 from twistmail.disk import FileContent
 from twistmail.interfaces import IQueue
+from twistmail.mail.bounds import Bounds
 from twistmail.mail.content import Content
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event
-from twistmail.options import COUNT, SIZE, TEXT, Option, Reload, Section
+from twistmail.options import COUNT, SIZE, SIZE_OR_SHARE, TEXT, Option, Reload, Section, Share, words_of
 from twistmail.queue import records
+from twistmail.queue.folders import Folders
+from twistmail.queue.ground import MEMORY, NETWORK
+from twistmail.queue.scan import scan
 
 log = Logger()
 
@@ -50,62 +54,36 @@ OPTIONS = Section(
     Option("use", TEXT, "spool", "Which queue: spool (files), memory (for tests), or one from a plugin.", Reload.RESTART),
     Option("path", TEXT, "queue", "The folder of the queue; relative to data_dir.", Reload.RESTART),
     Option("max_messages", COUNT, "100000", "With so many waiting, new mail is told to come back later (452).", Reload.RESTART),
-    Option("max_bytes", SIZE, "unlimited", "The same for the sum of their sizes.", Reload.RESTART),
+    Option("max_bytes", SIZE_OR_SHARE, "20%", "The same for the sum of their sizes: so many octets, or a part of the file system.",
+           Reload.RESTART),
+    Option("reserve", SIZE, "256M", "So much of the file system stays free: with less, mail that would have to wait is told to come later "
+           "(452). What is kept is for reports and for notes of what was delivered.", Reload.RESTART),
+    Option("allow", words_of(MEMORY, NETWORK), "", "Where the queue may lie although mail can be lost there: memory (tmpfs; for tests), "
+           "network (NFS and the like).", Reload.RESTART, example="memory"),
 )
-CONTENT, ENVELOPE = ".content", ".envelope"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class Folders:
-    """The three folders of a spool, and an open descriptor of the one whose names must be durable."""
-
-    def __init__(self, root: Path) -> None:
-        self.ready, self.tmp, self.corrupt = root / "ready", root / "tmp", root / "corrupt"
-        for folder in (root, self.ready, self.tmp, self.corrupt):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (root.parent, root):
-            _sync_folder(folder)
-        self.descriptor = os.open(self.ready, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-
-        # text, because making a Path costs more than what the system does with it (measured: 60 us for the pair)
-        self._ready, self._tmp = f"{self.ready}/", f"{self.tmp}/"
-
-    def content(self, identifier: str) -> str:
-        return self._ready + identifier + CONTENT
-
-    def envelope(self, identifier: str) -> str:
-        return self._ready + identifier + ENVELOPE
-
-    def temporary(self, identifier: str) -> tuple[str, str]:
-        """Where content and envelope are written."""
-        return self._tmp + identifier + CONTENT, self._tmp + identifier + ENVELOPE
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @implementer(IQueue)
 class Spool:
-    """`committer`: disk.Committer of the file system of *root*. `threads`: tasks.Threads, for the scan at start."""
+    """`committer`: disk.Committer of the file system of *root*. `threads`: tasks.Threads, for the scan at start.
 
-    def __init__(self, root: Path, committer: Any, threads: Any, *, max_messages: int = 100_000, max_bytes: int | None = None) -> None:
+    `bounds`: how much may wait. `reserve`: octets of the file system that stay free (None: none).
+    """
+
+    def __init__(self, root: Path, committer: Any, threads: Any, bounds: Bounds | None = None, *, reserve: int | None = None) -> None:
         self.folders = Folders(root)
         self.committer = committer
         self.threads = threads
-        self.max_messages = max_messages
-        self.max_bytes = max_bytes
+        self.bounds = bounds or Bounds()
+        self.reserve = reserve or 0
         self.bytes = 0
         self._items: dict[str, Item] = {}
         self._promised = 0  # additions under way
         self._lengths: dict[str, int] = {}  # of envelopes; only jobs touch it after `recover`
 
     async def recover(self) -> tuple[Item, ...]:
-        found = await self.threads.run(_scan, self.folders)
+        found = await self.threads.run(scan, self.folders)
         for item, length in sorted(found, key=lambda pair: (pair[0].arrived, pair[0].id)):
             self._items[item.id] = item
             self._lengths[item.id] = length
@@ -115,10 +93,8 @@ class Spool:
     async def add(self, item: Item, content: Content) -> None:
         if item.id in self._items:
             raise FileExistsError(errno.EEXIST, "the queue has an item of this name", item.id)
-        if len(self._items) + self._promised >= self.max_messages:
-            raise OSError(errno.ENOSPC, f"the queue holds {self.max_messages} messages, which is its limit")
-        if self.max_bytes is not None and self.bytes + item.size > self.max_bytes:
-            raise OSError(errno.ENOSPC, f"the queue holds {self.bytes} octets; its limit is {self.max_bytes}")
+        if (full := self.room_for(item.size, report=item.sender is None)) is not None:
+            raise full
         self._promised += 1
         self.bytes += item.size
         try:
@@ -131,6 +107,14 @@ class Spool:
             self._promised -= 1
             if item.id not in self._items:
                 self.bytes -= item.size
+
+    def room_for(self, size: int, *, report: bool = False) -> OSError | None:
+        why = self.bounds.refusal(len(self._items) + self._promised, self.bytes, size, report=report)
+        if not why and self.reserve and not report:
+            disk = os.fstatvfs(self.folders.descriptor)
+            if (free := disk.f_bavail * disk.f_frsize) < self.reserve + size:
+                why = f"{free} octets are free where the queue lies, of which {self.reserve} are kept"
+        return OSError(errno.ENOSPC, why) if why else None
 
     async def _forget(self, identifier: str) -> None:
         """An addition that failed may have been published all the same (its directory could not be synced)."""
@@ -170,6 +154,14 @@ class Spool:
     def stop(self) -> None:
         """Close what is open; after the committer has stopped."""
         os.close(self.folders.descriptor)
+
+
+def bounds(max_messages: int, max_bytes: int | Share | None, root: Path) -> Bounds:
+    """Those that the settings mean for a spool in *root*, which may still have to be made. OSError."""
+    if not isinstance(max_bytes, Share):
+        return Bounds(max_messages, max_bytes)
+    disk = os.statvfs(next(folder for folder in (root, *root.parents) if folder.exists()))
+    return Bounds(max_messages, max_bytes.of(disk.f_blocks * disk.f_frsize))
 
 
 # ----- jobs: all methods run in the committer's thread ---------------------------
@@ -284,51 +276,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-# ----- the scan at start: blocking ------------------------------------------------
-
-
-def _scan(folders: Folders) -> list[tuple[Item, int]]:
-    """Empty tmp, drop leftovers, put damage aside; every item with the sound length of its envelope."""
-    for entry in list(os.scandir(folders.tmp)):
-        os.unlink(entry.path)
-    names = {entry.name for entry in os.scandir(folders.ready)}
-    found: list[tuple[Item, int]] = []
-    for name in sorted(names):
-        stem, _, kind = name.rpartition(".")
-        if kind == "content" and stem + ENVELOPE not in names:
-            os.unlink(folders.ready / name)
-        elif kind == "envelope":
-            try:
-                found.append(_sound(folders, stem))
-            except (records.Damaged, OSError) as error:
-                _put_aside(folders, stem, error)
-        elif kind not in ("content", "envelope"):
-            log.warn("queue: {name} in {folder} is none of ours; left alone", name=name, folder=str(folders.ready))
-    os.fsync(folders.descriptor)
-    return found
-
-
-def _sound(folders: Folders, identifier: str) -> tuple[Item, int]:
-    item, length = records.read(Path(folders.envelope(identifier)).read_bytes())
-    if item.id != identifier:
-        raise records.Damaged(f"it is the envelope of {item.id}")
-    size = os.stat(folders.content(identifier)).st_size
-    if size != item.size - len(item.prefix):
-        raise records.Damaged(f"its content has {size} octets instead of {item.size - len(item.prefix)}")
-    return item, length
-
-
-def _put_aside(folders: Folders, identifier: str, error: Exception) -> None:
-    log.critical("queue: {id} is damaged and was moved to {folder}: {error}", id=identifier, folder=str(folders.corrupt), error=error)
-    for path in (Path(folders.envelope(identifier)), Path(folders.content(identifier))):
-        if path.exists():
-            path.rename(_free_name(folders.corrupt / path.name))
-
-
-def _free_name(path: Path) -> Path:
-    number, free = 1, path
-    while free.exists():
-        number, free = number + 1, path.with_name(f"{path.name}.{number}")
-    return free

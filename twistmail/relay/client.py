@@ -1,35 +1,40 @@
 """A connection to another mail server: moves bytes between the transport and the client wire, and keeps the deadlines.
 
-`exchange.py` says things and waits for replies; here is how. Whatever ends a
-connection early is a `Lost`, which says why in words that fit a Status; it is
-the relay's own exception and never leaves this folder.
+`exchange` and `transaction` say things and wait for replies; here is how. Replies
+come in the order of the commands, and so they are given out: who has said
+something asks for its replies before the next one says anything, and several may
+then wait at a time. Whatever ends a connection early is a `Lost`, which says why in
+words that fit a Status; it is the relay's own exception and never leaves this folder.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistmail.mail.status import Status
-from twistmail.wire.contract import NEED_DATA, PeerGone
-from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient
+from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient, status_of
 
 #: Seconds after which a connection that we have closed is cut, where the other side does not let go of it.
 LINGERING = 30.0
-#: More replies than we ever have commands under way (RCPT is said in batches, see `exchange.py`): nobody asked for them.
-MOST_UNREAD = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long we wait for what, in seconds: RFC 5321 §4.5.3.2, and our own for TLS and QUIT."""
+    """How long we wait for what, in seconds: RFC 5321 §4.5.3.2, and our own for TLS and QUIT.
+
+    Each is for a whole reply, however slowly it drips. `whole` is for all of a transaction but its last reply, with a second
+    more for every `rate` octets of the content: nobody keeps us for a day by being slow at each step.
+    """
 
     greeting: float = 300.0
     hello: float = 300.0
@@ -41,10 +46,15 @@ class Patience:
     block: float = 180.0
     end: float = 600.0
     quit: float = 10.0
+    whole: float = 3600.0
+    rate: float = 500.0
 
 
 class Lost(Exception):
-    """The connection has ended, or is of no more use. `status` says why, always temporarily."""
+    """The connection has ended, or is of no more use. `status` says why.
+
+    That is temporary, but where the server has refused a content for good before it had all of it.
+    """
 
     def __init__(self, status: Status) -> None:
         super().__init__(str(status))
@@ -69,33 +79,42 @@ class SmtpConnection(Protocol):
         self.tls = False
         self._wire = SmtpClient()
         self._replies: deque[Reply] = deque()
+        self._waiting: deque[tuple[Deferred[Reply], float]] = deque()  # with their patience; the first one's time runs
+        self._timer: Any = None
         self._lost: Status | None = None
-        self._waiting: Deferred[Reply] | None = None
         self._shaking: Deferred[None] | None = None
         self._full: Deferred[None] | None = None
         self._cut: Any = None
 
-    # ----- for exchange.py
+    # ----- for exchange.py and transaction.py
 
     @property
     def is_usable(self) -> bool:
         """Open, and the other side has not said anything unasked (as 421 before it closes)."""
-        return self.is_open and self._lost is None and not self._replies
+        return self.is_open and self._lost is None
 
     def send(self, *commands: Any) -> None:
-        """Say all of this at once. Every Command and ContentEnd asks for one reply. Raises Lost."""
-        if self._lost:
-            raise Lost(self._lost)
+        """Say all of this at once. Every Command and ContentEnd asks for a reply. Raises Lost."""
+        if self._lost or not self.is_open:
+            raise Lost(self._lost or GONE)
         self.transport.write(b"".join(map(self._wire.send, commands)))
 
     async def reply(self, patience: float) -> Reply:
         """The next reply, within *patience* seconds. Raises Lost."""
+        return self._replies.popleft() if self._replies else await self.expect(patience)
+
+    def expect(self, patience: float) -> Deferred[Reply]:
+        """The next reply that nobody has asked for yet; *patience* (seconds) begins when those before it have come. Fails with Lost."""
+        waiting: Deferred[Reply] = Deferred()
         if self._replies:
-            return self._replies.popleft()
-        if self._lost:
-            raise Lost(self._lost)
-        self._waiting = Deferred()
-        return await self._within(patience, self._waiting, SILENT)
+            waiting.callback(self._replies.popleft())
+        elif self._lost:
+            waiting.errback(Lost(self._lost))
+        else:
+            self._waiting.append((waiting, patience))
+            if len(self._waiting) == 1:
+                self._watch()
+        return waiting
 
     async def room(self, patience: float) -> None:
         """Wait until the transport takes more. Raises Lost, after *patience* seconds too."""
@@ -116,13 +135,10 @@ class SmtpConnection(Protocol):
         await self._within(patience, shaking, NO_TLS)
         self.tls = True
 
-    async def _within(self, patience: float, waiting: Deferred[Any], late: Status) -> Any:
-        timer = self.clock.callLater(patience, self._give_up, late)
-        try:
-            return await waiting
-        finally:
-            if timer.active():
-                timer.cancel()
+    def give_up(self, why: Status) -> None:
+        """Hang up at once; whoever waits is told *why*."""
+        self._fail(why)
+        self.abort()
 
     def close(self) -> None:
         """Hang up, politely where the transport still can."""
@@ -139,32 +155,79 @@ class SmtpConnection(Protocol):
             self.transport.unregisterProducer()
             self.transport.abortConnection()
 
+    # ----- deadlines
+
+    @contextmanager
+    def no_longer_than(self, seconds: float) -> Iterator[None]:
+        """All that is done here, or everybody is told that the other side takes too long."""
+        timer = self.clock.callLater(seconds, self.give_up, SILENT)
+        try:
+            yield
+        finally:
+            _cancel(timer)
+
+    async def _within(self, patience: float, waiting: Deferred[Any], late: Status) -> Any:
+        timer = self.clock.callLater(patience, self.give_up, late)
+        try:
+            return await waiting
+        finally:
+            _cancel(timer)
+
+    def _watch(self) -> None:
+        """Let the time run of who waits first."""
+        if not self._waiting:
+            _cancel(self._timer)
+        elif self._timer is not None and self._timer.active():
+            self._timer.reset(self._waiting[0][1])
+        else:
+            self._timer = self.clock.callLater(self._waiting[0][1], self.give_up, SILENT)
+
     # ----- for the transport
 
     def connectionMade(self) -> None:
         self.is_open = True
         self.transport.registerProducer(self, True)
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)  # we gather by ourselves what belongs together
 
     def dataReceived(self, data: bytes) -> None:
         self._wire.receive_bytes(data)
-        while (event := self._wire.next_event()) is not NEED_DATA:
-            match event:
-                case Reply():
-                    self._take(event)
-                case Garbled():
-                    return self._give_up(GARBLED)
-                case PeerGone():
-                    return None
-        return None
+        self._take_events()
+
+    def _take_events(self) -> None:
+        """First all replies are counted, then they are given out: what came with a reply was no answer to what we say then."""
+        replies, end = self._arrived()
+        for reply in replies:
+            if self._shaking is not None:
+                return  # RFC 3207 §4.2: what stands behind the 220 was said in clear
+            self._take(reply)
+        if end is not None and self._shaking is None:
+            self.give_up(end)
+
+    def _arrived(self) -> tuple[list[Reply], Status | None]:
+        """The replies that are owed to us, and why there will be no more."""
+        replies: list[Reply] = []
+        while isinstance(event := self._wire.next_event(), Reply | Garbled):
+            if isinstance(event, Garbled):
+                return replies, GARBLED
+            if self._wire.owed < 0:
+                return replies, self._unasked(event)
+            replies.append(event)
+        return replies, None
+
+    def _unasked(self, reply: Reply) -> Status:
+        """421 may be said at any time (RFC 5321 §3.8), and some refuse a content before they have all of it. Anything else is no
+        answer to us: who believed it would take what was said before for what comes behind."""
+        is_refusal = reply.code == 421 or (reply.code >= 400 and self._wire.in_content)
+        return status_of(reply) if is_refusal else GARBLED
 
     def _take(self, reply: Reply) -> None:
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
+        if self._waiting:
+            waiting, _ = self._waiting.popleft()
+            self._watch()
             waiting.callback(reply)
-            return
-        self._replies.append(reply)
-        if len(self._replies) > MOST_UNREAD:
-            self._give_up(GARBLED)
+        else:
+            self._replies.append(reply)
 
     def handshakeCompleted(self) -> None:
         if self._shaking is not None:
@@ -173,8 +236,10 @@ class SmtpConnection(Protocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.is_open = False
-        if self._cut is not None and self._cut.active():
-            self._cut.cancel()
+        _cancel(self._cut)
+        if self._lost is None:
+            self._wire.receive_eof()
+            self._take_events()
         self._fail(NO_TLS if self._shaking is not None else GONE)
 
     def pauseProducing(self) -> None:
@@ -191,16 +256,19 @@ class SmtpConnection(Protocol):
 
     # ----- the end
 
-    def _give_up(self, why: Status) -> None:
-        self._fail(why)
-        self.abort()
-
     def _fail(self, why: Status) -> None:
         """Tell whoever waits. The first reason stays the reason."""
         self._lost = self._lost or why
-        waiting, shaking, self._waiting, self._shaking = self._waiting, self._shaking, None, None
-        for deferred in (waiting, shaking):
+        waiting, shaking = [deferred for deferred, _ in self._waiting], self._shaking
+        self._waiting.clear()
+        self._shaking = None
+        self._watch()
+        for deferred in (*waiting, shaking):
             if deferred is not None:
                 deferred.errback(Lost(self._lost))
         self.resumeProducing()
 
+
+def _cancel(timer: Any) -> None:
+    if timer is not None and timer.active():
+        timer.cancel()

@@ -20,17 +20,19 @@ from zope.interface import implementer
 
 from twistmail import tasks
 from twistmail.disk import status_of
-from twistmail.interfaces import Batch, ICourier
+from twistmail.interfaces import Batch, ICourier, Unavailable
+from twistmail.leaving.departure import Departure, Leaving
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, outcome_of
-from twistmail.mail.status import Status
+from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.relay.client import Lost
 from twistmail.relay.connect import Dial, open_route
-from twistmail.relay.exchange import Manners, Session, deliver, leave
+from twistmail.relay.exchange import Manners, Session, leave
 from twistmail.relay.route import Route, Tls
 from twistmail.relay.routes import Routes
+from twistmail.relay.transaction import deliver
 
 log = Logger()
 
@@ -57,17 +59,22 @@ class _Destination:
 
 @implementer(ICourier)
 class RelayCourier:
-    """`dial`: see `connect.py`. `threads` reads contents that lie in files. `clock`: IReactorTime."""
+    """`dial`: see `connect.py`. `threads` reads contents that lie in files. `clock`: IReactorTime.
+
+    `leaving`: what senders become on the way out; None: they stay.
+    """
 
     name = "relay"
 
-    def __init__(self, routes: Routes, dial: Dial, manners: Manners, capacity: Capacity, clock: Any, threads: Any) -> None:
+    def __init__(self, routes: Routes, dial: Dial, manners: Manners, capacity: Capacity, clock: Any, threads: Any,
+                 leaving: Leaving | None = None) -> None:
         self.routes = routes
         self._dial = dial
         self._manners = manners
         self._capacity = capacity
         self._clock = clock
         self._threads = threads
+        self._leaving = leaving
         self._total = tasks.Limit(capacity.total)
         self._destinations: dict[Route, _Destination] = {}
         self._tickets = 0
@@ -112,13 +119,28 @@ class RelayCourier:
                 if destination.failure and ticket <= destination.failed_at:
                     return [outcome_of(target, destination.failure) for target in targets]
                 async with self._total:
-                    return await self._deliver(route, destination, item, targets, content)
+                    outcomes: list[Outcome] = []
+                    for one in await self._departures(item, targets, content):
+                        outcomes += await self._deliver(route, destination, one.item, one.targets, one.content)
+                    return outcomes
+        except OSError as error:
+            log.error("relay: {id}: reading the header: {error}", id=item.id, error=error)
+            return [outcome_of(target, status_of(error)) for target in targets]
+        except Unavailable as error:
+            log.error("relay: {id}: {error}", id=item.id, error=str(error))
+            return [outcome_of(target, UNAVAILABLE) for target in targets]
         finally:
             destination.users -= 1
             self._forget_unused(route, destination)
 
+    async def _departures(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Departure]:
+        """*item* as it is said to a server, once for each sender that it needs."""
+        if self._leaving is None:
+            return (Departure(item, tuple(targets), content),)
+        return await self._leaving.departures(item, targets, content)
+
     async def _deliver(
-        self, route: Route, destination: _Destination, item: Item, targets: list[Target], content: Content
+        self, route: Route, destination: _Destination, item: Item, targets: Sequence[Target], content: Content
     ) -> Sequence[Outcome]:
         """Over kept connections where there are any, else over new ones; as many as the server wants for so many recipients."""
         outcomes: list[Outcome] = []
@@ -127,7 +149,7 @@ class RelayCourier:
         return outcomes
 
     async def _deliver_some(
-        self, route: Route, destination: _Destination, item: Item, targets: list[Target], content: Content
+        self, route: Route, destination: _Destination, item: Item, targets: Sequence[Target], content: Content
     ) -> Sequence[Outcome]:
         """At least the first of *targets*."""
         while session := self._kept(destination):
@@ -147,7 +169,7 @@ class RelayCourier:
         return hosts if isinstance(hosts, Status) else await open_route(route, hosts, self._dial, self._manners)
 
     async def _use(
-        self, session: Session, route: Route, destination: _Destination, item: Item, targets: list[Target], content: Content
+        self, session: Session, route: Route, destination: _Destination, item: Item, targets: Sequence[Target], content: Content
     ) -> Sequence[Outcome]:
         try:
             outcomes = await deliver(session, item, targets, content, self._threads)

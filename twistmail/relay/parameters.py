@@ -26,7 +26,7 @@ _IN_ORDER = (Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY)
 
 def objection(item: Item, offered: Offered, now: float) -> Status | None:
     """Why a server that offers this must not get *item*; None where it may. What its content needs is `fitting`'s business."""
-    if 0 < _number(offered.get("SIZE", "")) < item.size:
+    if is_too_big(item.size, offered):
         return TOO_BIG
     deadline = item.wishes.deadline
     if deadline is not None and deadline.returns:  # RFC 2852 §4
@@ -36,14 +36,19 @@ def objection(item: Item, offered: Offered, now: float) -> Status | None:
     return None
 
 
+def is_too_big(size: int, offered: Offered) -> bool:
+    """Whether *size* octets are more than the server takes (RFC 1870 §6)."""
+    return 0 < _number(offered.get("SIZE", "")) < size
+
+
 def needs_utf8(item: Item, errands: Iterable[Errand]) -> bool:
     """Whether an address of the envelope is not ASCII."""
     addresses = [item.sender, *(errand.target.address for errand in errands)]
     return not all(address is None or bytes(address).isascii() for address in addresses)
 
 
-def mail_parameters(item: Item, offered: Offered, now: float, *, encrypted: bool) -> tuple[str, ...]:
-    """The parameters of MAIL but for SIZE, BODY and SMTPUTF8. *encrypted*: the connection is."""
+def mail_parameters(item: Item, offered: Offered, now: float, *, encrypted: bool, logged_in: bool = False) -> tuple[str, ...]:
+    """The parameters of MAIL but for SIZE, BODY and SMTPUTF8. *encrypted*: the connection is; *logged_in*: the server knows us."""
     wishes = item.wishes
     parameters: list[str] = []
     if "DSN" in offered:  # RFC 3461 §5.2.1 (a), (b); no RET with a null sender (§6.1)
@@ -56,6 +61,8 @@ def mail_parameters(item: Item, offered: Offered, now: float, *, encrypted: bool
         parameters.append(f"BY={left};{'R' if deadline.returns else 'N'}{'T' if deadline.trace else ''}")
     if wishes.priority and "MT-PRIORITY" in offered:
         parameters.append(f"MT-PRIORITY={wishes.priority}")
+    if logged_in and wishes.auth.isascii():  # RFC 4954 §5: who submitted it; "<>" where we do not know, or do not believe it
+        parameters.append("AUTH=" + (xtext.encoded(wishes.auth) if wishes.auth not in ("", "<>") else "<>"))
     return tuple(parameters)
 
 

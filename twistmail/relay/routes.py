@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
+from twistmail.leaving.options import VERP
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.status import Status
@@ -36,6 +37,7 @@ OPTIONS = Section(
     Option("concurrency_per_domain", COUNT, "20", "Connections for one domain at a time.", Reload.NEW),
     Option("tls", TLS_WORDS, "opportunistic", "Encrypt never, where it is offered, always, or always and with a checked certificate."),
     Option("source_address", TEXT, "", "The own address to connect from; empty: what the system chooses."),
+    *VERP,
 )
 ROUTE_OPTIONS = Section(
     "route", "Where the mail for one domain goes: [route:partner.example], or [route:.partner.example] for all below it.",

@@ -8,7 +8,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.status import Status
 from twistmail.wire.contract import NEED_DATA, LocalProtocolError, PeerGone, Wants
 from twistmail.wire.smtp import client as say
-from twistmail.wire.smtp.client import Chunk, Command, ContentEnd, Garbled, Reply, SmtpClient, status_of
+from twistmail.wire.smtp.client import Chunk, Command, ContentEnd, Garbled, Octets, Reply, SmtpClient, status_of
 
 
 def events(wire: SmtpClient) -> list:
@@ -49,6 +49,7 @@ def heard(data: bytes) -> list:
     pytest.param(b"250_x\r\n", [Garbled(b"250_x")], id="no-separator"),
     pytest.param(b"\r\n", [Garbled(b"")], id="an-empty-line"),
     pytest.param(b"\xb2\xb5\xb0 x\r\n", [Garbled(b"\xb2\xb5\xb0 x")], id="digits-of-another-kind"),
+    pytest.param(b"250-a\n250 b\n", [Reply(250, (b"a", b"b"))], id="bare-line-feeds"),
     pytest.param(b"250 \xc3\xa4\x00\r\n", [Reply(250, (b"\xc3\xa4\x00",))], id="any-octets-as-text"),
 ])
 def test_replies(data, expected):
@@ -135,6 +136,49 @@ def test_content_is_stuffed_over_chunk_borders_and_ended_once():
     assert said == b"..a\r\n..b\r\n.\r\n"
     assert not wire.in_content
     assert wire.send(say.QUIT) == b"QUIT\r\n"
+
+
+def test_a_counted_content_is_sent_as_it_is_and_answered_when_all_of_it_has_gone():
+    wire = SmtpClient()
+    wire.owed = 0
+    assert b"".join(map(wire.send, (say.bdat(5), Octets(b".\r"), Octets(b"")))) == b"BDAT 5 LAST\r\n.\r"
+    assert (wire.in_content, wire.owed) == (True, 0)
+    for wrong in (say.RSET, Octets(b"four")):
+        with pytest.raises(LocalProtocolError):
+            wire.send(wrong)
+    assert wire.send(Octets(b"\n.x")) == b"\n.x"
+    assert (wire.in_content, wire.owed) == (False, 1)
+    assert wire.send(say.bdat(0)) == b"BDAT 0 LAST\r\n"
+    assert (wire.in_content, wire.owed) == (False, 2)
+
+
+@pytest.mark.parametrize(("data", "expected"), [
+    pytest.param(b"250 2.0.0 Tak", [Reply(250, (b"2.0.0 Tak",))], id="in-the-text"),
+    pytest.param(b"250-a\r\n250-b", [Reply(250, (b"a", b"b"))], id="before-the-last-line"),
+    pytest.param(b"250-a\r\n25", [Reply(250, (b"a",))], id="in-the-second-code"),
+    pytest.param(b"250-a\r\n550 b", [Reply(250, (b"a",))], id="another-code"),
+    pytest.param(b"250", [], id="the-code-might-go-on"),
+    pytest.param(b"25", [], id="in-the-code"),
+    pytest.param(b"Hello", [], id="no-reply"),
+])
+def test_a_reply_that_is_cut_off_counts_once_its_code_is_known(data, expected):
+    wire = SmtpClient()
+    wire.receive_bytes(data)
+    assert events(wire) == []
+    wire.receive_eof()
+    assert events(wire)[:-1] == expected
+
+
+def test_replies_are_owed_for_what_was_said():
+    wire = SmtpClient()
+    wire.receive_bytes(b"220 hello\r\n")
+    events(wire)
+    for command in (say.mail(None), say.DATA, Chunk(b"x"), ContentEnd(replies=3)):
+        wire.send(command)
+    assert wire.owed == 5
+    wire.receive_bytes(b"250 Ok\r\n" * 6)
+    events(wire)
+    assert wire.owed == -1
 
 
 def test_no_command_comes_into_a_content():

@@ -13,7 +13,7 @@ from twistmail.wire.smtp.parsing import ATTRIBUTES
 
 #: RFC 6409 §7: an MSA has no ETRN. What lets a message wait or run ahead is for those who have logged in.
 #: RFC 4468 §3.1: BURL is never offered to the world.
-_USERS_ONLY = frozenset({"FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "BURL"})
+_USERS_ONLY = frozenset({"FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "BURL", "XVERP"})
 
 
 def wire_limits(service: SmtpService, address: str) -> Limits:

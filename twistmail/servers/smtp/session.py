@@ -240,6 +240,8 @@ class SmtpSession:
             return self._refused("recipients", UNAVAILABLE, transaction, path)
         if followed.fault is not None:
             return self._refused("recipients", followed.fault, transaction, path)
+        if (full := self._service.reception.no_room(transaction, followed.targets)) is not None:
+            return self._refused("queue", full, transaction, path)
         recipient = Recipient(path, followed.targets, notify(event.parameters), event.parameters.get("ORCPT", ""))
         self._transaction = replace(transaction, recipients=(*transaction.recipients, recipient))
         return say.RECIPIENT_OK

@@ -2,7 +2,11 @@
 
 What to say when, and what a reply means for a message, is `relay/exchange.py`.
 Replies are Tells: the client decides by itself what it expects, and after how
-many commands it waits.
+many commands it waits. How many replies the server owes us is counted here, because
+commands are matched with replies by counting alone (RFC 2920 §3.1): `owed`.
+
+Lines of replies may end with a bare LF: some devices do that, and it can do no harm
+where each reply beyond what is owed is found out.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ from typing import Any
 
 from twistmail.mail.address import Address
 from twistmail.mail.status import Status
-from twistmail.wire.buffer import Buffer, LineTooLong
 from twistmail.wire.contract import NEED_DATA, FramingError, LocalProtocolError, PeerGone, Signal, Tell, Wants
 from twistmail.wire.dotted import Stuffer
 
@@ -65,10 +68,15 @@ def status_of(reply: Reply) -> Status:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One line without its CRLF. `said` is what a transcript may show of it, where that is less."""
+    """One line without its CRLF. `said` is what a transcript may show of it, where that is less.
+
+    `octets`: how many follow it as Octets. `replies`: see ContentEnd.
+    """
 
     line: bytes
     said: bytes = b""
+    octets: int = 0
+    replies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,16 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ContentEnd:
-    """The end of the content: CRLF.CRLF."""
+    """The end of the content: CRLF.CRLF. `replies`: of how many recipients each is answered by itself (RFC 2033 §4.2), else 1."""
+
+    replies: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """A piece of what a BDAT command has announced (RFC 3030 §2), as it is. No more than announced."""
+
+    data: bytes
 
 
 def ehlo(name: str) -> Command:
@@ -100,6 +117,11 @@ def mail(sender: Address | None, parameters: tuple[str, ...] = ()) -> Command:
 def rcpt(recipient: Address, parameters: tuple[str, ...] = ()) -> Command:
     """RCPT with ESMTP parameters as they are written (`NOTIFY=NEVER`)."""
     return Command(b" ".join([b"RCPT TO:<%b>" % bytes(recipient), *(parameter.encode() for parameter in parameters)]))
+
+
+def bdat(size: int, replies: int = 1) -> Command:
+    """BDAT (RFC 3030 §2): all of the content, *size* octets, follows as Octets, and only when it has gone the next command."""
+    return Command(b"BDAT %d LAST" % size, octets=size, replies=replies)
 
 
 def auth(mechanism: str, initial: bytes | None = None) -> Command:
@@ -123,15 +145,22 @@ def _base64(data: bytes) -> bytes:
 
 
 class SmtpClient:
-    """Implements `wire.contract.Wire` for our side of a connection to a server."""
+    """Implements `wire.contract.Wire` for our side of a connection to a server.
+
+    `owed`: the replies that the server has still to give; a greeting, to begin with. Less than 0: it has said something unasked.
+    """
 
     wants = Wants.NOTHING
 
     def __init__(self) -> None:
-        self._buffer = Buffer()
+        self.owed = 1
+        self._buffer = bytearray()
+        self._searched = 0
         self._code = b""
         self._lines: list[bytes] = []
         self._stuffer: Stuffer | None = None
+        self._announced = 0  # octets of a BDAT that are still to be sent; when they have been, it is to be answered
+        self._then_owed = 0
         self._said = b""
         self._gone = False
         self._broken = False
@@ -142,25 +171,38 @@ class SmtpClient:
 
     @property
     def in_content(self) -> bool:
-        return self._stuffer is not None
+        return self._stuffer is not None or self._announced > 0
 
     def receive_bytes(self, data: bytes) -> None:
         if not self._broken:
-            self._buffer.feed(data)
+            self._buffer += data
 
     def receive_eof(self) -> None:
         self._gone = True
 
     def next_event(self) -> Reply | Garbled | PeerGone | Signal:
         try:
-            while not self._broken and (line := self._buffer.line(LONGEST_LINE)) is not None:
+            while (line := self._line()) is not None:
                 if reply := self._take(line):
                     return reply
-        except LineTooLong:
-            return self._break(b"(a line without an end)")
+            if self._gone and (cut := self._cut_off()):
+                return cut
         except FramingError as error:
             return self._break(error.args[0])
         return PeerGone() if self._gone else NEED_DATA
+
+    def _line(self) -> bytes | None:
+        """The next line without its end, where it has all come."""
+        buffer = self._buffer
+        end = buffer.find(b"\n", self._searched)
+        if end > LONGEST_LINE + 1 or (end < 0 and len(buffer) > LONGEST_LINE + 1):
+            raise FramingError(b"(a line without an end)")
+        self._searched = len(buffer) if end < 0 else 0
+        if end < 0:
+            return None
+        line = bytes(buffer[:end])
+        del buffer[: end + 1]
+        return line[:-1] if line.endswith(b"\r") else line
 
     def _take(self, line: bytes) -> Reply | None:
         """One line more; the reply where it is the last one. All lines of a reply have one code (RFC 5321 §4.2.1)."""
@@ -174,40 +216,77 @@ class SmtpClient:
                 raise FramingError(b"(a reply without an end)")
             return None
         self._said = line
+        return self._reply()
+
+    def _reply(self) -> Reply:
         reply = Reply(int(self._code), tuple(self._lines))
         self._lines = []
+        self.owed -= 1
         return reply
+
+    def _cut_off(self) -> Reply | None:
+        """What was being said when the connection broke counts as soon as its code is known: who has begun to say that he has
+        taken a message has taken it, and would get it twice (RFC 1047)."""
+        line, self._buffer = bytes(self._buffer).removesuffix(b"\r"), bytearray()
+        match = _REPLY.fullmatch(line)
+        if match and match[2] and (not self._lines or match[1] == self._code):
+            self._code = match[1]
+            self._lines.append(match[3])
+        if not self._lines:
+            return None
+        self._said = line
+        return self._reply()
 
     def _break(self, said: bytes) -> Garbled:
         self._broken = True
         self._buffer.clear()
+        self._lines = []
         self._said = said
         self.wants = Wants.CLOSE
         return Garbled(said)
 
     def send(self, response: Any) -> bytes:
-        """The octets of a Command, Chunk or ContentEnd. LocalProtocolError where a command holds a line end or is in content."""
+        """The octets of a Command, Chunk, ContentEnd or Octets. LocalProtocolError where a command holds a line end or is in
+        content, and where there are more Octets than announced."""
         match response:
-            case Command(line, said):
-                if b"\r" in line or b"\n" in line or b"\0" in line:
-                    raise LocalProtocolError("a command is one line")
-                if self._stuffer is not None:
-                    raise LocalProtocolError("the content has not ended")
-                self._said = said or line
-                return line + b"\r\n"
+            case Command():
+                return self._command(response)
             case Chunk(data):
                 if self._stuffer is None:
                     self._stuffer = Stuffer()
                 return self._stuffer.feed(data)
-            case ContentEnd():
+            case ContentEnd(replies):
                 stuffer, self._stuffer = self._stuffer or Stuffer(), None
+                self.owed += replies
                 return stuffer.finish()
+            case Octets(data):
+                if len(data) > self._announced:
+                    raise LocalProtocolError("more octets than were announced")
+                if not data:
+                    return b""
+                self._announced -= len(data)
+                if not self._announced:
+                    self.owed += self._then_owed
+                return data
         raise LocalProtocolError(f"{response!r} is nothing that an SMTP client says")
+
+    def _command(self, command: Command) -> bytes:
+        line = command.line
+        if b"\r" in line or b"\n" in line or b"\0" in line:
+            raise LocalProtocolError("a command is one line")
+        if self.in_content:
+            raise LocalProtocolError("the content has not ended")
+        self._said, self._announced, self._then_owed = command.said or line, command.octets, command.replies
+        if not command.octets:
+            self.owed += command.replies
+        return line + b"\r\n"
 
     def tls_started(self) -> None:
         """RFC 3207 §4.2: what was said in clear is forgotten."""
         self._buffer.clear()
+        self._searched = 0
         self._lines = []
+        self.owed = max(self.owed, 0)
 
     def said(self) -> bytes:
         return self._said

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
+from twistmail.mail import verp
 from twistmail.mail.envelope import NO_WISHES, Deadline, Notify, Wishes
 from twistmail.mail.xtext import decoded
 from twistmail.wire.smtp.grammar import BadSyntax
@@ -140,6 +141,13 @@ def _solicit(value: str) -> str:
     return value
 
 
+def _verp(value: str) -> str:
+    """Postfix's VERP_README: alone, or with the delimiters that are wanted."""
+    if value and not verp.are_delimiters(value):
+        raise _wrong(f"XVERP wants two of {' '.join(verp.MARKS)}")
+    return value or verp.AS_USUAL
+
+
 #: Name -> (the extension that brings it, "" for what everybody knows; the reader of its value).
 Table = Mapping[str, tuple[str, Callable[[str], str]]]
 MAIL: Table = {
@@ -155,6 +163,7 @@ MAIL: Table = {
     "BY": ("DELIVERBY", _by),
     "MT-PRIORITY": ("MT-PRIORITY", _priority),
     "SOLICIT": ("NO-SOLICITING", _solicit),
+    "XVERP": ("XVERP", _verp),
 }
 RCPT: Table = {"NOTIFY": ("DSN", _notify), "ORCPT": ("DSN", _orcpt)}
 
@@ -176,7 +185,7 @@ def read(text: str, known: Table, extensions: Collection[str]) -> dict[str, str]
     for word in words:
         name, sign, value = word.partition("=")
         name = name.upper()
-        if not _KEYWORD.fullmatch(name) or (sign and not _VALUE.fullmatch(value)):
+        if not _KEYWORD.fullmatch(name) or (sign and not _VALUE.fullmatch(value) and name != "XVERP"):  # may have = for a delimiter
             raise _wrong("A parameter is malformed")
         extension, reader = known.get(name, (None, _nothing))
         if extension is None or (extension and extension not in extensions):
@@ -204,6 +213,7 @@ def wishes(parameters: Mapping[str, str], now: float) -> Wishes:
         deadline=_deadline(parameters["BY"], now) if "BY" in parameters else None,
         priority=int(parameters.get("MT-PRIORITY", "0")),
         auth=_CONTROL.sub("?", decoded(parameters.get("AUTH", ""))),
+        verp=parameters.get("XVERP", ""),
     )
 
 

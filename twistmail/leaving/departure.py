@@ -1,0 +1,195 @@
+"""What a message is when it leaves: its envelope's sender, once for each that it needs, and its header. One object for the whole house.
+
+    sender   sender map, or masquerading  ->  VERP, where asked for  ->  SRS, where a stranger's message is forwarded
+    header   sender map, and masquerading, in messages of this house only
+
+The item in the queue stays as it came, so reports of ours find whom they are
+for. Asked by `relay.courier` just before a message is said to a server (and by
+nobody who delivers here), by `queue.reports` for the address of a report, by the
+expansion for the way back, and by the policy about senders whom no answer can reach.
+
+Signing (DKIM) belongs behind `_header` and before the message is given to the
+relay: what is signed must not be changed any more. For the same reason the
+header of a stranger's message is left alone, even where it names us.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twistmail.leaving.forwarding import Forwarding
+from twistmail.leaving.senders import Senders, Shown
+from twistmail.mail import verp
+from twistmail.mail.address import Address
+from twistmail.mail.content import Content, Memory
+from twistmail.mail.edited import Edited
+from twistmail.mail.envelope import Target
+from twistmail.mail.headers import MOST, first, split
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.readdressed import by_field, list_readdressed, readdressed
+from twistmail.mail.status import Status
+
+#: More octets than this are looked through in a thread.
+_AT_ONCE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A message as it is said to a server: `item` has the sender that is said, and the errands of `targets` only."""
+
+    item: Item
+    targets: tuple[Target, ...]
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class VerpRules:
+    """Whose mail always leaves with VERP, and with which delimiters where nobody has said. See `options.SENDERS`."""
+
+    senders: frozenset[Address] = frozenset()
+    delimiters: str = verp.USUAL
+
+
+class Leaving:
+    """*forwarding* None: senders of forwarded messages stay. *threads* look through long headers (tasks.Threads).
+
+    *strict*: users may not write to the world from senders whom no answer can reach (`policy.senders`).
+    """
+
+    def __init__(self, senders: Senders, forwarding: Forwarding | None, rules: VerpRules, threads: Any, *, strict: bool = True) -> None:
+        self.senders = senders
+        self.strict = strict
+        self.forwarding = forwarding
+        self._verp = rules
+        self._threads = threads
+
+    @property
+    def leads_back(self) -> bool:
+        """Whether any address that only the world knows leads here."""
+        return self.forwarding is not None or self.senders.any
+
+    # ----- out
+
+    async def departures(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Departure, ...]:
+        """*item* as it is said to a server for *targets*: one Departure for each sender that it needs, in order.
+
+        Raises Unavailable where the sender map was never in order, OSError where the content cannot be read.
+        """
+        delimiters = self._delimiters(item)
+        if not delimiters and not self.senders.any and self.forwarding is None:
+            return (Departure(item, tuple(targets), content),)
+        await self.senders.freshen()
+        names = Counter(errand.target.original for errand in item.errands) if delimiters else Counter[Address]()
+        groups: dict[Address | None, list[Target]] = {}
+        for target in targets:
+            groups.setdefault(self._sender(item, target, delimiters, _called(target, names)), []).append(target)
+        changed = await self._header(item, content)
+        size = item.size - content.size + changed.size
+        if len(groups) == 1 and changed is content and item.sender in groups:
+            return (Departure(item, tuple(targets), content),)
+        errands = {errand.target: errand for errand in item.errands}
+        return tuple(
+            Departure(replace(item, sender=sender, size=size, errands=tuple(errands[target] for target in group)), tuple(group), changed)
+            for sender, group in groups.items()
+        )
+
+    def _sender(self, item: Item, target: Target, delimiters: str, called: Address) -> Address | None:
+        if item.sender is None:
+            return None
+        sender = self.senders.in_envelope(item.sender).address
+        if delimiters:
+            sender = verp.sender_for(sender, called, delimiters)
+        if self.forwarding is not None and target.original != target.address and not self.senders.names.has(sender.domain):
+            return self.forwarding.forward(sender) or sender
+        return sender
+
+    def _delimiters(self, item: Item) -> str:
+        """How the recipient is put into the sender's address; "" where it is not."""
+        if item.wishes.verp:
+            return self._verp.delimiters if item.wishes.verp == verp.AS_USUAL else item.wishes.verp
+        if item.sender is None or not item.account or not self._verp.senders:
+            return ""
+        folded = item.sender.folded
+        known = self._verp.senders
+        is_listed = folded in known or Address(folded.local) in known or Address("", folded.domain) in known
+        return self._verp.delimiters if is_listed else ""
+
+    async def _header(self, item: Item, content: Content) -> Content:
+        """*content* with the addresses in its header as the world sees them; the same object where nothing changes."""
+        if not self.senders.any:
+            return content
+        if isinstance(content, Memory) and content.size <= _AT_ONCE:
+            return self._readdressed(item, content)
+        changed: Content = await self._threads.run(self._readdressed, item, content)
+        return changed
+
+    def _readdressed(self, item: Item, content: Content) -> Content:
+        header, _ = split(content.beginning(min(content.size, MOST)))
+        if not self._is_ours(item, header):
+            return content
+        known: dict[tuple[bool, Address], Address] = {}
+
+        def author(address: Address) -> Address:
+            return known.get((True, address)) or known.setdefault((True, address), self.senders.in_header(address).address)
+
+        def reader(address: Address) -> Address:
+            return known.get((False, address)) or known.setdefault((False, address), self.senders.as_reader(address).address)
+
+        changed = readdressed(header, by_field(author, reader))
+        if changed is header:
+            return content
+        if isinstance(content, Memory):
+            return Memory(changed + content.data[len(header) :])
+        return Edited(changed, content, len(header))
+
+    def _is_ours(self, item: Item, header: bytes) -> bool:
+        """Whether the message was written here: its sender is one of ours, or one who logs in; or it is a report of ours."""
+        if item.account:
+            return True
+        if item.sender is not None:
+            return self.senders.is_ours(item.sender)
+        author = first(header, b"from") or b""
+        ours = list_readdressed(author, lambda address: self.senders.in_header(address).address)
+        return ours is not author
+
+    # ----- back
+
+    async def home(self, address: Address) -> Address | Status | None:
+        """Where *address*, one that only the world knows by that name, leads: to whom a report is sent on, or to somebody of this house.
+
+        A Status where it was ours and leads nowhere (any more); None where it is nothing of the kind. Raises Unavailable.
+        """
+        found = self.forwarding.back(address) if self.forwarding is not None else None
+        if found is not None:
+            return found
+        await self.senders.freshen()
+        return self.senders.behind(address)
+
+    def objection(self, sender: Address | None, recipient: Address) -> Status | None:
+        """Why mail of *sender* may not use *recipient*, an address that leads somewhere; None where it may."""
+        if self.forwarding is None or not isinstance(self.forwarding.back(recipient), Address):
+            return None
+        return self.forwarding.objection(sender, recipient)
+
+    def report_to(self, item: Item, errand: Errand) -> Address | None:
+        """To whom a report about *errand* goes: the sender as he wrote, or with VERP the address that tells whom it is about."""
+        delimiters = self._delimiters(item)
+        if item.sender is None or not delimiters:
+            return item.sender
+        names = Counter(one.target.original for one in item.errands)
+        return verp.sender_for(item.sender, _called(errand.target, names), delimiters)
+
+    # ----- what an operator sees
+
+    async def shown(self, sender: Address) -> Shown:
+        """The sender that the world sees of *sender*, and by which rule. Raises Unavailable."""
+        await self.senders.freshen()
+        return self.senders.in_envelope(sender)
+
+
+def _called(target: Target, names: Mapping[Address, int]) -> Address:
+    """What the sender calls *target*: as he wrote it; where that name stands for several (by *names*), the one of them that it is."""
+    return target.address if names.get(target.original, 0) > 1 else target.original
