@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -25,10 +26,18 @@ ANSWERS: dict[bytes, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Slowly:
+    """An answer of these very octets, one each so many seconds; what is answered next comes behind it."""
+
+    octets: bytes
+    every: float = 0.0
+
+
 class Peer:
     """One server. `answers`: by verb ("" is the greeting, "." the end of content) or by whole line; a list is used up.
 
-    An answer is bytes without the last CRLF, HANG_UP, SILENCE, or a callable that makes one. "BDAT" is answered when its octets
+    An answer is bytes without the last CRLF, HANG_UP, SILENCE, Slowly, or a callable that makes one. "BDAT" is answered when its octets
     have come. `writes`: how many lines and contents each write of the client held.
     """
 
@@ -63,6 +72,7 @@ class _Side:
         self.silent = False
         self.tls: Any = None
         self.shaking = False
+        self.free_at = 0.0  # when all that is being said has been said
 
     def begin(self) -> None:
         self.connection.makeConnection(self)
@@ -74,7 +84,11 @@ class _Side:
         elif answer is SILENCE:
             self.silent = True
         elif self.open and not self.silent:
-            self.clock.callLater(0, self._deliver, answer + b"\r\n")
+            pieces, every = ([answer + b"\r\n"], 0.0) if isinstance(answer, bytes) else (_octets(answer.octets), answer.every)
+            begins = max(self.free_at, self.clock.seconds())
+            for number, piece in enumerate(pieces):
+                self.clock.callLater(begins - self.clock.seconds() + number * every, self._deliver, piece)
+            self.free_at = begins + len(pieces) * every
 
     def _deliver(self, data: bytes) -> None:
         if self.open and self.shaking:
@@ -118,7 +132,8 @@ class _Side:
             return True
         answer = self.peer.answer_to(line)
         self.say(answer)
-        if line == b"DATA" and isinstance(answer, bytes) and answer.startswith(b"354"):
+        said = answer.octets if isinstance(answer, Slowly) else answer
+        if line == b"DATA" and isinstance(said, bytes) and said.startswith(b"354"):
             self.unstuffer = Unstuffer()
             self.peer.contents.append(b"")
         return True
@@ -170,6 +185,10 @@ class Shown:
 def shows(protocol: str = "TLSv1.3", checked_by: str = "its authority", fault: str = "", kind: str = "") -> Callable[[Host, Terms], Shown]:
     """`Manners.tls_options` for servers that all show the same."""
     return lambda host, terms: Shown(host, terms, Finding(protocol, "" if fault else terms.checked_by or checked_by, fault, kind))
+
+
+def _octets(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
 
 
 class Net:

@@ -1,0 +1,196 @@
+"""Servers that do what they should not, at every step: we always come to an end, in time, and believe nothing that was not said.
+
+Each row is played with content that is dotted, that is counted, and with commands one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, Slowly
+from tests.relay.test_exchange import BODY, HOST, ROUTE, item_for, offering, targets
+from twistmail import tasks
+from twistmail.mail.content import Memory
+from twistmail.mail.outcome import Outcome, Result, outcome_of
+from twistmail.mail.status import Status
+from twistmail.relay.client import Patience
+from twistmail.relay.connect import open_route
+from twistmail.relay.exchange import Manners, leave
+from twistmail.relay.transaction import deliver
+
+PATIENCE = Patience()
+WAYS = {"dotted": EHLO, "counted": offering(b"CHUNKING"), "one-by-one": b"250-peer.example\r\n250 8BITMIME"}
+#: Step -> how long the server may take for it.
+PROLOGUE = {b"": PATIENCE.greeting, b"EHLO": PATIENCE.hello}
+ENVELOPE = {b"MAIL": PATIENCE.mail, b"RCPT": PATIENCE.recipient}
+DOTTED = {b"DATA": PATIENCE.data, b".": PATIENCE.end}
+COUNTED = {b"BDAT": PATIENCE.end}
+STEPS = [
+    (way, step, seconds)
+    for way in WAYS
+    for step, seconds in (PROLOGUE | ENVELOPE | (COUNTED if way == "counted" else DOTTED)).items()
+]  # fmt: skip
+
+
+class Town:
+    """A clock, one server, and somebody who brings it one message and leaves."""
+
+    def __init__(self, way: str, answers: dict[bytes, Any]) -> None:
+        self.clock, self.peer = Clock(), Peer({b"EHLO": WAYS[way]} | answers)
+        self.net = Net(self.clock)
+        self.net.peers[HOST.address] = self.peer
+        self.took = 0.0
+
+    @property
+    def side(self):
+        return self.peer.connections[0]
+
+    def carry(self) -> Outcome:
+        results: list[Any] = []
+        tasks.shielded(self._carry()).addBoth(results.append)
+        while not results:
+            self.clock.advance(1.0)
+            self.took += 1.0
+            assert self.took < 5000, "it never ends"
+        for _ in range(60):
+            self.clock.advance(1.0)  # what is closed has half a minute to go
+        assert isinstance(results[0], Outcome), results[0]
+        return results[0]
+
+    async def _carry(self) -> Outcome:
+        to = targets("bob")
+        session = await open_route(ROUTE, (HOST,), self.net, Manners("us.example", None))
+        if isinstance(session, Status):
+            return outcome_of(to[0], session)
+        (outcome,) = await deliver(session, item_for(to), to, Memory(BODY), tasks.Inline())
+        await leave(session)
+        return outcome
+
+
+def is_over(town: Town) -> bool:
+    """Nothing is open, and no timer of ours runs."""
+    return not town.side.open and not [call for call in town.clock.getDelayedCalls() if "_deliver" not in str(call)]
+
+
+NONSENSE = [
+    pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="TLS"),
+    pytest.param(b"HTTP/1.1 400 Bad Request", id="HTTP"),
+    pytest.param(b"", id="an-empty-line"),
+    pytest.param(b"250_Ok", id="no-separator"),
+    pytest.param(b"25\xb2 Ok", id="a-digit-of-another-kind"),
+    pytest.param(b"999 Ok", id="no-such-code"),
+    pytest.param(b"\0" * 1000, id="zeros"),
+    pytest.param(b"250-a\r\n354 b", id="two-codes-in-one-reply"),
+    pytest.param(b"250 " + b"x" * 1_000_000, id="a-line-of-1-MB"),
+    pytest.param(b"250-x\r\n" * 200_000 + b"250 x", id="a-reply-of-200000-lines"),
+    pytest.param(b"x" * 1_000_000, id="1-MB-of-nothing"),
+]
+
+
+@pytest.mark.parametrize("said", NONSENSE)
+@pytest.mark.parametrize(("way", "step", "seconds"), STEPS)
+def test_who_does_not_speak_smtp_gets_nothing_and_the_mail_waits(way, step, seconds, said):
+    town = Town(way, {step: said})
+    outcome = town.carry()
+    assert (outcome.result, outcome.status.enhanced) == (Result.DEFERRED, "4.5.0")
+    assert town.took <= 2
+    assert is_over(town)
+
+
+@pytest.mark.parametrize(("way", "step", "seconds"), STEPS)
+def test_who_says_nothing_is_left_in_time(way, step, seconds):
+    town = Town(way, {step: SILENCE})
+    outcome = town.carry()
+    assert (outcome.result, outcome.status.enhanced) == (Result.DEFERRED, "4.4.2")
+    assert seconds <= town.took <= seconds + 2
+    assert is_over(town)
+    assert town.side.aborted
+
+
+@pytest.mark.parametrize("octets", [
+    pytest.param(b"250 " + b"o" * 1000, id="one-line"), pytest.param(b"250-o\r\n" * 100, id="several-lines"),
+])
+@pytest.mark.parametrize(("way", "step", "seconds"), STEPS)
+def test_who_says_it_an_octet_at_a_time_has_no_more_time_than_others(way, step, seconds, octets):
+    town = Town(way, {step: Slowly(octets, every=10.0)})
+    outcome = town.carry()
+    assert (outcome.result, outcome.status.enhanced) == (Result.DEFERRED, "4.4.2")
+    assert seconds <= town.took <= seconds + 2
+    assert is_over(town)
+
+
+@pytest.mark.parametrize(("way", "step", "seconds"), STEPS)
+def test_who_says_it_slowly_but_in_time_is_heard(way, step, seconds):
+    good = Peer({b"EHLO": WAYS[way]}).answers[step] + b"\r\n"
+    town = Town(way, {step: Slowly(good, every=(seconds - 5) / len(good))})
+    assert town.carry().result is Result.RELAYED
+    assert town.took >= seconds * 0.9
+
+
+@pytest.mark.parametrize(("way", "step", "seconds"), STEPS)
+def test_who_hangs_up_gets_it_later(way, step, seconds):
+    town = Town(way, {step: HANG_UP})
+    outcome = town.carry()
+    assert (outcome.result, outcome.status.enhanced) == (Result.DEFERRED, "4.4.2")
+    assert is_over(town)
+
+
+ABOUT_THE_MESSAGE = (b"MAIL", b"RCPT", b"DATA", b".", b"BDAT")
+
+
+@pytest.mark.parametrize(("said", "enhanced"), [
+    pytest.param(b"421 4.3.2 Going down", "4.3.2", id="421"), pytest.param(b"451 4.3.0 Later", "4.3.0", id="4xx"),
+    pytest.param(b"450 Not now", "4.0.0", id="4xx-without-more"),
+    pytest.param(b"451-4.7.1 Grey\r\n451 4.7.1 listed", "4.7.1", id="several-lines"),
+])
+@pytest.mark.parametrize(("way", "step", "seconds"), STEPS)
+def test_who_says_later_gets_it_later(way, step, seconds, said, enhanced):
+    town = Town(way, {step: said})
+    outcome = town.carry()
+    assert (outcome.result, outcome.status.enhanced) == (Result.DEFERRED, enhanced)
+    assert town.took <= 2
+    assert is_over(town)
+
+
+@pytest.mark.parametrize(("way", "step", "seconds"), STEPS)
+def test_who_says_never_means_the_message_only_where_it_is_about_one(way, step, seconds):
+    town = Town(way, {step: b"554 5.7.1 Never", b"HELO": b"554 5.7.1 Never"})
+    outcome = town.carry()
+    if step in ABOUT_THE_MESSAGE:
+        assert (outcome.result, outcome.status) == (Result.FAILED, Status(554, "5.7.1", "Never"))
+    else:
+        assert (outcome.result, outcome.status.code) == (Result.DEFERRED, 451)
+    assert is_over(town)
+
+
+@pytest.mark.parametrize(("way", "step", "said"), [
+    *(pytest.param(way, step, said, id=f"{way}-{step.decode() or 'greeting'}-{said[:3].decode()}")
+      for way, step, _ in STEPS for said in (b"354 Go on", b"334 Go on") if step not in (b"DATA",)),
+    *(pytest.param(way, b"DATA", said, id=f"{way}-DATA-{said[:3].decode()}") for way in ("dotted", "one-by-one")
+      for said in (b"250 Ok", b"334 Go on")),
+])  # fmt: skip
+def test_an_answer_of_the_wrong_kind_is_none(way, step, said):
+    outcome = Town(way, {step: said}).carry()
+    assert outcome.result is Result.DEFERRED
+
+
+@pytest.mark.parametrize(("way", "step", "seconds"), STEPS)
+def test_who_answers_twice_has_not_answered_what_comes_next(way, step, seconds):
+    """What is said beyond what was asked, in the same breath, is nobody's answer."""
+    good = Peer({b"EHLO": WAYS[way]}).answers[step]
+    town = Town(way, {step: good + b"\r\n" + b"250 2.0.0 Ok\r\n" * 20 + b"250 2.0.0 Ok"})
+    outcome = town.carry()
+    if step in (b".", b"BDAT"):
+        assert outcome.result is Result.RELAYED, "that was the answer, and what follows it comes too late to be one"
+    else:
+        assert (outcome.result, outcome.status.enhanced) == (Result.DEFERRED, "4.5.0")
+    assert is_over(town)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_replies_may_end_with_bare_line_feeds(way):
+    answers = Peer({b"EHLO": WAYS[way]}).answers
+    assert Town(way, {step: Slowly(answers[step].replace(b"\r", b"") + b"\n") for step in answers}).carry().result is Result.RELAYED
