@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import socket
 
 import pytest
 import pytest_twisted
@@ -13,6 +14,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import KeyPair, PrivateCertificate
 
 from twistmail import tasks
+from twistmail.disk import FileContent
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind, Target
@@ -41,7 +43,10 @@ def certificate() -> PrivateCertificate:
 
 
 class Server(Protocol):
-    """Enough of a mail server. `factory.breaks_tls` True: it answers the handshake with nonsense."""
+    """Enough of a mail server. `factory.breaks_tls` True: it answers the handshake with nonsense.
+
+    `factory.breaks`: (verb, how): what happens to the connection when it hears that; "." is the first of a content.
+    """
 
     def connectionMade(self):
         self.buffer, self.unstuffer, self.tls = b"", None, False
@@ -50,6 +55,9 @@ class Server(Protocol):
 
     def dataReceived(self, data):
         if self.unstuffer:
+            if self.factory.breaks[0] == b".":
+                self.break_off()
+                return
             self.factory.content += self.unstuffer.feed(data)
             if self.unstuffer.ended:
                 self.unstuffer = None
@@ -62,6 +70,9 @@ class Server(Protocol):
 
     def take(self, line):
         self.factory.said.append(line)
+        if line.split()[0] == self.factory.breaks[0]:
+            self.break_off()
+            return
         match line.split()[0]:
             case b"EHLO":
                 offer = b"" if self.tls else b"250-STARTTLS\r\n"
@@ -84,12 +95,22 @@ class Server(Protocol):
                 self.transport.write(b"250 Ok\r\n")
 
 
+    def break_off(self):
+        match self.factory.breaks[1]:
+            case "cuts":
+                self.transport.abortConnection()
+            case "closes-beneath":
+                self.transport.socket.shutdown(socket.SHUT_RDWR)
+            case "says-something-beneath":
+                self.transport.socket.send(b"250 Ok, believe me\r\n" * 3)
+
+
 @pytest.fixture
 def server():
     from twisted.internet import reactor
 
     factory = Factory.forProtocol(Server)
-    factory.noisy, factory.breaks_tls = False, False
+    factory.noisy, factory.breaks_tls, factory.breaks = False, False, (b"", "")
     factory.connections, factory.said, factory.content, factory.certificate = [], [], bytearray(), certificate()
     port = reactor.listenTCP(0, factory, interface="127.0.0.1")
     factory.port = port.getHost().port
@@ -104,10 +125,10 @@ def opening(server, tls=Tls.OPPORTUNISTIC):
     return open_route(Route("far.test", tls=tls), (host,), Dialer(server.reactor, timeout=2.0), manners)
 
 
-async def carry(session, body):
+async def carry(session, content):
     target = Target(Kind.REMOTE, Address("bob", "far.test"), Address("bob", "far.test"))
-    item = Item("i1", None, (Errand(target),), 0.0, len(body))
-    (outcome,) = await deliver(session, item, (target,), Memory(body), tasks.Inline())
+    item = Item("i1", None, (Errand(target),), 0.0, content.size)
+    (outcome,) = await deliver(session, item, (target,), content, tasks.Inline())
     await leave(session)
     return outcome
 
@@ -124,7 +145,7 @@ async def test_mail_arrives_whole(server, tls, breaks, encrypted):
     body = b"Subject: x\r\n\r\n" + b".line after line after line\r\n" * 100_000
     session = await opening(server, tls)
     assert not isinstance(session, Status), session
-    outcome = await carry(session, body)
+    outcome = await carry(session, Memory(body))
     assert outcome.result is Result.RELAYED
     assert bytes(server.content) == body
     assert server.connections[-1].tls == encrypted
@@ -151,3 +172,20 @@ async def test_a_port_where_nobody_listens_is_weather():
     status = await open_route(Route("far.test"), (Host("mx.far.test", "127.0.0.1", 9),), Dialer(reactor), Manners("us.example", None))
     assert (status.code, status.enhanced) == (451, "4.4.1")
     assert "refused" in status.text
+
+
+@pytest.mark.parametrize("how", ["cuts", "closes-beneath", "says-something-beneath"])
+@pytest.mark.parametrize("verb", [pytest.param(b"MAIL", id="MAIL"), pytest.param(b"DATA", id="DATA"), pytest.param(b".", id="content")])
+@pytest_twisted.ensureDeferred
+async def test_encryption_that_breaks_in_the_middle_is_a_lost_connection(server, tmp_path, verb, how):
+    server.breaks = (verb, how)
+    session = await opening(server)
+    begun = session.connection.clock.seconds()
+    assert not isinstance(session, Status), session
+    path = tmp_path / "content"
+    path.write_bytes(b"Subject: x\r\n\r\n" + b"line after line\r\n" * 200_000)
+    outcome = await carry(session, FileContent(path))
+    assert (outcome.result, outcome.status.enhanced) == (Result.DEFERRED, "4.4.2")
+    assert not session.connection.is_open
+    assert session.connection.clock.seconds() - begun < 60, "it is found out long before our patience ends"
+    assert len(server.connections) == 1, "nothing of it is said in clear"

@@ -116,8 +116,22 @@ class SmtpConnection(Protocol):
                 self._watch()
         return waiting
 
+    @contextmanager
+    def piecewise(self) -> Iterator[None]:
+        """While something long is said: `room` knows how much the transport takes.
+
+        Not longer, because a transport with a producer does not close by itself when TLS breaks: it waits for more.
+        """
+        self.transport.registerProducer(self, True)
+        try:
+            yield
+        finally:
+            self.resumeProducing()
+            if self.is_open:
+                self.transport.unregisterProducer()
+
     async def room(self, patience: float) -> None:
-        """Wait until the transport takes more. Raises Lost, after *patience* seconds too."""
+        """Within `piecewise`: wait until the transport takes more. Raises Lost, after *patience* seconds too."""
         if self._lost:
             raise Lost(self._lost)
         if self._full is not None:
@@ -186,7 +200,6 @@ class SmtpConnection(Protocol):
 
     def connectionMade(self) -> None:
         self.is_open = True
-        self.transport.registerProducer(self, True)
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)  # we gather by ourselves what belongs together
 

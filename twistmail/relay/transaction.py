@@ -185,16 +185,21 @@ class _Transaction:
         if isinstance(fitted.content, Memory):
             return self.connection.send(*first, piece(fitted.content.data), *last)
         self.connection.send(*first)
-        chunks = fitted.content.chunks()
-        left = fitted.content.size if counted else 0
+        with self.connection.piecewise():
+            said = await self._say_pieces(fitted.content, piece, threads)
+        if counted and said < fitted.content.size:
+            raise OSError(f"{fitted.content.size - said} octets of the content are missing")
+        return self.connection.send(*last)
+
+    async def _say_pieces(self, content: Content, piece: type[Chunk | Octets], threads: Any) -> int:
+        """How many octets that were."""
+        chunks, said = content.chunks(), 0
         while chunk := await threads.run(next, chunks, b""):
             await self.connection.room(self.patience.block)
             self.connection.send(piece(chunk))
-            left -= len(chunk)
-        if counted and left:
-            raise OSError(f"{left} octets of the content are missing")
+            said += len(chunk)
         await self.connection.room(self.patience.block)
-        return self.connection.send(*last)
+        return said
 
     async def _answers(self, sent: Callable[[], None] | None, *, counted: bool) -> None:
         """What the server says to the content. With that the transaction has ended in whatever way (RFC 5321 §4.1.1.4); only after
