@@ -134,10 +134,12 @@ class Parts:
             stress=self._stress(settings) if service == "mx" else None,
             look_first=service == "mx" and settings.early_talker != "off",
             turns_away=self.foundation.gate.turns_away,
-            recognize=self._local_users().recognize if service == Role.SUBMISSION.value else None,
+            recognize=self.local_users.recognize if service == Role.SUBMISSION.value else None,
         )
 
-    def _local_users(self) -> LocalUsers:
+    @property
+    def local_users(self) -> LocalUsers:
+        """Who the users of this machine are, when the kernel tells their numbers."""
         return LocalUsers(self.people.accounts, self.foundation.threads, self.people.default_domain)
 
     def _stress(self, settings: Settings) -> Stress:

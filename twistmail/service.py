@@ -41,6 +41,7 @@ from twistmail.servers.listeners import Listener, Pool
 from twistmail.servers.pump import Pump
 from twistmail.servers.transport import listen as listen_tcp
 from twistmail.service_options import Options
+from twistmail.steering.door import queue_door
 
 log = Logger()
 
@@ -95,6 +96,7 @@ class MailService(Service):
         self._pools: dict[str, Pool] = {}
         self._control: IListeningPort | None = None
         self._desk: IListeningPort | None = None
+        self._door: IListeningPort | None = None  # of the queue, for users of this machine
         self._ticking: list[Any] = []
         self._old_signal: Any = None
         self._recovered = False  # the queue has read what an earlier process left
@@ -236,6 +238,8 @@ class MailService(Service):
         self._control = control.listen(self.reactor, place, control.ControlFactory(Operator(self).verbs()))
         if public := self.config["users"].password_socket:
             self._desk = control.listen(self.reactor, self.config.file(public), DeskFactory(self.reactor, lambda: self.parts.desk), 0o666)
+        if place_of_queue := self.config["queue"].socket:
+            self._door = control.listen(self.reactor, self.config.file(place_of_queue), queue_door(self), 0o666)
 
     # ----- at work
 
@@ -334,7 +338,7 @@ class MailService(Service):
             call.stop()
         for key in list(self._ports):
             self._close(key)
-        for port in (self._control, self._desk):
+        for port in (self._control, self._desk, self._door):
             if port is not None:
                 port.stopListening()
         for pool in self._pools.values():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twistmail.cli.sendmail_words import Misused, Wanted, read
+from twistmail.cli.sendmail_words import Misused, Task, Wanted, read
 
 
 @pytest.mark.parametrize(("line", "wanted"), [
@@ -30,8 +30,21 @@ from twistmail.cli.sendmail_words import Misused, Wanted, read
     pytest.param("-B8BITMIME -G -Ac -d0.1 -h 3 a", Wanted(("a",)), id="what-is-ignored-and-attached"),
     pytest.param("-B 8BITMIME -L tag -U -n -v a", Wanted(("a",)), id="what-is-ignored"),
     pytest.param("a -t", Wanted(("a",), from_header=True), id="flags-behind-recipients"),
-    pytest.param("-bp", None, id="queue"),
-    pytest.param("-q15m", None, id="flush"),
+    pytest.param("-bp", Wanted(task=Task.LIST), id="queue"),
+    pytest.param("-bp --json", Wanted(task=Task.LIST, as_json=True), id="queue-as-json"),
+    pytest.param("-bp -qRfar.test", Wanted(task=Task.LIST, parts=(("recipient", "far.test"),)), id="a-part-of-the-queue"),
+    pytest.param("-qRfar.test -bp", Wanted(task=Task.LIST, parts=(("recipient", "far.test"),)), id="the-other-way-round"),
+    pytest.param("-q", Wanted(task=Task.FLUSH), id="flush"),
+    pytest.param("-v -q", Wanted(task=Task.FLUSH), id="flush-and-tell"),
+    pytest.param("-qSann@ -qI6k3", Wanted(task=Task.FLUSH, parts=(("sender", "ann@"), ("id", "6k3"))), id="flush-by-sender-and-id"),
+    pytest.param("-q15m", Wanted(task=Task.NOTHING), id="flush-now-and-then"),
+    pytest.param("-qf", Wanted(task=Task.NOTHING), id="flush-here"),
+    pytest.param("-qp1h30m", Wanted(task=Task.NOTHING), id="flush-now-and-then-by-one-process"),
+    pytest.param("-q -q30m", Wanted(task=Task.FLUSH), id="flush-now-and-later"),
+    pytest.param("-qR", None, id="flush-which-recipient"),
+    pytest.param("-qXa", None, id="flush-by-what"),
+    pytest.param("-q!Ra", None, id="flush-all-but"),
+    pytest.param("-bd", None, id="a-daemon"),
     pytest.param("-bX", None, id="no-such-mode"),
     pytest.param("-f", None, id="a-flag-without-its-argument"),
     pytest.param("-z a", None, id="no-such-flag"),

@@ -41,7 +41,7 @@ class Town:
     def __init__(self, folder, answers=None) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.queue, self.facts = MemoryQueue(1_000_000), Facts()
+        self.queue, self.facts = MemoryQueue(), Facts()
         self.told = []
         self.facts.listen(self.told.append)
         self.journal = Journal(folder / "journal", 90 * 86400.0)

@@ -4,7 +4,7 @@ It goes over the UNIX socket that [submission] listens on, where the kernel
 tells who we are, so no password is needed and the server's own rules decide
 what may be sent. All or nothing: where one recipient is refused, none gets it.
 Ends with a code of sysexits(3); 75 means that the message was not taken and
-should be tried again.
+should be tried again. What waits is listed and tried by `mailq` (-bp, -q).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import BinaryIO, NoReturn
 import click
 
 from twistmail.cli.exits import Exit, Failure
-from twistmail.cli.sendmail_words import Misused, Wanted, read
+from twistmail.cli.sendmail_words import Misused, Task, Wanted, read
 from twistmail.cli.terminal import Terminal
 from twistmail.endpoints import Transport
 from twistmail.mail import headers
@@ -43,12 +43,18 @@ def sendmail(terminal: Terminal, arguments: tuple[str, ...]) -> int:
 
 
 def run() -> NoReturn:
-    """The console script; also under the name sendmail."""
+    """The console script; also under the names sendmail and mailq."""
+    name = Path(sys.argv[0]).name.removeprefix("twistmail-")
+    arguments = ["-bp", *sys.argv[1:]] if name == "mailq" else sys.argv[1:]
     try:
-        code = send(Terminal(), sys.argv[1:], sys.stdin.buffer)
+        code = send(Terminal(), arguments, sys.stdin.buffer)
+        sys.stdout.flush()
     except Failure as failure:
-        click.echo(f"sendmail: {failure.format_message()}", err=True)
+        click.echo(f"{name}: {failure.format_message()}", err=True)
         code = failure.exit_code
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]  # who reads no longer reads, and wants no complaint
+        code = Exit.OK
     sys.exit(code)
 
 
@@ -58,6 +64,10 @@ def send(terminal: Terminal, arguments: Sequence[str], source: BinaryIO) -> int:
         wanted = read(arguments)
     except Misused as misused:
         raise Failure(str(misused), Exit.USAGE) from None
+    if wanted.task is not Task.SEND:
+        from twistmail.cli.mailq import attend  # who only sends need not wait for it
+
+        return attend(terminal, wanted)
     if not wanted.recipients and not wanted.from_header:
         raise Failure("nobody is named to get the message", Exit.USAGE, "write addresses, or -t to take them from its header")
     message = _message(source.read(), dots=wanted.dots)

@@ -8,16 +8,22 @@ which one that is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 #: Flags with an argument that we ignore: log tags, hop counts, bodies, precedences, protocols, submitters.
 _IGNORED_WITH = frozenset("ABCLOXhp")
 _IGNORED = frozenset("GUmnv")
 _ELSEWHERE = {
-    "-bp": "twistmail queue list", "-bi": "aliases need no rebuilding", "-bd": "twistd twistmail", "-bv": "twistmail alias resolve ADDRESS",
-    "-bt": "twistmail policy check", "-q": "twistmail queue flush",
+    "-bi": "aliases need no rebuilding", "-bd": "twistd twistmail", "-bv": "twistmail alias resolve ADDRESS",
+    "-bt": "twistmail policy check",
 }  # fmt: skip
+#: What follows -q to tell which messages are meant, and what of them it is a part of.
+_PARTS = {"R": "recipient", "S": "sender", "I": "id"}
+#: -q30m, -qf, -qp1h: how often, and by what process; a server that runs does it by itself.
+_TIMES = re.compile(r"[fp]{0,2}\d[\dsmhdw]*|[fp]{1,2}", re.ASCII)
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 NOTIFICATIONS = frozenset({"never", "success", "failure", "delay"})
 
@@ -26,9 +32,22 @@ class Misused(ValueError):
     """The command line makes no sense; the text says what would."""
 
 
+class Task(Enum):
+    """What the program is called for."""
+
+    SEND = "send a message"
+    LIST = "list what waits"  # -bp, or called mailq
+    FLUSH = "try what waits"  # -q
+    NOTHING = "nothing"  # -q30m: the server does it by itself
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for. `sender` None: the user himself; "": nobody (`<>`). `dots`: a line of one dot ends the message."""
+    """What is asked for. `sender` None: the user himself; "": nobody (`<>`). `dots`: a line of one dot ends the message.
+
+    `parts`: of what waits, only that of which these are parts of "recipient", "sender" or "id".
+    """
+
 
     recipients: tuple[str, ...] = ()
     sender: str | None = None
@@ -38,6 +57,9 @@ class Wanted:
     notify: str = ""
     ret: str = ""
     envid: str = ""
+    task: Task = Task.SEND
+    parts: tuple[tuple[str, str], ...] = ()
+    as_json: bool = False
 
 
 def read(arguments: Sequence[str]) -> Wanted:
@@ -50,6 +72,9 @@ def read(arguments: Sequence[str]) -> Wanted:
         if word == "--":
             recipients += words
             break
+        if word == "--json":
+            wanted = replace(wanted, as_json=True)
+            continue
         if word[:1] in _DASHES and word:
             raise Misused(f"{word} begins with a dash that is no hyphen; did you mean -{word[1:]}?")
         if not word.startswith("-") or word == "-":
@@ -61,8 +86,10 @@ def read(arguments: Sequence[str]) -> Wanted:
 
 def _flags(wanted: Wanted, word: str, words: list[str]) -> Wanted:
     """*word* with one flag or several; an argument that is not in it is taken from *words*."""
-    if word[:2] in ("-b", "-q"):
+    if word[:2] == "-b":
         return _mode(wanted, word)
+    if word[:2] == "-q":
+        return _queue(wanted, word[2:])
     if word.startswith("-o"):
         return _option(wanted, word, words)
     at = 1
@@ -86,10 +113,22 @@ def _flags(wanted: Wanted, word: str, words: list[str]) -> Wanted:
 def _mode(wanted: Wanted, word: str) -> Wanted:
     if word == "-bm":
         return wanted
+    if word == "-bp":
+        return replace(wanted, task=Task.LIST)
     for flag, other in _ELSEWHERE.items():
         if word.startswith(flag):
             raise Misused(f"{word} is done elsewhere: {other}")
     raise Misused(f"there is no mode {word}")
+
+
+def _queue(wanted: Wanted, text: str) -> Wanted:
+    """-q, -qRpart, -qSpart, -qIpart; -q30m. Beside -bp they tell what is listed."""
+    if _TIMES.fullmatch(text):
+        return wanted if wanted.task is not Task.SEND else replace(wanted, task=Task.NOTHING)
+    if text[:1] == "!" or (text and text[0] not in _PARTS) or len(text) == 1:
+        raise Misused(f"-q{text} is no order; write -q, -qRpart, -qSpart or -qIid (part of a recipient, of the sender, or an id), or -q30m")
+    parts = (*wanted.parts, (_PARTS[text[0]], text[1:])) if text else wanted.parts
+    return replace(wanted, task=Task.LIST if wanted.task is Task.LIST else Task.FLUSH, parts=parts)
 
 
 def _option(wanted: Wanted, word: str, words: list[str]) -> Wanted:

@@ -41,7 +41,7 @@ from twistmail.mail.bounds import Bounds
 from twistmail.mail.content import Content
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event
-from twistmail.options import COUNT, SIZE, SIZE_OR_SHARE, TEXT, Option, Reload, Section, Share, words_of
+from twistmail.options import COUNT, SIZE, SIZE_OR_SHARE, TEXT, Option, Reload, Section, Share, choice, words_of
 from twistmail.queue import records
 from twistmail.queue.folders import Folders
 from twistmail.queue.ground import MEMORY, NETWORK
@@ -60,6 +60,11 @@ OPTIONS = Section(
            "(452). What is kept is for reports and for notes of what was delivered.", Reload.RESTART),
     Option("allow", words_of(MEMORY, NETWORK), "", "Where the queue may lie although mail can be lost there: memory (tmpfs; for tests), "
            "network (NFS and the like).", Reload.RESTART, example="memory"),
+    Option("socket", TEXT, "", "A UNIX socket at which the users of this machine see their mail that waits, and have it tried again "
+           "(mailq, sendmail -q); empty: only operators do.", Reload.RESTART, example="/run/twistmail/queue.sock"),
+    Option("users_see", choice("own", "all", "no"), "own", "What that shows to who is no operator: what he has sent himself, everything, "
+           "or nothing."),
+    Option("users_flush", choice("own", "all", "no"), "own", "The same for what he may have tried again."),
 )
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -177,7 +177,8 @@ class QueueDesk:
 
     async def flush(self, arguments: Mapping[str, Any]) -> Any:
         """Try again now. What is kept for somebody who calls goes only where it is named."""
-        kept = not _filter(arguments).is_empty
+        chosen = _filter(arguments)
+        kept = bool(chosen.ids or chosen.domain or chosen.recipient or chosen.place)
         return {"count": await self._each_slice(arguments, lambda ids: self._runner.flush(ids, kept=kept))}
 
     async def _hold(self, arguments: Mapping[str, Any]) -> Any:
