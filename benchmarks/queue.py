@@ -26,6 +26,7 @@ from typing import Any
 from twistmail import disk, tasks
 from twistmail.facts import Facts
 from twistmail.mail.address import Address
+from twistmail.mail.bounds import Bounds
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
@@ -44,6 +45,7 @@ BUSY = Status(451, "4.4.1", "No server of that domain can be reached: connection
 #: Messages of one turn of `costs`, and turns.
 ROUND, ROUNDS = 400, 7
 AT_A_TIME = 8
+ENDLESS = 1 << 40
 #: So many names has the content of one file.
 SHARED = 1000
 #: Seconds for which the runner is watched while everything waits.
@@ -85,7 +87,7 @@ async def start(reactor: Any, root: Path) -> tuple[Spool, dict[str, float]]:
     """An opened spool; how long that took, and what each message has cost."""
     gc.collect()
     before, began, spent = resident(), time.monotonic(), time.process_time()
-    spool = Spool(root, disk.Committer(reactor), tasks.Threads(reactor, "bench", 4))
+    spool = Spool(root, disk.Committer(reactor), tasks.Threads(reactor, "bench", 4), Bounds(messages=ENDLESS))
     items = await spool.recover()
     took, spent = time.monotonic() - began, time.process_time() - spent
     gc.collect()
@@ -167,9 +169,11 @@ def inside(what: str, folder: Path, lengths: list[int]) -> None:
     async def told() -> None:
         result = await (costs(reactor, folder, lengths) if what == "costs" else waiting(reactor, folder / str(lengths[0])))
         sys.stdout.write(json.dumps(result))
+        sys.stdout.flush()
 
     reactor.callWhenRunning(lambda: tasks.start(told(), "the benchmark").addBoth(lambda _: reactor.stop()))
     reactor.run()
+    os._exit(0)  # threads of a run that has failed do not end by themselves
 
 
 # ----- outside

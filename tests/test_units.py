@@ -36,6 +36,7 @@ def test_where_mail_belongs_to_users_of_the_machine_it_begins_as_root_with_few_r
 
 @pytest.mark.parametrize(("change", "line"), [
     pytest.param({"data_dir": Path("/srv/mail")}, "ReadWritePaths=/srv/mail", id="another-place"),
+    pytest.param({"pickup": Path("/var/spool/twistmail")}, "ReadWritePaths=-/var/spool/twistmail", id="mail-left-elsewhere"),
     pytest.param({"data_dir": Path('/srv/our "mail" 100%')}, 'ReadWritePaths="/srv/our \\"mail\\" 100%%"', id="an-odd-place"),
     pytest.param({"data_dir": Path("/home/anna/mail")}, "ProtectHome=read-only", id="data-at-home"),
     pytest.param({"program": Path("/home/anna/venv/bin/twistd")}, "ProtectHome=read-only", id="program-at-home"),

@@ -35,6 +35,7 @@ from twistmail.endpoints import Listen, Transport
 from twistmail.foundation import Foundation, lay
 from twistmail.operator import Operator
 from twistmail.own_passwords import DeskFactory
+from twistmail.pickup import Pickup
 from twistmail.plugins import Discovery, discover
 from twistmail.secrecy import keep_memory_private
 from twistmail.servers.listeners import Listener, Pool
@@ -48,6 +49,7 @@ log = Logger()
 CONFIG_ERROR = 78  # sysexits EX_CONFIG
 NO_PERMISSION = 77  # EX_NOPERM
 JOURNAL_EVERY = 1.0  # seconds
+PICKUP_EVERY = 0.5  # seconds between looks for mail that was left while no server ran
 LOOK_EVERY = 1.0  # seconds between looks at what others did to open mailboxes
 DOMAINS_EVERY = 1.0  # seconds between looks at the domains that stand outside the configuration
 CERTIFICATES_EVERY = 20.0  # seconds between looks at the files of certificates
@@ -103,6 +105,7 @@ class MailService(Service):
         self._home = -1  # a descriptor: while it is open the data folder is ours
         self._most = 0  # connections that there is room for
         self._giver: giving.Giver | None = None
+        self._pickup = Pickup(self)
 
     # ----- start
 
@@ -156,6 +159,8 @@ class MailService(Service):
         await self.foundation.runner.start()
         self._recovered = True
         self._let_in(self.parts)
+        await self._pickup.begin()
+        self._tick(PICKUP_EVERY, self._pickup.look, now=True)
         self._tick(TIDY_EVERY, self.foundation.tidy_up, now=True)
         self._tick(RENEWAL_EVERY, self.renew_certificates, now=True)
         log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))

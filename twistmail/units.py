@@ -62,7 +62,8 @@ IN_THE_WAY = ("CapabilityBoundingSet=\n", "RestrictSUIDSGID=yes\n", "SystemCallF
 class Installation:
     """What is written into the units: how the server is started, whose it is, where it keeps things.
 
-    `program` is twistd. `gives_files`: mail belongs to users of this machine.
+    `program` is twistd. `gives_files`: mail belongs to users of this machine. `pickup`: where they leave mail while the server does
+    not run, if that is outside of `data_dir`.
     """
 
     program: Path
@@ -70,6 +71,7 @@ class Installation:
     user: str
     data_dir: Path
     gives_files: bool = False
+    pickup: Path | None = None
 
 
 def units(installation: Installation, listens: Iterable[tuple[str, Listen]]) -> Mapping[str, str]:
@@ -134,6 +136,8 @@ def _places(installation: Installation) -> str:
         written = f"StateDirectory={data_dir.name}\nStateDirectoryMode=0700\n"
     else:
         written = f"ReadWritePaths={_escaped(str(data_dir))}\n"
+    if installation.pickup is not None:
+        written += f"ReadWritePaths=-{_escaped(str(installation.pickup))}\n"
     places = (data_dir, installation.program, installation.config)
     at_home = any(home in place.parents for home in HOMES for place in places)
     return written + f"ProtectHome={'read-only' if at_home else 'yes'}\n"

@@ -8,6 +8,7 @@ import pwd
 import subprocess
 import sys
 from email.parser import BytesParser
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.interop.house import IS_ROOT, House, Person, environment, eventually,
 ALICE, DAEMON = Person("alice"), Person("daemon")
 NO_PERMISSION, TRY_AGAIN, NO_USER, BAD_DATA, USAGE = 77, 75, 67, 65, 64
 MORE = """\
+[queue]
+pickup = {place}/home/pickup
 [submission]
 listen = tcp:0:interface=127.0.0.1
          unix:{place}/submit.sock:mode=666
@@ -29,7 +32,10 @@ to = daemon alice
 
 
 #: Who it is to be may not be allowed to read the program.
-PROGRAM = "import os; from twistmail.cli.sendmail import run; {become}run()"
+PROGRAM = (
+    "import os; from twistmail.cli.sendmail import run; from twistmail.cli import dropping; from twistmail.queue import dropbox; "
+    "{become}run()"
+)
 
 
 class Office:
@@ -37,6 +43,8 @@ class Office:
 
     def __init__(self, house: House, place: os.PathLike[str]) -> None:
         self.house = house
+        self.place = Path(place)
+        self.pickup = self.place / "home/pickup"
         self.socket = f"{place}/submit.sock"
         self._had: dict[Person, int] = {}
 
@@ -49,12 +57,14 @@ class Office:
         """What has come since the mark."""
         return self.house.stored(person)[self._had.get(person, 0) :]
 
-    def sendmail(self, *arguments: str, message: str = "Subject: hi\n\nhello\n", user: int | None = None) -> tuple[int, str]:
-        """The exit code, and what is said. *user* None: whoever runs the tests."""
+    def sendmail(
+        self, *arguments: str, message: str = "Subject: hi\n\nhello\n", user: int | None = None, pickup: object = "/nowhere"
+    ) -> tuple[int, str]:
+        """The exit code, and what is said. *user* None: whoever runs the tests. *pickup*: where mail is left without a server."""
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM.format(become=f"os.setgid({user}); os.setuid({user}); " if user else ""), *arguments],
             input=message.encode(), capture_output=True, timeout=25, check=False, cwd="/",
-            env=environment() | {"TWISTMAIL_SUBMIT": self.socket},
+            env=environment() | {"TWISTMAIL_SUBMIT": self.socket, "TWISTMAIL_PICKUP": str(pickup)},
         )  # fmt: skip
         return done.returncode, done.stderr.decode()
 
@@ -162,8 +172,26 @@ def test_what_cannot_be_sent_is_told_by_the_exit_code(office, arguments, message
 def test_while_the_server_is_down_nothing_is_lost_silently():
     with opened() as office:
         office.house.stop()
-        code, said = office.sendmail("alice")
+        code, said = office.sendmail("alice", pickup=office.place / "nowhere")
     assert (code, "nothing was sent" in said) == (TRY_AGAIN, True), said
+
+
+@as_daemon
+def test_what_is_sent_while_the_server_is_down_is_delivered_when_it_runs():
+    """R35: left by an ordinary user, with no program that has the rights of another; a kill of the server changes nothing."""
+    with opened() as office:
+        office.house.kill()
+        assert office.sendmail("alice", user=DAEMONS, pickup=office.pickup) == (0, "")
+        assert office.sendmail("alice", "nobody-here", message="Subject: partly\n\nhello\n", user=DAEMONS, pickup=office.pickup) == (0, "")
+        assert office.new(ALICE) == []
+        office.house.start()
+        eventually(lambda: len(office.new(ALICE)) == 2, "both messages")
+        report = office.latest(DAEMON)
+        assert (report.get_content_type(), report["Return-Path"]) == ("multipart/report", "<>")
+        assert "nobody-here@blue.test" in report.as_string()
+        eventually(lambda: not list((office.pickup / "new").iterdir()), "nothing is left")
+        assert {message["Return-Path"] for message in map(BytesParser().parsebytes, office.new(ALICE))} == {"<daemon@blue.test>"}
+        office.house.check_log()
 
 
 def test_the_administrators_command_finds_the_socket_by_the_configuration(office):

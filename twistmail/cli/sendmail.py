@@ -3,6 +3,8 @@
 It goes over the UNIX socket that [submission] listens on, where the kernel
 tells who we are, so no password is needed and the server's own rules decide
 what may be sent. All or nothing: where one recipient is refused, none gets it.
+Where no server runs the message is left for it (`dropping`), and whoever is refused
+then is told by a report.
 Ends with a code of sysexits(3); 75 means that the message was not taken and
 should be tried again. What waits is listed and tried by `mailq` (-bp, -q).
 """
@@ -77,8 +79,23 @@ def send(terminal: Terminal, arguments: Sequence[str], source: BinaryIO) -> int:
         message = _without_blind(message)
     if not recipients:
         raise Failure("nobody is named to get the message", Exit.USAGE, "its header has neither To nor Cc nor Bcc")
-    _hand_over(_server(terminal), wanted, list(dict.fromkeys(recipients)), _named(message, wanted))
+    recipients, message = list(dict.fromkeys(recipients)), _named(message, wanted)
+    try:
+        _hand_over(_server(terminal), wanted, recipients, message)
+    except _Away as away:
+        _leave(terminal, wanted, recipients, message, str(away))
     return Exit.OK
+
+
+def _leave(terminal: Terminal, wanted: Wanted, recipients: list[str], message: bytes, why: str) -> None:
+    """For a server that does not run: it takes the message when it starts, as if it were handed over then."""
+    from twistmail.cli.dropping import leave
+    from twistmail.mail.dropped import Dropped
+
+    sender = None if wanted.sender is None else _sender(wanted)
+    folder = leave(terminal, Dropped(sender, tuple(recipients), message, wanted.notify, wanted.ret, _xtext(wanted.envid)), why)
+    if sys.stderr.isatty():
+        terminal.hint(f"{why}; the message waits for it in {folder}")
 
 
 # ----- the message
@@ -171,6 +188,10 @@ def _server(terminal: Terminal) -> Path:
     return config.file(places[0].path) if places else USUAL_PLACE
 
 
+class _Away(Exception):
+    """There is no server to hand the message to; nothing of it was said."""
+
+
 class _Submission(smtplib.SMTP):
     """SMTP over a UNIX socket."""
 
@@ -199,10 +220,13 @@ def _hand_over(path: Path, wanted: Wanted, recipients: list[str], message: bytes
                 _say(server, f"RCPT TO:<{recipient}>" + _asked(server, "NOTIFY", wanted.notify), recipient)
             _judge(*server.data(message))
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as trouble:
-        raise Failure(f"the server does not run ({path}: {trouble.strerror}); nothing was sent", Exit.TEMPFAIL,
-                      "try again when it runs; it must listen there: [submission] listen = unix:...") from None
+        raise _Away(f"the server does not run ({path}: {trouble.strerror})") from None
     except PermissionError:
         raise Failure(f"you may not open {path}; nothing was sent", Exit.NOPERM, "the mode of the socket says who may") from None
+    except smtplib.SMTPConnectError as answer:
+        if answer.smtp_code == 421:
+            raise _Away(f"the server takes no mail now ({_text(answer.smtp_error)})") from None
+        raise _failure(answer.smtp_code, answer.smtp_error) from None
     except smtplib.SMTPResponseException as answer:
         raise _failure(answer.smtp_code, answer.smtp_error) from None
     except (OSError, smtplib.SMTPException) as trouble:
@@ -246,10 +270,14 @@ def _judge(code: int, said: bytes, about: str = "") -> None:
 
 
 def _failure(code: int, said: bytes | str, about: str = "") -> Failure:
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    text = _text(said)
     words = text.split(" ", 1)
     enhanced, rest = words if len(words) == 2 and words[0].count(".") == 2 else ("", text)
     return Failure(f"{about}: {rest}" if about else rest, _exit_code(code, enhanced))
+
+
+def _text(said: bytes | str) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
 
 
 def _exit_code(code: int, enhanced: str) -> Exit:

@@ -49,7 +49,9 @@ def _units(terminal: Terminal, user: str) -> dict[str, str]:
     if terminal.file is None:
         raise Failure("a service needs a configuration", Exit.CONFIG, "twistmail config example > config.ini")
     gives_files = are_meant(config["users"].source)
-    installation = Installation(_twistd(), terminal.file.resolve(), user, config.data_dir.resolve(), gives_files)
+    data_dir, pickup = config.data_dir.resolve(), config.file(config["queue"].pickup).resolve()
+    outside = pickup if data_dir != pickup and data_dir not in pickup.parents else None
+    installation = Installation(_twistd(), terminal.file.resolve(), user, data_dir, gives_files, outside)
     return dict(units(installation, [(section, listen) for section, _, listen in listeners(config)]))
 
 

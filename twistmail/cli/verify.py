@@ -15,7 +15,7 @@ from twistmail.cli.stored import Storage
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import plural
 from twistmail.queue.spool import OPTIONS as QUEUE
-from twistmail.queue.verify import verify_drafts, verify_spool
+from twistmail.queue.verify import verify_drafts, verify_pickup, verify_spool
 from twistmail.store.redo_check import verify_redo
 from twistmail.store.verify import verify_account
 
@@ -44,6 +44,8 @@ def checked(terminal: Terminal, accounts: Sequence[str], *, deep: bool = False) 
         config = terminal.glance(QUEUE)
         report.join(verify_spool(config.file(config["queue"].path)))
         report.join(verify_drafts(storage.root / "drafts"))
+        if config["queue"].pickup:
+            report.join(verify_pickup(config.file(config["queue"].pickup)))
         report.join(verify_redo(storage.root))
     with progress(terminal, "checking", len(chosen)) as bar:
         for account in chosen:

@@ -58,6 +58,8 @@ OPTIONS = Section(
            Reload.RESTART),
     Option("reserve", SIZE, "256M", "So much of the file system stays free: with less, mail that would have to wait is told to come later "
            "(452). What is kept is for reports and for notes of what was delivered.", Reload.RESTART),
+    Option("pickup", TEXT, "pickup", "The folder in which the sendmail command leaves mail while the server does not run; relative to "
+           "data_dir, which only the server may enter: docs/pickup.md has one for all users. Empty: there is none.", Reload.RESTART),
     Option("allow", words_of(MEMORY, NETWORK), "", "Where the queue may lie although mail can be lost there: memory (tmpfs; for tests), "
            "network (NFS and the like).", Reload.RESTART, example="memory"),
     Option("socket", TEXT, "", "A UNIX socket at which the users of this machine see their mail that waits, and have it tried again "

@@ -42,6 +42,18 @@ def verify_spool(root: Path) -> Report:
     return report
 
 
+def verify_pickup(folder: Path) -> Report:
+    """What was left while no server ran (`queue.dropbox`): what waits is a note, what was put aside wants somebody to look."""
+    report = Report()
+    for name in sorted(_names(folder / "new")):
+        report.add(Anomaly(Severity.NOTE, "pickup", text_of(folder / "new" / name), "waits to be picked up", "goes when the server runs"))
+    for name in sorted(_names(folder / "bad")):
+        if not name.endswith(".why"):
+            cure = f"read {name}.why; mend it and move it to {text_of(folder / 'new')}, or delete both"
+            report.add(Anomaly(Severity.WARNING, "pickup-aside", text_of(folder / "bad" / name), "could not be taken", cure))
+    return report
+
+
 def verify_drafts(folder: Path) -> Report:
     """Content that was being received (`drafts`): left over unless the server runs."""
     report = Report()
