@@ -65,7 +65,7 @@ class _Growing:
         if self.nodes > MOST_NODES or len(path) > DEEPEST:
             return {"address": str(address), "what": "and so on"}
         if not self.expansion.is_local(address):
-            return {"address": str(address), "what": "outside"}
+            return await self._elsewhere(address)
         here = Address(address.local.lower(), address.domain or self.expansion.default_domain)
         for name in self.expansion.spellings(here):
             if name not in path and (targets := await self.expansion.aliases.lookup(name)):
@@ -76,6 +76,13 @@ class _Growing:
         if here in path:
             return {"address": str(here), "what": "loop, ignored"}
         return await self._otherwise(here)
+
+    async def _elsewhere(self, address: Address) -> dict[str, Any]:
+        """In somebody else's domain; there may be one of ours all the same, by what the world calls him."""
+        if not await self.expansion.comes_home(address):
+            return {"address": str(address), "what": "outside"}
+        targets = (await self.expansion.explain(address)).targets
+        return {"address": str(address), "what": "outside, where somebody here is known by it", "children": [_leaf(one) for one in targets]}
 
     async def _otherwise(self, here: Address) -> dict[str, Any]:
         """Neither alias nor account: a catch-all, postmaster, or nobody."""

@@ -33,6 +33,7 @@ from twistmail.facts import Facts
 from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
 from twistmail.leaving.departure import Leaving
+from twistmail.leaving.reports import SeparateReports
 from twistmail.logins import auth_socket, login_of
 from twistmail.mail.acl import ALL, Acl
 from twistmail.mail.address import Address, parse
@@ -158,6 +159,8 @@ class Parts:
         runner.dispatch, runner.schedule = self.dispatch, self.schedule
         self.foundation.warn_by(_quota_watch(self))
         runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
+        separate: Any = SeparateReports(runner.reports, self.people.leaving)
+        runner.reports = separate
         pickups = _pickups(self.config, self.foundation)
         runner.keeps = pickups.keeps if pickups.any else None
 

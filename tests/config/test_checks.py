@@ -59,6 +59,23 @@ def told(tmp_path, discovery):
             id="local-and-routed",
         ),
         pytest.param(
+            "[srs]\nenabled = yes\ndomain = far.example\n[domains]\nlocal = blue.example\n",
+            "c.ini:7:1: warning: far.example is no domain of ours: reports would go elsewhere",
+            id="reports-elsewhere",
+        ),
+        pytest.param(
+            "[srs]\nenabled = yes\nexpire = 600d\n", "c.ini:7:1: error: such an address tells its age in whole days", id="too-long-to-tell"
+        ),
+        pytest.param(
+            "[relay]\nverp = news\nverp_delimiters = -=\n", "c.ini:7:1: error: reports would find nobody: - does not", id="verp-to-nobody"
+        ),
+        pytest.param("[relay]\nverp_delimiters = @=\n", "c.ini:6:19: error: verp_delimiters = @= is no pair", id="no-delimiters"),
+        pytest.param(
+            "[rewrite]\nmasquerade_domains = *.lan\n", "c.ini:6:1: error: without masquerade_as nothing is masqueraded", id="half-a-mask"
+        ),
+        pytest.param("[rewrite]\nmasquerade_as = a..b\n", "c.ini:6:17: error: masquerade_as = a..b is no domain", id="no-mask"),
+        pytest.param("[rewrite]\nsender_map = missing\n", "c.ini:6:1: error: ", id="no-sender-map"),
+        pytest.param(
             "[alias:a@blue.example]\nto = b\n[alias:b@blue.example]\nto = A@blue.example\n",
             "c.ini:6:1: error: a@blue.example leads in a circle",
             id="circle",

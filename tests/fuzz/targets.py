@@ -11,12 +11,16 @@ from contextlib import suppress
 
 from twistmail.accounts import passwords
 from twistmail.aliases.parse import parse as parse_aliases
+from twistmail.leaving import generic
 from twistmail.mail import headers, imapurl
+from twistmail.mail.address import Address
 from twistmail.mail.addresses import addresses
 from twistmail.mail.content import Memory
 from twistmail.mail.evidence import ScramKeys
 from twistmail.mail.mime import describe
+from twistmail.mail.readdressed import by_field, readdressed
 from twistmail.mail.replaced import Replaced
+from twistmail.mail.srs import Srs
 from twistmail.mail.status import Status
 from twistmail.mail.surrogate import replacements, surrogate
 from twistmail.mail.unbinary import unbinary
@@ -143,6 +147,18 @@ def checks(data: bytes) -> None:
 def senders(data: bytes) -> None:
     with suppress(ValueError):
         sender_map.parse(_text(data))
+
+
+def senders_shown(data: bytes) -> None:
+    with suppress(ValueError):
+        generic.parse(_text(data))
+
+
+def leaving(data: bytes) -> None:
+    """A header whose addresses change when it leaves, and an address that somebody may have made up for the way back."""
+    readdressed(data, by_field(lambda address: Address(address.local, "here.test"), lambda address: address))
+    with suppress(ValueError):
+        Srs((b"key",), "here.test").back(Address(_text(data), "here.test"), 0)
 
 
 def aliases(data: bytes) -> None:
@@ -274,7 +290,8 @@ def urls(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, aliases, login, replies, imap, pop3,
+        smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, senders_shown, leaving,
+        aliases, login, replies, imap, pop3,
         beginnings, urls, http, kept,
     )
 }
@@ -323,6 +340,8 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "access": (b"Connect:192.0.2 REJECT\nFrom:a@b.test ERROR:5.7.1:550 no\nTo:c DISCARD # x\n",),
     "checks": (b"header Subject /worm/i reject no\nbody /x+y/ hold\n",),
     "senders": (b"a@b.test alice bob\n@c.test dave\n",),
+    "senders_shown": (b"root me@isp.test\n@lan @blue.test # why\nann@pc7.lan ann@blue.test\n",),
+    "leaving": (b"From: \"A\" <a@b.lan>\r\nTo: g: c@d.lan, <@e.lan:f@g.lan>;\r\n\r\n", b"SRS1=aaaaaa=far.test==bbbbbb=cc=x.test=ann"),
     "aliases": (b'a: b, "|c d", :include:/x\n # x\n  e@f\n',),
     "login": (b"\0user\0password", b"user"),
     "replies": (b"250-a\r\n250 2.0.0 b\r\n", b"421 x\r\n"),

@@ -10,6 +10,8 @@ import pytest
 
 from tests.journeys.house import FAR, House, identifier
 from tests.relay.peers import Peer
+from twistmail.alias_views import tree
+from twistmail.mail.address import parse
 
 MESSAGE = b"From: Fred <fred@pc7.lan>\r\nTo: harry@far.test, bob@pc8.lan\r\nSubject: x\r\n\r\nfred@pc7.lan says hello\r\n"
 INSIDE = "192.168.1.5"
@@ -158,6 +160,14 @@ def test_an_answer_finds_who_is_behind_the_map(build: Any, tmp_path: Path) -> No
     assert len(house.mail("ann")) == 2
     assert house.smtp("MAIL FROM:<eve@far.test>", "RCPT TO:<you@myisp.test>")[-1].startswith("550 5.7.1"), "nobody here is known by that"
     assert house.smtp("MAIL FROM:<eve@far.test>", "RCPT TO:<other@myisp.test>")[-1].startswith("550 5.7.1"), "nor by that"
+
+
+def test_the_tree_of_an_address_tells_who_is_known_by_it(build: Any, tmp_path: Path) -> None:
+    house = mapped(build, tmp_path, "ann me@myisp.test\n")
+    grown = house.run(tree(house.parts.people.expansion, parse("me@myisp.test")))
+    assert (grown["what"], [child["what"] for child in grown["children"]]) == (
+        "outside, where somebody here is known by it", ["mailbox ann@blue.test"])
+    assert house.run(tree(house.parts.people.expansion, parse("you@myisp.test")))["what"] == "outside"
 
 
 def test_the_map_is_not_read_backwards_where_that_is_switched_off(build: Any, tmp_path: Path) -> None:
@@ -310,3 +320,26 @@ def test_a_list_that_is_an_alias_names_its_members(build: Any) -> None:
     peer = far(house)
     submit_verp(house, "list@blue.test")
     assert sorted(senders(peer)) == ["ann+a=far.test@blue.test", "ann+b=far.test@blue.test"]
+
+
+def test_our_own_reports_tell_by_their_addresses_whom_they_are_about(build: Any) -> None:
+    house = build("")
+    house.town("far.test", FAR, {b"RCPT TO:<a@far.test>": b"550 5.1.1 Nobody", b"RCPT TO:<b@far.test>": b"550 5.2.1 Closed"})
+    submit_verp(house, "a@far.test", "b@far.test", "c@far.test")
+    house.settle()
+    reports = {report["Delivered-To"]: report.as_string() for report in house.mail("ann")}
+    assert sorted(reports) == ["ann+a=far.test@blue.test", "ann+b=far.test@blue.test"]
+    assert "a@far.test" in reports["ann+a=far.test@blue.test"]
+    assert "5.2.1" not in reports["ann+a=far.test@blue.test"], "nothing of the other"
+    assert house.waiting == []
+
+
+def test_a_report_of_ours_leaves_under_the_name_of_the_house(build: Any) -> None:
+    house = build(f"{LAN}[server]\nhostname = mx.pc7.lan\n[rewrite]\nmasquerade_as = dom1.test\nmasquerade_domains = *.lan\n")
+    away = house.town("away.test", "192.0.2.40")
+    house.town("far.test", FAR, {b"RCPT": b"550 5.1.1 Nobody"})
+    from_inside(house, MESSAGE, "harry@far.test", sender="carl@away.test")
+    house.settle()
+    (report,) = away.contents
+    assert b"@mx.pc7.lan" not in report.partition(b"\r\n\r\n")[0].partition(b"From:")[2].partition(b"\r\n")[0]
+    assert b"@dom1.test" in report.partition(b"From:")[2].partition(b"\r\n")[0]

@@ -68,7 +68,7 @@ def test_mistakes_have_their_lines(text: str, line: int, words: str) -> None:
     assert (number, words in said, "\n" in said) == (line, True, False)
 
 
-@given(st.text(st.sampled_from("ab@.+%1# \n\t\"<é"), max_size=80))
+@given(st.text(st.sampled_from('ab@.+%1# \n\t"<é'), max_size=80))
 def test_any_text_is_a_map_or_has_mistakes(text: str) -> None:
     problems: tuple[tuple[int, str], ...] = ()
     try:

@@ -82,7 +82,7 @@ class Leaving:
         if not delimiters and not self.senders.any and self.forwarding is None:
             return (Departure(item, tuple(targets), content),)
         await self.senders.freshen()
-        names = Counter(errand.target.original for errand in item.errands) if delimiters else Counter[Address]()
+        names = _names(item) if delimiters else {}
         groups: dict[Address | None, list[Target]] = {}
         for target in targets:
             groups.setdefault(self._sender(item, target, delimiters, _called(target, names)), []).append(target)
@@ -108,9 +108,11 @@ class Leaving:
 
     def _delimiters(self, item: Item) -> str:
         """How the recipient is put into the sender's address; "" where it is not."""
+        if item.sender is None:
+            return ""
         if item.wishes.verp:
             return self._verp.delimiters if item.wishes.verp == verp.AS_USUAL else item.wishes.verp
-        if item.sender is None or not item.account or not self._verp.senders:
+        if not item.account or not self._verp.senders:
             return ""
         folded = item.sender.folded
         known = self._verp.senders
@@ -174,13 +176,15 @@ class Leaving:
             return None
         return self.forwarding.objection(sender, recipient)
 
-    def report_to(self, item: Item, errand: Errand) -> Address | None:
-        """To whom a report about *errand* goes: the sender as he wrote, or with VERP the address that tells whom it is about."""
-        delimiters = self._delimiters(item)
-        if item.sender is None or not delimiters:
-            return item.sender
-        names = Counter(one.target.original for one in item.errands)
-        return verp.sender_for(item.sender, _called(errand.target, names), delimiters)
+    def separates(self, item: Item) -> bool:
+        """Whether each recipient of *item* has a sender of his own."""
+        return bool(self._delimiters(item))
+
+    def report_addresses(self, item: Item, errands: Sequence[Errand]) -> tuple[Address, ...]:
+        """To whom a report about each of *errands* goes, where `separates(item)`: the sender as he wrote, with the recipient in it."""
+        assert item.sender is not None, "the null sender is never changed"
+        delimiters, names = self._delimiters(item), _names(item)
+        return tuple(verp.sender_for(item.sender, _called(errand.target, names), delimiters) for errand in errands)
 
     # ----- what an operator sees
 
@@ -188,6 +192,11 @@ class Leaving:
         """The sender that the world sees of *sender*, and by which rule. Raises Unavailable."""
         await self.senders.freshen()
         return self.senders.in_envelope(sender)
+
+
+def _names(item: Item) -> Mapping[Address, int]:
+    """For how many each name that the sender wrote stands."""
+    return Counter(errand.target.original for errand in item.errands)
 
 
 def _called(target: Target, names: Mapping[Address, int]) -> Address:

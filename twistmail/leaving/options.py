@@ -9,28 +9,30 @@ from twistmail.options import COUNT, DURATION, SWITCH, TEXT, WORDS, Kind, Option
 
 def _read_domains(text: str) -> tuple[str, ...]:
     """`*.lan` and `.lan` are the same: everything below it."""
-    found = []
-    for word in WORDS.read(text):
-        name = word.removeprefix("*")
-        found.append("." * name.startswith(".") + canonical_domain(name.removeprefix(".")))
-    return tuple(dict.fromkeys(found))
+    names = [word.removeprefix("*") for word in WORDS.read(text)]
+    return tuple(dict.fromkeys("." * name.startswith(".") + _domain(name.removeprefix(".")) for name in names))
 
 
 def _read_domain(text: str) -> str:
-    return canonical_domain(text) if text else ""
+    return _domain(text) if text else ""
+
+
+def _domain(text: str) -> str:
+    try:
+        return canonical_domain(text)
+    except ValueError:
+        raise ValueError(f"{text} is no domain\nwrite a name such as blue.example") from None
 
 
 def _read_delimiters(text: str) -> str:
     if not verp.are_delimiters(text):
-        raise ValueError(f"{text!r} is no pair of delimiters\nwrite two of {' '.join(verp.MARKS)}, such as {verp.USUAL}")
+        raise ValueError(f"{text} is no pair of delimiters\nwrite two of {' '.join(verp.MARKS)}, such as {verp.USUAL}")
     return text
 
 
 def _read_senders(text: str) -> tuple[Address, ...]:
     """Addresses, names without a domain, and `@domain` (whose local part is then empty)."""
-    return tuple(
-        Address("", canonical_domain(word[1:])) if word.startswith("@") else parse(word).folded for word in WORDS.read(text)
-    )
+    return tuple(Address("", _domain(word[1:])) if word.startswith("@") else parse(word).folded for word in WORDS.read(text))
 
 
 DOMAIN = Kind("a domain", _read_domain)
