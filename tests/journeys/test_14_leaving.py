@@ -335,11 +335,12 @@ def test_our_own_reports_tell_by_their_addresses_whom_they_are_about(build: Any)
 
 
 def test_a_report_of_ours_leaves_under_the_name_of_the_house(build: Any) -> None:
-    house = build(f"{LAN}[server]\nhostname = mx.pc7.lan\n[rewrite]\nmasquerade_as = dom1.test\nmasquerade_domains = *.lan\n")
+    house = build(f"{LAN}[domains]\nlocal = pc7.lan blue.test\n[rewrite]\nmasquerade_as = dom1.test\nmasquerade_domains = *.lan\n")
     away = house.town("away.test", "192.0.2.40")
     house.town("far.test", FAR, {b"RCPT": b"550 5.1.1 Nobody"})
     from_inside(house, MESSAGE, "harry@far.test", sender="carl@away.test")
     house.settle()
     (report,) = away.contents
-    assert b"@mx.pc7.lan" not in report.partition(b"\r\n\r\n")[0].partition(b"From:")[2].partition(b"\r\n")[0]
-    assert b"@dom1.test" in report.partition(b"From:")[2].partition(b"\r\n")[0]
+    author = report.partition(b"\r\nFrom:")[2].partition(b"\r\n")[0]
+    assert b"@dom1.test>" in author
+    assert b".lan" not in author
