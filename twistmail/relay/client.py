@@ -154,6 +154,13 @@ class SmtpConnection(Protocol):
         self._fail(why)
         self.abort()
 
+    async def turn(self) -> None:
+        """Go on when the reactor comes round to us, not from within what we have just heard: as the last one to leave we may end
+        the service, and TLS is not ready to be taken down while it hands out what it has read."""
+        turned: Deferred[None] = Deferred()
+        self.clock.callLater(0, turned.callback, None)
+        await turned
+
     def close(self) -> None:
         """Hang up, politely where the transport still can."""
         self._fail(GONE)

@@ -223,4 +223,5 @@ async def leave(session: Session) -> None:
         await session.connection.reply(session.patience.quit)
     except Lost:
         pass
+    await session.connection.turn()
     session.connection.close()
