@@ -455,7 +455,8 @@ def _relay(config: Config, foundation: Foundation, people: People, lookup: Any) 
     routes = Routes(lookup, identity, settings, config.named("route"), ground.random)
     dial = ground.dial or Dialer(ground.reactor, source_address=settings.source_address)
     capacity = Capacity(settings.concurrency, settings.concurrency_per_domain)
-    return RelayCourier(routes, dial, Manners(hostname, TlsClients()), capacity, ground.reactor, ground.threads, people.leaving)
+    manners = Manners(hostname, TlsClients(), avoided=settings.avoid)
+    return RelayCourier(routes, dial, manners, capacity, ground.reactor, ground.threads, people.leaving)
 
 
 def _pickups(config: Config, foundation: Foundation) -> Pickups:

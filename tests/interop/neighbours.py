@@ -89,7 +89,7 @@ match from local for any action "out"
 def made_certificate(place: Path) -> tuple[Path, Path]:
     """A key and a certificate that nobody has signed, as root's own files."""
     key, certificate = place / "key.pem", place / "certificate.pem"
-    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", "/CN=peer.test", "-keyout", key, "-out", certificate)
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", "/CN=peer", "-keyout", key, "-out", certificate)
     key.chmod(0o600)
     return key, certificate
 

@@ -22,7 +22,8 @@ KINDS = [
     pytest.param(OpenSmtpd, marks=pytest.mark.client("smtpd", "unshare", "openssl"), id="opensmtpd"),
 ]
 COUNTING = [KINDS[0], KINDS[1]]
-HEAD = b"From: alice@blue.test\r\nTo: Bob <bob@peer.test>\r\nSubject: %b\r\nMessage-ID: <%b@blue.test>\r\nDate: Sat, 21 Nov 2026 08:00:00 +0000\r\n"
+HEAD = b"From: alice@blue.test\r\nTo: bob@peer.test\r\nSubject: %b\r\nMessage-ID: <%b@blue.test>\r\nDate: Sat, 21 Nov 2026 08:00 +0000\r\n"
+TYPED = HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
 TEXT = b"..two dots\r\n.\r\n..\r\nGr\xc3\xbc\xc3\x9fe\r\n" + b"x" * 900 + b"\r\nQUIT\r\nthe last line\r\n"
 BIG = b"".join(b"%07d " % number + b"y" * 60 + b"\r\n" for number in range(20_000))
 
@@ -105,7 +106,7 @@ def test_mail_arrives_whole(blue, peer, name, text):
 @pytest.mark.parametrize("peer", KINDS, indirect=True)
 def test_lines_that_are_too_long_arrive_as_they_were_meant(blue, peer):
     body = "Grüße, ".encode() * 500 + b"\r\n"
-    submit(blue, f"bob@{peer.domain}", HEAD % (b"long", b"long") + b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + body, "BODY=8BITMIME")
+    submit(blue, f"bob@{peer.domain}", TYPED % (b"long", b"long") + body, "BODY=8BITMIME")
     message = email.message_from_bytes(peer.message(b"long"), policy=policy.default)
     assert message.get_content().strip().encode() == body.strip()
     assert message["Content-Transfer-Encoding"] in ("quoted-printable", "base64")

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from twistmail.mail.status import Status
 from twistmail.relay.client import NO_TLS, Lost, Patience, SmtpConnection
+from twistmail.relay.offers import Avoided, avoided_at, offered
 from twistmail.relay.parameters import limits
 from twistmail.relay.route import Host, Login, Route, Tls
 from twistmail.relay.terms import AsRouted, Finding, Policies, Terms
@@ -87,13 +88,14 @@ class Refused(Exception):
 class Manners:
     """How we present ourselves: `hello` is our name; `tls_options(host, terms)` makes a TLS client (`handshake.Shake`).
 
-    `policies` decides what a server has to show.
+    `policies` decides what a server has to show; `avoided` says what we do not use though it is offered.
     """
 
     hello: str
     tls_options: Any
     patience: Patience = field(default_factory=Patience)
     policies: Policies = field(default_factory=AsRouted)
+    avoided: Avoided = field(default_factory=dict)
 
 
 async def open_session(connection: SmtpConnection, host: Host, route: Route, manners: Manners, terms: Terms) -> Session:
@@ -105,7 +107,7 @@ async def open_session(connection: SmtpConnection, host: Host, route: Route, man
     greeting = await connection.reply(patience.greeting)
     if greeting.code != 220:
         raise Refused(_temporarily(greeting))
-    session = Session(connection, host, await _hello(connection, manners), patience)
+    session = Session(connection, host, await _hello(connection, host, manners), patience)
     if "STARTTLS" in session.extensions and terms.want is not Tls.OFF and not connection.tls:
         found = await _start_tls(session, route, manners, terms)
     session.secured = str(found)
@@ -130,30 +132,18 @@ def _because(status: Status, terms: Terms) -> Status:
     return replace(status, text=f"{status.text} ({terms.why})") if terms.why else status
 
 
-async def _hello(connection: SmtpConnection, manners: Manners) -> dict[str, str]:
+async def _hello(connection: SmtpConnection, host: Host, manners: Manners) -> dict[str, str]:
     """EHLO, or HELO for a server that has never heard of it (RFC 5321 §3.2); the extensions."""
     connection.send(say.ehlo(manners.hello))
     reply = await connection.reply(manners.patience.hello)
     if reply.code == 250:
-        return _extensions(reply)
+        return offered(reply, avoided_at(host, manners.avoided))
     if reply.code >= 500:
         connection.send(say.helo(manners.hello))
         reply = await connection.reply(manners.patience.hello)
     if reply.code != 250:
         raise Refused(_temporarily(reply))
     return {}
-
-
-def _extensions(reply: Reply) -> dict[str, str]:
-    extensions: dict[str, str] = {}
-    for line in reply.lines[1:]:
-        text = line.decode("ascii", "replace")
-        if text[:5].upper() == "AUTH=":  # is how some old servers spell "AUTH PLAIN"
-            text = "AUTH " + text[5:]
-        keyword, _, parameters = text.partition(" ")
-        known = extensions.get(keyword.upper())
-        extensions[keyword.upper()] = f"{known} {parameters}" if known else parameters
-    return extensions
 
 
 async def _start_tls(session: Session, route: Route, manners: Manners, terms: Terms) -> Finding:
@@ -163,7 +153,7 @@ async def _start_tls(session: Session, route: Route, manners: Manners, terms: Te
     if reply.code != 220:
         return Finding()  # not now; whether we go on in clear is the caller's rule
     found = await _encrypt(connection, session.host, route, manners, terms)
-    session.extensions = await _hello(connection, manners)
+    session.extensions = await _hello(connection, session.host, manners)
     return found
 
 

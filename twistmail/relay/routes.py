@@ -19,6 +19,7 @@ from twistmail.mail.item import Item
 from twistmail.mail.status import Status
 from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, Option, Reload, Section, Settings, choice
+from twistmail.relay.offers import AVOID
 from twistmail.relay.route import SMTP_PORT, Host, Login, Route, Tls, literal, parse_via
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ OPTIONS = Section(
     Option("concurrency_per_domain", COUNT, "20", "Connections for one domain at a time.", Reload.NEW),
     Option("tls", TLS_WORDS, "opportunistic", "Encrypt never, where it is offered, always, or always and with a checked certificate."),
     Option("source_address", TEXT, "", "The own address to connect from; empty: what the system chooses."),
+    AVOID,
     *VERP,
 )
 ROUTE_OPTIONS = Section(
