@@ -20,6 +20,7 @@ from twistmail import tasks
 from twistmail.accounts.local import LocalUsers
 from twistmail.assembly import Parts
 from twistmail.interfaces import Unavailable
+from twistmail.mail import verp
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Memory
@@ -231,7 +232,7 @@ def _mail(message: Dropped, recipients: Sequence[str], account: Account) -> str:
         line += " SMTPUTF8"
     for name, value in (("RET", message.ret), ("ENVID", message.envid)):
         line += f" {name}={value}" if value else ""
-    return line
+    return line + verp.parameter(message.verp)
 
 
 def _address(text: str, default: str) -> Address:

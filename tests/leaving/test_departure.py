@@ -181,6 +181,22 @@ def test_what_an_operator_is_told(tmp_path: Path, sender: str, seen: str, rule: 
     assert (str(shown.address), shown.rule.endswith(rule) if rule else shown.rule == "") == (seen, True)
 
 
+@pytest.mark.parametrize(
+    ("sender", "original", "said", "rule"),
+    [
+        pytest.param("fred@pc7.lan", "a@x.test", "fred@blue.test", "[rewrite] masquerade_as", id="behind-the-mask"),
+        pytest.param("news@pc7.lan", "a@x.test", "news+a=x.test@blue.test", "[rewrite] masquerade_as, [relay] verp", id="verp"),
+        pytest.param("carl@away.test", "out@blue.test", "SRS0=", "[srs] enabled", id="forwarded"),
+        pytest.param("carl@away.test", "a@x.test", "carl@away.test", "", id="a-stranger-who-passes"),
+        pytest.param("news@away.test", "a@x.test", "news@away.test", "", id="a-stranger-called-so"),
+    ],
+)
+def test_what_an_operator_is_told_of_mail_for_somebody(sender: str, original: str, said: str, rule: str) -> None:
+    house = leaving(rules=VerpRules(frozenset({Address("news")})), srs=True)
+    shown = result_of(house.explain(parse(sender), target("a@x.test", original)))
+    assert (str(shown.address).startswith(said), shown.rule) == (True, rule)
+
+
 @pytest.fixture
 def forwarding() -> Callable[[Address], Any]:
     house = leaving(srs=True)

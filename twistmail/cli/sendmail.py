@@ -25,7 +25,7 @@ from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.sendmail_words import Misused, Task, Wanted, read
 from twistmail.cli.terminal import Terminal
 from twistmail.endpoints import Transport
-from twistmail.mail import headers
+from twistmail.mail import headers, verp
 from twistmail.servers.smtp_options import SUBMISSION
 
 #: Where the server is looked for by who may not read the configuration.
@@ -93,7 +93,7 @@ def _leave(terminal: Terminal, wanted: Wanted, recipients: list[str], message: b
     from twistmail.mail.dropped import Dropped
 
     sender = None if wanted.sender is None else _sender(wanted)
-    folder = leave(terminal, Dropped(sender, tuple(recipients), message, wanted.notify, wanted.ret, _xtext(wanted.envid)), why)
+    folder = leave(terminal, Dropped(sender, tuple(recipients), message, wanted.notify, wanted.ret, _xtext(wanted.envid), wanted.verp), why)
     if sys.stderr.isatty():
         terminal.hint(f"{why}; the message waits for it in {folder}")
 
@@ -248,7 +248,8 @@ def _mail(server: smtplib.SMTP, wanted: Wanted, message: bytes) -> str:
     if server.has_extn("smtputf8") and not (line.isascii() and all(word.isascii() for word in wanted.recipients)):
         line += " SMTPUTF8"
         server.command_encoding = "utf-8"
-    return line + _asked(server, "RET", wanted.ret) + _asked(server, "ENVID", _xtext(wanted.envid))
+    line += _asked(server, "RET", wanted.ret) + _asked(server, "ENVID", _xtext(wanted.envid))
+    return line + (verp.parameter(wanted.verp) if server.has_extn("xverp") else "")
 
 
 def _asked(server: smtplib.SMTP, name: str, value: str) -> str:

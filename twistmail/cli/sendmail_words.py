@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from twistmail.mail import verp
+
 #: Flags with an argument that we ignore: log tags, hop counts, bodies, precedences, protocols, submitters.
 _IGNORED_WITH = frozenset("ABCLOXhp")
 _IGNORED = frozenset("GUmnv")
@@ -57,6 +59,7 @@ class Wanted:
     notify: str = ""
     ret: str = ""
     envid: str = ""
+    verp: str = ""  # -XV: a sender for each recipient, as `Wishes.verp`
     task: Task = Task.SEND
     parts: tuple[tuple[str, str], ...] = ()
     as_json: bool = False
@@ -160,4 +163,8 @@ def _valued(wanted: Wanted, flag: str, value: str) -> Wanted:
             return replace(wanted, ret=value.upper())
         case "V":
             return replace(wanted, envid=value)
+        case "X" if value[:1] == "V" and len(value) <= 3:  # Postfix's; all other -X are files that sendmail wrote its dialogues to
+            if value != "V" and not verp.are_delimiters(value[1:]):
+                raise Misused(f"-X{value}: write -XV, or behind it two of {' '.join(verp.MARKS)}, as in -XV{verp.USUAL}")
+            return replace(wanted, verp=value[1:] or verp.AS_USUAL)
     return wanted

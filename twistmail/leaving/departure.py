@@ -193,6 +193,23 @@ class Leaving:
         await self.senders.freshen()
         return self.senders.in_envelope(sender)
 
+    async def explain(self, sender: Address, target: Target) -> Shown:
+        """What a server is told that mail of *sender*, a user where he is one of ours, to *target* comes from, and by which rules.
+
+        Raises Unavailable.
+        """
+        shown = await self.shown(sender)
+        item = Item("", sender, (Errand(target),), 0.0, 0, account=str(sender) if self.senders.is_ours(sender) else "")
+        delimiters, rules = self._delimiters(item), [shown.rule] if shown.rule else []
+        before = verp.sender_for(shown.address, target.original, delimiters) if delimiters else shown.address
+        said = self._sender(item, target, delimiters, target.original)
+        assert said is not None, "only the null sender stays null"
+        if before != shown.address:
+            rules.append("[relay] verp")
+        if said != before:
+            rules.append("[srs] enabled")
+        return Shown(said, ", ".join(rules))
+
 
 def _names(item: Item) -> Mapping[Address, int]:
     """For how many each name that the sender wrote stands."""

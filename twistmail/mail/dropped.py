@@ -17,6 +17,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from twistmail.mail import verp
+
 FIRST = b"twistmail-pickup 1\n"
 #: Octets of the line with the envelope, and recipients in it.
 LONGEST_ENVELOPE, MOST_RECIPIENTS = 1024 * 1024, 10_000
@@ -32,7 +34,7 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """One message. `sender` None: the user himself; "": nobody (`<>`). The others are values of NOTIFY, RET and ENVID, or ""."""
+    """One message. `sender` None: the user himself; "": nobody (`<>`). The others are values of NOTIFY, RET, ENVID and XVERP, or ""."""
 
     sender: str | None
     recipients: tuple[str, ...]
@@ -40,12 +42,13 @@ class Dropped:
     notify: str = ""
     ret: str = ""
     envid: str = ""
+    verp: str = ""  # as `Wishes.verp`
 
 
 def written(message: Dropped) -> bytes:
     """The octets of the file of *message*."""
     envelope = {"sender": message.sender, "recipients": list(message.recipients), "notify": message.notify, "ret": message.ret,
-                "envid": message.envid}
+                "envid": message.envid, **({"verp": message.verp} if message.verp else {})}
     body = FIRST + json.dumps(envelope).encode() + b"\n" + message.content
     return body + b"\nEND %d %b\n" % (len(body), hashlib.sha256(body).hexdigest().encode())
 
@@ -78,11 +81,13 @@ def _message(envelope: object, content: bytes) -> Dropped:
         raise Unreadable("its sender is no address")
     if not isinstance(recipients, list) or not 0 < len(recipients) <= MOST_RECIPIENTS or not all(map(_is_address, recipients)):
         raise Unreadable(f"its recipients are no list of 1 to {MOST_RECIPIENTS} addresses")
-    notify, ret, envid = (envelope.get(key, "") for key in ("notify", "ret", "envid"))
+    notify, ret, envid, separate = (envelope.get(key, "") for key in ("notify", "ret", "envid", "verp"))
     for value in (notify, ret, envid):
         if not isinstance(value, str) or not _PARAMETER.fullmatch(value):
             raise Unreadable("what it asks for cannot be asked for")
-    return Dropped(sender, tuple(recipients), content, notify, ret, envid)
+    if not isinstance(separate, str) or not (separate in ("", verp.AS_USUAL) or verp.are_delimiters(separate)):
+        raise Unreadable("what it asks for cannot be asked for")
+    return Dropped(sender, tuple(recipients), content, notify, ret, envid, separate)
 
 
 def _is_address(value: object) -> bool:

@@ -22,6 +22,11 @@ def are_delimiters(text: str) -> bool:
     return len(text) == 2 and all(mark in MARKS for mark in text)
 
 
+def parameter(wanted: str) -> str:
+    """What is said behind MAIL FROM:<...> to ask for *wanted*: "" (nothing), AS_USUAL, or delimiters."""
+    return "" if not wanted else " XVERP" if wanted == AS_USUAL else f" XVERP={wanted}"
+
+
 def sender_for(sender: Address, recipient: Address, delimiters: str = USUAL) -> Address:
     """*sender*, with *recipient* in it; *sender* as it is where that would be longer than a local part may be."""
     local = f"{sender.local}{delimiters[0]}{recipient.local}{delimiters[1]}{recipient.domain}"
