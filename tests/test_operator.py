@@ -80,7 +80,7 @@ def service(tmp_path):
         listeners={},
         connections=dict,
         foundation=SimpleNamespace(
-            runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds), threads=Inline(), renewal=renewal
+            runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds, reactor=clock), threads=Inline(), renewal=renewal
         ),
         parts=SimpleNamespace(people=SimpleNamespace(expansion=expansion), contexts=SimpleNamespace(certificates=certificates)),
         look_at_certificates=look_at_certificates,

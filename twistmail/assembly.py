@@ -75,6 +75,7 @@ from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.servers.stress import Stress
 from twistmail.servers.urls import Urls
+from twistmail.steering.metrics import open_metrics
 from twistmail.store.courier import MailboxCourier
 from twistmail.tls.acme.settings import wish
 from twistmail.tls.clients import Authorities
@@ -83,7 +84,9 @@ from twistmail.way_out import leaving_of
 
 #: The special use of the mailbox for what was sent (RFC 6154 §2).
 SENT = "\\Sent"
-SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "auth_socket")
+SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "auth_socket", "metrics")
+#: Whoever looks for web servers, and whoever collects numbers once a minute, need not be remembered for months.
+UNNOTED = ("acme", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,8 @@ class Parts:
             begin=self.services[service],
             identifiers=ground.identifiers,
             epoch=ground.epoch,
-            facts=ground.facts if service != "acme" else Facts(),  # whoever looks for web servers need not be remembered for months
-            tls=self.contexts.factory(_ALPN[service]) if offered else None,
+            facts=ground.facts if service not in UNNOTED else Facts(),
+            tls=self.contexts.factory(_ALPN.get(service, "")) if offered else None,
             implicit=listen.implicit_tls,
             handshake_timeout=self.config["tls"].handshake_timeout,
             most=settings.max_connections,
@@ -165,7 +168,7 @@ class Parts:
         runner.keeps = pickups.keeps if pickups.any else None
 
 
-_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1", "auth_socket": ""}
+_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1"}
 
 
 def build(config: Config, foundation: Foundation) -> Parts:
@@ -181,6 +184,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
         "pop3": _pop3(config, foundation, people, contexts),
         "auth_socket": auth_socket(config, foundation, people),
         "acme": partial(open_challenges, foundation.renewal.answers.pages),
+        "metrics": open_metrics(foundation),
     }
     waits = config["relay"]
     schedule = Schedule(waits.retry, waits.expire, waits.warn_sender_after)

@@ -7,12 +7,15 @@ components is in `config/cross.py`.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Collection, Iterator, Sequence
+from ipaddress import ip_address
 
 from twistmail.accounts import domains, file, kerberos, tokens
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
+from twistmail.endpoints import Transport
 from twistmail.leaving import generic
 from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
@@ -296,6 +299,17 @@ def queue_is_safe(config: Config) -> Iterator[Problem]:
         yield config.problem("queue", "path", *found)
 
 
+def numbers_can_be_had(config: Config) -> Iterator[Problem]:
+    """Who counts, and whether everybody can read what he has counted."""
+    listens = config["metrics"].listen
+    if listens and importlib.util.find_spec("prometheus_client") is None:
+        yield config.problem("metrics", "listen", "the package prometheus_client is not installed", "pip install twistmail[metrics]")
+    for listen in listens:
+        if listen.kind in (Transport.TCP, Transport.TLS) and not (listen.interface and ip_address(listen.interface).is_loopback):
+            suggestion = f"{listen.kind.value}:port={listen.port}:interface=127.0.0.1, unless a firewall stands before it"
+            yield config.problem("metrics", "listen", f"{listen}: whoever reaches it reads our numbers", suggestion, WARNING)
+
+
 def certificates_are_there(config: Config) -> Iterator[Problem]:
     """The folder with certificates, where one is named. What is in it is looked at while the server runs (`tls.certificates`)."""
     if any((setting.section, setting.option.key) == ("tls", "directory") for setting in config.changed()):
@@ -311,7 +325,7 @@ def certificates_are_there(config: Config) -> Iterator[Problem]:
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, circles_are_circles, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked,
     relayed_is_not_local, acme_can_work, domains_have_users, stages_have_their_settings, sections_are_asked,
-    tokens_can_be_judged,
+    tokens_can_be_judged, numbers_can_be_had,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
 FILE_CHECKS: tuple[CrossCheck, ...] = (

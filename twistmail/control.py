@@ -87,8 +87,10 @@ class Part:
     value: Any = None
 
 
-#: Gets the arguments of the request; what it returns must be JSON. Or it yields any number of Parts, and its result last.
-Verb = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any] | AsyncGenerator[Any, None]]
+#: Gets the arguments of the request; what it returns must be JSON.
+Verb = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]
+#: Or it yields any number of Parts, and its result last.
+Speaker = Callable[[Mapping[str, Any]], AsyncGenerator[Any, None]]
 
 
 class Refusal(Exception):
@@ -107,7 +109,7 @@ class ControlProtocol(LineOnlyReceiver):
     delimiter = b"\n"
     MAX_LENGTH = LONGEST_REQUEST
 
-    def __init__(self, verbs: Mapping[str, Verb], gone: Callable[[ControlProtocol], None]) -> None:
+    def __init__(self, verbs: Mapping[str, Verb | Speaker], gone: Callable[[ControlProtocol], None]) -> None:
         self._verbs = verbs
         self._gone = gone
         self._waiting: deque[bytes] = deque()
@@ -183,7 +185,7 @@ class ControlProtocol(LineOnlyReceiver):
             self.sendLine(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
 
 
-async def _perform(verbs: Mapping[str, Verb], line: bytes, tell: Callable[[Part], Awaitable[bool]]) -> Any:
+async def _perform(verbs: Mapping[str, Verb | Speaker], line: bytes, tell: Callable[[Part], Awaitable[bool]]) -> Any:
     """Do what *line* asks, and *tell* its parts. Refusal where it is no request of ours."""
     try:
         request = json.loads(line)
@@ -216,7 +218,7 @@ class ControlFactory(Factory):
 
     noisy = False
 
-    def __init__(self, verbs: Mapping[str, Verb]) -> None:
+    def __init__(self, verbs: Mapping[str, Verb | Speaker]) -> None:
         self.verbs = verbs
         self.open: set[ControlProtocol] = set()
 

@@ -47,6 +47,7 @@ from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.pop3.service import Locks
 from twistmail.servers.stress import Stress
 from twistmail.servers.throttle import Throttle
+from twistmail.steering.metrics import counting
 from twistmail.store_interfaces import IMailStore
 from twistmail.terms import Terms
 from twistmail.tls.acme.renewal import Renewal
@@ -116,6 +117,7 @@ class Foundation(Standing):
     hashing: tasks.Threads
     renewal: Renewal
     listeners: tuple[Callable[[], None], ...]
+    meters: Any  # steering.meters.Meters; None where nobody counts
     unwarn: Callable[[], None] = lambda: None  # ends what the last `warn_by` has begun
 
     @property
@@ -144,6 +146,8 @@ class Foundation(Standing):
         self.renewal.stop()
         for stop in (*self.listeners, self.unwarn):
             stop()
+        if self.meters is not None:
+            self.meters.stop()
         self.doorkeeper.close()
         self.store.close()
         self.ground.committer.stop()
@@ -191,6 +195,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         hashing=hashing,
         renewal=Renewal(data_dir / "acme", data_dir / OWN_CERTIFICATES, tasks.Threads(reactor, "acme", 1), epoch),
         listeners=(*listeners, facts.listen(doorkeeper.note)),
+        meters=counting(facts, epoch()),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from twistmail import alias_views, assembly, journal
 from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
-from twistmail.control import Refusal, Verb
+from twistmail.control import Refusal, Speaker, Verb
 from twistmail.dry_run import DryRun, read
 from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
@@ -25,6 +25,7 @@ from twistmail.policy import popauth
 from twistmail.registrar import Present, Registrar
 from twistmail.rows import told
 from twistmail.steering.desk import MOST_ROWS, QueueDesk
+from twistmail.steering.metrics import MetricsDesk
 from twistmail.tables import TableDesk
 
 USAGE, NO_USER, TEMPORARY = 64, 67, 75  # sysexits
@@ -41,9 +42,10 @@ class Operator:
         self._certificates = CertificateDesk(service)
         self._guests = Guests(service)
 
-    def verbs(self) -> dict[str, Verb]:
+    def verbs(self) -> dict[str, Verb | Speaker]:
         return {
-            **QueueDesk(self._service).verbs(),
+            **QueueDesk(self._service.foundation).verbs(),
+            **MetricsDesk(self._service.foundation).verbs(),
             **self._guests.verbs(),
             "alias.list": self._aliases,
             "alias.resolve": self._resolve,

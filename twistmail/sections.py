@@ -48,6 +48,7 @@ from twistmail.servers.imap.sharing.settings import OPTIONS as SHARING
 from twistmail.servers.login import OPTIONS as AUTH
 from twistmail.servers.pop3.service import OPTIONS as POP3
 from twistmail.servers.smtp_options import LMTP, MX, SUBMISSION
+from twistmail.steering.metrics import OPTIONS as METRICS
 from twistmail.store.mailstore import OPTIONS as STORE
 from twistmail.tls.acme.settings import OPTIONS as ACME
 from twistmail.tls.contexts import OPTIONS as TLS
@@ -91,6 +92,7 @@ BUILT_IN: tuple[Section, ...] = (
     KERBEROS,
     AUTH_SOCKET,
     LOG,
+    METRICS,
     BACKUP,
 )
 

@@ -50,11 +50,11 @@ class Town:
         house = House("mail.blue.example", POSTMASTER, self.follow, (f"r{n}" for n in itertools.count(1)), Inline())
         self.runner = Runner(
             self.queue, Dispatch(self.couriers), Schedule(), house, Circumstances(self.clock, lambda: 0.0, self.facts))
-        ground = SimpleNamespace(epoch=self.clock.seconds)
+        ground = SimpleNamespace(epoch=self.clock.seconds, reactor=self.clock)
         self.foundation = SimpleNamespace(
             runner=self.runner, facts=self.facts, ground=ground, threads=Inline(), journals=(self.journal,))
         self.reactor = self.clock
-        self.desk = QueueDesk(self)
+        self.desk = QueueDesk(self.foundation)
 
     async def follow(self, address):
         return (Target(Kind.MAILBOX, address, address, str(address)),)

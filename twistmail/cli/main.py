@@ -35,6 +35,7 @@ COMMANDS = {
     "domain": ("twistmail.cli.domain:group", "The domains whose mail is kept here."),
     "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
+    "metrics": ("twistmail.cli.server:metrics", "Print the counters and gauges of the server, as Prometheus reads them."),
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),
     "password": ("twistmail.cli.own_password:password", "Change your own password, by the old one."),
     "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),

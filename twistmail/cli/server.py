@@ -55,6 +55,18 @@ def _tell_reload(terminal: Terminal, result: dict[str, object]) -> None:
 
 
 @click.command(cls=Verb)
+@click.pass_obj
+def metrics(terminal: Terminal) -> int:
+    """Print the counters and gauges of the server, as Prometheus reads them."""
+    text = terminal.server().ask("metrics")
+    if terminal.as_json:
+        terminal.object({"text": text})
+    else:
+        terminal.say(text.rstrip("\n"))
+    return Exit.OK
+
+
+@click.command(cls=Verb)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def stop(terminal: Terminal, yes: bool) -> int:

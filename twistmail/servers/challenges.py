@@ -5,55 +5,28 @@ A handshake that proves the same (RFC 8737) ends before a session has begun to s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from twistmail.mail.envelope import TlsState
-from twistmail.wire.http import Bad, Get, HttpServerWire, Page, Silence
+from twistmail.servers.pages import NOTHING, PageSession
+from twistmail.wire.http import Bad, Get, HttpServerWire, Page
 
 PREFIX = "/.well-known/acme-challenge/"
 
 
-class ChallengeSession:
-    """One connection. *pages*: token -> what is answered, as it is now."""
+class ChallengeSession(PageSession):
+    """One connection. *tokens*: token -> what is answered, as it is now."""
 
-    patience = 15.0
-    minimum_rate = 0
-
-    def __init__(self, pages: Mapping[str, str]) -> None:
-        self._pages = pages
-
-    def attach(self, poke: Callable[[], None]) -> None:
-        """Nothing is said unasked."""
-
-    async def admit(self) -> bool:
-        return True
-
-    async def greet(self) -> AsyncIterator[Any]:
-        yield Silence()
+    def __init__(self, tokens: Mapping[str, str]) -> None:
+        super().__init__({})
+        self._tokens = tokens
 
     async def answer(self, event: Any) -> AsyncIterator[Any]:
         if isinstance(event, Get):
-            page = self._pages.get(event.path[len(PREFIX) :]) if event.path.startswith(PREFIX) else None
-            yield Page(404, b"There is nothing here.\n") if page is None else Page(200, page.encode("ascii"))
+            page = self._tokens.get(event.path[len(PREFIX) :]) if event.path.startswith(PREFIX) else None
+            yield Page(404, NOTHING) if page is None else Page(200, page.encode("ascii"))
         elif isinstance(event, Bad):
             yield Page(event.code)
-
-    async def pending_updates(self) -> AsyncIterator[Any]:
-        return
-        yield
-
-    def last_words(self, why: str) -> Iterable[Any]:
-        return ()
-
-    def tls_started(self, tls: TlsState) -> None:
-        """It makes no difference."""
-
-    def closed(self, why: str) -> None:
-        """There is nothing to let go of."""
-
-    def departed(self) -> None:
-        """Nobody counts."""
 
 
 def open_connection(

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any
 
 from twistmail import tasks
-from twistmail.control import Part, Refusal, Verb
+from twistmail.control import Part, Refusal, Speaker, Verb
 from twistmail.mail.item import Item
 from twistmail.relay.route import parse_via
 from twistmail.rows import Filter, View, from_arguments, row
@@ -38,14 +38,14 @@ Order = Callable[[str], Coroutine[Any, Any, Any]]
 
 
 class QueueDesk:
-    """The verbs over *service* (`service.MailService`), which must have laid its foundation."""
+    """The verbs over what *foundation* (`foundation.Foundation`) holds."""
 
-    def __init__(self, service: Any) -> None:
-        self._service = service
+    def __init__(self, foundation: Any) -> None:
+        self._foundation = foundation
 
-    def verbs(self) -> dict[str, Verb]:
+    def verbs(self) -> dict[str, Verb | Speaker]:
         return {
-            "queue.list": self.list,
+            "queue.list": self.listed,
             "queue.stats": self.stats,
             "queue.flush": self.flush,
             "queue.hold": self._hold,
@@ -55,17 +55,16 @@ class QueueDesk:
             "queue.route": self._route,
             "queue.dump": self._dump,
             "queue.watch": self._watch,
-            "queue.history": self.history,
+            "queue.history": self.ended,
         }
 
     @property
     def _runner(self) -> Any:
-        return self._service.foundation.runner
+        return self._foundation.runner
 
     def view(self) -> View:
         """What is known of items at this moment."""
-        foundation = self._service.foundation
-        return View(foundation.ground.epoch(), self._runner.is_under_way, self._runner.dispatch.places)
+        return View(self._foundation.ground.epoch(), self._runner.is_under_way, self._runner.dispatch.places)
 
     # ----- looking
 
@@ -74,7 +73,7 @@ class QueueDesk:
         items = self._runner.queue.items()
         for start in range(0, len(items), SLICE):
             if start:
-                await tasks.sleep(self._service.reactor, 0)
+                await tasks.sleep(self._foundation.ground.reactor, 0)
             yield items[start : start + SLICE]
 
     async def fitting(self, chosen: Filter) -> AsyncIterator[list[Item]]:
@@ -84,7 +83,7 @@ class QueueDesk:
             async for items in slices:
                 yield [item for item in items if chosen.fits(item, view)]
 
-    async def list(self, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async def listed(self, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         """Parts with rows, then `{"rows": [], "count", "size"}` of all that fit."""
         chosen, view = _filter(arguments), self.view()
         left, count, size = _most(arguments), 0, 0
@@ -96,7 +95,7 @@ class QueueDesk:
                 left -= len(shown)
                 for start in range(0, len(shown), ROWS):
                     yield Part([row(item, view) for item in shown[start : start + ROWS]])
-                    await tasks.sleep(self._service.reactor, 0)
+                    await tasks.sleep(self._foundation.ground.reactor, 0)
         yield {"rows": [], "count": count, "size": size}
 
     async def stats(self, arguments: Mapping[str, Any]) -> Any:
@@ -113,12 +112,12 @@ class QueueDesk:
     async def _watch(self, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         """Parts with what happens, as it happens, until nobody listens any more."""
         watch = Watch(_filter(arguments), self._runner.item, self.view)
-        foundation = self._service.foundation
+        foundation = self._foundation
         stop = foundation.facts.listen(watch.note)
         try:
             while True:
                 yield Part(watch.news(len(self._runner.queue.items())))
-                await watch.wait(self._service.reactor)
+                await watch.wait(self._foundation.ground.reactor)
         finally:
             stop()
 
@@ -126,7 +125,7 @@ class QueueDesk:
         """Parts with the message in base64, as it will be sent but for what the relay changes; then its size in octets."""
         item = await self._one(arguments)
         chunks: Iterator[bytes] = _pieces(item.prefix, self._runner.queue.content(item.id))
-        threads = self._service.foundation.threads
+        threads = self._foundation.threads
         size = 0
         try:
             while chunk := await threads.run(next, chunks, b""):
@@ -152,7 +151,7 @@ class QueueDesk:
 
     # ----- what has been
 
-    async def history(self, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async def ended(self, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         """Parts with rows of `history.ended`, by time, the latest `most`; then their number."""
         try:
             search = history.search_in(arguments)
@@ -161,11 +160,11 @@ class QueueDesk:
         rows = await self._ends(search, _most(arguments))
         for start in range(0, len(rows), ROWS):
             yield Part(rows[start : start + ROWS])
-            await tasks.sleep(self._service.reactor, 0)
+            await tasks.sleep(self._foundation.ground.reactor, 0)
         yield {"rows": [], "count": len(rows)}
 
     async def _ends(self, search: history.Search, most: int) -> list[dict[str, Any]]:
-        foundation = self._service.foundation
+        foundation = self._foundation
         try:
             for one in foundation.journals:
                 await foundation.threads.run(one.write)

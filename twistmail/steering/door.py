@@ -36,7 +36,7 @@ def queue_door(service: Any) -> QueueDoor:
     """The door of *service* (`service.MailService`), which may be reloaded."""
     return QueueDoor(
         service.reactor,
-        QueueDesk(service),
+        QueueDesk(service.foundation),
         lambda user: service.parts.local_users.recognize(user),  # type: ignore[no-any-return]
         lambda: service.config["queue"],
     )
@@ -68,7 +68,7 @@ class QueueDoor(ControlFactory):
 
     async def _list(self, user: int | None, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         mine = await self._limited(user, arguments, self._settings().users_see)
-        async with aclosing(self._desk.list(mine)) as listed:
+        async with aclosing(self._desk.listed(mine)) as listed:
             async for said in listed:
                 yield said
 

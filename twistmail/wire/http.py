@@ -44,6 +44,7 @@ class Page:
 
     code: int
     body: bytes = b""
+    kind: str = "text/plain; charset=utf-8"
     is_final = True
 
 
@@ -120,7 +121,7 @@ class HttpServerWire:
         self.wants = Wants.CLOSE
         head = (
             f"HTTP/1.1 {response.code} {REASONS[response.code]}\r\n"
-            f"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
+            f"Content-Type: {response.kind}\r\nX-Content-Type-Options: nosniff\r\n"
             f"Content-Length: {len(response.body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
         )
         return head.encode("ascii") + (b"" if self._head_only else response.body)

@@ -1,0 +1,68 @@
+"""A few small pages by HTTP, made at the moment in which somebody asks. Everything else is not found."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from twistmail.mail.envelope import TlsState
+from twistmail.wire.http import Bad, Get, HttpServerWire, Page, Silence
+
+NOTHING = b"There is nothing here.\n"
+#: Makes a page: (content type, octets), or None where it cannot be had now.
+Make = Callable[[], Awaitable[tuple[str, bytes] | None]]
+
+
+class PageSession:
+    """One connection. *pages*: path -> who makes the page."""
+
+    patience = 15.0
+    minimum_rate = 0
+
+    def __init__(self, pages: Mapping[str, Make]) -> None:
+        self._pages = pages
+
+    def attach(self, poke: Callable[[], None]) -> None:
+        """Nothing is said unasked."""
+
+    async def admit(self) -> bool:
+        return True
+
+    async def greet(self) -> AsyncIterator[Any]:
+        yield Silence()
+
+    async def answer(self, event: Any) -> AsyncIterator[Any]:
+        if isinstance(event, Bad):
+            yield Page(event.code)
+        elif isinstance(event, Get):
+            make = self._pages.get(event.path)
+            if make is None:
+                yield Page(404, NOTHING)
+            elif (made := await make()) is None:
+                yield Page(503, b"It cannot be had now.\n")
+            else:
+                kind, body = made
+                yield Page(200, body, kind)
+
+    async def pending_updates(self) -> AsyncIterator[Any]:
+        return
+        yield
+
+    def last_words(self, why: str) -> Iterable[Any]:
+        return ()
+
+    def tls_started(self, tls: TlsState) -> None:
+        """It makes no difference."""
+
+    def closed(self, why: str) -> None:
+        """There is nothing to let go of."""
+
+    def departed(self) -> None:
+        """Nobody counts."""
+
+
+def open_connection(
+    pages: Mapping[str, Make], identifier: str, address: str, port: int, via: str = ""
+) -> tuple[HttpServerWire, PageSession]:
+    """The wire and the session of a connection that has come."""
+    return HttpServerWire(), PageSession(pages)
