@@ -47,7 +47,7 @@ from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.pop3.service import Locks
 from twistmail.servers.stress import Stress
 from twistmail.servers.throttle import Throttle
-from twistmail.steering.metrics import counting
+from twistmail.steering.counting import counting
 from twistmail.store_interfaces import IMailStore
 from twistmail.terms import Terms
 from twistmail.tls.acme.renewal import Renewal

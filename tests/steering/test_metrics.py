@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -31,7 +30,9 @@ from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Reported, Result,
 from twistmail.mail.status import Status
 from twistmail.memory.courier import TAKEN
 from twistmail.servers.pages import PageSession
-from twistmail.steering.metrics import MetricsDesk, counting
+from twistmail.steering import counting as counting_module
+from twistmail.steering.counting import counting
+from twistmail.steering.metrics import MetricsDesk
 from twistmail.wire.http import Bad, Get, Page
 
 parser = pytest.importorskip("prometheus_client.parser")
@@ -157,7 +158,7 @@ def test_the_command_is_told_what_prometheus_is(town):
 
 
 def test_without_the_package_nobody_counts_and_whoever_asks_hears_why(town, monkeypatch):
-    monkeypatch.setitem(sys.modules, "twistmail.steering.meters", None)
+    monkeypatch.setattr(counting_module, "Meters", None)
     assert counting(Facts(), NOW) is None
     desk = MetricsDesk(SimpleNamespace(meters=None))
     assert result_of(desk.page()) is None

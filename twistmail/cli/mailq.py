@@ -7,10 +7,10 @@ Where no server runs, who may read its files sees what they say.
 
 from __future__ import annotations
 
-import calendar
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,4 +138,4 @@ def _sender(row: dict[str, Any]) -> str:
 
 def _arrival(iso: str) -> str:
     """`Sat Nov 21 14:02:11`, where the reader lives."""
-    return time.strftime("%a %b %e %H:%M:%S", time.localtime(calendar.timegm(time.strptime(iso, "%Y-%m-%dT%H:%M:%SZ"))))
+    return datetime.fromisoformat(iso).astimezone().strftime("%a %b %e %H:%M:%S")

@@ -1,8 +1,4 @@
-"""The numbers of the house in Prometheus' text form: its settings, and who counts.
-
-Counting is `meters`, which needs the package prometheus-client; without it there
-are no numbers, and whoever asks for them is told so.
-"""
+"""The numbers of the house in Prometheus' text form: its settings, and who says them. Who counts is found by `counting`."""
 
 from __future__ import annotations
 
@@ -12,7 +8,6 @@ from typing import Any
 
 from twistmail.control import Refusal, Verb
 from twistmail.endpoints import ENDPOINTS
-from twistmail.facts import Facts
 from twistmail.options import COUNT, Option, Section
 from twistmail.servers.pages import open_connection
 from twistmail.steering.desk import QueueDesk
@@ -27,17 +22,6 @@ OPTIONS = Section(
            "he can reach. twistmail metrics tells the same.", example="tcp:9125:interface=127.0.0.1"),
     Option("max_connections", COUNT, "10", "Connections at a time; more are sent away."),
 )  # fmt: skip
-
-
-def counting(facts: Facts, began: float) -> Any | None:
-    """A `meters.Meters` that listens to *facts* from now on; None where its package is missing. *began*: POSIX seconds."""
-    try:
-        from twistmail.steering.meters import Meters
-    except ImportError:
-        return None
-    meters = Meters(began)
-    meters.stop = facts.listen(meters.note)
-    return meters
 
 
 def open_metrics(foundation: Any) -> Callable[..., Any]:
