@@ -43,6 +43,7 @@ from twistmail.mail.envelope import Kind, Role
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
 from twistmail.options import Settings
+from twistmail.outbound import manners, tls_policies
 from twistmail.own_passwords import Desk
 from twistmail.plugins import POLICY_STAGE
 from twistmail.policy.access import Access
@@ -55,12 +56,11 @@ from twistmail.queue.reports import Reports
 from twistmail.quota_watch import QuotaWatch, Sender, room_for
 from twistmail.relay.connect import Dialer
 from twistmail.relay.courier import Capacity, RelayCourier
-from twistmail.relay.exchange import Manners
-from twistmail.relay.handshake import TlsClients
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
 from twistmail.relay.route import SMTP_PORT
 from twistmail.relay.routes import Identity, Routes
+from twistmail.relay.tlspolicy import TlsPolicies
 from twistmail.servers.challenges import open_connection as open_challenges
 from twistmail.servers.gate import Terms
 from twistmail.servers.imap.quota import QuotaOffice
@@ -115,6 +115,7 @@ class Parts:
     people: People
     dispatch: Dispatch
     relay: RelayCourier
+    tls_policies: TlsPolicies
     schedule: Schedule
     services: dict[str, Callable[..., Any]]
     contexts: Contexts
@@ -175,7 +176,8 @@ def build(config: Config, foundation: Foundation) -> Parts:
     """All parts, top to bottom. The configuration was checked; OSError where a certificate cannot be read or made."""
     people = people_of(config, foundation)
     lookup = part("lookup", config["dns"].use, foundation.ground, config=config)
-    relay = _relay(config, foundation, people, lookup)
+    policies = tls_policies(config, foundation, lookup)
+    relay = _relay(config, foundation, people, lookup, policies)
     dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: relay})
     contexts = _contexts(config, foundation)
     services: dict[str, Callable[..., Any]] = {
@@ -189,7 +191,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
     waits = config["relay"]
     schedule = Schedule(waits.retry, waits.expire, waits.warn_sender_after)
     foundation.ground.terms.accounts = people.accounts
-    return Parts(config, foundation, people, dispatch, relay, schedule, services, contexts, _desk(config, foundation, people))
+    return Parts(config, foundation, people, dispatch, relay, policies, schedule, services, contexts, _desk(config, foundation, people))
 
 
 # ----- people
@@ -452,15 +454,14 @@ def _desk(config: Config, foundation: Foundation, people: People) -> Desk:
 # ----- the way out
 
 
-def _relay(config: Config, foundation: Foundation, people: People, lookup: Any) -> RelayCourier:
+def _relay(config: Config, foundation: Foundation, people: People, lookup: Any, policies: TlsPolicies) -> RelayCourier:
     ground, settings = foundation.ground, config["relay"]
-    hostname = config["server"].hostname
-    identity = Identity(hostname, _own_addresses(config))
+    identity = Identity(config["server"].hostname, _own_addresses(config))
     routes = Routes(lookup, identity, settings, config.named("route"), ground.random)
     dial = ground.dial or Dialer(ground.reactor, source_address=settings.source_address)
     capacity = Capacity(settings.concurrency, settings.concurrency_per_domain)
-    manners = Manners(hostname, TlsClients(), avoided=settings.avoid)
-    return RelayCourier(routes, dial, manners, capacity, ground.reactor, ground.threads, people.leaving)
+    said = manners(config, foundation, policies)
+    return RelayCourier(routes, dial, said, capacity, ground.reactor, ground.threads, people.leaving)
 
 
 def _pickups(config: Config, foundation: Foundation) -> Pickups:

@@ -21,6 +21,7 @@ from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
 from twistmail.queue import ground
+from twistmail.relay import tlstable
 from twistmail.servers.login import GSSAPI
 from twistmail.servers.mechanisms import NEED_TOKENS
 from twistmail.servers.smtp_options import STAGE_OPTIONS
@@ -30,6 +31,7 @@ from twistmail.watched import WatchedFile
 
 #: Octets of a file with rules that are read within some milliseconds.
 SMALL = 32 * 1024
+AUTHORITIES = "it holds certificates of authorities, as PEM"
 #: What a UNIX socket address holds on Linux, without the final NUL.
 LONGEST_SOCKET_PATH = 107
 
@@ -234,6 +236,7 @@ def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Probl
         ("mx", "relay_recipients", relay_domains.parse),
         ("submission", "sender_map", sender_map.parse),
         ("rewrite", "sender_map", generic.parse),
+        ("relay", "tls_policy", tlstable.parse),
     ):
         if name := getattr(config[section], key):
             rules: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
@@ -250,13 +253,15 @@ def small_rules_can_be_read(config: Config) -> Iterator[Problem]:
 
 
 def authorities_can_be_read(config: Config) -> Iterator[Problem]:
-    """Those that vouch for clients. A server that runs would go on without a new file, but would let nobody in by a certificate."""
-    if name := config["tls"].client_ca:
-        path = config.file(name)
-        try:
-            clients.parse(files.read(path))
-        except files.UNREADABLE as error:
-            yield config.problem("tls", "client_ca", f"{path}: {files.said(error, path)}", "it holds certificates of authorities, as PEM")
+    """Those that vouch for clients, and for other servers. A server that runs would go on without a new file, but believe nobody."""
+    for section, key in (("tls", "client_ca"), ("relay", "tls_ca")):
+        if name := getattr(config[section], key):
+            path = config.file(name)
+            try:
+                if not clients.parse(files.read(path)).certificates:
+                    yield config.problem(section, key, f"{path}: there is no certificate in it", AUTHORITIES)
+            except files.UNREADABLE as error:
+                yield config.problem(section, key, f"{path}: {files.said(error, path)}", AUTHORITIES)
 
 
 def acme_can_work(config: Config) -> Iterator[Problem]:

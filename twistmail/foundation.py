@@ -41,6 +41,9 @@ from twistmail.policy.popauth import PopAuth
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.quota_watch import QuotaWatch
+from twistmail.relay.tlsbook import FILE as TLS_BOOK
+from twistmail.relay.tlsbook import TlsBook
+from twistmail.relay.tlsmemory import TlsMemory
 from twistmail.servers.census import Census
 from twistmail.servers.gate import Gate
 from twistmail.servers.imap.sharing.lists import AccessLists
@@ -116,6 +119,7 @@ class Foundation(Standing):
     access: AccessLists
     hashing: tasks.Threads
     renewal: Renewal
+    tls_memory: TlsMemory
     listeners: tuple[Callable[[], None], ...]
     meters: Any  # steering.meters.Meters; None where nobody counts
     unwarn: Callable[[], None] = lambda: None  # ends what the last `warn_by` has begun
@@ -149,6 +153,7 @@ class Foundation(Standing):
         if self.meters is not None:
             self.meters.stop()
         self.doorkeeper.close()
+        self.tls_memory.close()
         self.store.close()
         self.ground.committer.stop()
         self.ground.threads.stop()
@@ -194,6 +199,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         access=AccessLists(store, reactor),
         hashing=hashing,
         renewal=Renewal(data_dir / "acme", data_dir / OWN_CERTIFICATES, tasks.Threads(reactor, "acme", 1), epoch),
+        tls_memory=TlsMemory(TlsBook(data_dir / TLS_BOOK), epoch),
         listeners=(*listeners, facts.listen(doorkeeper.note)),
         meters=counting(facts, epoch()),
     )

@@ -27,6 +27,7 @@ from twistmail.rows import told
 from twistmail.steering.desk import MOST_ROWS, QueueDesk
 from twistmail.steering.metrics import MetricsDesk
 from twistmail.tables import TableDesk
+from twistmail.tls_desk import TlsDesk
 
 USAGE, NO_USER, TEMPORARY = 64, 67, 75  # sysexits
 #: Seconds after which the reactor stops: the answer to `stop` goes first.
@@ -59,6 +60,7 @@ class Operator:
             "stop": self._stop,
             **self._certificates.verbs(),
             **TableDesk(self._service).verbs(),
+            **TlsDesk(self._service).verbs(),
             **Registrar(Present(self._service)).verbs(),
         }
 

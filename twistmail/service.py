@@ -54,6 +54,7 @@ LOOK_EVERY = 1.0  # seconds between looks at what others did to open mailboxes
 DOMAINS_EVERY = 1.0  # seconds between looks at the domains that stand outside the configuration
 CERTIFICATES_EVERY = 20.0  # seconds between looks at the files of certificates
 RENEWAL_EVERY = 3600.0  # seconds between looks whether a certificate of our own getting is to be renewed
+POLICIES_EVERY = 3600.0  # seconds between looks for policies of others about their TLS that get old
 TIDY_EVERY = 86400.0  # seconds; the first time soon after the start
 GRACE = 10.0  # seconds that a stop waits for what is under way
 
@@ -163,6 +164,7 @@ class MailService(Service):
         self._tick(PICKUP_EVERY, self._pickup.look, now=True)
         self._tick(TIDY_EVERY, self.foundation.tidy_up, now=True)
         self._tick(RENEWAL_EVERY, self.renew_certificates, now=True)
+        self._tick(POLICIES_EVERY, self.refresh_tls_policies)
         log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
         self._ready(self.ports())
 
@@ -276,6 +278,11 @@ class MailService(Service):
 
     async def _write_door(self) -> None:
         await self.foundation.doorkeeper.write(self.foundation.threads)
+        await self.foundation.tls_memory.write(self.foundation.threads, self.config["relay"].tls_results_keep)
+
+    async def refresh_tls_policies(self) -> None:
+        """What others publish about their encryption is fetched again before it runs out."""
+        await self.parts.tls_policies.refresh()
 
     async def look_at_certificates(self) -> None:
         """The next handshake uses what is new; connections in progress keep what they have."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.task import Clock
@@ -146,6 +147,9 @@ class _Side:
             self.octets = None
             self.say(self.peer.answer_to(b"BDAT"))
         return self.octets is None
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.250", 40000)
 
     def startTLS(self, options: Any) -> None:
         self.tls, self.shaking = options, True

@@ -53,6 +53,7 @@ COMMANDS = {
     "status": ("twistmail.cli.server:status", "Show the services, connections and the queue on one screen."),
     "stop": ("twistmail.cli.server:stop", "Stop the server once the transactions under way have ended."),
     "table": ("twistmail.cli.table:group", "What the sources of accounts and aliases say of one address."),
+    "tls": ("twistmail.cli.tls:group", "How other servers encrypt, and what is asked of them."),
     "trace": ("twistmail.cli.trace:group", "What became of a message."),
     "user": ("twistmail.cli.user:group", "Who has a mailbox and may log in."),
     "verify": (

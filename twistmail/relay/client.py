@@ -76,6 +76,7 @@ class SmtpConnection(Protocol):
     def __init__(self, clock: Any) -> None:
         self.clock = clock
         self.is_open = False
+        self.own_address = ""  # from which we are connected; empty where that cannot be told
         self.tls = False
         self._wire = SmtpClient()
         self._replies: deque[Reply] = deque()
@@ -207,6 +208,7 @@ class SmtpConnection(Protocol):
 
     def connectionMade(self) -> None:
         self.is_open = True
+        self.own_address = str(getattr(self.transport.getHost(), "host", ""))
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)  # we gather by ourselves what belongs together
 

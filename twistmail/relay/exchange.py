@@ -112,7 +112,7 @@ async def open_session(connection: SmtpConnection, host: Host, route: Route, man
         found = await _start_tls(session, route, manners, terms)
     session.secured = str(found)
     if connection.tls or terms.want is not Tls.OFF:
-        manners.policies.note(route, host, terms, found if connection.tls else NOT_OFFERED)
+        _tell(connection, host, route, manners, terms, found if connection.tls else NOT_OFFERED)
     _insist(session, route, terms)
     if route.login:
         await _log_in(session, route.login)
@@ -125,6 +125,11 @@ def _insist(session: Session, route: Route, terms: Terms) -> None:
         raise Refused(NOT_ENCRYPTED if route.require_tls and "STARTTLS" not in session.extensions else _because(TLS_REQUIRED, terms))
     if route.require_tls and "REQUIRETLS" not in session.extensions:
         raise Refused(NO_REQUIRETLS)
+
+
+def _tell(connection: SmtpConnection, host: Host, route: Route, manners: Manners, terms: Terms, finding: Finding) -> None:
+    """Whoever keeps account of it learns what *host* has shown."""
+    manners.policies.note(route, host, terms, replace(finding, source=connection.own_address))
 
 
 def _because(status: Status, terms: Terms) -> Status:
@@ -163,12 +168,12 @@ async def _encrypt(connection: SmtpConnection, host: Host, route: Route, manners
     try:
         await connection.start_tls(shake, manners.patience.tls)
     except Lost as lost:
-        manners.policies.note(route, host, terms, Finding(fault=lost.status.text, kind="validation-failure"))
+        _tell(connection, host, route, manners, terms, Finding(fault=lost.status.text, kind="validation-failure"))
         why = NOT_ENCRYPTED if route.require_tls else _because(NO_TLS, terms)
         raise Refused(why, in_clear=terms.want is Tls.OPPORTUNISTIC and not route.implicit_tls) from None
     found: Finding = shake.finding()
     if found.fault and terms.is_checked:
-        manners.policies.note(route, host, terms, found)
+        _tell(connection, host, route, manners, terms, found)
         raise Refused(NOT_ENCRYPTED if route.require_tls else _because(replace(UNTRUSTED, text=f"{UNTRUSTED.text}: {found.fault}"), terms))
     return found
 

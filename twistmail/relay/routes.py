@@ -18,13 +18,13 @@ from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.status import Status
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, Option, Reload, Section, Settings, choice
+from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, Option, Reload, Section, Settings
 from twistmail.relay.offers import AVOID
 from twistmail.relay.route import SMTP_PORT, Host, Login, Route, Tls, literal, parse_via
+from twistmail.relay.tlsoptions import TLS_OPTIONS, TLS_WORDS
 
 T = TypeVar("T")
 
-TLS_WORDS = choice("off", "opportunistic", "required", "verified")
 OPTIONS = Section(
     "relay", "Sending to the world.",
     Option("smarthost", TEXT, "", "Where all mail for others goes: name, name:port, [name]:port (no MX look-up) or smtps://name.",
@@ -36,7 +36,7 @@ OPTIONS = Section(
     Option("warn_sender_after", DURATION, "4h", "After this the sender is told, once, that his message is late."),
     Option("concurrency", COUNT, "100", "Connections to all other servers at a time.", Reload.NEW),
     Option("concurrency_per_domain", COUNT, "20", "Connections for one domain at a time.", Reload.NEW),
-    Option("tls", TLS_WORDS, "opportunistic", "Encrypt never, where it is offered, always, or always and with a checked certificate."),
+    *TLS_OPTIONS,
     Option("source_address", TEXT, "", "The own address to connect from; empty: what the system chooses."),
     AVOID,
     *VERP,

@@ -65,13 +65,14 @@ class Finding:
     """What a connection has shown. `fault`: why the certificate is not in order, in words; empty: it is.
 
     `kind`: the result type of RFC 8460 §4.3 for that. `protocol`: such as "TLSv1.3"; empty: nothing is encrypted.
-    `checked_by`: by what the certificate was found in order; also where nobody had asked for that.
+    `checked_by`: by what the certificate was found in order; also where nobody had asked for that. `source`: our own address.
     """
 
     protocol: str = ""
     checked_by: str = ""
     fault: str = ""
     kind: str = ""
+    source: str = ""
 
     @property
     def level(self) -> Level:
