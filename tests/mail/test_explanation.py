@@ -11,7 +11,6 @@ from twistmail.mail import explanation
 from twistmail.mail.causes import ABOUT, Cause
 from twistmail.mail.explanation import OTHERS, OURSELVES, cause_of, explain, speaker
 from twistmail.mail.status import OVER_QUOTA, Status
-from twistmail.queue import runner
 from twistmail.relay import connect, exchange, parameters, routes
 
 FAR = "mx.far.test [192.0.2.1]"
@@ -98,10 +97,10 @@ def test_the_cause_behind_what_another_mail_system_says(host, code, enhanced, te
         pytest.param(parameters.TOO_BIG, Cause.TOO_BIG, id="too-big"),
         pytest.param(parameters.NO_UTF8, Cause.INTERNATIONAL, id="no-SMTPUTF8"),
         pytest.param(parameters.NO_DEADLINES, Cause.DEADLINE, id="no-DELIVERBY"),
-        pytest.param(runner.EXPIRED, Cause.EXPIRED, id="too-old"),
-        pytest.param(runner.TOO_LATE, Cause.DEADLINE, id="too-late"),
-    pytest.param(runner.GIVEN_UP, Cause.GIVEN_UP, id="given-up"),
-    pytest.param(runner.KEPT, Cause.KEPT, id="kept-for-ETRN"),
+        pytest.param(Status(451, "4.4.7", "Too old"), Cause.EXPIRED, id="too-old"),
+        pytest.param(Status(554, "5.4.7", "Too late"), Cause.DEADLINE, id="too-late"),
+    pytest.param(Status(554, "5.0.0", "By an operator"), Cause.GIVEN_UP, id="given-up"),
+    pytest.param(Status(450, "4.4.0", "Kept"), Cause.KEPT, id="kept-for-ETRN"),
         pytest.param(OVER_QUOTA, Cause.MAILBOX_FULL, id="a-full-mailbox-here"),
         pytest.param(Status(550, "5.0.0", "spam spam spam"), Cause.REFUSED, id="our-own-words-are-not-searched"),
     ],
@@ -128,6 +127,11 @@ def test_a_provider_is_called_by_its_name_and_its_page_is_given_where_it_thinks_
         pytest.param("notgoogle.com [192.0.2.6]", OTHERS, id="a-name-that-only-ends-so"),
         pytest.param("ALT1.GMAIL-SMTP-IN.L.GOOGLE.COM. [192.0.2.6]", "Gmail", id="capital-letters-and-a-dot"),
         pytest.param("mailbox ann@blue.test", OURSELVES, id="a-mailbox-here"),
+    pytest.param("program archive", OURSELVES, id="a-program-here"),
+    pytest.param("the route of that address", OURSELVES, id="an-operator-s-word"),
+    pytest.param("https://app.example", OTHERS, id="a-web-application"),
+    pytest.param("mx.far.test", OTHERS, id="a-server-without-its-address"),
+    pytest.param("[192.0.2.1] [192.0.2.1]", OTHERS, id="a-server-without-a-name"),
     ],
 )
 def test_who_has_said_it(host, who):

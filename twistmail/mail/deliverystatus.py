@@ -14,7 +14,7 @@ from textwrap import wrap
 from twistmail.mail import xtext
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Kind
-from twistmail.mail.explanation import speaker
+from twistmail.mail.explanation import server_in, speaker
 from twistmail.mail.headers import first
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
@@ -25,8 +25,6 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _TYPE = re.compile(r"[a-z0-9\-]{1,40}")
 #: What follows "from" in the Received field that we have written: the name that was said, and the address (`trace.received`).
 _FROM = re.compile(rb"from (\S{1,255}) \((?:\S{1,255} )?\[([0-9A-Fa-f.:IPv]{2,60})\]\)")
-#: The beginning of `Outcome.host` where it is a server that has a name in the DNS, or an address.
-_SERVER = re.compile(r"(\[[0-9A-Fa-f.:IPv]+\]|[\w\-]+(?:\.[\w\-]+)*\.?)(?: |$)")
 #: Octets of answers that a report quotes, over all recipients; each may have so much, and always so much.
 ANSWERS, LONGEST_ANSWER, SHORTEST_ANSWER = 400_000, 4000, 150
 #: A field that must stay as it is may have so many characters on one line (RFC 5322 §2.1.1).
@@ -80,9 +78,9 @@ def _about(item: Item, errand: Errand, room: int, utf8: bool) -> list[str]:
     if errand.orcpt:
         lines.append(f"Original-Recipient: {_original(errand.orcpt, utf8)}"[:_UNBROKEN])
     lines += [f"Final-Recipient: {_typed(target.address, utf8)}", f"Action: {action(errand)}", f"Status: {enhanced(status)}"]
-    remote = _SERVER.match(one_line(host)) if target.kind is Kind.REMOTE and host else None
+    remote = server_in(host) if target.kind is Kind.REMOTE else ""
     if remote:
-        lines.append(f"Remote-MTA: dns; {remote[1]}")
+        lines.append(f"Remote-MTA: dns; {one_line(remote)}")
     lines += _folded(f"Diagnostic-Code: {'smtp' if remote else 'x-twistmail'}; {one_line(str(status)[: 2 * room])}", room)
     if errand.tried:
         lines.append(f"Last-Attempt-Date: {date(errand.tried)}")

@@ -88,6 +88,8 @@ _WORDS: tuple[tuple[Cause, str], ...] = (
 _PATTERNS = tuple((cause, re.compile(rf"\b(?:{'|'.join(map(re.escape, words.split(' / ')))})")) for cause, words in _WORDS)
 #: What is said before there is a conversation names its speaker in its text: `mx.far.test [192.0.2.1]: Go away`.
 _SPEAKER = re.compile(r"(\S{1,255} \[[0-9A-Fa-f.:]{2,45}\]): ")
+#: How couriers write who has answered: the name or address of a server, and its address.
+_SERVER = re.compile(r"(\[?[\w.:\-]{1,255}\]?) \[[0-9A-Fa-f.:]{2,45}\]|([\w\-]{1,63}\.[\w.\-]{1,190})")
 #: Microsoft's codes for senders that it has banned.
 _BANNED = re.compile(r"7\.(?:50[1-3]|51[12]|60[6-9]|6[1-4]\d)")
 
@@ -182,16 +184,22 @@ def _without_names(text: str) -> str:
     return " ".join(word for word in text.lower().split() if "@" not in word and "://" not in word)
 
 
+def server_in(host: str) -> str:
+    """The name of the mail server that *host* (`Outcome.host`) tells of; empty where it is none, but a mailbox, a program or nobody."""
+    match = _SERVER.fullmatch(host)
+    return (match[1] or match[2]) if match else ""
+
+
 def _is_other(host: str) -> bool:
-    """Whether *host* is another mail system, and not a mailbox of ours or nobody."""
-    return bool(host.strip()) and not host.startswith("mailbox ")
+    """Whether *host* is somebody else's: a mail server, or a web application."""
+    return bool(server_in(host)) or "://" in host
 
 
 def _who(host: str) -> tuple[str, str]:
     """The name of the mail system that *host* belongs to, and its page."""
     if not _is_other(host):
         return OURSELVES, ""
-    name = host.split()[0].lower().rstrip(".")
+    name = server_in(host).lower().rstrip(".")
     for ends, provider, page in _PROVIDERS:
         if any(name == end or name.endswith("." + end) for end in ends):
             return provider, page
