@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import random
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from tests.plugins.webhook import Application, package
 from tests.relay.peers import Net, Peer, finish
 from twistmail import tasks
 from twistmail.interfaces import ICourier
@@ -23,56 +27,148 @@ from twistmail.relay.client import Patience
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
 from twistmail.relay.routes import OPTIONS, Identity, Routes
+from twistmail.store.courier import MailboxCourier
 
 BODY = Memory(b"Subject: x\r\n\r\nhello\r\n")
 CLOCK = Clock()
 
 
+@dataclass(frozen=True)
+class Case:
+    """A courier, and what it says of those called yes, no and later. `no` None: it has no way to refuse for good."""
+
+    courier: Any
+    yes: Result = Result.RELAYED
+    no: Result | None = Result.FAILED
+    kind: Kind = Kind.REMOTE
+
+    @property
+    def outcomes(self) -> dict[str, Result]:
+        known = {"yes": self.yes, "no": self.no, "later": Result.DEFERRED}
+        return {name: result for name, result in known.items() if result is not None}
+
+
 def in_memory():
     no, later = Address("no", "far.test"), Address("later", "far.test")
-    return MemoryCourier({no: Status(550, "5.1.1", "No"), later: Status(450, "4.2.1", "Busy")})
+    return Case(MemoryCourier({no: Status(550, "5.1.1", "No"), later: Status(450, "4.2.1", "Busy")}))
 
 
 def relay():
     net = Net(CLOCK)
     net.peers["192.0.2.1"] = Peer({b"RCPT TO:<no@far.test>": b"550 5.1.1 No", b"RCPT TO:<later@far.test>": b"450 4.2.1 Busy"})
     routes = Routes(MemoryLookup({"far.test": {"A": ["192.0.2.1"]}}), Identity("us.example"), OPTIONS.defaults(), {}, random.Random(1))
-    return RelayCourier(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK, tasks.Inline())
+    return Case(RelayCourier(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK, tasks.Inline()))
 
 
-@pytest.fixture(params=[in_memory, relay])
-def courier(request):
+class Boxes:
+    """A store as far as couriers use it: later's mailbox is full."""
+
+    async def deliver(self, deliveries):
+        return [OSError(errno.EDQUOT, "full") if one.account.startswith("later") else None for one in deliveries]
+
+
+def mailboxes():
+    return Case(MailboxCourier(Boxes()), Result.DELIVERED, None, Kind.MAILBOX)
+
+
+def webhook():
+    application = Application({"no@far.test": 404, "later@far.test": 503})
+    factory = package().WebhookFactory()
+    return Case(package().Webhook(factory.options.defaults(), application, CLOCK, tasks.Inline()))
+
+
+@pytest.fixture(params=[in_memory, relay, mailboxes, webhook])
+def case(request):
     return request.param()
 
 
-def carry(courier, *names):
-    targets = tuple(Target(Kind.REMOTE, Address(name, "far.test"), Address(name, "far.test")) for name in names)
-    item = Item("i1", None, tuple(map(Errand, targets)), 0.0, BODY.size, b"X: y\r\n")
-    return targets, finish(CLOCK, courier.carry(item, targets, BODY))
+def targets_of(case, *names):
+    return tuple(Target(case.kind, Address(name, "far.test"), Address(name, "far.test"),
+                        f"{name}@far.test" if case.kind is Kind.MAILBOX else "") for name in names)  # fmt: skip
 
 
-def test_it_is_a_courier(courier):
-    verifyObject(ICourier, courier)
+def item_for(targets):
+    return Item("i1", None, tuple(map(Errand, targets)), 0.0, BODY.size + 6, b"X: y\r\n")
 
 
-def test_one_outcome_per_target_in_order(courier):
-    targets, outcomes = carry(courier, "yes", "no", "later", "yes2")
+def carry(case, *names, content=BODY):
+    targets = targets_of(case, *names)
+    return targets, finish(CLOCK, case.courier.carry(item_for(targets), targets, content))
+
+
+def test_it_is_a_courier(case):
+    verifyObject(ICourier, case.courier)
+    assert case.courier.name.isidentifier()
+
+
+def test_one_outcome_per_target_in_order(case):
+    names = ["yes", *(name for name in case.outcomes if name != "yes"), "yes2"]
+    targets, outcomes = carry(case, *names)
     assert tuple(outcome.target for outcome in outcomes) == targets
-    assert [outcome.result for outcome in outcomes] == [Result.RELAYED, Result.FAILED, Result.DEFERRED, Result.RELAYED]
-    assert [outcome.status.enhanced for outcome in outcomes] == ["2.0.0", "5.1.1", "4.2.1", "2.0.0"]
+    assert [outcome.result for outcome in outcomes] == [case.outcomes.get(name, case.yes) for name in names]
 
 
-def test_nothing_to_carry_is_nothing(courier):
-    assert tuple(carry(courier)[1]) == ()
+def test_an_outcome_and_its_status_agree_and_can_be_shown(case):
+    """What was said goes into reports and lists as it is: a code, an enhanced code of the same class, and words."""
+    for outcome in carry(case, *case.outcomes)[1]:
+        status = outcome.status
+        assert (status.is_positive, status.is_temporary, status.is_permanent) == (
+            outcome.result is case.yes, outcome.result is Result.DEFERRED, outcome.result is Result.FAILED)
+        assert status.enhanced.startswith(f"{str(status.code)[0]}.")
+        assert status.text
+        assert "\n" not in outcome.host + status.text
 
 
-def test_it_may_carry_again_and_again(courier):
+def test_nothing_to_carry_is_nothing(case):
+    assert tuple(carry(case)[1]) == ()
+
+
+def test_it_may_carry_again_and_again(case):
     for _ in range(3):
-        assert carry(courier, "yes")[1][0].result is Result.RELAYED
+        assert carry(case, "yes")[1][0].result is case.yes
 
 
-def test_every_target_is_in_one_batch_and_places_differ(courier):
-    targets = tuple(Target(Kind.REMOTE, Address(name, "far.test"), Address(name, "far.test")) for name in ("a", "b", "c"))
-    batches = courier.batches(Item("i1", None, tuple(map(Errand, targets)), 0.0, 0), targets)
+def test_it_carries_several_at_a_time(case):
+    both = [carry_later(case, "yes", f"more{number}") for number in range(2)]
+    for _ in range(200):
+        CLOCK.advance(0)
+    for running in both:
+        assert [outcome.result for outcome in running.result] == [case.yes, case.yes]
+
+
+def carry_later(case, *names):
+    targets = targets_of(case, *names)
+    return tasks.shielded(case.courier.carry(item_for(targets), targets, BODY))
+
+
+def test_every_target_is_in_one_batch_and_places_differ(case):
+    targets = targets_of(case, "a", "b", "c")
+    batches = case.courier.batches(item_for(targets), targets)
+    assert [target for batch in batches for target in batch.targets].count(targets[0]) == 1
     assert {target for batch in batches for target in batch.targets} == set(targets)
     assert len({batch.place for batch in batches}) == len(batches)
+
+
+def test_only_what_is_here_is_nowhere(case):
+    """`Batch.place`: lists, pacing and fairness go by it."""
+    places = {batch.place for batch in case.courier.batches(item_for(()), targets_of(case, "a"))}
+    assert (places == {""}) is (case.kind is Kind.MAILBOX or isinstance(case.courier, MemoryCourier))
+
+
+def test_no_targets_are_no_batches_of_somebody(case):
+    assert [target for batch in case.courier.batches(item_for(()), ()) for target in batch.targets] == []
+
+
+@pytest.mark.parametrize("make", [relay, webhook])  # those that read it themselves
+def test_a_content_that_cannot_be_read_is_weather(make):
+    """The disk that holds the message fails, not the message."""
+
+    class Torn(Memory):
+        def chunks(self):
+            raise OSError(errno.EIO, "Input/output error")
+
+        def beginning(self, limit):
+            raise OSError(errno.EIO, "Input/output error")
+
+    _, (outcome,) = carry(make(), "yes", content=Torn(BODY.data))
+    assert outcome.result is Result.DEFERRED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import itertools
 
 import pytest
@@ -152,6 +153,77 @@ def test_a_report_that_cannot_be_delivered_goes_to_the_postmaster_and_no_further
     attached = letter.get_payload()[2].get_payload()[0]
     assert (attached["Subject"], attached["To"]) == ("Your message could not be delivered", "<nobody@gone.test>")
     assert house.waiting == []
+
+
+def test_a_report_tells_in_plain_words_what_happened_and_what_to_do(build):
+    """R39: somebody who runs no mail server understands it, whoever has refused the message."""
+    house = build("[dsn]\ncontact = Call the help desk, extension 12.\n")
+    said = b"550 5.7.1 Unfortunately, messages from [192.0.2.9] weren't sent, part of their network is on our block list (S3150)"
+    house.town("mail.protection.outlook.com", FAR, {b"RCPT": said})
+    house.zone.names["far.test"] = {"MX": [(10, "mx.mail.protection.outlook.com")]}
+    house.submit(LETTER, "harry@far.test")
+    (report,) = house.mail("ann")
+    text = " ".join(report.get_payload(0).get_payload().split())
+    assert "Subject: hello" in text
+    assert "<harry@far.test> Outlook (Microsoft) does not trust the computer that sends our mail" in text
+    assert "mx.mail.protection.outlook.com [192.0.2.25] answered: 550 5.7.1 Unfortunately, messages from [192.0.2.9] weren't sent" in text
+    assert "Questions? Call the help desk, extension 12." in text
+    assert (report["From"], report["In-Reply-To"]) == ('"Mail Delivery System" <postmaster@blue.test>', "<1@blue.test>")
+    assert block(report)["Last-Attempt-Date"]
+
+
+def test_who_answers_a_report_reaches_the_postmaster(house):
+    """RFC 3464 §2."""
+    house.town("far.test", FAR, NO_USER)
+    house.submit(LETTER, "harry@far.test")
+    (report,) = house.mail("ann")
+    address = email.utils.parseaddr(report["From"])[1]
+    house.send(b"Subject: why?\r\n\r\nI do not understand this\r\n", address)
+    assert [letter["Subject"] for letter in house.mail("ann")][1:] == ["why?"]  # ann is the postmaster here
+
+
+@pytest.mark.parametrize(("choice", "letters", "waiting"), [
+    pytest.param("postmaster", 1, 0, id="postmaster"),
+    pytest.param("discard", 0, 0, id="discard"),
+    pytest.param("freeze", 0, 1, id="freeze"),
+])
+def test_what_becomes_of_a_double_bounce_is_the_operator_s_choice(build, choice, letters, waiting):
+    """R40."""
+    house = build(f"[dsn]\ndouble_bounce = {choice}\n")
+    house.town("far.test", FAR, NO_USER)
+    house.send(LETTER, "authors@blue.test", sender="nobody@gone.test")
+    house.pass_time(6 * DAY, step=HOUR)
+    assert (len(house.mail("ann")), len(house.waiting)) == (letters, waiting)
+    assert [item.held for item in house.waiting] == [True] * waiting
+
+
+def test_a_frozen_report_goes_when_its_way_is_mended_and_it_is_released(build):
+    """R40: the sender's domain had been lost for a week."""
+    house = build("[dsn]\ndouble_bounce = freeze\n")
+    house.town("far.test", FAR, NO_USER)
+    house.send(LETTER, "authors@blue.test", sender="eve@gone.test")
+    house.pass_time(7 * DAY, step=HOUR)
+    (report,) = house.waiting
+    assert report.held_for == "it can be neither delivered nor returned: it has no sender"
+    gone = house.town("gone.test", "192.0.2.27")
+    house.run(house.foundation.runner.release(report.id))
+    house.settle()
+    assert (len(gone.contents), house.waiting) == (1, [])
+
+
+def test_strangers_cannot_use_our_reports_to_fill_a_mailbox(build):
+    """R40: the first two are told, then the journal alone."""
+    house = build("[dsn]\nlimit = 2/1h\n")
+    house.town("far.test", FAR, NO_USER)
+    victim = house.town("green.test", "192.0.2.26")
+    for _ in range(5):
+        house.send(LETTER, "authors@blue.test", sender="eve@green.test")
+    assert (len(victim.contents), house.waiting) == (2, [])
+    assert [told.why for told in house.told(Reported)][-1] == "its sender got so many reports already"
+    house.submit(LETTER, "harry@far.test")
+    house.submit(LETTER, "harry@far.test")
+    house.submit(LETTER, "harry@far.test")
+    assert len(house.mail("ann")) == 3  # who has logged in hears of everything
 
 
 def test_mail_without_a_sender_is_never_answered(house):
