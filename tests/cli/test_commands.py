@@ -23,7 +23,7 @@ from twistmail.mail.address import parse
 from twistmail.mail.envelope import Kind, Target, TlsState
 from twistmail.mail.ids import identifiers
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import Outcome, Result
+from twistmail.mail.outcome import Frozen, Outcome, Reported, Result
 from twistmail.mail.status import Status
 from twistmail.queue.records import event_written, written
 
@@ -361,8 +361,14 @@ def test_the_story_of_a_message_is_told_in_sentences(run, story):
         id="whose-certificate-is-not-believed",
     ),
     pytest.param(TlsFailed("no shared cipher"), "TLS         failed: no shared cipher", id="no-tls"),
-])
-def test_what_became_of_a_handshake_is_told_in_sentences(run, house, what, sentence):
+    pytest.param(Reported("r1", (parse("bert@green.example"),)), "reported    r1 tells of bert@green.example", id="reported"),
+    pytest.param(Reported("r1", (parse("bert@green.example"),), success=True), "reported    r1 tells of success for bert@green.example",
+                 id="success"),
+    pytest.param(Reported("", (parse("bert@green.example"),), why="its sender is forged"),
+                 "reported    nobody is told of bert@green.example: its sender is forged", id="nobody-is-told"),
+    pytest.param(Frozen("it has no sender"), "frozen      it has no sender", id="frozen"),
+])  # fmt: skip
+def test_what_else_happened_is_told_in_sentences(run, house, what, sentence):
     journal = Journal(house / "data" / "journal", 1e9)
     journal.note(Fact(time.time(), identifier := next(identifiers(time.time, 5)), what))
     journal.write()

@@ -17,7 +17,7 @@ from twistmail.mail.explanation import worded
 from twistmail.mail.status import Status
 
 #: Causes that say less than the class and the subject of a code; who has said it is not known here.
-VAGUE, SOMEBODY = (Cause.DONE, Cause.REFUSED, Cause.LATER), "somebody"
+VAGUE, SOMEBODY = (Cause.DONE, Cause.REFUSED, Cause.LATER), "mx.example"
 
 #: The first digit of a code, and of an enhanced code (RFC 5321 §4.2.1, RFC 3463 §2).
 CLASSES = {"2": "It was done.", "3": "More is needed.", "4": "Not now; try again later.", "5": "No, and trying again does not help."}

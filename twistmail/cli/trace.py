@@ -136,8 +136,10 @@ def _accepted(entry: dict[str, Any]) -> str:
 
 
 def _reported(entry: dict[str, Any]) -> str:
-    what = "success for " if entry.get("success") else ""
-    return f"reported    the sender is told of {what}{', '.join(entry['addresses'])} by {entry['report'] or 'nobody'}"
+    what = f"{'success for ' if entry.get('success') else ''}{', '.join(entry['addresses'])}"
+    if entry["report"]:
+        return f"reported    {entry['report']} tells of {what}"
+    return f"reported    nobody is told of {what}" + (f": {entry['why']}" if entry.get("why") else "")
 
 
 def _refused(entry: dict[str, Any]) -> str:
@@ -173,6 +175,7 @@ _SENTENCES = {
     "Postponed": lambda e: f"waits       next try {iso(e['until'])}",
     "SenderWarned": lambda e: f"warned      the sender was told that it is {'later than he wanted' if e.get('overdue') else 'late'}",
     "Reported": _reported,
+    "Frozen": lambda e: f"frozen      {e['why']}",
     "GaveUp": lambda e: f"gave up     {e['status']}",
     "Removed": lambda e: f"left        {e['why']}",
     "Connected": lambda e: f"connected   {e['service']} from {e['address']}" + (f" (through {e['via']})" if e.get("via") else ""),
