@@ -395,6 +395,7 @@ def test_messages_are_found_by_what_is_known_of_them(run, story):
         ("4.1.9", "an address"),
         ("421", "Too many connections"),
         ("550 5.7.515 Access denied", "really comes from your domain"),
+        ("421 4.7.0 [TSS04] Messages temporarily deferred due to user complaints", "on a list of those it refuses"),
         ("554 delivery error: This user doesn't have a yahoo.com account", "has no mailbox of that name"),
     ],
 )

@@ -174,6 +174,8 @@ def test_other_programs_see_that_a_warning_is_no_failure():
                  {"Remote-MTA": "dns; mx.far.test", "Diagnostic-Code": "smtp; 554 5.7.1 Go away"}, id="refused-at-the-door"),
     pytest.param(errand(host="https://hooks.far.test/mail"), {"Remote-MTA": None, "Diagnostic-Code": "x-twistmail; 550 5.1.1 No such user"},
                  id="no-mail-server"),
+    pytest.param(errand(host="192.0.2.1 [192.0.2.1]"), {"Remote-MTA": "dns; [192.0.2.1]"}, id="a-server-that-is-an-address"),
+    pytest.param(errand(host="2001:db8::1 [2001:db8::1]"), {"Remote-MTA": "dns; [IPv6:2001:db8::1]"}, id="one-of-IPv6"),
     pytest.param(errand(host="pipe:archive"), {"Remote-MTA": None}, id="a-program"),
     pytest.param(errand(host="[192.0.2.1] [192.0.2.1]"), {"Remote-MTA": "dns; [192.0.2.1]"}, id="a-server-without-a-name"),
     pytest.param(replace(errand(), tried=AT - 10), {"Last-Attempt-Date": "Fri, 15 Jan 2027 07:59:50 +0000"}, id="tried-lately"),

@@ -42,7 +42,7 @@ def look_up(text: str) -> tuple[Meaning, ...]:
     told = [m for m in found if m.words and m.words.lower() in text.lower()]
     if match and text[match.end() :].strip() and not told:
         told = [m for m in found if not m.words]
-        if not exact and worded(text) is not None:
+        if not (exact and told) and worded(text) is not None:
             found, told = [], []  # we say no such thing; others do
     return tuple(told[:1] or found) or (_of_others(code, enhanced, text) or _general(code, enhanced),)
 

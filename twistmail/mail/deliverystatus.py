@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from textwrap import wrap
 
 from twistmail.mail import xtext
@@ -80,13 +81,21 @@ def _about(item: Item, errand: Errand, room: int, utf8: bool) -> list[str]:
     lines += [f"Final-Recipient: {_typed(target.address, utf8)}", f"Action: {action(errand)}", f"Status: {enhanced(status)}"]
     remote = server_in(host) if target.kind is Kind.REMOTE else ""
     if remote:
-        lines.append(f"Remote-MTA: dns; {one_line(remote)}")
+        lines.append(f"Remote-MTA: dns; {_as_name(remote)}")
     lines += _folded(f"Diagnostic-Code: {'smtp' if remote else 'x-twistmail'}; {one_line(str(status)[: 2 * room])}", room)
     if errand.tried:
         lines.append(f"Last-Attempt-Date: {date(errand.tried)}")
     if errand.result is Result.DELIVERED:
         lines.append(f"Final-Log-ID: {one_line(item.id)}")
     return lines
+
+
+def _as_name(server: str) -> str:
+    """The name of a server, which may be an address: then in brackets (RFC 5321 §4.1.3)."""
+    try:
+        return f"[{'IPv6:' if ip_address(server).version == 6 else ''}{server}]"
+    except ValueError:
+        return one_line(server)
 
 
 def _client(item: Item) -> str:
