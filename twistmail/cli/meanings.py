@@ -72,7 +72,7 @@ MEANINGS = (
     Meaning("451", "4.7.1", "The user has sent as much as he may for now.", "[submission] rate, recipient_rate",
             "Wait until the time that the answer names."),
     Meaning("452", "4.2.2", "The mailbox is full.", "[store] quota, quota_messages", "Its owner has to delete mail."),
-    Meaning("452", "4.3.1", "The disk is full, or the queue.", "disk_reserve; [queue] reserve, max_messages, max_bytes",
+    Meaning("452", "4.3.1", "The disk is full, or the queue.", "disk_reserve, [queue] reserve, max_messages, max_bytes",
             "Try again; the operator has to make room."),
     Meaning("452", "4.5.3", "Too many recipients in one message.", "max_recipients", "Send the rest in another message."),
     Meaning("454", "4.7.0", "There is no certificate, so there is no TLS.", "[tls] directory, self_signed",
