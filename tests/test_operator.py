@@ -130,7 +130,9 @@ def test_messages_are_held_released_and_deleted(ask, service):
     assert ask("queue.hold", ids=["6k3fa2"]) == {"count": 1}
     assert [row["held"] for row in ask("queue.list")["rows"]] == [True, False]
     assert [row["id"] for row in ask("queue.list", held=True)["rows"]] == ["6k3fa2-aaaa"]
-    assert ask("status")["queue"] == {"count": 2, "size": 1000, "oldest_s": 3600, "held": 1}
+    told = ask("status")["queue"]
+    assert {key: told[key] for key in ("count", "size", "oldest_s", "held")} == {"count": 2, "size": 1000, "oldest_s": 3600, "held": 1}
+    assert told["states"] == {"active": 0, "held": 1, "new": 1, "deferred": 0}
     assert ask("queue.flush", all=True) == {"count": 1}
     assert ask("queue.release", ids=["6k3fa2"]) == {"count": 1}
     assert ask("queue.delete", all=True) == {"count": 2}

@@ -20,7 +20,7 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     trace.find      what, since, most, wanted    [entries of the journal], see rows.told
     status          -                     {"hostname", "version", "pid", "up_s", "config": path or "",
                                           "services": [{"name", "listen": [...], "connections", "most"}],
-                                          "queue": {"count", "size", "oldest_s" or null, "held"}, "warnings": [...]}
+                                          "queue": {"count", "size", "oldest_s" or null, "held", "states"}, "warnings": [...]}
     reload          -                     {"applied": bool, "problems": [str(Problem)],
                                           "changes": [{"section", "key", "before", "now", "reload": Reload.value}]}
     stop            -                     {}; the server stops after it has answered

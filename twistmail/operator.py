@@ -23,7 +23,7 @@ from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
 from twistmail.registrar import Present, Registrar
-from twistmail.rows import told
+from twistmail.rows import HELD, told
 from twistmail.steering.desk import MOST_ROWS, QueueDesk
 from twistmail.steering.metrics import MetricsDesk
 from twistmail.tables import TableDesk
@@ -75,7 +75,7 @@ class Operator:
 
     async def _status(self, arguments: Mapping[str, Any]) -> Any:
         config, now = self._service.config, self._now()
-        items = self._runner.queue.items()
+        queue = await QueueDesk(self._service.foundation).stats({"most": 1})
         return {
             "hostname": config["server"].hostname,
             "version": version("twistmail"),
@@ -83,12 +83,7 @@ class Operator:
             "up_s": int(now - self._began),
             "config": str(config.path or ""),
             "services": self._services(),
-            "queue": {
-                "count": len(items),
-                "size": sum(item.size for item in items),
-                "oldest_s": int(now - min(item.arrived for item in items)) if items else None,
-                "held": sum(item.held for item in items),
-            },
+            "queue": {**{key: queue[key] for key in ("count", "size", "oldest_s", "states")}, "held": queue["states"][HELD]},
             "warnings": await self._certificates.warnings(),
         }
 

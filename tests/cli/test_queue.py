@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -143,6 +145,16 @@ def test_a_message_is_dumped_from_the_files(run, ready):
     code, out, err = run("queue dump 6k3fa2")
     assert (code, out) == (Exit.OK, "A:bSubject: x\r\n\r\nhello\r\n")
     assert err.startswith("--offline")
+
+
+def test_whoever_reads_only_the_beginning_hears_no_complaint(ready, house):
+    (ready / "6k3fa2-aaaa.content").write_bytes(b"x" * 1_000_000)
+    program = [sys.executable, "-c", "from twistmail.cli.main import run; run()", "queue", "dump", "6k3fa2", "--quiet"]
+    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(program, cwd=house, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as dump:
+        assert dump.stdout.read(3) == b"A:b"
+        dump.stdout.close()
+        assert (dump.stderr.read(), dump.wait(30)) == (b"", Exit.OK)
 
 
 def test_a_chart_of_the_files(run, ready):

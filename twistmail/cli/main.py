@@ -125,7 +125,7 @@ def status(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return Exit.NOINPUT
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click makes the one of the other
         sys.stdout = None  # type: ignore[assignment]  # who reads no longer reads, and wants no complaint
         return Exit.OK
     except PermissionError as error:

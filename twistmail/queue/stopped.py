@@ -17,8 +17,8 @@ from twistmail.mail.outcome import Event, Outcome, Postponed, Result
 from twistmail.mail.status import Status
 from twistmail.queue import records
 from twistmail.queue.ends import with_last_answer
+from twistmail.queue.folders import CONTENT, ENVELOPE
 
-CONTENT, ENVELOPE = ".content", ".envelope"
 CHUNK = 64 * 1024
 
 

@@ -22,6 +22,7 @@ from twistmail.mail.status import Status
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Seconds from taking a message over to its delivery.
 BUCKETS = (0.1, 0.5, 1, 5, 30, 60, 300, 900, 3600, 14400, 86400, 432000)
+ENDS = (Result.DELIVERED, Result.RELAYED, Result.DEFERRED, Result.FAILED)
 WAYS = {Kind.MAILBOX: "mailbox", Kind.REMOTE: "relay"}
 _ENHANCED = re.compile(r"[245]\.[0-7](?=\.\d)", re.ASCII)
 
@@ -87,7 +88,7 @@ class Meters:
             SenderWarned: lambda _: self._report("delay"),
         }  # fmt: skip
         for way in WAYS.values():
-            for result in Result:
+            for result in ENDS:
                 self._outcomes.labels(way, result.value)
             self._seconds.labels(way)
 
