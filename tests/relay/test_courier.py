@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from twisted.internet.task import Clock
 
-from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, finish, shows
+from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, Slowly, finish, shows
 from twistmail import tasks
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
@@ -179,6 +179,72 @@ def test_a_content_that_cannot_be_read_is_never_ended():
     assert (outcome.result, outcome.status.code) == (Result.DEFERRED, 451)
     assert peer.connections[0].aborted
     assert peer.connections[0].unstuffer is not None
+
+
+#: Whose greeting takes eight seconds and whose last answers come at once: who waits for one is served sooner than over a new connection.
+KEEPING = Capacity(idle=3600)
+QUICK = {b"": Slowly(b"220 hi\r\n", every=1.0)}
+
+
+def saying_nothing_at_the_end(world, peer):
+    """One message has been carried, and the next has been said and is not answered: its results."""
+    world.begin("first@other.test")
+    world.settle(10)
+    peer.answers[b"."] = SILENCE
+    results = world.begin("second@other.test")
+    world.settle()
+    assert len(peer.contents) == 2
+    assert results == []
+    return results
+
+
+def test_the_next_message_is_said_while_the_last_answer_to_one_is_missing():
+    peer = Peer(QUICK)
+    world = World(KEEPING, p3=peer)
+    second = saying_nothing_at_the_end(world, peer)
+    third = world.begin("third@other.test")
+    world.settle()
+    assert b"RCPT TO:<third@other.test>" in peer.said
+    assert len(peer.connections) == 1
+    fourth = world.begin("fourth@other.test")
+    world.settle(10)
+    assert len(peer.connections) == 2, "one follows at a time"
+    assert second == third == fourth == []
+    peer.answers[b"."] = b"250 2.0.0 Taken"
+    world.settle(600)
+    world.settle(20)
+    assert [results[0][0].result for results in (second, third, fourth)] == [Result.DEFERRED, Result.RELAYED, Result.DEFERRED]
+    assert len(peer.connections) == 3, "who was about to follow has not been said yet, and is said anew"
+
+
+def test_over_a_server_that_lets_us_wait_nothing_follows():
+    peer = Peer()
+    world = World(KEEPING, p3=peer)
+    saying_nothing_at_the_end(world, peer)
+    world.begin("third@other.test")
+    world.settle()
+    assert len(peer.connections) == 2
+
+
+def test_what_follows_and_cannot_be_read_spoils_nothing_of_what_goes_before():
+    class Unreadable:
+        size = 100
+
+        def beginning(self, limit):
+            raise OSError(5, "Input/output error")
+
+    peer = Peer(QUICK)
+    world = World(KEEPING, p3=peer)
+    second = saying_nothing_at_the_end(world, peer)
+    targets = to("third@other.test")
+    item = Item("i1", None, tuple(map(Errand, targets)), 0.0, 100)
+    (outcome,) = finish(world.clock, world.courier.carry(item, targets, Unreadable()))
+    assert (outcome.result, outcome.status.code) == (Result.DEFERRED, 451)
+    side = peer.connections[0]
+    side.silent = False
+    side.say(b"250 2.0.0 Taken")
+    world.settle()
+    assert second[0][0].result is Result.RELAYED
 
 
 def test_stopping_says_goodbye_to_idle_connections():

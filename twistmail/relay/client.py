@@ -78,6 +78,7 @@ class SmtpConnection(Protocol):
         self.is_open = False
         self.own_address = ""  # from which we are connected; empty where that cannot be told
         self.tls = False
+        self._since = clock.seconds()
         self._wire = SmtpClient()
         self._replies: deque[Reply] = deque()
         self._waiting: deque[tuple[Deferred[Reply], float]] = deque()  # with their patience; the first one's time runs
@@ -93,6 +94,16 @@ class SmtpConnection(Protocol):
     def is_usable(self) -> bool:
         """Open, and the other side has not said anything unasked (as 421 before it closes)."""
         return self.is_open and self._lost is None
+
+    @property
+    def in_content(self) -> bool:
+        """Whether we have begun to say a content, and not ended."""
+        return self._wire.in_content
+
+    @property
+    def age(self) -> float:
+        """Seconds since the connection was made."""
+        return float(self.clock.seconds() - self._since)
 
     def send(self, *commands: Any) -> None:
         """Say all of this at once. Every Command and ContentEnd asks for a reply. Raises Lost."""

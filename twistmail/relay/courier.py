@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from twisted.logger import Logger
@@ -52,6 +53,7 @@ class _Destination:
 
     limit: tasks.Limit
     idle: list[tuple[Session, Any]] = field(default_factory=list)  # with its timer
+    answering: list[Session] = field(default_factory=list)  # a message has been said on it, and only the last answer is missing
     users: int = 0
     failed_at: int = 0  # a ticket number: everybody with a lower one shares `failure`
     failure: Status | None = None
@@ -152,11 +154,11 @@ class RelayCourier:
         self, route: Route, destination: _Destination, item: Item, targets: Sequence[Target], content: Content
     ) -> Sequence[Outcome]:
         """At least the first of *targets*."""
-        while session := self._kept(destination):
+        while session := self._kept(destination) or _nearly_free(destination):
             try:
                 return await self._use(session, route, destination, item, targets, content)
             except Lost:
-                session.connection.abort()  # it had been kept too long
+                continue  # it had been kept too long
         opened = await self._open(route)
         if isinstance(opened, Status):
             if opened.is_temporary:
@@ -171,14 +173,23 @@ class RelayCourier:
     async def _use(
         self, session: Session, route: Route, destination: _Destination, item: Item, targets: Sequence[Target], content: Content
     ) -> Sequence[Outcome]:
+        session.users += 1
         try:
-            outcomes = await deliver(session, item, targets, content, self._threads)
+            return await deliver(session, item, targets, content, self._threads, partial(destination.answering.append, session))
+        except Lost:
+            session.connection.abort()
+            raise
         except OSError as error:
-            session.connection.abort()  # a content that broke off must not look like one that ended
+            if session.connection.in_content:
+                session.connection.abort()  # a content that broke off must not look like one that ended
             log.error("relay: {id}: reading the content: {error}", id=item.id, error=error)
             return [outcome_of(target, status_of(error)) for target in targets]
-        self._keep(session, route, destination)
-        return outcomes
+        finally:
+            session.users -= 1
+            if session in destination.answering:
+                destination.answering.remove(session)
+            if not session.users:
+                self._keep(session, route, destination)
 
     # ----- kept connections
 
@@ -209,3 +220,13 @@ class RelayCourier:
     def _forget_unused(self, route: Route, destination: _Destination) -> None:
         if not destination.users and not destination.idle and self._destinations.get(route) is destination:
             del self._destinations[route]
+
+
+def _nearly_free(destination: _Destination) -> Session | None:
+    """A session on which the next message may be said already (RFC 2920 §3.1), where the answer that is missing is likely to come
+    sooner than a new connection could be made. One at a time: whoever comes next finds another, or makes one."""
+    for session in destination.answering:
+        if session.answered_in < session.opened_in and session.connection.is_usable and not session.is_spent:
+            destination.answering.remove(session)
+            return session
+    return None

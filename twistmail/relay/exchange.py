@@ -7,6 +7,7 @@ that of `connect` and `courier`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +38,7 @@ NOT_ENCRYPTED = Status(554, "5.7.10", "The sender wants encryption all the way, 
 NO_REQUIRETLS = Status(554, "5.7.30", "The sender wants encryption all the way, and the other side does not promise it")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Session:
     """A connection that is ready for mail. `extensions`: EHLO keywords in upper case with their parameters.
 
@@ -55,6 +56,9 @@ class Session:
     answers_each: bool = False
     has_logged_in: bool = False
     fewer: int = MOST_RECIPIENTS  # what the server has turned out to take in one transaction
+    users: int = 0  # those whose message is under way
+    opened_in: float = 0.0  # seconds from the connection to here
+    answered_in: float = math.inf  # seconds for which it let us wait for the last answer of the latest message
 
     @property
     def most_recipients(self) -> int:
@@ -116,6 +120,7 @@ async def open_session(connection: SmtpConnection, host: Host, route: Route, man
     _insist(session, route, terms)
     if route.login:
         await _log_in(session, route.login)
+    session.opened_in = connection.age
     return session
 
 

@@ -207,7 +207,7 @@ class _Transaction:
         session, accepted = self.session, self._accepted()
         answered = [[one] for one in accepted] if session.answers_each else [accepted]
         waiting = [self.connection.expect(self.patience.end) for _ in answered]
-        session.is_clean, number = not counted, session.transactions
+        session.is_clean, number, since = not counted, session.transactions, self.connection.age
         if sent is not None and self.is_pipelined:
             sent()
         for targets, reply in zip(answered, [await _answer(one) for one in waiting], strict=True):
@@ -215,6 +215,7 @@ class _Transaction:
             for target in targets:
                 self._settle(target, status)
             session.is_clean |= number == session.transactions and status.is_positive
+        session.answered_in = self.connection.age - since
 
     # ----- what comes of it
 
