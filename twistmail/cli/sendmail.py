@@ -46,7 +46,7 @@ def sendmail(terminal: Terminal, arguments: tuple[str, ...]) -> int:
 
 def run() -> NoReturn:
     """The console script; also under the names sendmail and mailq."""
-    name = Path(sys.argv[0]).name.removeprefix("twistmail-")
+    name = "mailq" if Path(sys.argv[0]).name.removeprefix("twistmail-") == "mailq" else "sendmail"
     arguments = ["-bp", *sys.argv[1:]] if name == "mailq" else sys.argv[1:]
     try:
         code = send(Terminal(), arguments, sys.stdin.buffer)
