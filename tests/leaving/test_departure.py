@@ -161,6 +161,14 @@ def test_many_recipients_cost_what_they_are() -> None:
     assert takes_linear_time(seconds, 200)
 
 
+def test_what_a_name_stands_for_is_found_out_once_for_all_places() -> None:
+    house, sent = leaving(), item("ann@blue.test", *(target(f"r@{n}.test", "list@blue.test") for n in range(3)), wishes=Wishes(verp="+="))
+    for errand in sent.errands:
+        (one,) = result_of(house.departures(sent, (errand.target,), Memory(LETTER)))
+        assert str(one.item.sender) == f"ann+r={errand.target.address.domain}@blue.test"
+        assert one.item.errands == (errand,)
+
+
 def test_a_map_that_was_never_in_order_is_a_reason_to_wait(tmp_path: Path) -> None:
     listed = WatchedFile(tmp_path / "missing", parse_map, tasks.Inline())
     with pytest.raises(Unavailable):

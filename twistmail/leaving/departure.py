@@ -16,7 +16,7 @@ header of a stranger's message is left alone, even where it names us.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ from twistmail.mail.item import Errand, Item
 from twistmail.mail.readdressed import by_field, list_readdressed, readdressed
 from twistmail.mail.status import Status
 
+#: Items of which it is known which of their names stand for several.
+MOST_REMEMBERED = 64
 #: More octets than this are looked through in a thread.
 _AT_ONCE = 64 * 1024
 
@@ -65,6 +67,7 @@ class Leaving:
         self.forwarding = forwarding
         self._verp = rules
         self._threads = threads
+        self._several: dict[str, frozenset[Address]] = {}
 
     @property
     def leads_back(self) -> bool:
@@ -82,7 +85,7 @@ class Leaving:
         if not delimiters and not self.senders.any and self.forwarding is None:
             return (Departure(item, tuple(targets), content),)
         await self.senders.freshen()
-        names = _names(item) if delimiters else {}
+        names = self._names(item) if delimiters else frozenset()
         groups: dict[Address | None, list[Target]] = {}
         for target in targets:
             groups.setdefault(self._sender(item, target, delimiters, _called(target, names)), []).append(target)
@@ -90,7 +93,8 @@ class Leaving:
         size = item.size - content.size + changed.size
         if len(groups) == 1 and changed is content and item.sender in groups:
             return (Departure(item, tuple(targets), content),)
-        errands = {errand.target: errand for errand in item.errands}
+        wanted = frozenset(targets)
+        errands = {errand.target: errand for errand in item.errands if errand.target in wanted}
         return tuple(
             Departure(replace(item, sender=sender, size=size, errands=tuple(errands[target] for target in group)), tuple(group), changed)
             for sender, group in groups.items()
@@ -118,6 +122,15 @@ class Leaving:
         known = self._verp.senders
         is_listed = folded in known or Address(folded.local) in known or Address("", folded.domain) in known
         return self._verp.delimiters if is_listed else ""
+
+    def _names(self, item: Item) -> frozenset[Address]:
+        """The names that the sender wrote, and that stand for several. Remembered: each place that *item* goes to asks for them."""
+        if item.id not in self._several:
+            if len(self._several) >= MOST_REMEMBERED:
+                self._several.clear()
+            counted = Counter(errand.target.original for errand in item.errands)
+            self._several[item.id] = frozenset(name for name, number in counted.items() if number > 1)
+        return self._several[item.id]
 
     async def _header(self, item: Item, content: Content) -> Content:
         """*content* with the addresses in its header as the world sees them; the same object where nothing changes."""
@@ -183,7 +196,7 @@ class Leaving:
     def report_addresses(self, item: Item, errands: Sequence[Errand]) -> tuple[Address, ...]:
         """To whom a report about each of *errands* goes, where `separates(item)`: the sender as he wrote, with the recipient in it."""
         assert item.sender is not None, "the null sender is never changed"
-        delimiters, names = self._delimiters(item), _names(item)
+        delimiters, names = self._delimiters(item), self._names(item)
         return tuple(verp.sender_for(item.sender, _called(errand.target, names), delimiters) for errand in errands)
 
     # ----- what an operator sees
@@ -211,11 +224,6 @@ class Leaving:
         return Shown(said, ", ".join(rules))
 
 
-def _names(item: Item) -> Mapping[Address, int]:
-    """For how many each name that the sender wrote stands."""
-    return Counter(errand.target.original for errand in item.errands)
-
-
-def _called(target: Target, names: Mapping[Address, int]) -> Address:
-    """What the sender calls *target*: as he wrote it; where that name stands for several (by *names*), the one of them that it is."""
-    return target.address if names.get(target.original, 0) > 1 else target.original
+def _called(target: Target, names: frozenset[Address]) -> Address:
+    """What the sender calls *target*: as he wrote it; where that name stands for several (*names*), the one of them that it is."""
+    return target.address if target.original in names else target.original

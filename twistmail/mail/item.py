@@ -108,7 +108,8 @@ class Item:
     @property
     def is_settled(self) -> bool:
         """Nothing left to try and nobody left to tell: the item may go."""
-        return not any(e.is_pending or self._is_unreported(e) or self._is_unconfirmed(e) for e in self.errands)
+        # from the end, because what was tried is at the beginning: this is asked after each of ten thousand outcomes
+        return not any(e.is_pending or self._is_unreported(e) or self._is_unconfirmed(e) for e in reversed(self.errands))
 
     @property
     def since(self) -> float:
@@ -128,7 +129,10 @@ class Item:
         """The item that *event* makes of this one."""
         match event:
             case Outcome():
-                return replace(self, errands=tuple(_tried(e, event) if e.target == event.target else e for e in self.errands))
+                at = _index(self.errands, event.target)
+                return self if at is None else replace(
+                    self, errands=(*self.errands[:at], _tried(self.errands[at], event), *self.errands[at + 1 :])
+                )
             case Postponed(until):
                 return replace(self, due=until, attempts=self.attempts + 1)
             case Rerouted(via):
@@ -150,6 +154,15 @@ class Item:
                     errands=tuple(replace(e, result=Result.FAILED, status=e.status or status) if e.is_pending else e for e in self.errands),
                 )
         raise TypeError(f"{event!r} is no event of an item")
+
+
+def _index(errands: tuple[Errand, ...], target: Target) -> int | None:
+    """Where *target* is in *errands*. Comparing whole targets, each with each, is what long lists of recipients would feel."""
+    for at, errand in enumerate(errands):
+        if errand.target is target:
+            return at
+    name = target.address.local
+    return next((at for at, errand in enumerate(errands) if errand.target.address.local == name and errand.target == target), None)
 
 
 def _tried(errand: Errand, outcome: Outcome) -> Errand:
