@@ -136,10 +136,11 @@ def count_threads(monkeypatch: Any) -> None:
 class House:
     """One server. `facts` is everything that was told; `net` are the other servers, `zone` the DNS.
 
-    `more` is put behind the usual configuration. Make it by the fixture `build`, which closes it.
+    `more` is put behind the usual configuration. `world`: of a house that was here before, whose DNS and neighbours go on, as
+    does the time. Make it by the fixture `build`, which closes it.
     """
 
-    def __init__(self, folder: Path, monkeypatch: Any, more: str = "") -> None:
+    def __init__(self, folder: Path, monkeypatch: Any, more: str = "", world: House | None = None) -> None:
         count_threads(monkeypatch)
         self.folder = folder
         self.file = folder / "config.ini"
@@ -147,6 +148,9 @@ class House:
         self.reactor = Reactor()
         self.net = Net(self.reactor)
         self.zone = MemoryLookup({"far.test": {"MX": [(10, "mx.far.test")]}, "mx.far.test": {"A": [FAR]}})  # nobody is there yet
+        if world is not None:
+            self.reactor.rightNow = world.reactor.rightNow
+            self.net.peers, self.zone = world.net.peers, world.zone
         self.facts: list[Fact] = []
         self.connections: list[Client] = []
         self.discovery = with_lookup(self.zone)
@@ -180,6 +184,10 @@ class House:
 
     def pass_time(self, seconds: float, step: float = 60.0) -> None:
         self.reactor.pass_time(seconds, step)
+
+    def kill(self) -> None:
+        """As by kill -9: nothing is finished, and nobody hears of what was under way. Jobs of the committer may still end."""
+        self.foundation.close()
 
     def close(self) -> None:
         for client in self.connections:
