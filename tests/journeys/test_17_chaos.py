@@ -127,10 +127,12 @@ class World:
         reception = self.house.parts.services["submission"].args[0].reception
         to = Address(f"user{mark}", self.town_of(mark).domain)
         letter = b"X-Mark: %d\r\nSubject: chaos\r\n\r\nhello\r\n" % mark
+        ground = self.house.foundation.ground
+        ann = Client("conn", "192.0.2.7", 4711, Role.SUBMISSION, "pc.blue.test", True, account=Account("ann@blue.test"))
+        recipient = Recipient(to, (Target(Kind.REMOTE, to, to),))
         transaction = Transaction(
-            Client("conn", "192.0.2.7", 4711, Role.SUBMISSION, "pc.blue.test", True, account=Account("ann@blue.test")), next(self.house.foundation.ground.identifiers),
-            self.house.reactor.seconds(), Address("ann", "blue.test"), {}, (Recipient(to, (Target(Kind.REMOTE, to, to),)),), Memory(letter),
-        )  # fmt: skip
+            ann, next(ground.identifiers), self.house.reactor.seconds(), Address("ann", "blue.test"), {}, (recipient,), Memory(letter)
+        )
         if (await reception.accept(transaction)).is_positive:
             self.accepted[mark] = self.now
 
