@@ -26,7 +26,9 @@ _PROVIDERS = (
     (("gmx.net", "web.de"), "GMX / WEB.DE", "https://postmaster.gmx.net/"),
     (("t-online.de",), "T-Online", "https://postmaster.t-online.de/"),
 )
-OTHERS, OURSELVES = "The other mail system", "This mail system"
+OTHERS, OURSELVES = "the other mail system", "this mail system"
+#: In a sentence of ours that tells of somebody else.
+_ABOUT_OTHERS = ("other side", "smart host")
 
 #: What providers say, in small letters. The first that is found counts, whatever the code: so the exact ones come first.
 _WORDS: tuple[tuple[Cause, str], ...] = (
@@ -115,7 +117,8 @@ _SUBJECTS = {
 _BASIC = {551: Cause.MOVED, 552: Cause.TOO_BIG, 553: Cause.BAD_ADDRESS, 556: Cause.TAKES_NO_MAIL, 452: Cause.SYSTEM_FULL,
           530: Cause.LOGIN, 535: Cause.LOGIN, 421: Cause.SYSTEM_TROUBLE}  # fmt: skip
 #: What we mean by answers that others mean otherwise, or do not give.
-_OURS = {"450 4.4.0": Cause.KEPT, "554 5.4.7": Cause.DEADLINE, "554 5.0.0": Cause.GIVEN_UP, "451 4.3.0": Cause.HERE}
+_OURS = {"450 4.4.0": Cause.KEPT, "554 5.4.7": Cause.DEADLINE, "554 5.0.0": Cause.GIVEN_UP, "451 4.3.0": Cause.HERE,
+         "451 4.3.5": Cause.HERE, "454 4.7.0": Cause.LOGIN}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,13 @@ def explain(status: Status, host: str = "") -> Explanation:
     """What *status* means. *host* is who said it, as `Outcome.host` has it ("mx.far.test [192.0.2.1]"); empty: we ourselves."""
     host, status = speaker(status, host)
     cause = cause_of(status, ours=not _is_other(host))
-    who, page = _who(host)
+    who, page = _who(host, status)
     about = ABOUT[cause]
     where = page if cause in (Cause.REPUTATION, Cause.NOT_GENUINE, Cause.TOO_FAST, Cause.SPAM) else ""
-    return Explanation(cause, about.happened.format(who=who), about.advice, where)
+    happened = about.happened.format(who=who)
+    if happened.startswith((OTHERS, OURSELVES)):
+        happened = happened[0].upper() + happened[1:]
+    return Explanation(cause, happened, about.advice, where)
 
 
 def speaker(status: Status, host: str) -> tuple[str, Status]:
@@ -195,10 +201,10 @@ def _is_other(host: str) -> bool:
     return bool(server_in(host)) or "://" in host
 
 
-def _who(host: str) -> tuple[str, str]:
-    """The name of the mail system that *host* belongs to, and its page."""
+def _who(host: str, status: Status) -> tuple[str, str]:
+    """The name of the mail system that *status* is about: mostly that of *host*, who has said it; and its page."""
     if not _is_other(host):
-        return OURSELVES, ""
+        return (OTHERS if any(words in status.text[:80] for words in _ABOUT_OTHERS) else OURSELVES), ""
     name = server_in(host).lower().rstrip(".")
     for ends, provider, page in _PROVIDERS:
         if any(name == end or name.endswith("." + end) for end in ends):
