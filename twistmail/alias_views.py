@@ -14,6 +14,7 @@ from twistmail.expansion import Expansion
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.srs import is_srs
 
 #: Nodes of one tree: what goes beyond it was never meant to be read.
 MOST_NODES, DEEPEST = 1000, 50
@@ -89,7 +90,8 @@ class _Growing:
         targets = (await self.expansion.explain(here)).targets
         if not targets:
             return {"address": str(here), "what": "neither alias nor user"}
-        return {"address": str(here), "what": "neither alias nor user; caught", "children": [_leaf(target) for target in targets]}
+        what = "made for reports about a forwarded message" if is_srs(here) else "neither alias nor user; caught"
+        return {"address": str(here), "what": what, "children": [_leaf(target) for target in targets]}
 
 
 def _leaf(target: Target) -> dict[str, Any]:

@@ -232,6 +232,9 @@ def test_a_forwarded_message_has_a_sender_of_ours_and_a_report_to_it_goes_back(b
     assert headers(peer) == [letter.removeprefix(b"From:")], "only the envelope"
     (kept,) = house.mail("bob")
     assert kept["Return-Path"] == "<carl@away.test>", "mail that stays is not touched"
+    grown = house.run(tree(house.parts.people.expansion, parse(rewritten)))
+    assert (grown["what"], grown["children"]) == (
+        "made for reports about a forwarded message", [{"address": "carl@away.test", "what": "outside"}])
     report = b"From: MAILER-DAEMON@far.test\r\n\r\nNobody here\r\n"
     identifier(house.send(report, rewritten.upper().replace("BLUE.TEST", "blue.test"), sender=""))
     assert (senders(away), [one.lower() for one in recipients(away)]) == ([""], ["carl@away.test"])
