@@ -32,6 +32,7 @@ max_connections_per_ip = 100000
 max_transactions = 1000000
 max_message = 100M
 max_rate_per_ip = 10000000
+relay_networks = 127.0.0.0/8
 [submission]
 listen = tcp:0:interface=127.0.0.1
          tls:port=0:interface=127.0.0.1
@@ -67,15 +68,16 @@ def main() -> int:
     parser.add_argument("--json", required=True, type=Path, help="where to write what listens")
     parser.add_argument("--folder", type=Path, help="a folder below which the mail is kept (default: the system's temporary one)")
     parser.add_argument("--accounts", type=int, default=0, help="so many accounts more")
+    parser.add_argument("--more", type=Path, help="a file with more sections of configuration")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="twistmail-bench-", dir=options.folder))
     try:
-        return serve(folder, options.json, options.accounts)
+        return serve(folder, options.json, options.accounts, options.more.read_text() if options.more else "")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def serve(folder: Path, told: Path, accounts: int = 0) -> int:
+def serve(folder: Path, told: Path, accounts: int = 0, more: str = "") -> int:
     """Run until SIGINT; write *told* once everything listens."""
     from twistmail.foreground import run  # the reactor is installed in there
 
@@ -97,7 +99,7 @@ def serve(folder: Path, told: Path, accounts: int = 0) -> int:
 
     config = folder / "bench.ini"
     soldiers = "".join(f"[user:{soldier(number)}@{DOMAIN}]\npassword = {{PLAIN}}{PASSWORD}\n" for number in range(accounts))
-    config.write_text(CONFIG.format(folder=folder) + f"[users]\nsource = sqlite config\n{soldiers}")
+    config.write_text(CONFIG.format(folder=folder) + f"[users]\nsource = sqlite config\n{soldiers}{more}")
     config.chmod(0o600)
     users = {f"{user}@{DOMAIN}": PASSWORD for user in USERS}
     return run(config, users=users, ready=ready)

@@ -145,6 +145,11 @@ class Foundation(Standing):
         """Delete what is not to be kept any longer."""
         await self.store.tidy()
 
+    async def rest(self) -> None:
+        """What is only in a log gets its files: who looks at them while no server runs shall find everything."""
+        if (rest := getattr(self.queue, "rest", None)) is not None:
+            await rest()
+
     def close(self) -> None:
         """Write everything down and let go. Blocking; at shutdown, after the queue has stopped."""
         self.renewal.stop()
@@ -156,6 +161,8 @@ class Foundation(Standing):
         self.tls_memory.close()
         self.store.close()
         self.ground.committer.stop()
+        if (let_go := getattr(self.queue, "stop", None)) is not None:
+            let_go()
         self.ground.threads.stop()
         self.hashing.stop()
         self.ground.lasting.stop()

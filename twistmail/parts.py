@@ -98,7 +98,7 @@ def _files(settings: Settings, ground: Any) -> StoreByFormat:
 def _spool(settings: Settings, ground: Any) -> Spool:
     root = ground.data_dir / settings.path
     limits = bounds(settings.max_messages, settings.max_bytes, root)
-    return Spool(root, ground.committer, ground.threads, limits, reserve=settings.reserve)
+    return Spool(root, ground.committer, ground.threads, limits, reserve=settings.reserve, clock=ground.reactor)
 
 
 def _leaning(build: Callable[[Settings, House], Any]) -> Callable[[Settings, Any], Any]:

@@ -359,6 +359,7 @@ class MailService(Service):
         if self._control is not None:
             await self.foundation.runner.stop(GRACE)
             await self.parts.relay.stop()
+            await self.foundation.rest()
             await self._connections_end()
             await self._write_journal()
             self.foundation.close()

@@ -11,7 +11,8 @@ from tests.architecture.source import imports, modules, own_imports
 LAYERS = (
     "mail",
     "wire",
-    "giving giving_helper interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans",
+    "giving giving_helper "
+    "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments",
     "mailflow expansion policy leaving formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",

@@ -9,6 +9,7 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
+from tests.queue.logged import LoggedSpool
 from twistmail.disk import InlineCommitter
 from twistmail.interfaces import IQueue
 from twistmail.mail.address import Address
@@ -19,6 +20,7 @@ from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Frozen, GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
 from twistmail.mail.status import Status
 from twistmail.memory.queue import MemoryQueue
+from twistmail.queue import express
 from twistmail.queue.spool import Spool
 from twistmail.tasks import Inline
 
@@ -46,11 +48,21 @@ def make_item(identifier: str = "i1", arrived: float = 1.0) -> Item:
                 "ann@here.example", "8BITMIME")
 
 
-@pytest.fixture(params=["memory", "spool"])
-def make(request, tmp_path):
+@pytest.fixture(params=["memory", "spool", "log"])
+def make(request, tmp_path, monkeypatch):
     """Makes queues; for those on disk every further one is a restart."""
+    monkeypatch.setattr(express, "SEGMENT_SIZE", 1200 * 1024)
+    running = []
+
+    def with_a_log(bounds=None):
+        for one in running:
+            one.killed()
+        running.append(LoggedSpool(tmp_path / "queue", bounds))
+        return running[-1]
+
     return {
         "memory": MemoryQueue,
+        "log": with_a_log,
         "spool": lambda bounds=None: Spool(tmp_path / "queue", InlineCommitter(), Inline(), bounds),
     }[request.param]
 

@@ -9,12 +9,13 @@ import shutil
 import pytest
 
 from tests.helpers import result_of
+from tests.inline_log import LoggingCommitter
 from tests.store.conftest import ALICE, PLAIN
-from tests.store.inline_log import LoggingCommitter, prepare
-from twistmail import disk, tasks
+from tests.store.inline_log import prepare
+from twistmail import disk, segments, tasks
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery, NewMessage
-from twistmail.store import redolog, segment, syncing
+from twistmail.store import redolog, syncing
 from twistmail.store.mailstore import MailStore
 from twistmail.store.uidlist import UidList
 
@@ -325,7 +326,7 @@ def test_a_log_that_cannot_be_synced_condemns_the_batch_and_is_left_alone(house,
     store = house.store()
     assert house.deliver(store) == [None]
     with monkeypatch.context() as patch:
-        patch.setattr(segment.os, "fdatasync", broken)
+        patch.setattr(segments.os, "fdatasync", broken)
         (error,) = house.deliver(store, b"Subject: lost\r\n\r\n")
     assert error.errno == errno.EIO
     assert house.committer.logged == 2
@@ -485,7 +486,7 @@ def test_without_room_for_it_there_is_no_log(house, monkeypatch):
     store = house.store()
     redo = store._redo
     redo._ready = False
-    monkeypatch.setattr(segment.os, "statvfs", lambda path: os.statvfs_result((4096, 4096, 10, 10, 10, 0, 0, 0, 0, 255)))
+    monkeypatch.setattr(segments.os, "statvfs", lambda path: os.statvfs_result((4096, 4096, 10, 10, 10, 0, 0, 0, 0, 255)))
     assert not redo._prepared()
     assert [path.stat().st_size for path in sorted(house.root.glob("twistmail-redo*"))] == [0, 0]
     assert house.deliver(store) == [None]

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.helpers import result_of
+from tests.inline_log import LoggingCommitter
 from tests.store.conftest import ALICE
-from tests.store.inline_log import LoggingCommitter, prepare
+from tests.store.inline_log import prepare
 from tests.store.lossy_disk import LossyDisk
 from twistmail import disk, tasks
 from twistmail.mail.content import Memory

@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twistmail.store.redorecords import (
-    HEADER_SIZE,
-    Header,
-    Removed,
-    Stored,
-    format_header,
-    format_records,
-    parse_header,
-    parse_records,
-)
+from twistmail.segments import HEADER_SIZE, Header
+from twistmail.store.redorecords import Removed, Stored, format_header, format_records, parse_header, parse_records
 
 names = st.binary(min_size=1, max_size=60)
 numbers = st.integers(1, 0xFFFFFFFF)

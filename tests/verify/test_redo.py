@@ -2,9 +2,10 @@
 
 import pytest
 
+from twistmail.segments import HEADER_SIZE, Header
 from twistmail.store.redo_check import verify_redo
 from twistmail.store.redolog import FILES
-from twistmail.store.redorecords import HEADER_SIZE, Header, Removed, Stored, format_header, format_records
+from twistmail.store.redorecords import Removed, Stored, format_header, format_records
 
 MAIL = b"Subject: one\n\nOne.\n"
 FOLDER = b"mail/blue.test/alice"

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from twistmail.backup.copying import copy, link_or_copy
 from twistmail.backup.manifest import MANIFESTS, SERVER, Entry, Share, digest_of, write_manifest
+from twistmail.queue.express import pending
 
 ACCOUNTS, QUEUE, CONFIGURATION = "accounts.sqlite", "queue", "config"
 
@@ -78,6 +79,11 @@ def _queue(ready: Path, target: Path) -> Iterator[Path]:
                 path.unlink(missing_ok=True)
             continue
         yield from to
+    for identifier, logged in pending(ready.parent).items():
+        if not (ready / f"{identifier}.envelope").exists():
+            for path, data in ((target / f"{identifier}.content", logged.content), (target / f"{identifier}.envelope", logged.envelope)):
+                path.write_bytes(data)
+                yield path
 
 
 def _configuration(files: Iterable[Path], target: Path) -> Iterator[Path]:

@@ -46,6 +46,8 @@ def taken(terminal: Terminal) -> Iterator[StoppedSpool]:
     except tenancy.Occupied:
         raise Failure(f"a server has {folder}, but does not answer", Exit.UNAVAILABLE, "see [server] control, and its log") from None
     try:
-        yield spool(terminal)
+        found = spool(terminal)
+        found.take()
+        yield found
     finally:
         os.close(home)

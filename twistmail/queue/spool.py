@@ -27,8 +27,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +41,11 @@ from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event
 from twistmail.options import COUNT, SIZE, SIZE_OR_SHARE, TEXT, Option, Reload, Section, Share, choice, words_of
 from twistmail.queue import records
+from twistmail.queue.express import begin
+from twistmail.queue.fastlane import FastLane
 from twistmail.queue.folders import Folders
 from twistmail.queue.ground import MEMORY, NETWORK
+from twistmail.queue.jobs import Add, Append, Remove
 from twistmail.queue.scan import scan
 
 log = Logger()
@@ -68,17 +69,19 @@ OPTIONS = Section(
            "or nothing."),
     Option("users_flush", choice("own", "all", "no"), "own", "The same for what he may have tried again."),
 )
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @implementer(IQueue)
 class Spool:
     """`committer`: disk.Committer of the file system of *root*. `threads`: tasks.Threads, for the scan at start.
 
-    `bounds`: how much may wait. `reserve`: octets of the file system that stay free (None: none).
+    `bounds`: how much may wait. `reserve`: octets of the file system that stay free (None: none). `clock`: IReactorTime; with
+    one, and a committer that takes logs, what is soon gone is kept in a log (`express`).
     """
 
-    def __init__(self, root: Path, committer: Any, threads: Any, bounds: Bounds | None = None, *, reserve: int | None = None) -> None:
+    def __init__(
+        self, root: Path, committer: Any, threads: Any, bounds: Bounds | None = None, *, reserve: int | None = None, clock: Any = None
+    ) -> None:
         self.folders = Folders(root)
         self.committer = committer
         self.threads = threads
@@ -88,8 +91,15 @@ class Spool:
         self._items: dict[str, Item] = {}
         self._promised = 0  # additions under way
         self._lengths: dict[str, int] = {}  # of envelopes; only jobs touch it after `recover`
+        is_fast = clock is not None and committer.takes_logs
+        self._fast = FastLane(self.folders, self._items, self._lengths, committer, threads, clock) if is_fast else None
 
     async def recover(self) -> tuple[Item, ...]:
+        express = await self.threads.run(begin, self.folders)
+        if self._fast and express:
+            self._fast.open(express)
+        elif express:
+            express.close()
         found = await self.threads.run(scan, self.folders)
         for item, length in sorted(found, key=lambda pair: (pair[0].arrived, pair[0].id)):
             self._items[item.id] = item
@@ -105,7 +115,8 @@ class Spool:
         self._promised += 1
         self.bytes += item.size
         try:
-            await self.committer.commit(_Add(self.folders, self._lengths, item, content))
+            if self._fast is None or not await self._fast.add(item, content):
+                await self.make_files(item, content)
             self._items[item.id] = item
         except OSError:
             await self._forget(item.id)
@@ -114,6 +125,10 @@ class Spool:
             self._promised -= 1
             if item.id not in self._items:
                 self.bytes -= item.size
+
+    async def make_files(self, item: Item, content: Content) -> None:
+        """The pair of files of *item*, durable. Raises OSError."""
+        await self.committer.commit(Add(self.folders, self._lengths, item, content))
 
     def room_for(self, size: int, *, report: bool = False) -> OSError | None:
         why = self.bounds.refusal(len(self._items) + self._promised, self.bytes, size, report=report)
@@ -126,11 +141,14 @@ class Spool:
     async def _forget(self, identifier: str) -> None:
         """An addition that failed may have been published all the same (its directory could not be synced)."""
         try:
-            await self.committer.commit(_Remove(self.folders, self._lengths, identifier))
+            await self.committer.commit(Remove(self.folders, self._lengths, identifier))
         except (OSError, KeyError):
             pass  # the caller already raises what went wrong; at worst the message comes back at the next start
 
     async def record(self, identifier: str, event: Event) -> Item:
+        if self._fast and (item := self._fast.noted(identifier, event)) is not None:
+            self._items[identifier] = item
+            return item
         return await self._append(identifier, records.event_written(event), lambda item: item.after(event))
 
     async def hold(self, identifier: str, held: bool, why: str = "") -> Item:
@@ -140,26 +158,43 @@ class Spool:
         """Several may run for one item: the committer keeps their order, so the file and the value agree."""
         if identifier not in self._items:
             raise KeyError(identifier)
-        await self.committer.commit(_Append(self.folders, self._lengths, identifier, line))
+        if self._fast:
+            await self._fast.move(identifier)
+        await self.committer.commit(Append(self.folders, self._lengths, identifier, line))
         item: Item = change(self._items[identifier])
         self._items[identifier] = item
         return item
 
     async def remove(self, identifier: str) -> None:
         item = self._items[identifier]
-        await self.committer.commit(_Remove(self.folders, self._lengths, identifier))
+        if self._fast and self._fast.forget(identifier):
+            del self._items[identifier]
+            self.bytes -= item.size
+            return
+        if self._fast:
+            await self._fast.move(identifier)
+        await self.committer.commit(Remove(self.folders, self._lengths, identifier))
         if self._items.pop(identifier, None) is not None:
             self.bytes -= item.size
 
     def items(self) -> tuple[Item, ...]:
         return tuple(self._items.values())
 
-    def content(self, identifier: str) -> FileContent:
+    def content(self, identifier: str) -> Content:
         item = self._items[identifier]
+        if self._fast and (content := self._fast.content(identifier)) is not None:
+            return content
         return FileContent(Path(self.folders.content(identifier)), 0, item.size - len(item.prefix))
+
+    async def rest(self) -> None:
+        """Everything has its files, so that it is seen while no server runs. Before the committer stops; nothing is raised."""
+        if self._fast:
+            await self._fast.rest()
 
     def stop(self) -> None:
         """Close what is open; after the committer has stopped."""
+        if self._fast:
+            self._fast.close()
         os.close(self.folders.descriptor)
 
 
@@ -169,117 +204,3 @@ def bounds(max_messages: int, max_bytes: int | Share | None, root: Path) -> Boun
         return Bounds(max_messages, max_bytes)
     disk = os.statvfs(next(folder for folder in (root, *root.parents) if folder.exists()))
     return Bounds(max_messages, max_bytes.of(disk.f_blocks * disk.f_frsize))
-
-
-# ----- jobs: all methods run in the committer's thread ---------------------------
-
-
-class _Add:
-    """Content and envelope, written under temporary names, published in this order."""
-
-    def __init__(self, folders: Folders, lengths: dict[str, int], item: Item, content: Content) -> None:
-        self.folders, self.lengths, self.item, self.content = folders, lengths, item, content
-        self.size = item.size
-        self.open: list[int] = []
-        self.left = list(folders.temporary(item.id))  # temporary names that are still in use
-
-    def write(self) -> Iterable[int]:
-        content, envelope = self.left
-        if not self._linked(content):
-            self._write(content, self.content.chunks(), self.item.size - len(self.item.prefix))
-        record = records.written(self.item)
-        self._write(envelope, (record,), len(record))
-        self.lengths[self.item.id] = len(record)
-        return self.open
-
-    def _linked(self, name: str) -> bool:
-        """A whole file (a draft, which never changes any more) on this file system gets a second name instead of a copy."""
-        source = self.content
-        if not isinstance(source, FileContent) or source.start or source.path.stat().st_size != source.size:
-            return False
-        try:
-            os.link(source.path, name, follow_symlinks=False)
-        except OSError:
-            return False
-        self.open.append(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
-        return True
-
-    def _write(self, name: str, chunks: Iterable[bytes], size: int) -> None:
-        descriptor = os.open(name, _NEW, 0o600)
-        self.open.append(descriptor)
-        total = 0
-        for chunk in chunks:
-            _write_all(descriptor, chunk)
-            total += len(chunk)
-        if total != size:
-            raise OSError(errno.EIO, f"{total} octets came where {size} were promised", name)
-
-    def publish(self) -> Iterable[int]:
-        os.rename(self.left[0], self.folders.content(self.item.id))
-        os.rename(self.left[1], self.folders.envelope(self.item.id))
-        self.left.clear()
-        return (self.folders.descriptor,)
-
-    def close(self) -> None:
-        for descriptor in self.open:
-            os.close(descriptor)
-        for name in self.left:
-            _unlink(name)
-
-
-class _Append:
-    """One more record at the end of an envelope. What a failed write left behind is written over by the next one."""
-
-    def __init__(self, folders: Folders, lengths: dict[str, int], identifier: str, line: bytes) -> None:
-        self.folders, self.lengths, self.identifier, self.line = folders, lengths, identifier, line
-        self.size = len(line)
-        self.descriptor = -1
-
-    def write(self) -> Iterable[int]:
-        if self.identifier not in self.lengths:
-            raise KeyError(self.identifier)
-        self.descriptor = os.open(self.folders.envelope(self.identifier), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        end = self.lengths[self.identifier]
-        if os.pwrite(self.descriptor, self.line, end) != len(self.line):
-            raise OSError(errno.ENOSPC, "the record was written in part only", self.identifier)
-        self.lengths[self.identifier] = end + len(self.line)
-        return (self.descriptor,)
-
-    def publish(self) -> Iterable[int]:
-        return ()
-
-    def close(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-
-
-class _Remove:
-    """The envelope goes first: from then on the content is a leftover."""
-
-    size = 0
-
-    def __init__(self, folders: Folders, lengths: dict[str, int], identifier: str) -> None:
-        self.folders, self.lengths, self.identifier = folders, lengths, identifier
-
-    def write(self) -> Iterable[int]:
-        return ()
-
-    def publish(self) -> Iterable[int]:
-        _unlink(self.folders.envelope(self.identifier))
-        _unlink(self.folders.content(self.identifier))
-        self.lengths.pop(self.identifier, None)
-        return (self.folders.descriptor,)
-
-    def close(self) -> None:
-        pass
-
-
-def _unlink(name: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(name)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

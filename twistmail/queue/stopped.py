@@ -15,9 +15,9 @@ from pathlib import Path
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event, Outcome, Postponed, Result
 from twistmail.mail.status import Status
-from twistmail.queue import records
+from twistmail.queue import express, records
 from twistmail.queue.ends import with_last_answer
-from twistmail.queue.folders import CONTENT, ENVELOPE
+from twistmail.queue.folders import CONTENT, ENVELOPE, Folders
 
 CHUNK = 64 * 1024
 
@@ -26,8 +26,14 @@ class StoppedSpool:
     """The queue below *root*. *complain*(text) hears of envelopes that cannot be read."""
 
     def __init__(self, root: Path, complain: Callable[[str], None] = lambda text: None) -> None:
-        self._ready = root / "ready"
+        self._root, self._ready = root, root / "ready"
         self._complain = complain
+        self._logged: dict[str, express.Logged] = {}
+
+    def take(self) -> None:
+        """Give files to what a crash has left in the log, before anything is changed. OSError."""
+        if self._ready.is_dir() and (log := express.begin(Folders(self._root))) is not None:
+            log.close()
 
     def items(self) -> list[Item]:
         """All that waits, oldest first. Empty where there is no queue."""
@@ -41,10 +47,17 @@ class StoppedSpool:
                 continue
             except records.Damaged as trouble:
                 self._complain(f"{path}: {trouble}")
+        self._logged = express.pending(self._root)
+        for identifier, logged in self._logged.items():
+            if not (self._ready / (identifier + ENVELOPE)).exists():
+                yield records.read(logged.envelope)[0]
 
     def pieces(self, item: Item) -> Iterator[bytes]:
         """The message, as it would be sent but for what the relay changes. OSError where it has gone."""
         yield item.prefix
+        if item.id in self._logged and not (self._ready / (item.id + CONTENT)).exists():
+            yield self._logged[item.id].content
+            return
         with open(self._ready / (item.id + CONTENT), "rb") as file:
             while chunk := file.read(CHUNK):
                 yield chunk

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from twistmail.anomalies import BY_ITSELF, Anomaly, Report, Severity, text_of
-from twistmail.queue import records
+from twistmail.queue import express, records
 
 CONTENT, ENVELOPE = ".content", ".envelope"
 _NEXT_START = "goes at the next start"
@@ -33,6 +33,10 @@ def verify_spool(root: Path) -> Report:
             report.add(Anomaly(Severity.WARNING, "queue-stranger", text_of(ready / name), "is no file of the queue", "move it elsewhere"))
         elif stem + ENVELOPE not in names and _is_there(ready / name) and not _is_there(ready / (stem + ENVELOPE)):
             report.add(Anomaly(Severity.NOTE, "queue-content", text_of(ready / name), "has no envelope: was never promised", _NEXT_START))
+    report.counted["items"] += sum(identifier + ENVELOPE not in names for identifier in express.pending(root))
+    for name in express.unreadable(root):
+        what, cure = "is no log of this version", "start the server that has written it, and stop it"
+        report.add(Anomaly(Severity.ERROR, "queue-log", text_of(root / name), what, cure))
     for name in sorted(_names(root / "tmp")):
         if _is_there(root / "tmp" / name):
             report.add(Anomaly(Severity.NOTE, "queue-leftover", text_of(root / "tmp" / name), "is being received, or was", _NEXT_START))

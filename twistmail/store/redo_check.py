@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from twistmail.anomalies import Anomaly, Report, Severity, text_of
+from twistmail.segments import HEADER_SIZE
 from twistmail.store import names
 from twistmail.store.redolog import FILES
-from twistmail.store.redorecords import HEADER_SIZE, Record, Stored, parse_header, parse_records
+from twistmail.store.redorecords import Record, Stored, parse_header, parse_records
 from twistmail.store.replaying import by_mailbox
 
 _COMPLETED = "start the server: it completes them, and verify after that"

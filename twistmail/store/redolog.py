@@ -32,9 +32,10 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
+from twistmail.segments import HEADER_SIZE
 from twistmail.store import replaying
 from twistmail.store.maildir import Maildir
-from twistmail.store.redorecords import HEADER_SIZE, MOST_OVERHEAD, Record, Removed, Stored
+from twistmail.store.redorecords import MOST_OVERHEAD, Record, Removed, Stored
 from twistmail.store.segment import Segment
 from twistmail.store.syncing import Syncer
 

@@ -1,12 +1,4 @@
-"""How the redo log is spelled: a segment's header, and the records behind it. Pure.
-
-    header    magic, version, doubtful, generation, CRC-32; then zeros up to HEADER_SIZE
-    record    CRC-32 of the rest, length of the body, generation, sequence, body
-
-A segment is written over again and again, so what follows its last record is
-left from earlier: a record counts only if it carries the generation of the
-header, the next sequence number and the right checksum. The first one that does
-not is the end.
+"""What the records of the redo log say (how they are framed: `segments`). Pure.
 
 `Stored` says that a message has been given a UID and what is in it; `Removed`
 that a message of an earlier record is not wanted any more. Integers are little-endian.
@@ -17,16 +9,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from zlib import crc32
+
+from twistmail import segments
+from twistmail.segments import Header
 
 MAGIC = b"twistmail redo\r\n"
-VERSION = 1
-#: Records begin on a page of their own.
-HEADER_SIZE = 4096
 
-_HEADER = struct.Struct("<16sHHQ")
-_CHECK = struct.Struct("<I")
-_FRAME = struct.Struct("<IQQ")  # behind the checksum
 _STORED = struct.Struct("<BIIdHHHI")
 _REMOVED = struct.Struct("<BHH")
 _IS_STORED, _IS_REMOVED = 1, 2
@@ -34,14 +22,6 @@ _UNFLAGGED = 0xFFFF  # as the length of the letters: the file is in new/
 
 #: What a record needs beyond the content, at most: names are at most 4096 and 255 octets long.
 MOST_OVERHEAD = 5 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """*doubtful*: a sync of what the records speak of has failed, so not even what can be read back is safe on disk."""
-
-    generation: int
-    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +49,35 @@ Record = Stored | Removed
 
 
 def format_header(header: Header) -> bytes:
-    data = _HEADER.pack(MAGIC, VERSION, header.doubtful, header.generation)
-    return data + _CHECK.pack(crc32(data))
+    return segments.format_header(header, MAGIC)
 
 
 def parse_header(data: bytes) -> Header | None:
     """None where *data* does not begin with a whole header of this version."""
-    if len(data) < _HEADER.size + _CHECK.size:
-        return None
-    magic, version, doubtful, generation = _HEADER.unpack_from(data)
-    (check,) = _CHECK.unpack_from(data, _HEADER.size)
-    if (magic, version) != (MAGIC, VERSION) or check != crc32(data[: _HEADER.size]):
-        return None
-    return Header(generation, bool(doubtful))
+    return segments.parse_header(data, MAGIC)
 
 
 def format_records(records: Iterable[Record], generation: int, sequence: int) -> bytes:
     """*records* as they are written, the first of them with the number *sequence*."""
-    pieces: list[bytes] = []
-    for number, record in enumerate(records, sequence):
-        body = _body(record)
-        frame = _FRAME.pack(len(body), generation, number)
-        pieces += (_CHECK.pack(crc32(body, crc32(frame))), frame, body)
-    return b"".join(pieces)
+    return segments.format_bodies(bodies_of(records), generation, sequence)
+
+
+def parse_records(data: bytes, generation: int) -> Iterator[Record]:
+    """The records of *generation* at the beginning of *data* (a segment without its header), up to the first that is not whole."""
+    return records_in(segments.parse_bodies(data, generation))
+
+
+def bodies_of(records: Iterable[Record]) -> list[bytes]:
+    return list(map(_body, records))
+
+
+def records_in(bodies: Iterable[bytes]) -> Iterator[Record]:
+    """Up to the first of a kind that this version does not know."""
+    for body in bodies:
+        record = _parse_body(body)
+        if record is None:
+            return
+        yield record
 
 
 def _body(record: Record) -> bytes:
@@ -101,25 +87,6 @@ def _body(record: Record) -> bytes:
     marks = (len(record.folder), len(record.base), _UNFLAGGED if letters is None else len(letters), len(record.content))
     fields = _STORED.pack(_IS_STORED, record.uidvalidity, record.uid, record.date, *marks)
     return b"".join((fields, record.folder, record.base, letters or b"", record.content))
-
-
-def parse_records(data: bytes, generation: int) -> Iterator[Record]:
-    """The records of *generation* at the beginning of *data* (a segment without its header), up to the first that is not whole."""
-    place, sequence = 0, 0
-    shortest = _CHECK.size + _FRAME.size
-    while place + shortest <= len(data):
-        (check,) = _CHECK.unpack_from(data, place)
-        length, its_generation, number = _FRAME.unpack_from(data, place + _CHECK.size)
-        end = place + shortest + length
-        if (its_generation, number) != (generation, sequence) or end > len(data):
-            return
-        if crc32(memoryview(data)[place + _CHECK.size : end]) != check:
-            return
-        record = _parse_body(data[end - length : end])
-        if record is None:
-            return
-        yield record
-        place, sequence = end, sequence + 1
 
 
 def _parse_body(body: bytes) -> Record | None:
