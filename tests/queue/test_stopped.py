@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers import result_of
@@ -42,6 +42,7 @@ ORDERS = st.lists(
 
 
 @given(ORDERS)
+@settings(max_examples=40)
 def test_orders_by_hand_are_those_of_the_server(tmp_path_factory, orders):
     by_hand, by_server = tmp_path_factory.mktemp("hand") / "queue", tmp_path_factory.mktemp("server") / "queue"
     spools = [opened(by_hand), opened(by_server)]
