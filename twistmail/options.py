@@ -177,6 +177,24 @@ def _read_size_or_share(text: str) -> int | Share | None:
     return Share(float(match[1]) / 100)
 
 
+def size_or(word: str) -> Kind:
+    """A size, or *word*, which means None."""
+
+    def read(text: str) -> int | None:
+        if text == word:
+            return None
+        try:
+            if (size := _read_size(text)) is not None:
+                return size
+        except ValueError as trouble:
+            what = str(trouble).partition("\n")[0] if text.strip("0") else f"{text} is no size"
+        else:
+            what = f"{text} is no size"
+        raise ValueError(f"{what}\nwrite 500K, 50M or 2G, or the word {word}")
+
+    return Kind(f"a size, or {word}", read, lambda value: word if value is None else str(value))
+
+
 SIZE_OR_SHARE = Kind(
     "a size, or a percentage",
     _read_size_or_share,

@@ -23,6 +23,7 @@ from twistmail.giving import Owner
 from twistmail.interfaces import IPart, Unavailable
 from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.lookup.resolver import DnsLookup
+from twistmail.mail.bounds import Bounds
 from twistmail.mbox.store import MboxStore
 from twistmail.memory.lookup import SilentLookup
 from twistmail.memory.queue import MemoryQueue
@@ -117,7 +118,7 @@ def _nothing(word: str) -> Any:
 MAILDIR = BuiltIn("store", "maildir", STORE, _files)
 MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore(ground.epoch, quota_of=ground.terms.quota_of))
 SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
-MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue())
+MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue(Bounds(settings.max_messages)))
 RESOLVER = BuiltIn(
     "lookup", "resolver", DNS, lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout, settings.trust_ad)
 )

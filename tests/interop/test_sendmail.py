@@ -190,6 +190,10 @@ def test_what_is_sent_while_the_server_is_down_is_delivered_when_it_runs():
         assert (report.get_content_type(), report["Return-Path"]) == ("multipart/report", "<>")
         assert "nobody-here@blue.test" in report.as_string()
         eventually(lambda: not list((office.pickup / "new").iterdir()), "nothing is left")
+        socket, office.socket = office.socket, "/nowhere"
+        assert office.sendmail("alice", message="Subject: running\n\nhello\n", user=DAEMONS, pickup=office.pickup) == (0, "")
+        office.socket = socket
+        eventually(lambda: len(office.new(ALICE)) == 3, "what is left while it runs")
         assert {message["Return-Path"] for message in map(BytesParser().parsebytes, office.new(ALICE))} == {"<daemon@blue.test>"}
         office.house.check_log()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_the_file_system_of_a_place(mounts, place, kind, monkeypatch):
 ])
 def test_what_is_wrong_with_a_place(mounts, place, allowed, wrong, monkeypatch):
     monkeypatch.setattr(os.path, "realpath", str)
-    found = trouble(place, allowed, mounts)
+    found = trouble(Path(place), allowed, mounts)
     assert wrong in found[0] if wrong else found is None
     assert not wrong or "[queue] allow = " in found[1]
 
@@ -79,6 +80,7 @@ def test_folders_on_different_file_systems_are_refused(tmp_path, monkeypatch):
     with pytest.raises(OSError) as error:
         Folders(tmp_path / "queue")
     assert error.value.errno == errno.EXDEV
+    assert "different file systems" in trouble(tmp_path / "queue", (MEMORY, NETWORK))[0]
 
 
 def test_one_file_system_is_fine(tmp_path):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.test_queue import BOB, BODY, EVENTS, make_item
-from tests.helpers import result_of
+from tests.helpers import result_of, takes_linear_time
 from twistmail.disk import FileContent, InlineCommitter
 from twistmail.mail.bounds import Bounds
 from twistmail.mail.content import Memory
@@ -289,6 +290,44 @@ def test_where_the_process_lacks_something_the_start_fails_and_nothing_is_put_as
     assert names(root, "corrupt") == []
     monkeypatch.undo()
     assert len(opened(root).items()) == 1
+
+
+class NeverWalked(dict):
+    """Of how many there are only one is ever looked at."""
+
+    def refuse(self, *_):
+        raise AssertionError("this takes longer the more there are")
+
+    __iter__ = keys = values = items = copy = refuse
+
+
+def test_no_step_of_one_message_looks_at_all_the_others(root):
+    """What R35 wants of a hundred thousand; benchmarks/queue.py measures it."""
+    spool = filled(root)
+    spool._items, spool._lengths = NeverWalked(spool._items), NeverWalked(spool._lengths)
+    result_of(spool.add(make_item("i2"), Memory(BODY)))
+    result_of(spool.record("i2", Postponed(1.0)))
+    result_of(spool.hold("i2", True))
+    assert spool.content("i2").size == len(BODY)
+    assert spool.room_for(1) is None
+    result_of(spool.remove("i2"))
+    assert names(root) == ["i1.content", "i1.envelope"]
+
+
+def test_a_start_takes_time_in_proportion_to_what_waits(root):
+    def seconds(count):
+        place = root.parent / f"with-{count}"
+        if not place.exists():
+            spool = opened(place)
+            for number in range(count):
+                result_of(spool.add(make_item(f"m{number}"), Memory(BODY)))
+        began = time.process_time()
+        again = opened(place)
+        took = time.process_time() - began
+        assert len(again.items()) == count
+        return took
+
+    assert takes_linear_time(seconds, 40)
 
 
 def test_a_thousand_events_are_replayed(root):

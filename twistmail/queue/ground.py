@@ -27,6 +27,9 @@ def trouble(root: Path, allowed: Iterable[str], mounts: Path = MOUNTS) -> tuple[
 
     *allowed*: MEMORY and NETWORK, as far as the operator lives with that. Where the kernel tells nothing, there is nothing to say.
     """
+    devices = {folder.stat().st_dev for name in ("ready", "tmp", "corrupt") if (folder := root / name).is_dir()}
+    if len(devices) > 1:
+        return f"{root} is divided: ready, tmp and corrupt lie on different file systems", "put them on one: a rename must be one step"
     kind = file_system(root, mounts)
     for word, types in _TYPES.items():
         if kind in types and word not in allowed:

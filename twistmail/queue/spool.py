@@ -39,7 +39,7 @@ from twistmail.mail.bounds import Bounds
 from twistmail.mail.content import Content
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event
-from twistmail.options import COUNT, SIZE, SIZE_OR_SHARE, TEXT, Option, Reload, Section, Share, choice, words_of
+from twistmail.options import COUNT, SIZE_OR_SHARE, TEXT, Option, Reload, Section, Share, choice, size_or, words_of
 from twistmail.queue import records
 from twistmail.queue.express import begin
 from twistmail.queue.fastlane import FastLane
@@ -57,8 +57,8 @@ OPTIONS = Section(
     Option("max_messages", COUNT, "100000", "With so many waiting, new mail is told to come back later (452).", Reload.RESTART),
     Option("max_bytes", SIZE_OR_SHARE, "20%", "The same for the sum of their sizes: so many octets, or a part of the file system.",
            Reload.RESTART),
-    Option("reserve", SIZE, "256M", "So much of the file system stays free: with less, mail that would have to wait is told to come later "
-           "(452). What is kept is for reports and for notes of what was delivered.", Reload.RESTART),
+    Option("reserve", size_or("none"), "256M", "So much of the file system stays free: with less, mail that would have to wait is told to "
+           "come later (452). What is kept is for reports and for notes of what was delivered.", Reload.RESTART),
     Option("pickup", TEXT, "pickup", "The folder in which the sendmail command leaves mail while the server does not run; relative to "
            "data_dir, which only the server may enter: docs/pickup.md has one for all users. Empty: there is none.", Reload.RESTART),
     Option("allow", words_of(MEMORY, NETWORK), "", "Where the queue may lie although mail can be lost there: memory (tmpfs; for tests), "
