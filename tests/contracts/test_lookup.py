@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.names import authority, common, dns, server
 from zope.interface.verify import verifyObject
 
-from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
+from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain, Proved
 from twistmail.lookup.resolver import DnsLookup
 from twistmail.memory.lookup import MemoryLookup
 
@@ -179,6 +179,8 @@ async def test_localhost_and_literals_are_known_without_asking(world):
     assert await world.lookup.addresses("192.0.2.9") == ("192.0.2.9",)
     assert await world.lookup.addresses("[192.0.2.9]") == ("192.0.2.9",)
     assert await world.lookup.mx("localhost") == ()
+    assert await world.lookup.proved("localhost", "A") == Proved((), False, "localhost")
+    assert await world.lookup.proved("192.0.2.9", "A") == Proved((), False, "192.0.2.9")
     assert world.asked == []
 
 

@@ -56,6 +56,8 @@ class MemoryLookup:
             return ()
 
     async def proved(self, name: str, kind: str) -> Proved:
+        if _is_address(name) or name == "localhost":
+            return Proved((), False, name)
         chain = [name.lower().rstrip(".")]
         while kind != "CNAME" and len(chain) < 8 and (alias := self.names.get(chain[-1], {}).get("CNAME")):
             chain.append(alias)
@@ -114,4 +116,6 @@ class SilentLookup:
         raise DnsTrouble(f"name of {address}: no name server is asked ([dns] use = none)")
 
     async def proved(self, name: str, kind: str) -> Proved:
+        if _is_address(name):
+            return Proved((), False, name)
         raise DnsTrouble(f"{kind} of {name}: no name server is asked ([dns] use = none)")
