@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from twistmail import own_sts
 from twistmail.account_sources import sources_of
 from twistmail.accounts.app_passwords import OWN
 from twistmail.accounts.circles import circles, members
@@ -69,6 +70,7 @@ from twistmail.servers.imap.session import open_connection as open_imap
 from twistmail.servers.imap.sharing.lists import House as SharingRules
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.listeners import Born
+from twistmail.servers.pages import open_connection as open_pages
 from twistmail.servers.pop3.service import Pop3Service
 from twistmail.servers.pop3.session import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
@@ -84,9 +86,9 @@ from twistmail.way_out import leaving_of
 
 #: The special use of the mailbox for what was sent (RFC 6154 §2).
 SENT = "\\Sent"
-SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "auth_socket", "metrics")
+SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "mta_sts", "auth_socket", "metrics")
 #: Whoever looks for web servers, and whoever collects numbers once a minute, need not be remembered for months.
-UNNOTED = ("acme", "metrics")
+UNNOTED = ("acme", "mta_sts", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Parts:
         runner.keeps = pickups.keeps if pickups.any else None
 
 
-_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1"}
+_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1", "mta_sts": "http/1.1"}
 
 
 def build(config: Config, foundation: Foundation) -> Parts:
@@ -185,7 +187,8 @@ def build(config: Config, foundation: Foundation) -> Parts:
         "imap": _imap(config, foundation, people, contexts),
         "pop3": _pop3(config, foundation, people, contexts),
         "auth_socket": auth_socket(config, foundation, people),
-        "acme": partial(open_challenges, foundation.renewal.answers.pages),
+        "acme": partial(open_challenges, foundation.renewal.answers.pages, own_sts.pages(config)),
+        "mta_sts": partial(open_pages, own_sts.pages(config)),
         "metrics": open_metrics(foundation),
     }
     waits = config["relay"]

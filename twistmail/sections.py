@@ -35,6 +35,7 @@ from twistmail.leaving.options import OPTIONS as REWRITE
 from twistmail.leaving.options import SRS
 from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.options import Section
+from twistmail.own_sts import OPTIONS as MTA_STS
 from twistmail.plugins import Discovery
 from twistmail.policy.access import OPTIONS as ACCESS
 from twistmail.policy.checks import OPTIONS as MESSAGE_CHECKS
@@ -65,6 +66,7 @@ BUILT_IN: tuple[Section, ...] = (
     POP3,
     TLS,
     ACME,
+    MTA_STS,
     DOMAINS,
     DOMAIN,
     USERS,

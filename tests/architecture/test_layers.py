@@ -16,7 +16,7 @@ LAYERS = (
     "mailflow expansion policy leaving formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
-    "outbound tls_desk "
+    "outbound tls_desk own_sts "
     "way_out registrar domain_records quota_watch "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "

@@ -18,6 +18,7 @@ from twistmail.cli.exits import Exit
 from twistmail.cli.main import main, status
 from twistmail.cli.user import VERBS, group
 from twistmail.mail.domains import Domain
+from twistmail.relay.mtasts import identifier
 
 CONFIG = """\
 [server]
@@ -266,6 +267,20 @@ def test_the_records_that_a_domain_needs_are_ready_to_paste(run):
     zone = run("domain dns blue.example --zone")[1]
     assert 'IN TXT   "v=spf1 mx -all"' in zone
     assert "IN MX    10 mail.blue.example." in zone
+
+
+def test_where_we_publish_how_we_encrypt_there_are_records_for_that_too(run):
+    """RFC 8461 §3.1, RFC 8460 §3, RFC 7672, RFC 8659."""
+    run("cert list")
+    rows = listed(run("--set mta_sts.mode=enforce --set acme.enabled=yes domain dns blue.example --json")[1])
+    found = {row["name"]: (row["type"], row["value"]) for row in rows}
+    assert found["mta-sts.blue.example"] == ("CNAME", "mail.blue.example")
+    assert found["_smtp._tls.blue.example"] == ("TXT", "v=TLSRPTv1; rua=mailto:postmaster@blue.example")
+    assert found["mail.blue.example"] == ("CAA", '0 issue "letsencrypt.org"')
+    assert identifier((found["_mta-sts.blue.example"][1].encode(),))
+    zone = run("--set mta_sts.mode=enforce --set acme.enabled=yes domain dns blue.example --zone")[1]
+    assert 'IN CAA   0 issue "letsencrypt.org"\n' in zone
+    assert "IN CNAME mail.blue.example.\n" in zone
 
 
 def test_what_the_dns_does_not_say_is_told(run):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from twistmail.cli.completing import DOMAIN
@@ -9,7 +11,6 @@ from twistmail.cli.desk import Desk
 from twistmail.cli.exits import Exit
 from twistmail.cli.grammar import Noun
 from twistmail.cli.terminal import Terminal
-from twistmail.domain_records import DEFAULT_TTL, check_all, records
 
 
 @click.group("domain", cls=Noun)
@@ -77,8 +78,14 @@ def remove(terminal: Terminal, name: str, yes: bool, dry_run: bool) -> None:
 @click.pass_obj
 def dns(terminal: Terminal, name: str, zone: bool) -> None:
     """Print the DNS records that the domain needs, ready to paste."""
+    from twistmail.certificate_views import certificates_of  # slow: they bring the cryptography
+    from twistmail.domain_records import DEFAULT_TTL, host_records, records
+
     domain = Desk(terminal).ask("domain.show", name=name)["name"]
-    wanted = records(domain, terminal.whole())
+    config = terminal.whole()
+    wanted = (*records(domain, config), *host_records(config, certificates_of(config, time.time, self_sign=False)))
+    if any(one.type == "TLSA" for one in wanted):
+        terminal.hint("TLSA is for signed zones only; put a new one beside the old before the key of the certificate changes")
     if zone and not terminal.as_json:
         for one in wanted:
             terminal.say(f"{one.name + '.':40} {DEFAULT_TTL} IN {one.type:5} {one.zone_value}")
@@ -96,6 +103,7 @@ def check_(terminal: Terminal, names: tuple[str, ...]) -> int:
     All domains, or those named.
     """
     from twistmail.cli.dry import asking
+    from twistmail.domain_records import check_all
 
     desk, config = Desk(terminal), terminal.whole()
     chosen = [desk.ask("domain.show", name=name)["name"] for name in names] or [row["name"] for row in desk.ask("domain.list")]

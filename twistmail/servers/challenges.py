@@ -1,4 +1,4 @@
-"""The pages that an ACME authority looks at to see whether a name is ours (RFC 8555 §8.3). Everything else is not found.
+"""The pages that an ACME authority looks at to see whether a name is ours (RFC 8555 §8.3), and others that share the port.
 
 A handshake that proves the same (RFC 8737) ends before a session has begun to speak.
 """
@@ -6,31 +6,34 @@ A handshake that proves the same (RFC 8737) ends before a session has begun to s
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
-from twistmail.servers.pages import NOTHING, PageSession
-from twistmail.wire.http import Bad, Get, HttpServerWire, Page
+from twistmail.servers.pages import NOTHING, Make, PageSession
+from twistmail.wire.http import Get, HttpServerWire, Page
 
 PREFIX = "/.well-known/acme-challenge/"
 
 
 class ChallengeSession(PageSession):
-    """One connection. *tokens*: token -> what is answered, as it is now."""
+    """One connection. *tokens*: token -> what is answered, as it is now; *pages* as PageSession has them."""
 
-    def __init__(self, tokens: Mapping[str, str]) -> None:
-        super().__init__({})
+    def __init__(self, tokens: Mapping[str, str], pages: Mapping[str, Make]) -> None:
+        super().__init__(pages)
         self._tokens = tokens
 
     async def answer(self, event: Any) -> AsyncIterator[Any]:
-        if isinstance(event, Get):
-            page = self._tokens.get(event.path[len(PREFIX) :]) if event.path.startswith(PREFIX) else None
+        if isinstance(event, Get) and event.path.startswith(PREFIX):
+            page = self._tokens.get(event.path[len(PREFIX) :])
             yield Page(404, NOTHING) if page is None else Page(200, page.encode("ascii"))
-        elif isinstance(event, Bad):
-            yield Page(event.code)
+            return
+        async with aclosing(super().answer(event)) as answers:
+            async for answer in answers:
+                yield answer
 
 
 def open_connection(
-    pages: Mapping[str, str], identifier: str, address: str, port: int, via: str = ""
+    tokens: Mapping[str, str], pages: Mapping[str, Make], identifier: str, address: str, port: int, via: str = ""
 ) -> tuple[HttpServerWire, ChallengeSession]:
     """The wire and the session of a connection that has come."""
-    return HttpServerWire(), ChallengeSession(pages)
+    return HttpServerWire(), ChallengeSession(tokens, pages)
