@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from twistmail import own_sts
 from twistmail.account_sources import sources_of
 from twistmail.accounts.app_passwords import OWN
 from twistmail.accounts.circles import circles, members
@@ -44,8 +43,9 @@ from twistmail.mail.envelope import Kind, Role
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
 from twistmail.options import Settings
-from twistmail.outbound import manners, tls_policies
+from twistmail.outbound import manners, own_addresses, tls_policies
 from twistmail.own_passwords import Desk
+from twistmail.own_sts import web_services
 from twistmail.plugins import POLICY_STAGE
 from twistmail.policy.access import Access
 from twistmail.policy.access_file import parse as parse_access
@@ -59,10 +59,8 @@ from twistmail.relay.connect import Dialer
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
-from twistmail.relay.route import SMTP_PORT
 from twistmail.relay.routes import Identity, Routes
 from twistmail.relay.tlspolicy import TlsPolicies
-from twistmail.servers.challenges import open_connection as open_challenges
 from twistmail.servers.gate import Terms
 from twistmail.servers.imap.quota import QuotaOffice
 from twistmail.servers.imap.service import ImapService
@@ -70,7 +68,6 @@ from twistmail.servers.imap.session import open_connection as open_imap
 from twistmail.servers.imap.sharing.lists import House as SharingRules
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.listeners import Born
-from twistmail.servers.pages import open_connection as open_pages
 from twistmail.servers.pop3.service import Pop3Service
 from twistmail.servers.pop3.session import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
@@ -187,8 +184,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
         "imap": _imap(config, foundation, people, contexts),
         "pop3": _pop3(config, foundation, people, contexts),
         "auth_socket": auth_socket(config, foundation, people),
-        "acme": partial(open_challenges, foundation.renewal.answers.pages, own_sts.pages(config)),
-        "mta_sts": partial(open_pages, own_sts.pages(config)),
+        **web_services(config, foundation.renewal.answers.pages),
         "metrics": open_metrics(foundation),
     }
     waits = config["relay"]
@@ -459,7 +455,7 @@ def _desk(config: Config, foundation: Foundation, people: People) -> Desk:
 
 def _relay(config: Config, foundation: Foundation, people: People, lookup: Any, policies: TlsPolicies) -> RelayCourier:
     ground, settings = foundation.ground, config["relay"]
-    identity = Identity(config["server"].hostname, _own_addresses(config))
+    identity = Identity(config["server"].hostname, own_addresses(config))
     routes = Routes(lookup, identity, settings, config.named("route"), ground.random)
     dial = ground.dial or Dialer(ground.reactor, source_address=settings.source_address)
     capacity = Capacity(settings.concurrency, settings.concurrency_per_domain)
@@ -470,12 +466,6 @@ def _relay(config: Config, foundation: Foundation, people: People, lookup: Any, 
 def _pickups(config: Config, foundation: Foundation) -> Pickups:
     """Whose mail waits to be called for."""
     return Pickups(config.named("route"), foundation.runner.collect)
-
-
-def _own_addresses(config: Config) -> frozenset[str]:
-    """The addresses on which [mx] takes mail on port 25: mail for a host with one of them would come back here."""
-    interfaces = {listen.interface for listen in config["mx"].listen if listen.port == SMTP_PORT}
-    return addresses_of_this_machine() if "" in interfaces else frozenset(interfaces)
 
 
 def _quota_watch(parts: Parts) -> QuotaWatch:

@@ -13,6 +13,8 @@ from twistmail.foundation import Foundation
 from twistmail.interfaces import INameLookup
 from twistmail.relay.exchange import Manners
 from twistmail.relay.handshake import TlsClients
+from twistmail.relay.ours import addresses_of_this_machine
+from twistmail.relay.route import SMTP_PORT
 from twistmail.relay.stsfetch import PolicyFetcher
 from twistmail.relay.stspolicies import StsPolicies
 from twistmail.relay.terms import Level
@@ -37,6 +39,12 @@ def tls_policies(config: Config, foundation: Foundation, lookup: INameLookup) ->
         fetch = _trusting(config, partial(PolicyFetcher, ground.reactor, lookup))
         sts = StsPolicies(lookup, fetch, foundation.tls_memory, ground.epoch)
     return TlsPolicies(lookup, foundation.tls_memory, rules, sts, _table(config, foundation))
+
+
+def own_addresses(config: Config) -> frozenset[str]:
+    """The addresses on which [mx] takes mail on port 25: mail for a host with one of them would come back here."""
+    interfaces = {listen.interface for listen in config["mx"].listen if listen.port == SMTP_PORT}
+    return addresses_of_this_machine() if "" in interfaces else frozenset(interfaces)
 
 
 def _table(config: Config, foundation: Foundation) -> Table | None:

@@ -9,12 +9,17 @@ certificate for these names; the records that belong to it are printed by
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from twistmail.config.settled import Config
 from twistmail.endpoints import ENDPOINTS
 from twistmail.options import COUNT, DURATION, WORDS, Option, Section, choice
 from twistmail.relay.mtasts import LONGEST_AGE
+from twistmail.servers.challenges import open_connection as open_challenges
 from twistmail.servers.pages import Make
+from twistmail.servers.pages import open_connection as open_pages
 
 PATH = "/.well-known/mta-sts.txt"
 OFF = "off"
@@ -55,3 +60,9 @@ def pages(config: Config) -> dict[str, Make]:
         return "text/plain", octets
 
     return {PATH: make} if octets else {}
+
+
+def web_services(config: Config, tokens: Mapping[str, str]) -> dict[str, Callable[..., Any]]:
+    """What makes connections to [acme] listen and [mta_sts] listen. *tokens*: what ACME authorities look for."""
+    ours = pages(config)
+    return {"acme": partial(open_challenges, tokens, ours), "mta_sts": partial(open_pages, ours)}

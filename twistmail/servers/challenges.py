@@ -5,12 +5,10 @@ A handshake that proves the same (RFC 8737) ends before a session has begun to s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Mapping
 
 from twistmail.servers.pages import NOTHING, Make, PageSession
-from twistmail.wire.http import Get, HttpServerWire, Page
+from twistmail.wire.http import HttpServerWire, Page
 
 PREFIX = "/.well-known/acme-challenge/"
 
@@ -22,14 +20,11 @@ class ChallengeSession(PageSession):
         super().__init__(pages)
         self._tokens = tokens
 
-    async def answer(self, event: Any) -> AsyncIterator[Any]:
-        if isinstance(event, Get) and event.path.startswith(PREFIX):
-            page = self._tokens.get(event.path[len(PREFIX) :])
-            yield Page(404, NOTHING) if page is None else Page(200, page.encode("ascii"))
-            return
-        async with aclosing(super().answer(event)) as answers:
-            async for answer in answers:
-                yield answer
+    async def page(self, path: str) -> Page:
+        if not path.startswith(PREFIX):
+            return await super().page(path)
+        answer = self._tokens.get(path[len(PREFIX) :])
+        return Page(404, NOTHING) if answer is None else Page(200, answer.encode("ascii"))
 
 
 def open_connection(

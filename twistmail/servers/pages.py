@@ -35,14 +35,17 @@ class PageSession:
         if isinstance(event, Bad):
             yield Page(event.code)
         elif isinstance(event, Get):
-            make = self._pages.get(event.path)
-            if make is None:
-                yield Page(404, NOTHING)
-            elif (made := await make()) is None:
-                yield Page(503, b"It cannot be had now.\n")
-            else:
-                kind, body = made
-                yield Page(200, body, kind)
+            yield await self.page(event.path)
+
+    async def page(self, path: str) -> Page:
+        """What is answered to a question for *path*."""
+        make = self._pages.get(path)
+        if make is None:
+            return Page(404, NOTHING)
+        if (made := await make()) is None:
+            return Page(503, b"It cannot be had now.\n")
+        kind, body = made
+        return Page(200, body, kind)
 
     async def pending_updates(self) -> AsyncIterator[Any]:
         return
