@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from twistmail.interfaces import Batch, Edit, ICourier, IPolicyStage, Keep, Poin
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Content, Memory
-from twistmail.mail.envelope import Fate, Kind, Notify, Peer, Recipient, Role, Target, Transaction
+from twistmail.mail.envelope import Fate, Kind, Notify, Peer, Recipient, Role, Target, Transaction, Wishes
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, Result, outcome_of
 from twistmail.mail.status import NO_ROOM, Status
@@ -351,3 +352,16 @@ def test_the_account_of_a_submission_is_kept() -> None:
     recipient = Recipient(parse("x@away.test"), result_of(scene.expansion.follow(parse("x@away.test"))))
     result_of(scene.reception.accept(Transaction(peer, "item-2", 0.0, parse("ann@here.test"), {}, (recipient,), Memory(MESSAGE))))
     assert scene.queue[0][0].account == "ann@here.test"
+
+
+@pytest.mark.parametrize(("header", "asked", "optional"), [
+    pytest.param(b"Subject: x\r\nTLS-Required: No\r\n", Wishes(), True, id="no"),
+    pytest.param(b"tls-required:\r\n no\r\n", Wishes(), True, id="folded-and-in-small-letters"),
+    pytest.param(b"TLS-Required: Yes\r\n", Wishes(), False, id="there-is-no-yes"),
+    pytest.param(b"TLS-Required: No\r\nTLS-Required: No\r\n", Wishes(), False, id="it-stands-once"),
+    pytest.param(b"TLS-Required: No\r\n", Wishes(require_tls=True), False, id="REQUIRETLS-comes-first"),
+    pytest.param(b"Subject: TLS-Required: No\r\n", Wishes(), False, id="elsewhere"),
+])
+def test_a_message_may_say_that_it_shall_arrive_encrypted_or_not(header, asked, optional):
+    """RFC 8689 §3, §4.1."""
+    assert mailflow._wishes(asked, header) == replace(asked, tls_optional=optional)

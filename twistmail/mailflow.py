@@ -20,8 +20,8 @@ from twistmail.facts import Accepted, Expanded, Fact, Facts, Fated, Refused
 from twistmail.interfaces import ICourier, IFilter, Keep, Unavailable
 from twistmail.mail.content import Content
 from twistmail.mail.edited import Edited
-from twistmail.mail.envelope import Fate, Kind, Notify, Recipient, Target, Transaction
-from twistmail.mail.headers import first, longest, split
+from twistmail.mail.envelope import Fate, Kind, Notify, Recipient, Target, Transaction, Wishes
+from twistmail.mail.headers import first, longest, split, values
 from twistmail.mail.item import Errand, Item, several, without_success
 from twistmail.mail.outcome import Event, Outcome, Result
 from twistmail.mail.status import UNAVAILABLE, Status
@@ -241,7 +241,7 @@ class Reception:
             prefix=prefix,
             account=transaction.account.name if transaction.account else "",
             body=_body(transaction),
-            wishes=transaction.wishes,
+            wishes=_wishes(transaction.wishes, original),
         )
 
     async def _copies(self, transaction: Transaction, original: bytes) -> tuple[Errand, ...]:
@@ -336,6 +336,13 @@ def _without_duplicates(recipients: Sequence[Recipient]) -> tuple[Target, ...]:
         for target in recipient.targets:
             found.setdefault(_place(target), target)
     return tuple(found.values())
+
+
+def _wishes(wishes: Wishes, header: bytes) -> Wishes:
+    """With what stands in the header of the message: REQUIRETLS comes before TLS-Required, which stands once (RFC 8689 §3, §4.1)."""
+    said = values(header, b"tls-required")
+    optional = len(said) == 1 and said[0].strip(b" \t\r\n").lower() == b"no"
+    return replace(wishes, tls_optional=True) if optional and not wishes.require_tls else wishes
 
 
 def _errands(targets: Sequence[Target], recipients: Sequence[Recipient]) -> tuple[Errand, ...]:

@@ -230,6 +230,22 @@ def test_what_must_be_encrypted_all_the_way(world, how, route, expected):
     assert world(**how).wants(route, (A,)) == {"a.far.test": expected}
 
 
+EASY = replace(FAR, tls_optional=True)
+
+
+@pytest.mark.parametrize(("how", "route", "expected"), [
+    pytest.param(SIGNED | {"tlsa": BOTH}, EASY, OPPORTUNISTIC, id="dane"),
+    pytest.param({"sts": policy("enforce", "x.test")}, EASY, OPPORTUNISTIC, id="mta-sts"),
+    pytest.param({"table": "far.test required"}, EASY, REQUIRED, id="but-not-what-our-operator-wants"),
+    pytest.param({}, replace(EASY, tls=VERIFIED), VERIFIED, id="also-by-a-route"),
+])
+def test_a_sender_may_put_arriving_before_what_the_other_domain_publishes(world, how, route, expected):
+    """RFC 8689 §3: to tell somebody that his certificate has expired."""
+    made = world(**how)
+    made.policies.note(FAR, A, Terms(OPPORTUNISTIC), UNCHECKED)
+    assert made.wants(route, (A,)) == {"a.far.test": expected}
+
+
 # ----- what came of it
 
 

@@ -124,7 +124,8 @@ class Wishes:
     `ret` and `envid` are those of RFC 3461 §4.3 and §4.4 (`envid` as it was given, xtext); `utf8`: SMTPUTF8 (RFC 6531 §3.4);
     `require_tls`: REQUIRETLS (RFC 8689); `hold_until`: FUTURERELEASE (RFC 4865), POSIX seconds; `priority`: MT-PRIORITY
     (RFC 6710), -9 to 9; `auth`: the AUTH= parameter (RFC 4954 §5), decoded, "<>" or an address; `verp`: XVERP, the delimiters
-    that the sender wants, or `verp.AS_USUAL`.
+    that the sender wants, or `verp.AS_USUAL`. `tls_optional` stands in the header of the message: it shall arrive, encrypted
+    or not (RFC 8689 §3).
     """
 
     ret: str = ""  # "FULL", "HDRS" or ""
@@ -136,6 +137,7 @@ class Wishes:
     priority: int = 0
     auth: str = ""
     verp: str = ""
+    tls_optional: bool = False
 
 
 NO_WISHES = Wishes()

@@ -95,6 +95,8 @@ class RelayCourier:
         groups = self._by_route(item, targets)
         if item.wishes.require_tls and item.sender is not None:  # RFC 8689 §5: a report goes encrypted where that can be had
             groups = {replace(route, tls=Tls.VERIFIED, require_tls=True): group for route, group in groups.items()}
+        elif item.wishes.tls_optional:
+            groups = {replace(route, tls_optional=True): group for route, group in groups.items()}
         carried = await tasks.gather(*(self._carry(route, item, group, content) for route, group in groups.items()))
         outcomes = {outcome.target: outcome for group in carried for outcome in group}
         return tuple(outcomes[target] for target in targets)

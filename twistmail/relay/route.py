@@ -40,6 +40,7 @@ class Route:
     tls: Tls = Tls.OPPORTUNISTIC
     login: Login | None = None
     require_tls: bool = False  # RFC 8689: for messages that must be encrypted all the way; `tls` is then VERIFIED
+    tls_optional: bool = False  # RFC 8689 §3: what the next hop publishes about encryption does not count for this message
 
     def __str__(self) -> str:
         name = self.next_hop if self.use_mx else f"[{self.next_hop.strip('[]')}]"

@@ -84,7 +84,7 @@ class TlsPolicies:
             return _all_out(hosts, TABLE_BROKEN)
         line = nearest(lines, str(route)) or nearest(lines, route.next_hop)
         least = _Least(route, line, self._table[1] if self._table else "")
-        if least.want is Tls.OFF or (line is not None and line.is_final):
+        if least.want is Tls.OFF or route.tls_optional or (line is not None and line.is_final):
             return Decision(tuple((host, least.final(host)) for host in hosts), why=least.why)
         try:
             mx = await self._mx(route)
@@ -209,6 +209,8 @@ class _Least:
 
     @property
     def why(self) -> str:
+        if self.route.tls_optional:
+            return "the sender wants it to arrive, encrypted or not (TLS-Required: No)"
         if self.route.require_tls:
             return "the sender wants encryption all the way (REQUIRETLS)"
         if self.line is not None:
