@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, Slowly
 from tests.relay.test_exchange import BODY, HOST, ROUTE, item_for, offering, targets
 from twistmail import tasks
 from twistmail.mail.content import Memory
+from twistmail.mail.envelope import Target
 from twistmail.mail.outcome import Outcome, Result, outcome_of
 from twistmail.mail.status import Status
 from twistmail.relay.client import Patience
@@ -49,25 +52,28 @@ class Town:
         return self.peer.connections[0]
 
     def carry(self) -> Outcome:
+        (outcome,) = self.carry_to(targets("bob"))
+        return outcome
+
+    def carry_to(self, to: tuple[Target, ...]) -> tuple[Outcome, ...]:
         results: list[Any] = []
-        tasks.shielded(self._carry()).addBoth(results.append)
+        tasks.shielded(self._carry(to)).addBoth(results.append)
         while not results:
             self.clock.advance(1.0)
             self.took += 1.0
             assert self.took < 5000, "it never ends"
         for _ in range(60):
             self.clock.advance(1.0)  # what is closed has half a minute to go
-        assert isinstance(results[0], Outcome), results[0]
+        assert isinstance(results[0], tuple), results[0]
         return results[0]
 
-    async def _carry(self) -> Outcome:
-        to = targets("bob")
+    async def _carry(self, to: tuple[Target, ...]) -> tuple[Outcome, ...]:
         session = await open_route(ROUTE, (HOST,), self.net, Manners("us.example", None))
         if isinstance(session, Status):
-            return outcome_of(to[0], session)
-        (outcome,) = await deliver(session, item_for(to), to, Memory(BODY), tasks.Inline())
+            return tuple(outcome_of(one, session) for one in to)
+        outcomes = await deliver(session, item_for(to), to, Memory(BODY), tasks.Inline())
         await leave(session)
-        return outcome
+        return outcomes
 
 
 def is_over(town: Town) -> bool:
@@ -187,6 +193,38 @@ def test_who_answers_twice_has_not_answered_what_comes_next(way, step, seconds):
         assert outcome.result is Result.RELAYED, "that was the answer, and what follows it comes too late to be one"
     else:
         assert (outcome.result, outcome.status.enhanced) == (Result.DEFERRED, "4.5.0")
+    assert is_over(town)
+
+
+@pytest.mark.parametrize(("answers", "text"), [
+    pytest.param({b"MAIL": b"<html>\x1b[2J"}, "The other side does not speak SMTP, it said: <html>?[2J", id="nonsense"),
+    pytest.param({b"MAIL": b"x" * 1000}, "The other side does not speak SMTP, it said: " + "x" * 80 + "...", id="much-nonsense"),
+    pytest.param({b"DATA": b"250 Ok"}, "The other side gave an answer that makes no sense there: 250 Ok", id="of-the-wrong-kind"),
+    pytest.param({b"DATA": b"354 Go\r\n250 Ok"}, "The other side gave an answer that nobody had asked for: 250 Ok", id="unasked"),
+])  # fmt: skip
+def test_what_was_wrong_is_told_to_the_operator(answers, text):
+    assert Town("dotted", answers).carry().status.text == text
+
+
+LINES = [
+    b"250 Ok", b"250-a", b"354 Go on", b"220 hi", b"221 Bye", b"421 4.3.2 Busy", b"451 4.0.0 Later", b"452 4.5.3 Too many", b"550 5.1.1 No",
+    b"334 ", b"", b"junk", EHLO, offering(b"CHUNKING"),
+]  # fmt: skip
+PIECES = st.sampled_from([*(line + b"\r\n" for line in LINES), b"25", b"250 ", b"\n"])
+ANSWERED = st.one_of(st.just(HANG_UP), st.just(SILENCE), st.lists(PIECES, min_size=1, max_size=5).map(lambda said: Slowly(b"".join(said))))
+STEP = st.sampled_from([b"", b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b".", b"BDAT", b"RSET", b"QUIT"])
+
+
+@given(st.dictionaries(STEP, ANSWERED, max_size=4), st.sampled_from(sorted(WAYS)), st.integers(1, 4))
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_server_does_everybody_has_an_outcome_and_nothing_is_open(answers, way, count):
+    """And nobody is said to have it before the whole content has been said."""
+    town = Town(way, answers)
+    outcomes = town.carry_to(targets(*(f"r{number}" for number in range(count))))
+    assert len(outcomes) == count
+    assert all(outcome.result in (Result.RELAYED, Result.DEFERRED, Result.FAILED) for outcome in outcomes)
+    if any(outcome.result is Result.RELAYED for outcome in outcomes):
+        assert b"X: y\r\n" + BODY in town.peer.contents
     assert is_over(town)
 
 

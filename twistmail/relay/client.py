@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistmail.mail.status import Status
-from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient, status_of
+from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient, shown, status_of
 
 #: Seconds after which a connection that we have closed is cut, where the other side does not let go of it.
 LINGERING = 30.0
@@ -63,6 +63,7 @@ class Lost(Exception):
 
 GONE = Status(451, "4.4.2", "The connection was closed by the other side")
 SILENT = Status(451, "4.4.2", "The other side took too long to answer")
+UNASKED = Status(451, "4.5.0", "The other side gave an answer that nobody had asked for")
 GARBLED = Status(451, "4.5.0", "The other side does not speak SMTP")
 NO_TLS = Status(451, "4.7.5", "Encryption could not be agreed upon with the other side")
 
@@ -242,7 +243,7 @@ class SmtpConnection(Protocol):
         replies: list[Reply] = []
         while isinstance(event := self._wire.next_event(), Reply | Garbled):
             if isinstance(event, Garbled):
-                return replies, GARBLED
+                return replies, replace(GARBLED, text=f"{GARBLED.text}, it said: {shown(event.said)}" if event.said else GARBLED.text)
             if self._wire.owed < 0:
                 return replies, self._unasked(event)
             replies.append(event)
@@ -252,7 +253,7 @@ class SmtpConnection(Protocol):
         """421 may be said at any time (RFC 5321 §3.8), and some refuse a content before they have all of it. Anything else is no
         answer to us: who believed it would take what was said before for what comes behind."""
         is_refusal = reply.code == 421 or (reply.code >= 400 and self._wire.in_content)
-        return status_of(reply) if is_refusal else GARBLED
+        return status_of(reply) if is_refusal else replace(UNASKED, text=f"{UNASKED.text}: {reply.code} {shown(reply.lines[0])}".rstrip())
 
     def _take(self, reply: Reply) -> None:
         if self._waiting:

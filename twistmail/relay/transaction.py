@@ -21,15 +21,16 @@ from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import Status
-from twistmail.relay.client import GARBLED, GONE, SILENT, Lost
+from twistmail.relay.client import GONE, SILENT, Lost
 from twistmail.relay.exchange import Session
 from twistmail.relay.fitting import Fitted, fit, in_memory
 from twistmail.relay.parameters import mail_parameters, needs_utf8, objection, rcpt_parameters, reports_itself
 from twistmail.wire.smtp import client as say
-from twistmail.wire.smtp.client import Chunk, ContentEnd, Octets, Reply, status_of
+from twistmail.wire.smtp.client import Chunk, ContentEnd, Octets, Reply, shown, status_of
 
 #: No attempt costs more than this many transactions on account of a server that takes few recipients at a time and says so late.
 MOST_ROUNDS = 20
+ODD = Status(451, "4.5.0", "The other side gave an answer that makes no sense there")
 #: After the content nobody knows any more whether the server has it. We wait for ten minutes (RFC 1047), and then it may come twice.
 UNANSWERED = Status(451, "4.4.2", "The other side got all of the message and closed the connection without an answer")
 UNANSWERED_IN_TIME = Status(451, "4.4.2", "The other side got all of the message and took too long to answer")
@@ -249,7 +250,9 @@ async def _answer(waiting: Awaitable[Reply]) -> Reply | Status:
 
 def _refusal(reply: Reply) -> Status:
     """A reply that is not the one we need, as a status that is not positive."""
-    return GARBLED if reply.code < 400 else status_of(reply)
+    if reply.code >= 400:
+        return status_of(reply)
+    return replace(ODD, text=f"{ODD.text}: {reply.code} {shown(reply.lines[0])}".rstrip())
 
 
 def _about_recipient(reply: Reply) -> Status:

@@ -26,6 +26,8 @@ LONGEST_LINE = 2048
 MOST_LINES = 128
 #: Of a reply's text, what is kept in a Status (octets of UTF-8 may be some more).
 LONGEST_TEXT = 1000
+#: Of what is no reply, what people see of it.
+LONGEST_SHOWN = 80
 
 _REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)")
@@ -50,6 +52,12 @@ class Garbled(Tell):
     """What came is no SMTP reply: the connection is of no more use. `said` is its beginning."""
 
     said: bytes
+
+
+def shown(said: bytes) -> str:
+    """The beginning of what a server said, as people may see it."""
+    text = _CONTROLS.sub("?", said[:LONGEST_SHOWN].decode("utf-8", "replace"))
+    return text + "..." if len(said) > LONGEST_SHOWN else text
 
 
 def status_of(reply: Reply) -> Status:
