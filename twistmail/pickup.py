@@ -98,19 +98,24 @@ class Pickup:
         except OSError as error:
             log.error("pickup: {folder} cannot be read: {error}", folder=self._box.folder, error=error)
             return
-        self._later = {name: at for name, at in self._later.items() if name in set(names)} if self._later else {}
+        self._forget_all_but(set(names))
         due = [name for name in names if self._later.get(name, now) <= now]
         for start in range(0, len(due), AT_A_TIME):
-            taken = await tasks.gather(*(self._one(self._box, name) for name in due[start : start + AT_A_TIME]))
-            if gone := [name for name in taken if name]:
-                await threads.run(self._box.remove, gone)
-                for name in gone:
-                    self._done.pop(name, None)
+            batch = due[start : start + AT_A_TIME]
+            for name in batch:
+                self._again(name)  # whatever happens: one that we have a bug with shall not stand in the way of the others
+            await tasks.gather(*(self._one(self._box, name) for name in batch))
+
+    def _forget_all_but(self, names: set[str]) -> None:
+        """What is known of files that are gone."""
+        for known in (self._later, self._done, self._owed):
+            for name in known.keys() - names:
+                del known[name]  # type: ignore[attr-defined]
 
     # ----- one file
 
-    async def _one(self, box: Dropbox, name: str) -> str:
-        """Take one; its name where it can go now, else ""."""
+    async def _one(self, box: Dropbox, name: str) -> None:
+        """Take one; its file goes when it has been sent."""
         threads = self._service.foundation.threads
         try:
             left = await threads.run(box.take, name)
@@ -118,15 +123,14 @@ class Pickup:
             account = await self._account(left.user)
             if account is None:
                 raise Refused(f"user {left.user} of this machine has no account that may send")
-            return name if await self._send(name, message, left, account) else ""
+            if await self._send(name, message, left, account):
+                await threads.run(box.remove, [name])
         except (Refused, Unreadable) as refused:
             await self._put_aside(box, name, str(refused))
         except FileNotFoundError:
-            return ""  # its owner has taken it back
+            return  # its owner has taken it back
         except (OSError, Unavailable) as error:
             log.warn("pickup: {name} is tried again later: {error}", name=name, error=error)
-            self._again(name)
-        return ""
 
     def _again(self, name: str) -> None:
         self._later[name] = self._service.reactor.seconds() + AGAIN
@@ -154,7 +158,6 @@ class Pickup:
                 continue
             if answers.is_temporary and not is_last_try:
                 log.info("pickup: {name} is tried again later: {why}", name=name, why=answers.whole or answers.refused[0][1])
-                self._again(name)
                 return False
             self._done[name] = self._done.get(name, 0) + len(recipients)
             self._owe(name, message, recipients, answers, account)

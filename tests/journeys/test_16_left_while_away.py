@@ -184,6 +184,25 @@ def test_what_is_no_message_is_put_aside_and_the_rest_goes_on(office):
     assert len(office.house.files("bob")) == 1
 
 
+def test_a_bug_with_one_of_them_does_not_stand_in_the_way_of_the_others(office, monkeypatch):
+    send = office.pickup._send
+
+    async def spoilt(name, message, left, account):
+        if b"poison" in message.content:
+            raise ZeroDivisionError
+        return await send(name, message, left, account)
+
+    monkeypatch.setattr(office.pickup, "_send", spoilt)
+    office.leave("bob", message=b"Subject: poison\r\n\r\nx\r\n")
+    for number in range(9):
+        office.leave("bob", message=b"Subject: %d\r\n\r\nx\r\n" % number)
+    with pytest.raises(ZeroDivisionError):
+        office.look()
+    office.look()
+    assert sorted(message["Subject"] for message in office.house.mail("bob")) == list("012345678")
+    assert len(office.files()) == 1
+
+
 def test_a_hundred_that_have_gathered_come_each_once(office):
     for number in range(100):
         office.leave("bob", message=b"Subject: %d\r\n\r\nx\r\n" % number)
