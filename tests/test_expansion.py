@@ -13,6 +13,7 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Kind
+from twistmail.mail.status import Status
 from twistmail.memory.people import MemoryAliases, MemoryPeople
 
 PEOPLE = dict.fromkeys(("fred@dom1.test", "tom@dom1.test", "dick@dom1.test", "fred@dom2.test", "a+b@dom1.test"), "x")
@@ -211,3 +212,54 @@ class Forwarding(MemoryPeople):
 ])  # fmt: skip
 def test_mail_that_goes_on(forwards: dict[str, tuple[tuple[str, ...], bool]], expected: list[str]) -> None:
     assert led_to("fred@dom1.test", accounts=Forwarding(forwards)) == expected
+
+
+# ----- addresses elsewhere that are here, and second servers
+
+
+def blue(aliases: dict[str, list[str]], **changes: Any) -> Expansion:
+    return expansion(aliases=MemoryAliases(aliases), accounts=MemoryPeople({"anna@blue.example": "x"}),
+                     local_domains=frozenset({"blue.example"}), default_domain="blue.example", **changes)
+
+
+def elsewhere_of(table):
+    async def ask(address):
+        return table.get(str(address))
+
+    return ask
+
+
+@pytest.mark.parametrize(("address", "expected", "fault"), [
+    pytest.param("any@local.test", ["anna@blue.example"], None, id="somebody-here"),
+    pytest.param("list@local.test", ["anna@blue.example", "x@far.test"], None, id="an-alias-here"),
+    pytest.param("x@old.test", [], "5.1.6", id="a-refusal-is-the-answer"),
+    pytest.param("x@far.test", ["x@far.test"], None, id="elsewhere-after-all"),
+    pytest.param("x@nobody.test", [], "5.1.1", id="nobody-here"),
+    pytest.param("x@circle.test", [], "5.4.6", id="in-a-circle"),
+    pytest.param("old-friend@blue.example", ["x@old.test"], None, id="behind-an-alias-the-relay-reports-it"),
+])
+def test_what_the_routes_say_of_addresses_elsewhere(address, expected, fault):
+    aliases = {"list@blue.example": ["anna@blue.example", "x@far.test"], "old-friend@blue.example": ["x@old.test"],
+               "round@blue.example": ["x@circle.test"]}
+    table = {
+        "any@local.test": Address("anna"), "list@local.test": Address("list", "blue.example"), "x@nobody.test": Address("nobody"),
+        "x@old.test": Status(550, "5.1.6", "moved"), "x@circle.test": Address("round", "blue.example"),
+    }
+    made = blue(aliases, elsewhere=elsewhere_of(table))
+    followed = result_of(made.explain(parse(address)))
+    assert [str(target.address) for target in followed.targets] == expected
+    assert (followed.fault.enhanced if followed.fault else None) == fault
+    assert all(str(target.original) == address for target in followed.targets)
+
+
+@pytest.mark.parametrize(("everything", "address", "expected"), [
+    pytest.param(False, "anna@blue.example", [("mailbox", "anna@blue.example")], id="split-and-here"),
+    pytest.param(False, "carl@blue.example", [("remote", "carl@blue.example")], id="split-and-there"),
+    pytest.param(True, "anna@blue.example", [("mailbox", "anna@blue.example"), ("remote", "anna@blue.example")], id="dual"),
+    pytest.param(True, "carl@blue.example", [("remote", "carl@blue.example")], id="dual-and-only-there"),
+    pytest.param(True, "both@blue.example", [("mailbox", "anna@blue.example"), ("remote", "anna@blue.example")], id="dual-by-an-alias"),
+    pytest.param(False, "postmaster@blue.example", [("mailbox", "postmaster@blue.example")], id="postmaster-stays"),
+])
+def test_a_domain_with_a_second_server(everything, address, expected):
+    made = blue({"both@blue.example": ["anna@blue.example"]}, second_servers={"blue.example": everything})
+    assert [(target.kind.value, str(target.address)) for target in result_of(made.follow(parse(address)))] == expected

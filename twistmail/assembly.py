@@ -43,7 +43,7 @@ from twistmail.mail.envelope import Kind, Role
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
 from twistmail.options import Settings
-from twistmail.outbound import manners, own_addresses, tls_policies
+from twistmail.outbound import manners, tls_policies
 from twistmail.own_passwords import Desk
 from twistmail.own_sts import web_services
 from twistmail.plugins import POLICY_STAGE
@@ -59,8 +59,8 @@ from twistmail.relay.connect import Dialer
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
-from twistmail.relay.routes import Identity, Routes
 from twistmail.relay.tlspolicy import TlsPolicies
+from twistmail.routing import elsewhere, routed, routes_of, second_servers
 from twistmail.servers.gate import Terms
 from twistmail.servers.imap.quota import QuotaOffice
 from twistmail.servers.imap.service import ImapService
@@ -164,7 +164,7 @@ class Parts:
         runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
         separate: Any = SeparateReports(runner.reports, self.people.leaving)
         runner.reports = separate
-        pickups = _pickups(self.config, self.foundation)
+        pickups = _pickups(self.config, self.foundation, self.relay.routes.holds if self.config["relay"].route_table else None)
         runner.keeps = pickups.keeps if pickups.any else None
 
 
@@ -177,7 +177,7 @@ def build(config: Config, foundation: Foundation) -> Parts:
     lookup = part("lookup", config["dns"].use, foundation.ground, config=config)
     policies = tls_policies(config, foundation, lookup)
     relay = _relay(config, foundation, people, lookup, policies)
-    dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: relay})
+    dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: routed(config, foundation, people.expansion, relay)})
     contexts = _contexts(config, foundation)
     services: dict[str, Callable[..., Any]] = {
         **_mail_services(config, foundation, people, dispatch, lookup, contexts),
@@ -215,6 +215,8 @@ def people_of(config: Config, foundation: Standing) -> People:
         catchalls={domain.name: _address(domain.catchall, default) for domain in domains if domain.catchall},
         postmaster=_postmaster(config, default),
         home=leaving.home if leaving.leads_back else None,
+        elsewhere=elsewhere(config, foundation.ground),
+        second_servers=second_servers(config),
         clock=foundation.ground.reactor.seconds,
     )
     return People(accounts, accounts, expansion, domains, circles(config.named("group"), config.named("role"), default), leaving)
@@ -455,17 +457,16 @@ def _desk(config: Config, foundation: Foundation, people: People) -> Desk:
 
 def _relay(config: Config, foundation: Foundation, people: People, lookup: Any, policies: TlsPolicies) -> RelayCourier:
     ground, settings = foundation.ground, config["relay"]
-    identity = Identity(config["server"].hostname, own_addresses(config))
-    routes = Routes(lookup, identity, settings, config.named("route"), ground.random)
-    dial = ground.dial or Dialer(ground.reactor, source_address=settings.source_address)
+    routes = routes_of(config, ground, lookup)
+    dial = ground.dial or Dialer(ground.reactor)
     capacity = Capacity(settings.concurrency, settings.concurrency_per_domain)
     said = manners(config, foundation, policies)
     return RelayCourier(routes, dial, said, capacity, ground.reactor, ground.threads, people.leaving)
 
 
-def _pickups(config: Config, foundation: Foundation) -> Pickups:
-    """Whose mail waits to be called for."""
-    return Pickups(config.named("route"), foundation.runner.collect)
+def _pickups(config: Config, foundation: Foundation, held: Callable[[str], bool] | None = None) -> Pickups:
+    """Whose mail waits to be called for. *held*: what the route table says of that."""
+    return Pickups(config.named("route"), foundation.runner.collect, held)
 
 
 def _quota_watch(parts: Parts) -> QuotaWatch:

@@ -11,6 +11,7 @@ import importlib.util
 from collections.abc import Callable, Collection, Iterator, Sequence
 from ipaddress import ip_address
 
+from twistmail import routing_checks
 from twistmail.accounts import domains, file, kerberos, tokens
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
@@ -21,7 +22,7 @@ from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
 from twistmail.policy import access_file, checks_file, relay_domains, sender_map
 from twistmail.queue import ground
-from twistmail.relay import tlstable
+from twistmail.relay import table, tlstable
 from twistmail.servers.login import GSSAPI
 from twistmail.servers.mechanisms import NEED_TOKENS
 from twistmail.servers.smtp_options import STAGE_OPTIONS
@@ -237,6 +238,7 @@ def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Probl
         ("submission", "sender_map", sender_map.parse),
         ("rewrite", "sender_map", generic.parse),
         ("relay", "tls_policy", tlstable.parse),
+        ("relay", "route_table", table.parse),
     ):
         if name := getattr(config[section], key):
             rules: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
@@ -330,7 +332,7 @@ def certificates_are_there(config: Config) -> Iterator[Problem]:
 CHECKS: tuple[CrossCheck, ...] = (
     names_are_names, circles_are_circles, times_fit, local_is_not_routed, aliases_end, control_fits, relaying_is_asked,
     relayed_is_not_local, acme_can_work, domains_have_users, stages_have_their_settings, sections_are_asked,
-    tokens_can_be_judged, numbers_can_be_had,
+    tokens_can_be_judged, numbers_can_be_had, *routing_checks.CHECKS,
 )  # fmt: skip
 #: At the start and for `config check`; and in their place at a reload.
 FILE_CHECKS: tuple[CrossCheck, ...] = (

@@ -3,7 +3,8 @@
 Order for one local address: an alias of that name, then an account; the same
 two without the +suffix (an account's mail may be forwarded); then what only the world knows by that name (a sender
 that we have rewritten; in somebody else's domain too); then the same name in the domain whose users this one
-has; then the domain's catch-all; then, for postmaster, the house's own box. An alias hides an account of the same name; an
+has; then the domain's catch-all; then, for postmaster, the house's own box; then the domain's second server. An alias
+hides an account of the same name; an
 alias that names itself means the account behind it (aliases(5)). Addresses in
 other people's domains are remote targets.
 
@@ -61,6 +62,8 @@ class Expansion:
     does; `postmaster` is where mail for postmaster goes when no alias or account of that name exists. Where that is None, or
     leads nowhere, there is the mailbox postmaster@ in the default domain, which nobody may log in to, but which loses nothing.
     `home` knows what was rewritten when it left (`leaving.departure`); None: nothing was.
+    `elsewhere`(an address that is not local) tells who that is here, or why mail for it is not taken, or None. `second_servers`
+    maps domains of which a second server has mailboxes too to whether it gets a copy of everything: unknown names are there.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class Expansion:
         catchalls: Mapping[str, Address] | None = None,
         postmaster: Address | None = None,
         home: Home | None = None,
+        elsewhere: Callable[[Address], Awaitable[Address | Status | None]] | None = None,
+        second_servers: Mapping[str, bool] | None = None,
         clock: Callable[[], float],
     ) -> None:
         self.aliases = aliases
@@ -90,6 +95,8 @@ class Expansion:
         self._catchalls = dict(catchalls or {})
         self._postmaster = postmaster
         self._home = home
+        self._elsewhere = elsewhere
+        self._second_servers = dict(second_servers or {})
         self._clock = clock
         self._remembered: dict[Address, tuple[float, Followed]] = {}
 
@@ -146,8 +153,7 @@ class Expansion:
         if not self.is_local(address):
             if (way_home := await self._way_home(walk, address, path)) is not None:
                 return way_home
-            _add(walk, Target(Kind.REMOTE, address, walk.original))
-            return []
+            return await self._abroad(walk, address, path)
         here = Address(address.local.lower(), address.domain or self.default_domain)
         for name in self.spellings(here):
             # an alias that names itself means the account
@@ -157,6 +163,8 @@ class Expansion:
                 onward = [parse(address) for address in account.forward] if parse(account.name) not in path else []
                 if account.keep_copy or not onward:
                     _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
+                if self._second_servers.get(here.domain):
+                    _add(walk, Target(Kind.REMOTE, here, walk.original))
                 return [(_in_domain(target, name.domain), (*path, parse(account.name))) for target in onward]
         way_home = await self._way_home(walk, Address(address.local, here.domain), path)
         return self._last_resort(walk, here, path) if way_home is None else way_home
@@ -193,6 +201,22 @@ class Expansion:
         found = await self._home(address)
         return isinstance(found, Address) and self.is_local(found) and await self._is_somebody(found, ())
 
+    async def _abroad(self, walk: _Walk, address: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
+        """An address in somebody else's domain: a remote target, unless its route says that it is somebody here, or nobody.
+
+        A refusal is the answer to whoever writes to it; where an alias led here, the relay reports it to the sender.
+        """
+        found = await self._elsewhere(address) if self._elsewhere is not None else None
+        if isinstance(found, Address) and address not in path:
+            return [(found, (*path, address))]
+        if isinstance(found, Status) and not path:
+            walk.fault = found
+        elif not isinstance(found, Address):
+            _add(walk, Target(Kind.REMOTE, address, walk.original))
+        else:
+            walk.looped = True
+        return []
+
     def _last_resort(self, walk: _Walk, here: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
         if other := self._like.get(here.domain):
             there = Address(here.local, other)
@@ -205,6 +229,8 @@ class Expansion:
             return [(named, (*path, here))]
         if self._is_postmaster(here):
             self._to_the_box(walk, here)
+        elif here.domain in self._second_servers:
+            _add(walk, Target(Kind.REMOTE, here, walk.original))
         elif here in path:
             walk.looped = True
         return []

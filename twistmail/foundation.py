@@ -84,6 +84,7 @@ class Ground:
     lasting: Lasting
     dial: Any = None
     giver: Any = None  # `giving.Giver`, where mail can belong to others than us
+    piper: Any = None  # `piping.Piper`, where programs get mail
 
 
 @dataclass(slots=True)
@@ -169,14 +170,16 @@ class Foundation(Standing):
         self.database.close()
         if self.ground.giver is not None:
             self.ground.giver.close()
+        if self.ground.piper is not None:
+            self.ground.piper.close()
 
 
 def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, epoch: Callable[[], float] = time.time,
-        giver: Any = None) -> Foundation:
+        giver: Any = None, piper: Any = None) -> Foundation:
     """Make folders, open databases, build store and queue. *epoch* gives POSIX seconds. OSError where the disk will not."""
     data_dir = config.data_dir
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    ground = replace(_ground(config, reactor, discovery, dial, epoch), giver=giver)
+    ground = replace(_ground(config, reactor, discovery, dial, epoch), giver=giver, piper=piper)
     facts = ground.facts
     journals, listeners = _listen(config, data_dir, facts)
     doorkeeper = Doorkeeper(Doorbook(data_dir / DOORBOOK), epoch)

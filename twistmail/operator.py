@@ -23,6 +23,7 @@ from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
 from twistmail.registrar import Present, Registrar
+from twistmail.route_views import RouteDesk
 from twistmail.rows import HELD, told
 from twistmail.steering.desk import MOST_ROWS, QueueDesk
 from twistmail.steering.metrics import MetricsDesk
@@ -61,6 +62,7 @@ class Operator:
             **self._certificates.verbs(),
             **TableDesk(self._service).verbs(),
             **TlsDesk(self._service).verbs(),
+            **RouteDesk(self._service).verbs(),
             **Registrar(Present(self._service)).verbs(),
         }
 

@@ -13,6 +13,7 @@ from twistmail.foundation import Foundation
 from twistmail.interfaces import INameLookup
 from twistmail.relay.exchange import Manners
 from twistmail.relay.handshake import TlsClients
+from twistmail.relay.login import Means
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.route import SMTP_PORT
 from twistmail.relay.stsfetch import PolicyFetcher
@@ -27,7 +28,8 @@ _MEMORY = {"off": Level.PLAIN, "encrypted": Level.ENCRYPTED, "verified": Level.V
 def manners(config: Config, foundation: Foundation, policies: TlsPolicies) -> Manners:
     """How we present ourselves to other servers. OSError where the file of authorities cannot be used."""
     handshakes = _trusting(config, partial(TlsClients, now=foundation.ground.epoch))
-    return Manners(config["server"].hostname, handshakes, policies=policies, avoided=config["relay"].avoid)
+    return Manners(config["server"].hostname, handshakes, policies=policies, avoided=config["relay"].avoid,
+                   login=Means(threads=foundation.ground.threads))
 
 
 def tls_policies(config: Config, foundation: Foundation, lookup: INameLookup) -> TlsPolicies:

@@ -41,8 +41,10 @@ from twistmail.policy.access import OPTIONS as ACCESS
 from twistmail.policy.checks import OPTIONS as MESSAGE_CHECKS
 from twistmail.queue.reports import OPTIONS as DSN
 from twistmail.queue.spool import OPTIONS as QUEUE
+from twistmail.relay.programs import OPTIONS as PIPE
 from twistmail.relay.routes import OPTIONS as RELAY
 from twistmail.relay.routes import ROUTE_OPTIONS as ROUTE
+from twistmail.relay.routes import SENDER_ROUTE_OPTIONS as SENDER_ROUTE
 from twistmail.servers.authsocket import OPTIONS as AUTH_SOCKET
 from twistmail.servers.imap.service import OPTIONS as IMAP
 from twistmail.servers.imap.sharing.settings import OPTIONS as SHARING
@@ -85,6 +87,8 @@ BUILT_IN: tuple[Section, ...] = (
     QUEUE,
     RELAY,
     ROUTE,
+    SENDER_ROUTE,
+    PIPE,
     REWRITE,
     SRS,
     DSN,

@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twistmail import assembly, control, descriptors, giving, heap, privileges, sections, systemd, tasks, tenancy
+from twistmail import assembly, control, descriptors, giving, heap, piping, privileges, routing, sections, systemd, tasks, tenancy
 from twistmail.accounts.system import are_meant
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
@@ -33,6 +34,7 @@ from twistmail.config.problem import Problem
 from twistmail.config.settled import Config
 from twistmail.endpoints import Listen, Transport
 from twistmail.foundation import Foundation, lay
+from twistmail.interfaces import Unavailable
 from twistmail.operator import Operator
 from twistmail.own_passwords import DeskFactory
 from twistmail.pickup import Pickup
@@ -106,6 +108,7 @@ class MailService(Service):
         self._home = -1  # a descriptor: while it is open the data folder is ours
         self._most = 0  # connections that there is room for
         self._giver: giving.Giver | None = None
+        self._piper: piping.Piper | None = None
         self._pickup = Pickup(self)
 
     # ----- start
@@ -115,6 +118,7 @@ class MailService(Service):
         super().privilegedStartService()
         self._given = systemd.inherited()
         self._start_giver()
+        self._piper = routing.piper_of(self.config, self._user)
         for key in self._wanted(self.config):
             try:
                 self._open(key)
@@ -151,12 +155,14 @@ class MailService(Service):
         self._tick(JOURNAL_EVERY, self._write_door)
         self._tick(LOOK_EVERY, self.foundation.look_around)
         self._tick(DOMAINS_EVERY, self.look_at_domains)
+        self._tick(LOOK_EVERY, self.look_at_routes)
         self._tick(CERTIFICATES_EVERY, self.look_at_certificates)
         self._old_signal = signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
         tasks.start(self._begin(), "starting the queue")
 
     async def _begin(self) -> None:
         """Recover the queue, then let the world in: what comes now must not meet the clearing up of what was."""
+        await self.look_at_routes()  # mail that it keeps must not go
         await self.foundation.runner.start()
         self._recovered = True
         self._let_in(self.parts)
@@ -180,7 +186,7 @@ class MailService(Service):
     def _lay(self) -> Foundation:
         """Exits where what lies in the data folder cannot be used."""
         try:
-            return lay(self.config, self.reactor, self.discovery, self._connector, giver=self._giver)
+            return lay(self.config, self.reactor, self.discovery, self._connector, giver=self._giver, piper=self._piper)
         except (OSError, sqlite3.Error) as error:
             sys.exit(self._unusable(error))
 
@@ -275,6 +281,11 @@ class MailService(Service):
         if now != parts.people.domains and parts is self.parts:
             log.info("the domains have changed: {domains}", domains=", ".join(sorted(now.names ^ parts.people.domains.names)) or "users")
             self._adopt(assembly.build(parts.config, self.foundation))
+
+    async def look_at_routes(self) -> None:
+        """The next attempt goes as the route table says now. What is wrong with it was told when it was read."""
+        with suppress(Unavailable):
+            await self.parts.relay.routes.freshen()
 
     async def _write_door(self) -> None:
         await self.foundation.doorkeeper.write(self.foundation.threads)

@@ -11,13 +11,14 @@ from tests.architecture.source import imports, modules, own_imports
 LAYERS = (
     "mail",
     "wire",
-    "giving giving_helper "
+    "giving giving_helper piping piping_helper "
     "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments",
     "mailflow expansion policy leaving formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
     "outbound tls_desk own_sts "
     "way_out registrar domain_records quota_watch "
+    "routing routing_checks route_views "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
     "steering pickup privileges units foreground demo backup cli secrecy own_passwords tables",
@@ -52,6 +53,7 @@ TWISTED_INTERNET = {
     "relay.handshake",
     "relay.stsfetch",
     "relay.stspolicies",
+    "relay.socks",
 }
 
 #: Who may catch whatever comes: where a stranger's bug must harm nobody else.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import replace
 
 import pytest
@@ -10,13 +11,16 @@ from twistmail import tasks
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Deadline, Kind, Notify, Target, Wishes
+from twistmail.mail.evidence import Clear
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.relay.client import Patience
 from twistmail.relay.connect import open_route
 from twistmail.relay.exchange import MOST_RECIPIENTS, Manners, Session
-from twistmail.relay.route import Host, Login, Route, Tls
+from twistmail.relay.route import Host, Login, Route, Tls, Transport
 from twistmail.relay.transaction import deliver
+from twistmail.wire.sasl.exchange import NeedsEvidence, Proven
+from twistmail.wire.sasl.scram import Scram
 
 ANN = Address("ann", "here.example")
 HOST = Host("mx.far.test", "192.0.2.1", 25)
@@ -371,6 +375,111 @@ def test_a_login_that_does_not_work_is_temporary(answers, said):
     status = relay.open()
     assert status.code in (451, 454)
     assert any(line.startswith(b"AUTH") for line in relay.peer.said) == said
+
+
+def scram_server(password, spoil=lambda line: line):
+    """Answers to AUTH SCRAM-SHA-256 of our own server's side, whose user is ann."""
+    server = Scram("SCRAM-SHA-256", "theirs", {}, binding_offered=False)
+    state = []
+
+    def answer(line):
+        data = b64decode(line.removeprefix(b"AUTH SCRAM-SHA-256 "))
+        said = server.step(data) if data else None
+        if isinstance(said, NeedsEvidence):
+            said = server.given(Clear(password))
+            said = server.given(said.work())
+            return b"334 " + b64encode(said.data)
+        if isinstance(said, Proven):
+            state.append(said)
+            return b"334 " + spoil(b64encode(said.final))
+        return b"235 2.7.0 Welcome" if state and said is None else b"535 5.7.8 No"
+
+    return answer
+
+
+@pytest.mark.parametrize(("password", "spoil", "code"), [
+    pytest.param("secret", lambda line: line, None, id="the-right-one"),
+    pytest.param("other", lambda line: line, 454, id="a-wrong-one"),
+    pytest.param("secret", lambda line: b64encode(b"v=" + b"A" * 44), 454, id="a-server-that-does-not-know-it"),
+    pytest.param("secret", lambda line: b"???", 454, id="a-server-that-talks-nonsense"),
+])
+def test_by_scram_the_password_is_never_said(password, spoil, code):
+    relay = Relay({b"EHLO": [STARTTLS, AUTH.replace(b"AUTH PLAIN", b"AUTH SCRAM-SHA-256 PLAIN")]},
+                  replace(ROUTE, login=Login("ann", "secret")))
+    answer, usual = scram_server(password, spoil), relay.peer.answer_to
+    talking = []
+
+    def answer_to(line):
+        if line.startswith(b"AUTH "):
+            talking.append(line)
+        if not talking or line == b"*":
+            talking.clear()
+            return usual(line) if line != b"*" else b"501 5.7.0 Cancelled"
+        return answer(line)
+
+    relay.peer.answer_to = answer_to
+    result = relay.open()
+    assert (None if isinstance(result, Session) else result.code) == code
+    said = [line.rpartition(b" ")[2] for line in relay.peer.said[3:] if line != b"*"]
+    assert said
+    assert b"secret" not in b"".join(map(b64decode, said))
+
+
+def test_a_server_that_lets_us_in_without_a_proof_gets_no_mail():
+    relay = Relay({b"EHLO": [STARTTLS, AUTH.replace(b"AUTH PLAIN", b"AUTH SCRAM-SHA-256")], b"AUTH": b"235 2.7.0 Come in"},
+                  replace(ROUTE, login=Login("ann", "secret")))
+    assert relay.open().text.endswith("somebody else")
+
+
+def test_a_login_that_is_too_long_for_one_line_is_said_in_a_second_one():
+    relay = Relay({b"EHLO": [STARTTLS, AUTH], b"AUTH": b"334 ", b64encode(b"\0ann\0" + b"x" * 500): b"235 2.7.0 Welcome"},
+                  replace(ROUTE, login=Login("ann", "x" * 500)))
+    assert isinstance(relay.open(), Session)
+    assert b"AUTH PLAIN" in relay.peer.said
+
+
+def test_a_login_without_an_end_ends():
+    relay = Relay({b"EHLO": [STARTTLS, AUTH.replace(b"AUTH PLAIN LOGIN", b"AUTH LOGIN")], b"AUTH": b"334 dXNlcg==", b"YW5u": b"334 x",
+                   b"c2VjcmV0": b"334 more?", b"*": b"501 5.7.0 Cancelled"}, replace(ROUTE, login=Login("ann", "secret")))
+    assert relay.open().code == 454
+
+
+# ----- LMTP
+
+
+LMTP = replace(ROUTE, transport=Transport.LMTP, tls=Tls.OFF)
+
+
+def test_an_lmtp_server_answers_for_each_recipient():
+    relay = Relay({b"LHLO": EHLO, b".": b"250 2.0.0 Kept\r\n452 4.2.2 Full", b"RCPT TO:<b@far.test>": b"550 5.1.1 Nobody"}, LMTP)
+    outcomes = relay.deliver(targets("a", "b", "c"))
+    assert codes(outcomes) == [TAKEN, (Result.FAILED, 550, "5.1.1"), (Result.DEFERRED, 452, "4.2.2")]
+    assert relay.peer.said[0] == b"LHLO us.example"
+
+
+def test_an_lmtp_server_that_breaks_off_has_kept_what_it_has_answered_for():
+    relay = Relay({b"LHLO": EHLO, b".": b"250 2.0.0 Kept"}, LMTP)
+    outcomes = relay.deliver(targets("a", "b"), seconds=700.0)
+    assert codes(outcomes) == [TAKEN, (Result.DEFERRED, 451, "4.4.2")]
+
+
+def test_one_lmtp_connection_takes_several_messages():
+    relay = Relay({b"LHLO": EHLO}, LMTP)
+    session = relay.open()
+    for _ in range(3):
+        assert codes(relay.deliver(targets("a"), session=session)) == [TAKEN]
+    assert b"RSET" not in relay.peer.said
+
+
+def test_nobody_accepted_by_an_lmtp_server_that_wants_content_all_the_same():
+    relay = Relay({b"LHLO": EHLO, b"RCPT": b"550 5.1.1 Nobody"}, LMTP)
+    outcomes = relay.deliver(targets("a"))
+    assert codes(outcomes) == [(Result.FAILED, 550, "5.1.1")]
+    assert relay.peer.connections[0].aborted
+
+
+def test_a_server_that_does_not_know_lhlo_is_no_lmtp_server():
+    assert Relay({b"LHLO": b"500 5.5.1 What?"}, LMTP).open().code == 451
 
 
 def test_implicit_tls_comes_before_the_greeting():

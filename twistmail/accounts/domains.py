@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import canonical_domain
 from twistmail.mail.domains import Domain, Domains
-from twistmail.options import TEXT, WORDS, Option, Section, Settings
+from twistmail.options import TEXT, WORDS, Option, Section, Settings, choice
 from twistmail.watched import Broken, Partly, WatchedFile
 
 log = Logger()
@@ -39,6 +39,10 @@ DOMAIN_OPTIONS = Section(
     "A domain whose mail is kept here: [domain:blue.example].",
     Option("same_as", TEXT, "", "The local domain whose users it has (an alias domain); empty: users of its own.", example="blue.example"),
     Option("catchall", TEXT, "", "Who gets mail for names that nobody has; empty: it is refused.", example="postmaster@blue.example"),
+    Option("other_server", TEXT, "", "A second server that has mailboxes of this domain, written as [relay] smarthost; empty: none.",
+           example="[10.0.0.2]:25"),
+    Option("other_gets", choice("unknown", "all"), "unknown", "What goes there: mail for names that nobody has here (a split domain), or "
+           "all: a copy of the mail for those who are here, too."),
     Option("description", TEXT, "", "A word about it, for people."),
     pattern=True,
 )

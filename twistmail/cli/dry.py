@@ -18,7 +18,7 @@ from typing import Any
 from twisted.internet.selectreactor import SelectReactor
 from twisted.python.failure import Failure
 
-from twistmail import assembly, tasks
+from twistmail import assembly, route_views, tasks
 from twistmail.accounts.domains import DomainBook
 from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.accounts.verified import Verifier
@@ -32,6 +32,8 @@ from twistmail.mail.ids import identifiers
 from twistmail.plugins import discover
 from twistmail.policy.ledger import Ledger
 from twistmail.policy.popauth import PopAuth
+from twistmail.relay.terms import AsRouted
+from twistmail.routing import routes_of
 from twistmail.tables import Tables
 from twistmail.terms import Terms
 from twistmail.watched import WatchedFiles
@@ -63,6 +65,15 @@ def queried(config: Config, name: str, key: str) -> dict[str, Any]:
     """What `table.query` would say. control.Refusal."""
     with _stood(config) as (reactor, stands):
         return finish(reactor, Tables(config, assembly.people_of(config, stands)).query(name, key))  # type: ignore[no-any-return]
+
+
+def routed(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What `route.show` would say, as far as that does not take what a running server has learned. control.Refusal."""
+    with _stood(config) as (reactor, stands):
+        people = assembly.people_of(config, stands)
+        routes = routes_of(config, stands.ground, build("lookup", config["dns"].use, stands.ground, config=config))
+        return finish(reactor, route_views.asked(  # type: ignore[no-any-return]
+            route_views.Desk(people.expansion, routes, AsRouted(), people.leaving), arguments))
 
 
 def asking(config: Config, question: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:

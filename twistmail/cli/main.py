@@ -43,6 +43,10 @@ COMMANDS = {
     "popauth": ("twistmail.cli.policy:popauth", "List the addresses that may relay because mail was just read there (pop_before_smtp)."),
     "queue": ("twistmail.cli.queue:group", "Mail that waits."),
     "reload": ("twistmail.cli.server:reload", "Apply the configuration as it is now."),
+    "route": (
+        "twistmail.cli.route:route",
+        "Tell how mail for ADDRESS (or a domain) would go: the rule, the servers in their order, their addresses, TLS and why.",
+    ),
     "send": ("twistmail.cli.send:send", "Send a test message and show every line of the dialogue."),
     "sendmail": (
         "twistmail.cli.sendmail:sendmail",

@@ -1,50 +1,68 @@
 """Getting through to a server: which host next, from which address, with or without TLS.
 
 `open_route` tries the hosts of a route until one lets us in. A `dial` is any
-callable (IP address, port) -> Deferred[SmtpConnection]; `Dialer` is the one that
+callable (address, port) -> Deferred[SmtpConnection]; `Dialer` is the one that
 uses the network. Demos and tests give their own, and then nothing leaves the
 machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from twistmail import tasks
 from twistmail.mail.status import Status
 from twistmail.relay.client import Lost, SmtpConnection
 from twistmail.relay.exchange import Manners, Refused, Session, open_session
+from twistmail.relay.proxy import Proxy
 from twistmail.relay.route import Host, Route, Tls
+from twistmail.relay.socks import Through
 from twistmail.relay.terms import Terms
+from twistmail.wire.socks import Socks
 
 log = Logger()
 
-Dial = Callable[[str, int], Deferred[SmtpConnection]]
+#: (IP address, or path of a UNIX socket; port) -> a connection; with `source` and `proxy` of the route where it has any.
+Dial = Callable[..., Deferred[SmtpConnection]]
 
 UNREACHABLE = Status(451, "4.4.1", "No connection to the other mail server could be made")
 
 
 class Dialer:
-    """Connects over the network. `source_address`: the own address to connect from; empty: what the system chooses."""
+    """Connects over the network, within *timeout* seconds."""
 
-    def __init__(self, reactor: Any, *, timeout: float = 30.0, source_address: str = "") -> None:
+    def __init__(self, reactor: Any, *, timeout: float = 30.0) -> None:
         self._reactor = reactor
         self._timeout = timeout
-        self._source = source_address
 
-    def __call__(self, address: str, port: int) -> Deferred[SmtpConnection]:
-        endpoint = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        source = (self._source, 0) if self._source and (":" in self._source) == (":" in address) else None
-        factory = Factory.forProtocol(lambda: SmtpConnection(self._reactor))
+    def __call__(self, address: str, port: int, *, source: Sequence[str] = (), proxy: Proxy | None = None) -> Deferred[SmtpConnection]:
+        """*source*: own addresses, of which the one of the right kind is used; *proxy*: by way of which (it has addresses of its own)."""
+        if proxy is None:
+            return self._connect(address, port, source, lambda: SmtpConnection(self._reactor))
+        return tasks.shielded(self._through(proxy, address, port))
+
+    async def _through(self, proxy: Proxy, address: str, port: int) -> SmtpConnection:
+        socks = Socks(address, port, proxy.user, proxy.password)
+        made = lambda: Through(socks, lambda: SmtpConnection(self._reactor), self._reactor, self._timeout)  # noqa: E731
+        through: Through = await self._connect(proxy.address, proxy.port, (), made)
+        return await through.opened  # type: ignore[no-any-return]
+
+    def _connect(self, address: str, port: int, source: Sequence[str], make: Callable[[], Any]) -> Deferred[Any]:
+        factory = Factory.forProtocol(make)
         factory.noisy = False
-        connecting: Deferred[Any] = endpoint(self._reactor, address, port, timeout=self._timeout, bindAddress=source).connect(factory)
+        if address.startswith("/"):
+            return UNIXClientEndpoint(self._reactor, address, timeout=self._timeout).connect(factory)  # type: ignore[no-any-return]
+        endpoint = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        own = next(((one, 0) for one in source if (":" in one) == (":" in address)), None)
+        connecting: Deferred[Any] = endpoint(self._reactor, address, port, timeout=self._timeout, bindAddress=own).connect(factory)
         return connecting
 
 
@@ -80,12 +98,17 @@ async def _open_host(host: Host, terms: Terms, route: Route, dial: Dial, manners
 
 
 async def _attempt(host: Host, terms: Terms, route: Route, dial: Dial, manners: Manners) -> Session:
-    connection = await dial(host.address, host.port)
+    connection = await dial(host.address, host.port, **_way(route))
     try:
         return await open_session(connection, host, route, manners, terms)
     except BaseException:
         connection.close()
         raise
+
+
+def _way(route: Route) -> dict[str, Any]:
+    """What a Dial has to know of *route*, where it is nothing usual."""
+    return {key: value for key, value in (("source", route.source), ("proxy", route.proxy)) if value}
 
 
 def _reason(error: BaseException) -> str:

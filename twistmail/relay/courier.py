@@ -33,6 +33,7 @@ from twistmail.relay.connect import Dial, open_route
 from twistmail.relay.exchange import Manners, Session, leave
 from twistmail.relay.route import Route, Tls
 from twistmail.relay.routes import Routes
+from twistmail.relay.terms import Policies
 from twistmail.relay.transaction import deliver
 
 log = Logger()
@@ -67,6 +68,11 @@ class RelayCourier:
     """
 
     name = "relay"
+
+    @property
+    def policies(self) -> Policies:
+        """Who decides what servers have to show."""
+        return self._manners.policies
 
     def __init__(self, routes: Routes, dial: Dial, manners: Manners, capacity: Capacity, clock: Any, threads: Any,
                  leaving: Leaving | None = None) -> None:

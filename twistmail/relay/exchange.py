@@ -15,9 +15,10 @@ from twisted.logger import Logger
 
 from twistmail.mail.status import Status
 from twistmail.relay.client import NO_TLS, Lost, Patience, SmtpConnection
+from twistmail.relay.login import Means, log_in
 from twistmail.relay.offers import Avoided, avoided_at, offered
 from twistmail.relay.parameters import limits
-from twistmail.relay.route import Host, Login, Route, Tls
+from twistmail.relay.route import Host, Route, Tls, Transport
 from twistmail.relay.terms import AsRouted, Finding, Policies, Terms
 from twistmail.wire.smtp import client as say
 from twistmail.wire.smtp.client import Reply, status_of
@@ -31,8 +32,6 @@ TLS_REQUIRED = Status(451, "4.7.5", "The other side does not offer the encryptio
 UNTRUSTED = Status(451, "4.7.5", "The other side does not show the certificate that it should")
 #: What is told of a server that has not offered, or not begun, what it should.
 NOT_OFFERED = Finding(fault="it does not offer encryption", kind="starttls-not-supported")
-LOGIN_REFUSED = Status(454, "4.7.0", "The smart host does not accept our login; its administrator, and ours, must see to it")
-LOGIN_IMPOSSIBLE = Status(454, "4.7.0", "The smart host offers no way to log in that we may use")
 #: RFC 8689 §4.2.1: for messages that must be encrypted all the way.
 NOT_ENCRYPTED = Status(554, "5.7.10", "The sender wants encryption all the way, and none could be agreed upon with the other side")
 NO_REQUIRETLS = Status(554, "5.7.30", "The sender wants encryption all the way, and the other side does not promise it")
@@ -92,7 +91,8 @@ class Refused(Exception):
 class Manners:
     """How we present ourselves: `hello` is our name; `tls_options(host, terms)` makes a TLS client (`handshake.Shake`).
 
-    `policies` decides what a server has to show; `avoided` says what we do not use though it is offered.
+    `policies` decides what a server has to show; `avoided` says what we do not use though it is offered; `login`: what
+    logging in takes.
     """
 
     hello: str
@@ -100,6 +100,7 @@ class Manners:
     patience: Patience = field(default_factory=Patience)
     policies: Policies = field(default_factory=AsRouted)
     avoided: Avoided = field(default_factory=dict)
+    login: Means = field(default_factory=Means)
 
 
 async def open_session(connection: SmtpConnection, host: Host, route: Route, manners: Manners, terms: Terms) -> Session:
@@ -111,7 +112,8 @@ async def open_session(connection: SmtpConnection, host: Host, route: Route, man
     greeting = await connection.reply(patience.greeting)
     if greeting.code != 220:
         raise Refused(_temporarily(greeting))
-    session = Session(connection, host, await _hello(connection, host, manners), patience)
+    is_lmtp = route.transport is Transport.LMTP
+    session = Session(connection, host, await _hello(connection, host, manners, is_lmtp=is_lmtp), patience, answers_each=is_lmtp)
     if "STARTTLS" in session.extensions and terms.want is not Tls.OFF and not connection.tls:
         found = await _start_tls(session, route, manners, terms)
     session.secured = str(found)
@@ -119,7 +121,10 @@ async def open_session(connection: SmtpConnection, host: Host, route: Route, man
         _tell(connection, host, route, manners, terms, found if connection.tls else NOT_OFFERED)
     _insist(session, route, terms)
     if route.login:
-        await _log_in(session, route.login)
+        means = replace(manners.login, patience=patience.login)
+        if refusal := await log_in(connection, session.extensions.get("AUTH", ""), route.login, means):
+            raise Refused(refusal)
+        session.has_logged_in = True
     session.opened_in = connection.age
     return session
 
@@ -142,13 +147,13 @@ def _because(status: Status, terms: Terms) -> Status:
     return replace(status, text=f"{status.text} ({terms.why})") if terms.why else status
 
 
-async def _hello(connection: SmtpConnection, host: Host, manners: Manners) -> dict[str, str]:
-    """EHLO, or HELO for a server that has never heard of it (RFC 5321 §3.2); the extensions."""
-    connection.send(say.ehlo(manners.hello))
+async def _hello(connection: SmtpConnection, host: Host, manners: Manners, *, is_lmtp: bool) -> dict[str, str]:
+    """EHLO, or HELO for a server that has never heard of it (RFC 5321 §3.2), or LHLO (RFC 2033 §4.1); the extensions."""
+    connection.send(say.lhlo(manners.hello) if is_lmtp else say.ehlo(manners.hello))
     reply = await connection.reply(manners.patience.hello)
     if reply.code == 250:
         return offered(reply, avoided_at(host, manners.avoided))
-    if reply.code >= 500:
+    if reply.code >= 500 and not is_lmtp:
         connection.send(say.helo(manners.hello))
         reply = await connection.reply(manners.patience.hello)
     if reply.code != 250:
@@ -163,7 +168,7 @@ async def _start_tls(session: Session, route: Route, manners: Manners, terms: Te
     if reply.code != 220:
         return Finding()  # not now; whether we go on in clear is the caller's rule
     found = await _encrypt(connection, session.host, route, manners, terms)
-    session.extensions = await _hello(connection, session.host, manners)
+    session.extensions = await _hello(connection, session.host, manners, is_lmtp=session.answers_each)
     return found
 
 
@@ -181,30 +186,6 @@ async def _encrypt(connection: SmtpConnection, host: Host, route: Route, manners
         _tell(connection, host, route, manners, terms, found)
         raise Refused(NOT_ENCRYPTED if route.require_tls else _because(replace(UNTRUSTED, text=f"{UNTRUSTED.text}: {found.fault}"), terms))
     return found
-
-
-async def _log_in(session: Session, login: Login) -> None:
-    """AUTH PLAIN or LOGIN (RFC 4954), over TLS only: a password is never said in clear."""
-    connection, patience = session.connection, session.patience.login
-    offered = session.extensions.get("AUTH", "").upper().split()
-    if not connection.tls or not {"PLAIN", "LOGIN"} & set(offered):
-        raise Refused(LOGIN_IMPOSSIBLE)
-    user, password = login.user.encode(), login.password.encode()
-    if "PLAIN" in offered:
-        connection.send(say.auth("PLAIN", b"\0%b\0%b" % (user, password)))
-        reply = await connection.reply(patience)
-    else:
-        connection.send(say.auth("LOGIN"))
-        reply = await connection.reply(patience)
-        for answer in (user, password):
-            if reply.code != 334:
-                break
-            connection.send(say.auth_response(answer))
-            reply = await connection.reply(patience)
-    if reply.code != 235:
-        log.error("relay: {host} does not accept our login: {reply}", host=session.name, reply=str(status_of(reply)))
-        raise Refused(LOGIN_REFUSED)
-    session.has_logged_in = True
 
 
 def _temporarily(reply: Reply) -> Status:

@@ -7,7 +7,7 @@ of `assembly`, `call`. Finding and sending the mail is the runner's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from twistmail.interfaces import Pickup
@@ -24,21 +24,25 @@ class Collect(Protocol):
 
 
 class Pickups:
-    """`routes`: Settings of ROUTE_OPTIONS by domain; `collect` starts what is kept and tells how many messages that is."""
+    """`routes`: Settings of ROUTE_OPTIONS by domain; `collect` starts what is kept and tells how many messages that is.
 
-    def __init__(self, routes: Mapping[str, Settings], collect: Collect) -> None:
+    `held`(domain): whether the route table keeps its mail (`Routes.holds`), which only an operator then sends; None: no table.
+    """
+
+    def __init__(self, routes: Mapping[str, Settings], collect: Collect, held: Callable[[str], bool] | None = None) -> None:
         self._routes = {domain.lower(): settings for domain, settings in routes.items()}
         self._collect = collect
+        self._held = held
 
     @property
     def any(self) -> bool:
         """Whether mail is kept for anybody at all."""
-        return any(settings.hold for settings in self._routes.values())
+        return self._held is not None or any(settings.hold for settings in self._routes.values())
 
     def keeps(self, domain: str) -> bool:
         """Whether mail for *domain* (A-labels, lower case) waits until it is called for."""
         settings = nearest(self._routes, domain)
-        return settings is not None and settings.hold
+        return settings.hold if settings is not None else self._held is not None and self._held(domain)
 
     def call(self, node: str, address: str) -> Pickup:
         """What comes of `ETRN node` from a client at *address*. `@node` means all domains below as well (RFC 1985 §5.3).

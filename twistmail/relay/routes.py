@@ -1,174 +1,339 @@
-"""Which servers take the mail for a domain: route sections, the smart host, or the DNS (RFC 5321 §5).
+"""How mail goes to an address: one place decides it, by an operator's word, the route table, sections, the sender, or the DNS.
 
-`Routes.of` says how to go (no question is asked for that), `Routes.hosts` where:
-the servers in the order in which to try them, or the status that mail for this
-domain gets without any. Connecting is `connect.py`.
+`Routes.of` says how to go (no question is asked for that), `Routes.choice` also
+by which rule; `Routes.hosts` says where: the servers in the order in which to try
+them (`servers.py`), or the status that the mail gets without any. Connecting is
+`connect.py`; what needs no server is carried by `transports.py`.
+
+The order, the first that fits: what an operator has said of the one message; the
+second server of a domain of ours; the recipient's own route, where the more
+specific name wins and a section counts before a line of the table; the sender's
+route; the smart host; the MX records. What went by one of the last two and was
+tried often enough in vain goes to the fall-back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from twistmail import tasks
-from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
+from twistmail.interfaces import INameLookup, Unavailable
 from twistmail.leaving.options import VERP
+from twistmail.mail.address import Address
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.status import Status
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, Option, Reload, Section, Settings
+from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, Settings, choice, count_from
 from twistmail.relay.offers import AVOID
-from twistmail.relay.route import SMTP_PORT, Host, Login, Route, Tls, literal, parse_via
+from twistmail.relay.proxy import PROXY
+from twistmail.relay.route import Family, Host, Login, Route, Tls, Transport, parse_via
+from twistmail.relay.servers import Identity, Servers
+from twistmail.relay.table import Entry, Table, key_of, keys
 from twistmail.relay.tlsoptions import TLS_OPTIONS, TLS_WORDS
+from twistmail.watched import WatchedFile
 
 T = TypeVar("T")
 
+
+def _read_via(text: str) -> str:
+    if text:
+        parse_via(text)
+    return text
+
+
+def _read_server(text: str) -> str:
+    if text and not parse_via(text).transport.has_servers:
+        raise ValueError(f"{text} is no server\nwrite name, name:port, [name]:port or smtps://name")
+    return text
+
+
+def _read_source(text: str) -> tuple[str, ...]:
+    found: dict[int, str] = {}
+    for word in WORDS.read(text):
+        try:
+            address = ipaddress.ip_address(word.strip("[]"))
+        except ValueError:
+            raise ValueError(f"{word} is no address\nwrite one of this machine, such as 192.0.2.5 or 2001:db8::5") from None
+        if found.setdefault(address.version, str(address)) != str(address):
+            raise ValueError(f"two addresses for IPv{address.version}\nwrite at most one IPv4 and one IPv6 address")
+    return tuple(found.values())
+
+
+#: Where mail goes, checked but as it was written (`parse_via` reads it where it is used).
+VIA = Kind("where mail goes", _read_via)
+SERVER = Kind("a mail server", _read_server)
+SOURCE = Kind("own addresses", _read_source, " ".join)
+FAMILIES = choice(*(family.value for family in Family))
 OPTIONS = Section(
     "relay", "Sending to the world.",
-    Option("smarthost", TEXT, "", "Where all mail for others goes: name, name:port, [name]:port (no MX look-up) or smtps://name.",
+    Option("smarthost", SERVER, "", "Where all mail for others goes: name, name:port, [name]:port (no MX look-up) or smtps://name.",
            example="[smtp.provider.example]:587"),
     Option("smarthost_user", TEXT, "", "The name to log in there with; never said without TLS."),
     Option("smarthost_password", TEXT, "", "The password that belongs to it.", secret=True, example="env:SMARTHOST_PASSWORD"),
+    Option("fallback", SERVER, "", "A server for mail that could not be brought on the usual way, by MX records or the smart host.",
+           example="[relay.provider.example]:587"),
+    Option("fallback_after", count_from(1), "3", "After so many attempts in vain mail goes to the fallback."),
+    Option("fallback_user", TEXT, "", "The name to log in there with; never said without TLS."),
+    Option("fallback_password", TEXT, "", "The password that belongs to it.", secret=True),
+    Option("route_table", TEXT, "", "A file that says for domains and addresses where their mail goes, as sendmail's mailertable or "
+           "Postfix's transport(5) do, watched: docs/routes.md.", example="/etc/mail/mailertable"),
     Option("retry", DURATIONS, "5m 15m 30m 1h 2h 4h", "The waits between attempts; the last one repeats."),
     Option("expire", DURATION, "5d", "After this the sender gets his message back."),
     Option("warn_sender_after", DURATION, "4h", "After this the sender is told, once, that his message is late."),
     Option("concurrency", COUNT, "100", "Connections to all other servers at a time.", Reload.NEW),
     Option("concurrency_per_domain", COUNT, "20", "Connections for one domain at a time.", Reload.NEW),
     *TLS_OPTIONS,
-    Option("source_address", TEXT, "", "The own address to connect from; empty: what the system chooses."),
+    Option("source_address", SOURCE, "", "The own addresses to connect from, at most one of IPv4 and one of IPv6; empty: what the system "
+           "chooses.", example="192.0.2.5 2001:db8::5"),
+    Option("addresses", FAMILIES, "both", "Which addresses of a server are used: both (IPv6 first), ipv4-first, or of one kind only."),
+    Option("proxy", PROXY, "", "A SOCKS 5 proxy by way of which to connect; empty: none.", secret=True,
+           example="socks5://127.0.0.1:9050"),
     AVOID,
     *VERP,
 )
+_OF_EACH = (
+    Option("source_address", SOURCE, "", "As in [relay]; empty: as there."),
+    Option("addresses", choice("", *(family.value for family in Family)), "", "As in [relay]; empty: as there."),
+    Option("proxy", PROXY, "", "As in [relay]; empty: as there.", secret=True),
+)
 ROUTE_OPTIONS = Section(
     "route", "Where the mail for one domain goes: [route:partner.example], or [route:.partner.example] for all below it.",
-    Option("via", TEXT, "", "A server, written as for smarthost; empty: by its MX records.", example="smtp://mx.internal.example:25"),
+    Option("via", VIA, "", "A server, written as for smarthost, or what a line of the route table says, such as lmtp:unix:/path or "
+           "error:5.1.6 moved; empty: by its MX records.", example="smtp://mx.internal.example:25"),
+    Option("user", TEXT, "", "The name to log in there with; never said without TLS."),
+    Option("password", TEXT, "", "The password that belongs to it.", secret=True, example="file:/etc/twistmail/partner.password"),
     Option("tls", TLS_WORDS, "opportunistic", "As in [relay]."),
+    *_OF_EACH,
+    Option("fallback", SERVER, "", "A server for mail that could not be brought there; after [relay] fallback_after attempts."),
     Option("hold", SWITCH, "no", "Keep the mail until the server of that domain calls for it (ETRN), or an operator sends it "
            "(twistmail queue flush DOMAIN). After [relay] expire it goes back."),
     Option("etrn_from", NETWORKS, "", "The addresses and networks from which it may be called for.", example="192.0.2.0/24 2001:db8::7"),
     pattern=True,
 )
 
-#: More servers than this for one domain, and more addresses than that, are not tried.
-MOST_HOSTS, MOST_ADDRESSES = 10, 20
+SENDER_ROUTE_OPTIONS = Section(
+    "sender_route", "Where the mail of one sender goes, unless its recipient has a route: [sender_route:anna@blue.example], or of a whole "
+    "domain: [sender_route:blue.example], or of all below it: [sender_route:.blue.example].",
+    Option("via", SERVER, "", "A server, written as for smarthost; empty: by MX records, even where there is a smart host.",
+           example="[smtp.provider.example]:587"),
+    Option("user", TEXT, "", "The name to log in there with; never said without TLS."),
+    Option("password", TEXT, "", "The password that belongs to it.", secret=True, example="env:ANNAS_PASSWORD"),
+    Option("tls", TLS_WORDS, "opportunistic", "As in [relay]."),
+    *_OF_EACH,
+    pattern=True,
+)
 
-NO_SUCH_DOMAIN = Status(550, "5.1.2", "There is no such mail domain")
-NO_MAIL = Status(556, "5.1.10", "That domain takes no mail (it has a null MX)")
-NO_ADDRESS = Status(451, "4.4.3", "None of the mail servers of that domain has an address")
-NOWHERE = Status(550, "5.1.2", "That domain has no mail server and no address")
-LOOPS_BACK = Status(554, "5.4.6", "Mail for that domain leads back to this server, which does not take it")
-DNS_SILENT = Status(451, "4.4.3", "The DNS gives no answer about that domain at the moment")
-BAD_LITERAL = Status(550, "5.1.2", "That is no address literal that we can reach")
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who we are: mail that leads to one of these leads back here. `hostname` in lower case; `addresses`: IP addresses as str."""
-
-    hostname: str
-    addresses: frozenset[str] = frozenset()
+#: Domains for which it is remembered how mail goes.
+MOST_KNOWN = 10_000
 
 
 def nearest(table: Mapping[str, T], domain: str) -> T | None:
     """The entry of *table* for *domain* itself, or the nearest above it whose name begins with a dot."""
-    entry = table.get(domain)
-    above = domain
-    while entry is None and "." in above:
-        above = above.partition(".")[2]
-        entry = table.get("." + above)
-    return entry
+    return next((table[key] for key in keys(domain) if key in table), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How mail goes, and the rule that says so, for people. `fallback`: how it goes after attempts in vain, and by which rule."""
+
+    route: Route
+    rule: str
+    fallback: tuple[Route, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """What else decides. `senders`: Settings of SENDER_ROUTE_OPTIONS by sender or domain. `table`: the route table.
+
+    `seconds`: by local domain, how its second server is written. `place`(section, key) tells where a section stands.
+    """
+
+    senders: Mapping[str, Settings] = field(default_factory=dict)
+    table: WatchedFile[Table] | None = None
+    seconds: Mapping[str, str] = field(default_factory=dict)
+    place: Callable[[str, str], str] = lambda section, key: ""
 
 
 class Routes:
     """`relay`: Settings of OPTIONS. `routes`: Settings of ROUTE_OPTIONS by domain. `random` has `shuffle` (random.Random)."""
 
-    def __init__(self, lookup: INameLookup, identity: Identity, relay: Settings, routes: Mapping[str, Settings], random: Any) -> None:
-        self._lookup = lookup
-        self._identity = identity
-        self._random = random
+    def __init__(self, lookup: INameLookup, identity: Identity, relay: Settings, routes: Mapping[str, Settings], random: Any,
+                 further: Further = Further()) -> None:
+        self._servers = Servers(lookup, identity, random)
+        self._relay = relay
+        self._sections = {domain.lower(): one for domain, one in routes.items()}
+        self._senders = {sender.lower().removeprefix("@"): one for sender, one in further.senders.items()}
+        self._further = further
         self._tls = Tls(relay.tls)
-        login = Login(relay.smarthost_user, relay.smarthost_password) if relay.smarthost_user else None
-        self._smarthost = parse_via(relay.smarthost, self._tls, login) if relay.smarthost else None
-        self._table = {
-            domain.lower(): parse_via(one.via, Tls(one.tls)) if one.via else Tls(one.tls) for domain, one in routes.items()
-        }
+        smarthost, fallback = (
+            self._written(parse_via(via, self._tls, _login(user, password)), relay) if via else None
+            for via, user, password in ((relay.smarthost, relay.smarthost_user, relay.smarthost_password),
+                                        (relay.fallback, relay.fallback_user, relay.fallback_password))
+        )
+        self._fallback = (fallback, self._rule("relay", "fallback")) if fallback else None
+        self._smarthost = Choice(smarthost, self._rule("relay", "smarthost"), self._fallback) if smarthost else None
+        self._known: dict[str, Choice] = {}
+        self._attempts: tuple[Item | None, Mapping[Target, int]] = (None, {})
 
-    def of(self, target: Target, item: Item) -> Route:
-        """How *item* goes to *target*: as the operator has said of the item, by the section of the target's domain, the nearest
-        above it that begins with a dot, the smart host, or by MX."""
-        domain = target.address.domain
-        if item.via:
-            return parse_via(item.via, self._tls)
-        entry = nearest(self._table, domain)
-        if isinstance(entry, Route):
-            return entry
-        if entry is None and self._smarthost:
-            return self._smarthost
-        return Route(domain, use_mx=not domain.startswith("["), tls=entry or self._tls)
+    async def freshen(self) -> None:
+        """Read the route table again, if it has changed. Raises Unavailable where it never was in order."""
+        if self._further.table is not None:
+            await self._further.table.freshen()
 
     async def hosts(self, route: Route) -> tuple[Host, ...] | Status:
         """The servers of *route* in the order in which to try them, at least one; or why there is none."""
+        return await self._servers.of(route)
+
+    def of(self, target: Target, item: Item) -> Route:
+        """How *item* goes to *target*."""
+        return self.choice(target, item).route
+
+    def holds(self, domain: str) -> bool:
+        """Whether a line of the table says that mail for *domain* (A-labels, lower case) is kept until it is called for."""
+        if nearest(self._sections, domain) is not None:
+            return False  # the section has a say of its own
+        entry = nearest(self._table, domain)
+        return entry is not None and entry.held
+
+    def keeps(self, domain: str) -> bool:
+        """Whether mail for *domain* (A-labels, lower case) is kept until it is called for, by whichever rule."""
+        section = nearest(self._sections, domain)
+        return section.hold if section is not None else self.holds(domain)
+
+    def entry(self, address: Address) -> Entry | None:
+        """The line of the route table for *address*, unless a section says more or as much."""
+        table = self._table
+        if not table or (found := table.get(key_of(address))):
+            return found if table else None
+        for key in keys(address.domain):
+            if key in self._sections:
+                return None
+            if key in table:
+                return table[key]
+        return None
+
+    def inside(self, address: Address) -> Choice | None:
+        """The route of *address*, where it says that it is somebody here, or that mail for it is refused; else None."""
+        chosen = self._by_recipient(address)
+        return chosen if chosen is not None and chosen.route.transport in (Transport.LOCAL, Transport.ERROR) else None
+
+    def choice(self, target: Target, item: Item) -> Choice:
+        """How *item* goes to *target*, and why."""
+        if item.via:
+            route = self._whole(self._written(parse_via(item.via, self._tls), self._relay), target.address)
+            return Choice(route, "an operator has said so of this message")
+        domain = target.address.domain
+        if second := self._further.seconds.get(domain):
+            return Choice(self._written(parse_via(second, self._tls), self._relay), self._rule(f"domain:{domain}", "other_server"))
+        chosen = self._by_recipient(target.address) or self._by_sender(item.sender, domain) or self._smarthost
+        if chosen is None:
+            chosen = self._known.get(domain) or self._remember(domain, self._usual(domain))
+        if chosen.fallback is not None and self._is_late(target, item):
+            route, rule = chosen.fallback
+            return Choice(route, f"{rule}, after {self._relay.fallback_after} attempts in vain")
+        return chosen
+
+    # ----- what decides
+
+    def _usual(self, domain: str) -> Choice:
+        route = self._by_mx(domain, self._relay)
+        return Choice(route, f"the MX records of {domain}" if route.use_mx else "the address itself", self._fallback)
+
+    def _remember(self, domain: str, choice: Choice) -> Choice:
+        """A message to thousands asks for each of them, several times."""
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[domain] = choice
+        return choice
+
+    @property
+    def _table(self) -> Table:
+        """What the file said when it was last in order; nothing while it never was (`freshen` tells that)."""
         try:
-            found = await (self._by_mx(route) if route.use_mx else self._exact(route))
-            return found if isinstance(found, Status) else found[:MOST_ADDRESSES]
-        except NoSuchDomain:
-            return NO_SUCH_DOMAIN
-        except DnsTrouble:
-            return DNS_SILENT
+            return self._further.table.value if self._further.table is not None else {}
+        except Unavailable:
+            return {}
 
-    async def _exact(self, route: Route) -> tuple[Host, ...] | Status:
-        if (address := literal(route.next_hop)) is not None:
-            # a route or smart host that the operator wrote may well be this machine on another port
-            ours = address in self._identity.addresses and route.port == SMTP_PORT
-            return LOOPS_BACK if ours else (Host(route.next_hop, address, route.port),)
-        if route.next_hop.startswith("["):
-            return BAD_LITERAL
-        addresses = await self._lookup.addresses(route.next_hop)
-        return tuple(Host(route.next_hop, address, route.port) for address in addresses) or NO_ADDRESS
+    def _by_recipient(self, address: Address) -> Choice | None:
+        if (entry := self.entry(address)) is not None:
+            assert self._further.table is not None
+            rule = f"{self._further.table.path}:{entry.number} ({entry.key})"
+            return Choice(self._whole(self._written(replace(entry.route, tls=_least(entry.route, self._tls)), self._relay), address), rule)
+        key = next((key for key in keys(address.domain) if key in self._sections), None)
+        return None if key is None else self._by_section(key, self._sections[key], address)
 
-    async def _by_mx(self, route: Route) -> tuple[Host, ...] | Status:
-        records = await self._lookup.mx(route.next_hop)
-        if not records:
-            return await self._implicit_mx(route)
-        if {host.rstrip(".") for _, host in records} == {""}:  # RFC 7505
-            return NO_MAIL
-        ordered = self._ordered([record for record in records if record[1].rstrip(".")])[:MOST_HOSTS]
-        answers = await tasks.gather(*(self._addresses(host) for _, host in ordered))
-        found = [(preference, host, answer) for (preference, host), answer in zip(ordered, answers, strict=True)]
-        kept = self._before_ourselves(found)
-        if not kept:
-            return LOOPS_BACK
-        hosts = tuple(Host(host, address, route.port) for _, host, answer in kept for address in answer or ())
-        return hosts or (DNS_SILENT if any(answer is None for _, _, answer in kept) else NO_ADDRESS)
+    def _by_section(self, name: str, section: Settings, address: Address) -> Choice:
+        fallback = None
+        if section.fallback:
+            route = self._written(parse_via(section.fallback, Tls(section.tls)), section)
+            fallback = (route, self._rule(f"route:{name}", "fallback"))
+        rule = self._rule(f"route:{name}", "via")
+        if not section.via:
+            return Choice(self._by_mx(address.domain, section), rule, fallback or self._fallback)
+        return Choice(self._whole(self._to(section), address), rule, fallback)
 
-    async def _implicit_mx(self, route: Route) -> tuple[Host, ...] | Status:
-        """RFC 5321 §5.1: without MX records the domain is its own server."""
-        addresses = await self._lookup.addresses(route.next_hop)
-        if route.next_hop == self._identity.hostname or self._identity.addresses & set(addresses):
-            return LOOPS_BACK
-        return tuple(Host(route.next_hop, address, route.port) for address in addresses) or NOWHERE
-
-    def _ordered(self, records: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        """By preference; equal ones in random order, to spread the load (RFC 5321 §5.1)."""
-        shuffled = sorted(records)
-        self._random.shuffle(shuffled)
-        return sorted(shuffled, key=lambda record: record[0])
-
-    async def _addresses(self, host: str) -> tuple[str, ...] | None:
-        """A server's addresses; empty where it has none, None where the DNS does not say: both mean the next server."""
-        try:
-            return tuple(await self._lookup.addresses(host.rstrip(".").lower()))
-        except NoSuchDomain:
-            return ()
-        except DnsTrouble:
+    def _by_sender(self, sender: Address | None, domain: str) -> Choice | None:
+        """By the route of *sender*, to somebody in *domain*."""
+        if sender is None or not self._senders:
             return None
+        name = next((key for key in (key_of(sender), *keys(sender.domain)) if key in self._senders), None)
+        if name is None:
+            return None
+        section, rule = self._senders[name], self._rule(f"sender_route:{name}", "via")
+        return Choice(self._to(section) if section.via else self._by_mx(domain, section), rule, self._fallback)
 
-    def _before_ourselves(self, found: list[tuple[int, str, tuple[str, ...] | None]]) -> list[tuple[int, str, tuple[str, ...] | None]]:
-        """RFC 5321 §5.1: where we are in the list, only servers of lower preference values count, or mail would loop."""
-        ours = [
-            preference for preference, host, answer in found
-            if host.rstrip(".").lower() == self._identity.hostname or self._identity.addresses & set(answer or ())
-        ]
-        return [entry for entry in found if not ours or entry[0] < min(ours)]
+    def _is_late(self, target: Target, item: Item) -> bool:
+        """Whether *item* was brought to *target* in vain so often that another way is tried."""
+        if self._attempts[0] is not item:
+            self._attempts = item, {errand.target: errand.attempts for errand in item.errands}
+        after = self._relay.fallback_after
+        return after is not None and self._attempts[1].get(target, 0) >= after
+
+    # ----- building routes
+
+    def _to(self, section: Settings) -> Route:
+        """To the server that *section* names."""
+        return self._written(parse_via(section.via, Tls(section.tls), _login(section.user, section.password)), section)
+
+    def _by_mx(self, domain: str, section: Settings) -> Route:
+        return self._from(Route(domain, use_mx=not domain.startswith("["), tls=Tls(section.tls)), section)
+
+    def _whole(self, route: Route, address: Address) -> Route:
+        """*route* to a server of its own: `smtp:` alone means the servers of the domain, `local:` alone the same name."""
+        if route.next_hop or not (route.transport is Transport.LOCAL or route.transport.has_servers):
+            return route
+        if route.transport is Transport.LOCAL:
+            return replace(route, next_hop=address.local)
+        return replace(route, next_hop=address.domain, use_mx=not address.domain.startswith("["), written=False)
+
+    def _written(self, route: Route, settings: Settings) -> Route:
+        return self._from(replace(route, written=True), settings)
+
+    def _from(self, route: Route, settings: Settings) -> Route:
+        """*route*, from where *settings* say, or else [relay]."""
+        if not route.transport.has_servers or not route.port:
+            return route
+        relay = self._relay
+        return replace(
+            route,
+            source=settings.source_address or relay.source_address,
+            family=Family(settings.addresses or relay.addresses),
+            proxy=settings.proxy or relay.proxy,
+        )
+
+    def _rule(self, section: str, key: str) -> str:
+        place = self._further.place(section, key)
+        return f"[{section}] {key} ({place})" if place else f"[{section}] {key}"
+
+
+def _login(user: str, password: str) -> Login | None:
+    return Login(user, password) if user else None
+
+
+def _least(route: Route, tls: Tls) -> Tls:
+    """How much encryption the line of a table wants: as [relay] has it, but none through a UNIX socket."""
+    return tls if route.port else route.tls

@@ -116,6 +116,11 @@ def helo(name: str) -> Command:
     return Command(b"HELO " + name.encode())
 
 
+def lhlo(name: str) -> Command:
+    """EHLO of LMTP (RFC 2033 §4.1)."""
+    return Command(b"LHLO " + name.encode())
+
+
 def mail(sender: Address | None, parameters: tuple[str, ...] = ()) -> Command:
     """MAIL with ESMTP parameters as they are written (`SIZE=1000`)."""
     path = bytes(sender) if sender else b""
@@ -142,6 +147,7 @@ def auth_response(data: bytes) -> Command:
     return Command(_base64(data), b"(a secret)")
 
 
+AUTH_CANCEL = Command(b"*")
 STARTTLS, DATA, RSET, QUIT = Command(b"STARTTLS"), Command(b"DATA"), Command(b"RSET"), Command(b"QUIT")
 
 

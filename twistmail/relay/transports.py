@@ -1,0 +1,101 @@
+"""The courier for everybody who is not here: looks where each target goes, and brings it there or has it brought. Implements ICourier.
+
+Servers are `courier.py`'s business; what needs none is done here: mail that is
+refused or thrown away by an operator's word, mail that is for somebody here after
+all (`local:`), and mail for programs (`programs.py`). Before anything is brought,
+the route table is read again where it has changed; while it never was in order
+everything waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from zope.interface import implementer
+
+from twistmail import tasks
+from twistmail.interfaces import Batch, ICourier, Unavailable
+from twistmail.mail.address import Address, parse
+from twistmail.mail.content import Content
+from twistmail.mail.envelope import Target
+from twistmail.mail.item import Item
+from twistmail.mail.outcome import Outcome, outcome_of
+from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.relay.route import Route, Transport
+from twistmail.relay.routes import Routes
+
+DISCARDED = Status(250, "2.0.0", "Thrown away, as the route of that address says")
+NO_PROGRAM = Status(451, "4.3.5", "Mail for that address goes to a program that is not set up here")
+NOBODY = Status(550, "5.1.1", "Mail for that address goes to somebody who is not known here")
+
+#: Brings an item to an address here; what came of it.
+Inhouse = Callable[[Item, Target, Address, Content], Awaitable[Status]]
+
+
+class Program(Protocol):
+    """`programs.Program`: one run for one target."""
+
+    async def run(self, item: Item, target: Target, content: Content) -> Status: ...
+
+
+@implementer(ICourier)
+class RoutedCourier:
+    """*relay*: the courier to servers. *inhouse*: brings mail to addresses here. *programs*: by name."""
+
+    name = "routes"
+
+    def __init__(self, routes: Routes, relay: Any, inhouse: Inhouse, programs: Mapping[str, Program]) -> None:
+        self.routes = routes
+        self.relay = relay
+        self._inhouse = inhouse
+        self._programs = programs
+
+    def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        served: list[Target] = []
+        places: dict[str, list[Target]] = {}
+        for target in targets:
+            route = self.routes.of(target, item)
+            if route.transport.has_servers:
+                served.append(target)
+            else:
+                places.setdefault(str(route) if route.transport is Transport.PIPE else "", []).append(target)
+        return (*(self.relay.batches(item, served) if served else ()), *(Batch(place, tuple(group)) for place, group in places.items()))
+
+    async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
+        try:
+            await self.routes.freshen()
+        except Unavailable:
+            return tuple(outcome_of(target, UNAVAILABLE, "the route table") for target in targets)
+        served: list[Target] = []
+        work = []
+        for target in targets:
+            route = self.routes.of(target, item)
+            if route.transport.has_servers:
+                served.append(target)
+            else:
+                work.append(self._see_to(route, item, target, content))
+        if served and not work:
+            return tuple(await self.relay.carry(item, targets, content))
+        if served:
+            work.append(self._serve(item, served, content))
+        outcomes = {outcome.target: outcome for group in await tasks.gather(*work) for outcome in group}
+        return tuple(outcomes[target] for target in targets)
+
+    async def _serve(self, item: Item, targets: list[Target], content: Content) -> Sequence[Outcome]:
+        return await self.relay.carry(item, targets, content)  # type: ignore[no-any-return]
+
+    async def _see_to(self, route: Route, item: Item, target: Target, content: Content) -> Sequence[Outcome]:
+        """One target that no server is needed for."""
+        match route.transport:
+            case Transport.ERROR:
+                assert route.answer is not None
+                return [outcome_of(target, route.answer, "the route of that address")]
+            case Transport.DISCARD:
+                return [outcome_of(target, DISCARDED, "nobody", local=True)]
+            case Transport.PIPE:
+                program = self._programs.get(route.next_hop)
+                status = NO_PROGRAM if program is None else await program.run(item, target, content)
+                return [outcome_of(target, status, f"program {route.next_hop}", local=True)]
+        status = await self._inhouse(item, target, parse(route.next_hop), content)
+        return [outcome_of(target, status, route.next_hop, local=True)]
