@@ -12,7 +12,7 @@ LAYERS = (
     "mail",
     "wire",
     "giving giving_helper piping piping_helper "
-    "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments",
+    "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt",
     "mailflow expansion policy leaving formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
@@ -30,6 +30,7 @@ STRANGERS = LAYERS[4].split()
 TWISTED_INTERNET = {
     "tasks",
     "disk",
+    "prompt",
     "control",
     "service",
     "foreground",

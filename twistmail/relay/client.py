@@ -21,6 +21,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twistmail import prompt
 from twistmail.mail.status import Status
 from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient, shown, status_of
 
@@ -110,7 +111,7 @@ class SmtpConnection(Protocol):
         """Say all of this at once. Every Command and ContentEnd asks for a reply. Raises Lost."""
         if self._lost or not self.is_open:
             raise Lost(self._lost or GONE)
-        self.transport.write(b"".join(map(self._wire.send, commands)))
+        prompt.write(self.transport, b"".join(map(self._wire.send, commands)))
 
     async def reply(self, patience: float) -> Reply:
         """The next reply, within *patience* seconds. Raises Lost."""

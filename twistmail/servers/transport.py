@@ -1,11 +1,6 @@
-"""A TCP transport that sends at once when nothing waits, instead of one turn of the reactor later.
+"""A TCP transport of ours that sends at once when nothing waits (`prompt` says why).
 
-Twisted's own `write` only queues: the octets leave when the reactor comes round
-to the descriptor, which costs two calls of epoll_ctl and a loop per answer. A
-protocol of short questions and answers spends half of its time there (measured:
-half the CPU per request). What cannot be sent at once takes Twisted's own way.
-
-Leans on names that Twisted does not promise (`_tempDataBuffer`, `tcp.Port.transport`);
+Leans on a name that Twisted does not promise (`tcp.Port.transport`);
 pyproject.toml pins the release, and tests/servers/test_transport.py holds both ways
 against each other. `listen` with `prompt=False` is Twisted's own.
 """
@@ -19,6 +14,8 @@ from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+from twistmail.prompt import unsent
 
 #: Linux only; elsewhere the peer waits as ever.
 QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
@@ -60,15 +57,8 @@ class PromptServer(NoDelayServer):
             super().write(data)
             return
         self._said = True
-        if not (self._tempDataBuffer or self.dataBuffer) and self.connected and not self.disconnecting:
-            try:
-                sent = self.socket.send(data)
-            except OSError:  # full, or gone: the reactor's way finds out which
-                sent = 0
-            if sent == len(data):
-                return
-            data = data[sent:]
-        FileDescriptor.write(self, data)
+        if rest := unsent(self, data):
+            FileDescriptor.write(self, rest)
 
 
 class PromptPort(tcp.Port):
