@@ -9,6 +9,7 @@ from twisted.logger import Logger
 
 from twistmail import piping
 from twistmail.config.settled import Config
+from twistmail.couriers import Couriers
 from twistmail.disk import status_of
 from twistmail.expansion import Expansion
 from twistmail.interfaces import Unavailable
@@ -47,7 +48,9 @@ def routes_of(config: Config, ground: Any, lookup: Any) -> Routes:
 
 def routed(config: Config, foundation: Any, expansion: Expansion, relay: Any) -> RoutedCourier:
     """The courier for everybody who is not here, around the one to servers (*relay*)."""
-    return RoutedCourier(relay.routes, relay, partial(_bring_here, foundation, expansion), _programs(config, foundation.ground))
+    ground = foundation.ground
+    bring = partial(_bring_here, foundation, expansion)
+    return RoutedCourier(relay.routes, relay, bring, _programs(config, ground), Couriers(config, ground))
 
 
 def _programs(config: Config, ground: Any) -> dict[str, Program]:

@@ -31,6 +31,7 @@ from twistmail.config.load import CrossCheck
 from twistmail.config.problem import Problem
 from twistmail.config.server import LOG, SERVER
 from twistmail.config.settled import Config
+from twistmail.couriers import named as couriers_named
 from twistmail.leaving.options import OPTIONS as REWRITE
 from twistmail.leaving.options import SRS
 from twistmail.lookup.resolver import OPTIONS as DNS
@@ -117,6 +118,7 @@ def _named_parts(config: Config, discovery: Discovery) -> Iterator[tuple[str, st
             yield section, key, kind, word
             if kind == "accounts":
                 yield from ((place, "accounts", kind, leant_on) for place, leant_on in _leanings(config, discovery, word))
+    yield from ((section, key, "courier", name) for section, key, name in couriers_named(config))
 
 
 def _leanings(config: Config, discovery: Discovery, word: str) -> Iterator[tuple[str, str]]:
@@ -142,7 +144,8 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
             known = set(discovery.of_kind(kind)) | (_TABLES["users"] if kind == "accounts" else _TABLES.get(section, set()))
             if name not in known:
                 near = get_close_matches(name, known, 1, 0.6)
-                suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
+                there_are = f"there are: {', '.join(sorted(known))}" if known else "none is installed (twistmail plugin list)"
+                suggestion = f"did you mean {near[0]}?" if near else there_are
                 yield config.problem(section, key, f"no {kind} is called {name}", suggestion)
             elif key == "accounts" and name in {leant_on.partition(":")[0] for _, leant_on in _leanings(config, discovery, name)}:
                 yield config.problem(section, key, f"{name} leans on itself", "name a source that says who has a mailbox")

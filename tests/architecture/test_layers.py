@@ -18,7 +18,7 @@ LAYERS = (
     "servers",
     "outbound tls_desk own_sts "
     "way_out registrar domain_records quota_watch "
-    "routing routing_checks route_views "
+    "couriers routing routing_checks route_views "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
     "steering pickup privileges units foreground demo backup cli secrecy own_passwords tables",

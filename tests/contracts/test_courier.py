@@ -26,7 +26,8 @@ from twistmail.memory.lookup import MemoryLookup
 from twistmail.relay.client import Patience
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
-from twistmail.relay.routes import OPTIONS, Identity, Routes
+from twistmail.relay.routes import OPTIONS, ROUTE_OPTIONS, Identity, Routes
+from twistmail.relay.transports import RoutedCourier
 from twistmail.store.courier import MailboxCourier
 
 BODY = Memory(b"Subject: x\r\n\r\nhello\r\n")
@@ -77,7 +78,55 @@ def webhook():
     return Case(package().Webhook(factory.options.defaults(), application, CLOCK, tasks.Inline()))
 
 
-@pytest.fixture(params=[in_memory, relay, mailboxes, webhook])
+def routed():
+    """As the house has them: the webhook behind the route table, beside servers."""
+    lone, hook = relay().courier, webhook().courier
+    shop = ROUTE_OPTIONS.defaults(via="courier:webhook")
+    routes = Routes(MemoryLookup({}), Identity("us.example"), OPTIONS.defaults(), {"far.test": shop}, random.Random(1))
+    return Case(RoutedCourier(routes, lone, None, {}, {"webhook": hook}.get))
+
+
+class Program:
+    """A program as `relay.programs` runs them: it ends as its user says."""
+
+    async def run(self, item, target, content):
+        answers = {"no": Status(550, "5.1.1", "No"), "later": Status(450, "4.2.1", "Busy")}
+        return answers.get(target.address.local, Status(250, "2.0.0", "Done"))
+
+
+def piped():
+    lone, section = relay().courier, ROUTE_OPTIONS.defaults(via="pipe:archive")
+    routes = Routes(MemoryLookup({}), Identity("us.example"), OPTIONS.defaults(), {"far.test": section}, random.Random(1))
+    return Case(RoutedCourier(routes, lone, None, {"archive": Program()}), Result.DELIVERED)
+
+
+class Store(Peer):
+    """An LMTP server: as many answers at the end of the content as there are recipients (RFC 2033 §4.2); later's box is full."""
+
+    def __init__(self):
+        super().__init__({b"LHLO": b"250 store", b"RCPT TO:<no@far.test>": b"550 5.1.1 No"})
+        self.accepted = []
+
+    def answer_to(self, line):
+        answer = super().answer_to(line)
+        if line.startswith(b"MAIL"):
+            self.accepted = []
+        if line.startswith(b"RCPT") and answer.startswith(b"2"):
+            self.accepted.append(line)
+        if line == b".":
+            return b"\r\n".join(b"452 4.2.2 Full" if b"<later" in one else b"250 2.0.0 Kept" for one in self.accepted)
+        return answer
+
+
+def stored():
+    net, routed_by = Net(CLOCK), ROUTE_OPTIONS.defaults(via="lmtp:[192.0.2.1]:24")
+    net.peers["192.0.2.1"] = Store()
+    routes = Routes(MemoryLookup({}), Identity("us.example"), OPTIONS.defaults(), {"far.test": routed_by}, random.Random(1))
+    lone = RelayCourier(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK, tasks.Inline())
+    return Case(RoutedCourier(routes, lone, None, {}))
+
+
+@pytest.fixture(params=[in_memory, relay, mailboxes, webhook, routed, piped, stored])
 def case(request):
     return request.param()
 

@@ -171,6 +171,7 @@ def test_the_package_offers_it_and_its_section_is_checked(installed, tmp_path):
     said = run(*cli, "plugin", "list", "--json", cwd=tmp_path, PYTHONPATH=f"{ROOT}:{installed}")
     listed = [json.loads(line) for line in said.splitlines()]
     assert {"kind": "courier", "name": "webhook", "from": "twisted.plugins.webhook_courier"} in listed
-    (tmp_path / "config.ini").write_text("[server]\nhostname = mail.blue.example\n[webhook]\nurll = nowhere\n")
+    config = "[server]\nhostname = mail.blue.example\n[route:x.test]\nvia = courier:webhook\n[webhook]\nurl = nowhere\n"
+    (tmp_path / "config.ini").write_text(config)
     said = run(*cli, "config", "check", cwd=tmp_path, expect=78, PYTHONPATH=f"{ROOT}:{installed}")
-    assert 'unknown key "urll" in [webhook]' in said
+    assert "nowhere is no web address" in said

@@ -35,6 +35,7 @@ home.test       local:fred
 same.test       local:
 tickets.test    pipe:tickets
 gone.test       pipe:nothing
+lost.test       courier:nobody
 info@far.test   local:anna
 """
 
@@ -96,6 +97,7 @@ def test_it_is_a_courier(house):
     pytest.param("x@home.test", (Result.DELIVERED, "2.0.0"), id="for-somebody-here"),
     pytest.param("x@tickets.test", (Result.DELIVERED, "2.0.0"), id="for-a-program"),
     pytest.param("x@gone.test", (Result.DEFERRED, "4.3.5"), id="a-program-that-is-not-set-up-waits"),
+    pytest.param("x@lost.test", (Result.DEFERRED, "4.3.5"), id="a-courier-that-is-not-set-up-waits"),
     pytest.param("x@far.test", (Result.RELAYED, "2.0.0"), id="by-MX"),
     pytest.param("x@near.test", (Result.RELAYED, "2.0.0"), id="by-a-section"),
 ])

@@ -32,6 +32,7 @@ class Transport(Enum):
     LMTP = "lmtp"  # RFC 2033: to a mail store, which answers for each recipient
     LOCAL = "local"  # to somebody here: `Route.next_hop` is who (empty: the same name)
     PIPE = "pipe"  # to a program: `Route.next_hop` is the name of its section
+    COURIER = "courier"  # by a courier of another package: `Route.next_hop` is its name
     DISCARD = "discard"  # to nobody, and nobody is told
     ERROR = "error"  # to nobody, and the sender is told `Route.answer`
 
@@ -119,7 +120,8 @@ _WORD = re.compile(r"([a-z]+):(//)?(.*)", re.IGNORECASE | re.DOTALL)
 #: The mailers of sendmail's mailertable and the transports of Postfix's table, and what they mean here.
 WORDS = {
     "smtp": Transport.SMTP, "esmtp": Transport.SMTP, "relay": Transport.SMTP, "smtps": Transport.SMTP, "lmtp": Transport.LMTP,
-    "local": Transport.LOCAL, "pipe": Transport.PIPE, "discard": Transport.DISCARD, "error": Transport.ERROR, "retry": Transport.ERROR,
+    "local": Transport.LOCAL, "pipe": Transport.PIPE, "courier": Transport.COURIER,
+    "discard": Transport.DISCARD, "error": Transport.ERROR, "retry": Transport.ERROR,
 }  # fmt: skip
 #: What sendmail's error mailer says for a word (its sysexits).
 _KEYWORDS = {
@@ -136,8 +138,8 @@ def parse_via(text: str, tls: Tls = Tls.OPPORTUNISTIC, login: Login | None = Non
 
     `name`, `name:port` (by its MX records, where it has some), `[name]:port`, `smtp://name:port`, `smtps://name` (this very
     server); with one of the words of sendmail's mailertable or Postfix's transport(5) in front: `smtp:[name]:port`,
-    `lmtp:unix:/path`, `lmtp:[name]`, `local:fred`, `pipe:NAME`, `discard:`, `error:5.1.6 moved`. A word with nothing behind
-    it (`smtp:`) means the servers of the domain itself: `next_hop` is then empty.
+    `lmtp:unix:/path`, `lmtp:[name]`, `local:fred`, `pipe:NAME`, `courier:NAME` (a plugin), `discard:`, `error:5.1.6 moved`. A
+    word with nothing behind it (`smtp:`) means the servers of the domain itself: `next_hop` is then empty.
     """
     text = text.strip()
     match = _WORD.fullmatch(text)
@@ -146,7 +148,7 @@ def parse_via(text: str, tls: Tls = Tls.OPPORTUNISTIC, login: Login | None = Non
     word, slashes, rest = match[1].lower(), bool(match[2]), match[3].strip()
     transport = WORDS.get(word)
     match transport:
-        case Transport.LOCAL | Transport.DISCARD | Transport.PIPE if not slashes:
+        case Transport.LOCAL | Transport.DISCARD | Transport.PIPE | Transport.COURIER if not slashes:
             return _inside(transport, rest)
         case Transport.ERROR if not slashes:
             return Route("", use_mx=False, port=0, transport=transport, answer=_answer(rest, "4.0.0" if word == "retry" else "5.0.0"))
@@ -193,6 +195,8 @@ def _store(rest: str, tls: Tls, login: Login | None) -> Route:
 def _inside(transport: Transport, rest: str) -> Route:
     if transport is Transport.PIPE and not re.fullmatch(r"[A-Za-z0-9_.-]+", rest):
         raise ValueError(f"{rest!r} is no name of a program\nwrite pipe:NAME, and a section [pipe:NAME]")
+    if transport is Transport.COURIER and not re.fullmatch(r"[A-Za-z0-9_.-]+", rest):
+        raise ValueError(f"{rest!r} is no name of a courier\nwrite courier:NAME, as twistmail plugin list has it")
     if transport is Transport.LOCAL and not re.fullmatch(r"[^\s,<>]*", rest):
         raise ValueError(f"{rest!r} is nobody's name\nwrite local:fred, or local: for the same name here")
     return Route("" if transport is Transport.DISCARD else rest, use_mx=False, port=0, transport=transport)

@@ -2,7 +2,8 @@
 
 Servers are `courier.py`'s business; what needs none is done here: mail that is
 refused or thrown away by an operator's word, mail that is for somebody here after
-all (`local:`), and mail for programs (`programs.py`). Before anything is brought,
+all (`local:`), and mail for programs (`programs.py`). Couriers of other packages get
+what a route gives them (`courier:NAME`). Before anything is brought,
 the route table is read again where it has changed; while it never was in order
 everything waits.
 """
@@ -27,8 +28,11 @@ from twistmail.relay.routes import Routes
 
 DISCARDED = Status(250, "2.0.0", "Thrown away, as the route of that address says")
 NO_PROGRAM = Status(451, "4.3.5", "Mail for that address goes to a program that is not set up here")
+NO_COURIER = Status(451, "4.3.5", "Mail for that address goes by a courier that is not set up here")
 NOBODY = Status(550, "5.1.1", "Mail for that address goes to somebody who is not known here")
 
+#: What is not here, and has a place of its own.
+_FAR = (Transport.PIPE, Transport.COURIER)
 #: Brings an item to an address here; what came of it.
 Inhouse = Callable[[Item, Target, Address, Content], Awaitable[Status]]
 
@@ -41,49 +45,61 @@ class Program(Protocol):
 
 @implementer(ICourier)
 class RoutedCourier:
-    """*relay*: the courier to servers. *inhouse*: brings mail to addresses here. *programs*: by name."""
+    """*relay*: the courier to servers. *inhouse*: brings mail to addresses here. *programs*: by name.
+
+    *couriers*: the ICourier of another package by its name; None where it is not set up.
+    """
 
     name = "routes"
 
-    def __init__(self, routes: Routes, relay: Any, inhouse: Inhouse, programs: Mapping[str, Program]) -> None:
+    def __init__(
+        self, routes: Routes, relay: Any, inhouse: Inhouse, programs: Mapping[str, Program],
+        couriers: Callable[[str], ICourier | None] = lambda name: None,
+    ) -> None:
         self.routes = routes
         self.relay = relay
         self._inhouse = inhouse
         self._programs = programs
+        self._couriers = couriers
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
-        served: list[Target] = []
+        carriers: dict[ICourier, list[Target]] = {}
         places: dict[str, list[Target]] = {}
         for target in targets:
             route = self.routes.of(target, item)
-            if route.transport.has_servers:
-                served.append(target)
+            if carrier := self._carrier(route):
+                carriers.setdefault(carrier, []).append(target)
             else:
-                places.setdefault(str(route) if route.transport is Transport.PIPE else "", []).append(target)
-        return (*(self.relay.batches(item, served) if served else ()), *(Batch(place, tuple(group)) for place, group in places.items()))
+                places.setdefault(str(route) if route.transport in _FAR else "", []).append(target)
+        return (
+            *(batch for carrier, group in carriers.items() for batch in carrier.batches(item, group)),
+            *(Batch(place, tuple(group)) for place, group in places.items()),
+        )
+
+    def _carrier(self, route: Route) -> ICourier | None:
+        """Who brings mail along *route*; None: nobody need, or can."""
+        if route.transport.has_servers:
+            return self.relay  # type: ignore[no-any-return]
+        return self._couriers(route.next_hop) if route.transport is Transport.COURIER else None
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
         try:
             await self.routes.freshen()
         except Unavailable:
             return tuple(outcome_of(target, UNAVAILABLE, "the route table") for target in targets)
-        served: list[Target] = []
+        carriers: dict[ICourier, list[Target]] = {}
         work = []
         for target in targets:
             route = self.routes.of(target, item)
-            if route.transport.has_servers:
-                served.append(target)
+            if carrier := self._carrier(route):
+                carriers.setdefault(carrier, []).append(target)
             else:
                 work.append(self._see_to(route, item, target, content))
-        if served and not work:
-            return tuple(await self.relay.carry(item, targets, content))
-        if served:
-            work.append(self._serve(item, served, content))
+        work += [carrier.carry(item, tuple(group), content) for carrier, group in carriers.items()]
+        if len(carriers) == len(work) == 1:
+            return tuple(await work[0])
         outcomes = {outcome.target: outcome for group in await tasks.gather(*work) for outcome in group}
         return tuple(outcomes[target] for target in targets)
-
-    async def _serve(self, item: Item, targets: list[Target], content: Content) -> Sequence[Outcome]:
-        return await self.relay.carry(item, targets, content)  # type: ignore[no-any-return]
 
     async def _see_to(self, route: Route, item: Item, target: Target, content: Content) -> Sequence[Outcome]:
         """One target that no server is needed for."""
@@ -97,5 +113,7 @@ class RoutedCourier:
                 program = self._programs.get(route.next_hop)
                 status = NO_PROGRAM if program is None else await program.run(item, target, content)
                 return [outcome_of(target, status, f"program {route.next_hop}", local=True)]
+            case Transport.COURIER:
+                return [outcome_of(target, NO_COURIER)]
         status = await self._inhouse(item, target, parse(route.next_hop), content)
         return [outcome_of(target, status, route.next_hop, local=True)]
