@@ -70,7 +70,7 @@ class TlsDesk:
         route = parts.relay.routes.of(target, Item("-", None, (Errand(target),), 0.0, 0))
         hosts = await parts.relay.routes.hosts(route)
         known = await self._list(arguments)
-        answer = {"domain": domain, "route": str(route), "known": known[0] if known else None, "servers": [], "why": ""}
+        answer: dict[str, Any] = {"domain": domain, "route": str(route), "known": known[0] if known else None, "servers": [], "why": ""}
         if isinstance(hosts, Status):
             return answer | {"why": str(hosts)}
         decision = await parts.tls_policies.look(route, hosts)

@@ -197,9 +197,9 @@ class TlsBook:
                 raise
             connection.execute("COMMIT")
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self, patience: float = PATIENCE) -> sqlite3.Connection:
         """WAL, without a sync for every second's news: a crash of the machine may cost the last ones, never the book."""
-        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", timeout=PATIENCE, isolation_level=None, uri=True)
+        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", timeout=patience, isolation_level=None, uri=True)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         return connection

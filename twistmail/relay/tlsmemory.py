@@ -34,6 +34,8 @@ UNSEEN = 400 * DAY
 #: Kinds of results that wait to be written, domains of a day whose results are counted: what is beyond is not told.
 MOST_WAITING = 20_000
 LONGEST_REASON = 200
+#: Seconds that a question on the reactor's thread waits for somebody who has locked the book; then it counts as unknown.
+PROMPT = 0.05
 TROUBLE = (sqlite3.Error, OSError)
 
 
@@ -84,7 +86,7 @@ class TlsMemory:
 
     def _read(self, domain: str) -> tuple[Seen, ...]:
         if self._reader is None:
-            self._reader = self.book.connect()
+            self._reader = self.book.connect(PROMPT)
         rows = self._reader.execute("SELECT domain, host, level, since, last FROM levels WHERE domain = ?", (domain,))
         return tuple(Seen(of, host, Level(min(level, Level.VERIFIED)), since, last) for of, host, level, since, last in rows)
 
