@@ -116,7 +116,7 @@ async def _servers(desk: Desk, route: Route) -> dict[str, Any]:
     hosts = await desk.routes.hosts(route)
     if isinstance(hosts, Status):
         return {"status": str(hosts), "hosts": [], "out": []}
-    decision = await desk.policies.decide(route, hosts)
+    decision = await desk.policies.look(route, hosts)
     decided = decision.why
     return {
         "status": "",

@@ -68,9 +68,11 @@ class TlsDesk:
         address = Address("postmaster", domain)
         target = Target(Kind.REMOTE, address, address)
         route = parts.relay.routes.of(target, Item("-", None, (Errand(target),), 0.0, 0))
-        hosts = await parts.relay.routes.hosts(route)
         known = await self._list(arguments)
         answer: dict[str, Any] = {"domain": domain, "route": str(route), "known": known[0] if known else None, "servers": [], "why": ""}
+        if not route.transport.has_servers:
+            return answer | {"why": f"its mail goes to no other server: twistmail route {address}"}
+        hosts = await parts.relay.routes.hosts(route)
         if isinstance(hosts, Status):
             return answer | {"why": str(hosts)}
         decision = await parts.tls_policies.look(route, hosts)

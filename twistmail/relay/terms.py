@@ -103,7 +103,10 @@ class Policies(Protocol):
     """Who decides. `tlspolicy.TlsPolicies` asks the world; `AsRouted` nobody."""
 
     async def decide(self, route: Route, hosts: Sequence[Host]) -> Decision:
-        """The Decision about *hosts* of *route*."""
+        """The Decision about *hosts* of *route*, for a connection."""
+
+    async def look(self, route: Route, hosts: Sequence[Host]) -> Decision:
+        """The same, for somebody who only wants to know: nothing of it is counted."""
 
     def note(self, route: Route, host: Host, terms: Terms, finding: Finding) -> None:
         """A connection to *host* has shown *finding*; also when it was left because of that."""
@@ -114,6 +117,8 @@ class AsRouted:
 
     async def decide(self, route: Route, hosts: Sequence[Host]) -> Decision:
         return Decision(tuple((host, as_routed(route, host)) for host in hosts))
+
+    look = decide
 
     def note(self, route: Route, host: Host, terms: Terms, finding: Finding) -> None:
         pass

@@ -244,7 +244,7 @@ class _Question:
 
         A server that the operator wrote down needs no proof; nor does a domain without MX records, which is its own.
         """
-        if literal(host.name) is not None:
+        if literal(host.name) is not None or not host.port:  # an address, or a UNIX socket
             return False
         if self.mx is None or not self.mx.values:
             return not self.route.use_mx or host.name == self.route.next_hop
