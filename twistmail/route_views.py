@@ -17,7 +17,7 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.status import Status
-from twistmail.relay.route import Route
+from twistmail.relay.route import Route, Transport
 from twistmail.relay.routes import Routes
 from twistmail.relay.terms import Policies, Terms
 
@@ -28,7 +28,7 @@ MOST_ATTEMPTS = 1000
 class Rewriting(Protocol):
     """`leaving.departure.Leaving`, as far as it is asked here."""
 
-    async def shown(self, sender: Address) -> Any: ...
+    async def explain(self, sender: Address, target: Target) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,11 @@ async def answer(desk: Desk, question: Question) -> dict[str, Any]:
     followed = await desk.expansion.explain(question.address)
     item = Item("", question.sender, tuple(Errand(target, attempts=question.attempts) for target in followed.targets), 0.0, 0)
     inside = None if desk.expansion.is_local(question.address) else desk.routes.inside(question.address)
-    shown = await desk.leaving.shown(question.sender) if desk.leaving is not None and question.sender is not None else None
     return {
         "address": str(question.address),
         "sender": str(question.sender or ""),
         "refusal": str(followed.fault) if followed.fault is not None and not followed.targets else "",
         "by": inside.rule if inside is not None else "",
-        "leaves_as": str(shown.address) if shown is not None and shown.rule else "",
-        "leaves_as_by": shown.rule if shown is not None else "",
         "ways": [await _way(desk, target, item) for target in followed.targets],
     }
 
@@ -109,6 +106,9 @@ async def _way(desk: Desk, target: Target, item: Item) -> dict[str, Any]:
     }
     if not route.transport.has_servers:
         return told | {"status": str(route.answer or ""), "hosts": [], "out": []}
+    if desk.leaving is not None and item.sender is not None and route.transport is Transport.SMTP:
+        said = await desk.leaving.explain(item.sender, target)
+        told |= {"sender": str(said.address), "sender_by": said.rule}
     return told | await _servers(desk, route)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.journeys.house import FAR, House, identifier
-from tests.relay.peers import Peer
+from tests.relay.peers import EHLO, Peer
 from twistmail.alias_views import tree
 from twistmail.mail.address import parse
+from twistmail.route_views import Desk, asked
 
 MESSAGE = b"From: Fred <fred@pc7.lan>\r\nTo: harry@far.test, bob@pc8.lan\r\nSubject: x\r\n\r\nfred@pc7.lan says hello\r\n"
 INSIDE = "192.168.1.5"
@@ -347,3 +348,29 @@ def test_a_report_of_ours_leaves_under_the_name_of_the_house(build: Any) -> None
     author = report.partition(b"\r\nFrom:")[2].partition(b"\r\n")[0]
     assert b"@dom1.test>" in author
     assert b".lan" not in author
+
+
+# ----- ways that do not lead out, and what an operator is told
+
+
+def test_mail_for_a_server_of_the_house_keeps_its_sender(build: Any) -> None:
+    house = build(f"{MASQUERADE}[route:inner.test]\nvia = lmtp:[192.0.2.60]:24\n")
+    inner = house.net.peers["192.0.2.60"] = Peer({b"LHLO": EHLO})
+    from_inside(house, MESSAGE, "harry@inner.test", sender="fred@pc7.lan")
+    assert senders(inner) == ["fred@pc7.lan"]
+    assert headers(inner) == [MESSAGE.removeprefix(b"From:")]
+
+
+@pytest.mark.parametrize(("sender", "address", "said", "rule"), [
+    pytest.param("fred@pc7.lan", "harry@far.test", "fred@dom1.test", "[rewrite] masquerade_as", id="a-mask"),
+    pytest.param("carl@away.test", "out@blue.test", "SRS0=", "[srs] enabled", id="forwarded"),
+    pytest.param("carl@away.test", "harry@far.test", "carl@away.test", "", id="nothing"),
+])  # fmt: skip
+def test_the_route_of_an_address_tells_the_sender_that_the_world_sees(build: Any, sender: str, address: str, said: str, rule: str) -> None:
+    house = build(f"{MASQUERADE}[srs]\nenabled = yes\n[alias:out]\nto = harry@far.test\n")
+    far(house)
+    people, relay = house.parts.people, house.parts.relay
+    desk = Desk(people.expansion, relay.routes, relay.policies, people.leaving)
+    told = house.run(asked(desk, {"address": address, "sender": sender}))
+    (way,) = told["ways"]
+    assert (way["sender"].startswith(said), way["sender_by"]) == (True, rule)

@@ -49,8 +49,6 @@ def _show(terminal: Terminal, told: dict[str, Any]) -> None:
     if told["refusal"]:
         by = f" ({told['by']})" if told["by"] else ""
         terminal.say(f"{told['address']} is refused{by}: {told['refusal']}")
-    if told["leaves_as"]:
-        terminal.say(f"sender {told['sender']} leaves as {told['leaves_as']} ({told['leaves_as_by']})")
     if told["by"] and told["ways"]:
         terminal.say(f"{told['address']} is somebody here: {told['by']}")
     for number, way in enumerate(told["ways"]):
@@ -74,6 +72,8 @@ def _lines(way: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("rule", way["rule"]), ("goes", f"by {way['transport']}" + (f" to {way['next_hop']}" if way["next_hop"] else ""))]
     if way.get("held"):
         lines.append(("kept", "until its server calls for it (ETRN), or twistmail queue flush names it"))
+    if way.get("sender_by"):
+        lines.append(("sender", f"{way['sender']} ({way['sender_by']})"))
     lines += [(label, way[key]) for label, key in (("login", "login"), ("proxy", "proxy"), ("fallback", "fallback"), ("tls", "tls"))
               if way.get(key)]
     if way.get("from"):

@@ -31,7 +31,7 @@ from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.relay.client import Lost
 from twistmail.relay.connect import Dial, open_route
 from twistmail.relay.exchange import Manners, Session, leave
-from twistmail.relay.route import Route, Tls
+from twistmail.relay.route import Route, Tls, Transport
 from twistmail.relay.routes import Routes
 from twistmail.relay.terms import Policies
 from twistmail.relay.transaction import deliver
@@ -130,7 +130,7 @@ class RelayCourier:
                     return [outcome_of(target, destination.failure) for target in targets]
                 async with self._total:
                     outcomes: list[Outcome] = []
-                    for one in await self._departures(item, targets, content):
+                    for one in await self._departures(route, item, targets, content):
                         outcomes += await self._deliver(route, destination, one.item, one.targets, one.content)
                     return outcomes
         except OSError as error:
@@ -143,9 +143,9 @@ class RelayCourier:
             destination.users -= 1
             self._forget_unused(route, destination)
 
-    async def _departures(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Departure]:
-        """*item* as it is said to a server, once for each sender that it needs."""
-        if self._leaving is None:
+    async def _departures(self, route: Route, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Departure]:
+        """*item* as it is said to a server, once for each sender that it needs. What goes by LMTP stays in the house, and as it is."""
+        if self._leaving is None or route.transport is Transport.LMTP:
             return (Departure(item, tuple(targets), content),)
         return await self._leaving.departures(item, targets, content)
 
