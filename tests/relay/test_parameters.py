@@ -98,6 +98,18 @@ def test_who_tells_the_sender(one, who, offered, answer):
     assert parameters.reports_itself(one, who, offered) is answer
 
 
+@pytest.mark.parametrize(("field", "words"), [
+    pytest.param(b"", "", id="no-advertisement"),
+    pytest.param(b"Solicitation: net.example:ADV\r\n", "net.example:ADV", id="one-word"),
+    pytest.param(b"solicitation: net.example:ADV,\r\n org.example:ADV:ADLT\r\n", "net.example:ADV,org.example:ADV:ADLT", id="two-folded"),
+    pytest.param(b"Solicitation: a b<c>\r\n", "", id="something-else"),
+    pytest.param(b"Solicitation: " + b"a" * 1001 + b"\r\n", "", id="too-long"),
+    pytest.param("Solicitation: ä\r\n".encode(), "", id="not-ASCII"),
+])  # fmt: skip
+def test_what_a_message_calls_itself(field, words):
+    assert parameters.solicitation(b"Subject: x\r\n" + field + b"\r\n") == words
+
+
 @pytest.mark.parametrize(("text", "found"), [
     pytest.param("RCPTMAX=20 MAILMAX=5", {"RCPTMAX": 20, "MAILMAX": 5}, id="both"),
     pytest.param("rcptmax=20 OTHER=x MAILMAX=-1 MAILMAX", {"RCPTMAX": 20}, id="nonsense"),

@@ -283,6 +283,14 @@ def test_who_submitted_it_is_said_where_we_have_logged_in(login, auth, said):
     assert mail == (FROM + b" " + said if said else FROM)
 
 
+@pytest.mark.parametrize("offers", [True, False])
+def test_an_advertisement_says_so_to_servers_that_want_to_know(offers):
+    relay = Relay({b"EHLO": offering(b"NO-SOLICITING net.example:ADV" if offers else b"X")})
+    content = b"Solicitation: net.example:ADV\r\n" + BODY
+    assert codes(relay.deliver(targets("bob"), content=content)) == [TAKEN]
+    assert (b" SOLICIT=net.example:ADV" in relay.peer.said[1]) == offers
+
+
 def test_a_session_counts_what_it_did_not_have_to_say():
     relay = Relay({b"EHLO": offering(b"SIZE 10")})
     session = relay.open()

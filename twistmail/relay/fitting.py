@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 
 from twistmail.disk import FileContent
 from twistmail.mail.content import Content, Memory
+from twistmail.mail.headers import split
 from twistmail.mail.item import Item
 from twistmail.mail.longlines import has_long_line
 from twistmail.mail.paged import looked_at
 from twistmail.mail.parts import scan
 from twistmail.mail.sevenbit import can_be_sevenbit, sevenbit, shortened
 from twistmail.mail.status import Status
-from twistmail.relay.parameters import NO_UTF8, Offered, is_too_big
+from twistmail.relay.parameters import NO_UTF8, Offered, is_too_big, solicitation
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ NOT_CONVERTED = Status(554, "5.6.3", "The other side takes seven bits only, and 
 GROWN = Status(552, "5.3.4", "The other side takes seven bits only, and encoded for it the message is bigger than it takes")
 #: Contents of no more octets are read at once, and kept in memory while they are sent.
 SMALL = 256 * 1024
+#: As much of a message as is looked through for a field.
+HEADER = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ async def fit(item: Item, content: Content, offered: Offered, threads: Any, *, u
             parameters.append("SMTPUTF8")
         elif utf8_envelope or not item.prefix.isascii() or await _run(threads, content, _has_utf8_header):
             return NO_UTF8
+    if "NO-SOLICITING" in offered and (words := await _run(threads, content, _solicitation)):
+        parameters.append(f"SOLICIT={words}")
     form: type[_Converted] | None = None
     if item.body == "7BIT" or "8BITMIME" in offered or await _run(threads, content, _is_ascii):
         parameters[:0] = ["BODY=8BITMIME"] if item.body != "7BIT" and "8BITMIME" in offered else []
@@ -134,6 +139,10 @@ def _is_ascii(content: Content) -> bool:
 
 def _has_long_line(content: Content) -> bool:
     return has_long_line(content.chunks())
+
+
+def _solicitation(content: Content) -> str:
+    return solicitation(split(content.beginning(HEADER))[0])
 
 
 def _can_be_sevenbit(content: Content) -> bool:

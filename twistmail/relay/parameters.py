@@ -8,10 +8,12 @@ are the EHLO keywords in upper case with their parameters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from twistmail.mail import xtext
 from twistmail.mail.envelope import Notify
+from twistmail.mail.headers import first, unfold
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.status import Status
 
@@ -20,6 +22,10 @@ Offered = Mapping[str, str]
 TOO_BIG = Status(552, "5.3.4", "The other side does not take messages of that size")
 NO_UTF8 = Status(553, "5.6.7", "The other side does not take addresses or headers that are not ASCII")
 NO_DEADLINES = Status(554, "5.4.7", "The other side does not promise to deliver in the time that the sender has set")
+
+#: RFC 3865 §2.3.
+LONGEST_SOLICIT = 1000
+_SOLICIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]*+(?:,[A-Za-z0-9][A-Za-z0-9._:\-]*+)*+")
 
 _IN_ORDER = (Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY)
 
@@ -64,6 +70,15 @@ def mail_parameters(item: Item, offered: Offered, now: float, *, encrypted: bool
     if logged_in and wishes.auth.isascii():  # RFC 4954 §5: who submitted it; "<>" where we do not know, or do not believe it
         parameters.append("AUTH=" + (xtext.encoded(wishes.auth) if wishes.auth not in ("", "<>") else "<>"))
     return tuple(parameters)
+
+
+def solicitation(header: bytes) -> str:
+    """The words by which a message with this *header* calls itself an advertisement, for the SOLICIT parameter (RFC 3865 §2.5, §2.7).
+
+    Empty where there are none, or something else stands there.
+    """
+    words = b",".join(unfold(first(header, b"solicitation") or b"").replace(b",", b" ").split()).decode("ascii", "replace")
+    return words if len(words) <= LONGEST_SOLICIT and _SOLICIT.fullmatch(words) else ""
 
 
 def rcpt_parameters(errand: Errand, offered: Offered) -> tuple[str, ...]:
