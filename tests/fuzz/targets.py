@@ -25,6 +25,8 @@ from twistmail.mail.status import Status
 from twistmail.mail.surrogate import replacements, surrogate
 from twistmail.mail.unbinary import unbinary
 from twistmail.policy import access_file, checks_file, sender_map
+from twistmail.relay import table as route_table
+from twistmail.relay.route import Transport, parse_via
 from twistmail.servers.smtp_options import SUBMISSION_EXTENSIONS
 from twistmail.wire.contract import NEED_DATA, Tell, Wants
 from twistmail.wire.http import HttpServerWire, Page, Silence
@@ -39,6 +41,7 @@ from twistmail.wire.pop3.server import SENTENCES, PopServerWire
 from twistmail.wire.pop3.top import Beginning
 from twistmail.wire.proxy import BadHeader, HeaderReader
 from twistmail.wire.sasl.bearer import OAuthBearer, XOAuth2
+from twistmail.wire.sasl.clients import Unfit, begin
 from twistmail.wire.sasl.cram import CramMd5
 from twistmail.wire.sasl.exchange import Challenge, Exchange, NeedsEvidence
 from twistmail.wire.sasl.external import External
@@ -50,6 +53,7 @@ from twistmail.wire.smtp.commands import Auth, AuthResponse, ContentChunk, Data,
 from twistmail.wire.smtp.content import BASIC, Limits
 from twistmail.wire.smtp.grammar import BadSyntax, forward_path, reverse_path
 from twistmail.wire.smtp.server import SmtpServerWire
+from twistmail.wire.socks import Refusal, Socks
 
 EXTENSIONS = BASIC | frozenset(f"{SUBMISSION_EXTENSIONS} ETRN XCLIENT".split())
 LIMITS = Limits(extensions=EXTENSIONS, message=100_000)
@@ -152,6 +156,26 @@ def senders(data: bytes) -> None:
 def senders_shown(data: bytes) -> None:
     with suppress(ValueError):
         generic.parse(_text(data))
+
+
+def routes(data: bytes) -> None:
+    """A route table; what is read is written so that it is read again as the same."""
+    with suppress(ValueError):
+        for entry in route_table.parse(_text(data)).values():
+            if entry.route.transport is not Transport.ERROR and entry.route.next_hop:
+                assert parse_via(str(entry.route)).next_hop == entry.route.next_hop
+
+
+def elsewhere(data: bytes) -> None:
+    """What a SOCKS proxy says, and a server at which we log in."""
+    with suppress(Refusal):
+        Socks("192.0.2.1", 25, "ann", "secret").feed(data)
+    for mechanism in ("SCRAM-SHA-256", "LOGIN"):
+        login = begin((mechanism,), "ann", "secret", lambda: "nonce")
+        assert login is not None
+        with suppress(Unfit):
+            for challenge in data.split(b"\n", 3):
+                assert login.answer(challenge) is not None
 
 
 def leaving(data: bytes) -> None:
@@ -292,7 +316,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, senders_shown, leaving,
         aliases, login, replies, imap, pop3,
-        beginnings, urls, http, kept,
+        beginnings, urls, http, kept, routes, elsewhere,
     )
 }
 #: Where to begin: something of what is meant to be read.
@@ -342,6 +366,8 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "senders": (b"a@b.test alice bob\n@c.test dave\n",),
     "senders_shown": (b"root me@isp.test\n@lan @blue.test # why\nann@pc7.lan ann@blue.test\n",),
     "leaving": (b"From: \"A\" <a@b.lan>\r\nTo: g: c@d.lan, <@e.lan:f@g.lan>;\r\n\r\n", b"SRS1=aaaaaa=far.test==bbbbbb=cc=x.test=ann"),
+    "routes": (b"far.test smtp:[10.0.0.2]:2525\n.part.test lmtp:unix:/x\na@b.test local:c\n* error:5.1.6 moved\n hold:\n",),
+    "elsewhere": (b"\x05\x02\x01\x00\x05\x00\x00\x01\x7f\0\0\x01\x04\x38", b"r=nonceserver,s=c2FsdA==,i=4096\nv=x"),
     "aliases": (b'a: b, "|c d", :include:/x\n # x\n  e@f\n',),
     "login": (b"\0user\0password", b"user"),
     "replies": (b"250-a\r\n250 2.0.0 b\r\n", b"421 x\r\n"),
