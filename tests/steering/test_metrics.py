@@ -119,6 +119,15 @@ def test_the_queue_is_counted_when_it_is_asked_for():
     assert seen["twistmail_start_time_seconds"] == NOW
 
 
+def test_the_places_are_counted_when_they_are_asked_for():
+    listened = Facts()
+    meters = counting(listened, NOW)
+    places = [{"rests_s": 60, "running": 1, "waiting": 40}, {"rests_s": 0, "running": 3, "waiting": 2}]
+    seen = numbers(meters.page(EMPTY, places)[1].decode())
+    names = ("relay_places_resting", "relay_under_way", "relay_in_line")
+    assert [seen[f"twistmail_{name}"] for name in names] == [1, 4, 42]
+
+
 @pytest.mark.parametrize(("status", "code"), [
     pytest.param(Status(451, "4.2.2", ""), "4.2", id="enhanced"),
     pytest.param(Status(550, "", ""), "5.x", id="basic"),

@@ -121,7 +121,7 @@ def _recipients(row: dict[str, Any]) -> Iterator[str]:
     for to in row["to"]:
         if to["state"] not in ("waiting", "deferred"):
             continue
-        if (reason := answer(to)) and reason != said:
+        if (reason := answer(to) or row.get("waits_for", "")) and reason != said:
             yield _reason(reason)
         said = reason
         yield f"{'':<17} {'':>8} {'':<19} {to['address']}"

@@ -7,7 +7,7 @@ are ours, of an answer only class and subject count (RFC 3463 §2, §3).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +24,34 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.1, 0.5, 1, 5, 30, 60, 300, 900, 3600, 14400, 86400, 432000)
 ENDS = (Result.DELIVERED, Result.RELAYED, Result.DEFERRED, Result.FAILED)
 WAYS = {Kind.MAILBOX: "mailbox", Kind.REMOTE: "relay"}
+#: Name (without twistmail_ and _total) -> what it counts, and its labels.
+COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "connections": ("Connections that have come.", ("service",)),
+    "logins": ("Logins that were right, and those that were not.", ("service", "result")),
+    "bans": ("Networks that were banned.", ()),
+    "tls_failures": ("Handshakes with clients that have failed.", ()),
+    "accepted_messages": ("Messages that we have taken over.", ("service",)),
+    "accepted_bytes": ("Their octets.", ("service",)),
+    "refusals": ("What was refused, by the stage or rule that did.", ("stage",)),
+    "deliveries": ("Ends of attempts at one recipient.", ("way", "result")),
+    "relay_answers": ("What next servers have answered, by class and subject of the code.", ("code",)),
+    "relayed": ("Recipients passed on, by the protection of the connection.", ("tls", "checked")),
+    "queue_added": ("Messages that were put into the queue.", ()),
+    "queue_removed": ("Messages that have left the queue.", ("why",)),
+    "queue_expired": ("Messages whose time to wait was over.", ()),
+    "reports": ("Reports to senders.", ("about",)),
+}
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "info": ("Which twistmail this is.", ("version",)),
+    "start_time_seconds": ("When the server was started, POSIX seconds.", ()),
+    "connections_open": ("Connections of now.", ("service",)),
+    "queue_messages": ("Messages that wait.", ("state",)),
+    "queue_bytes": ("Their octets.", ()),
+    "queue_oldest_seconds": ("The age of the oldest of them.", ()),
+    "relay_places_resting": ("Places where nobody gets through, and which one connection tries now and then.", ()),
+    "relay_under_way": ("Messages that are being carried, each place by itself.", ()),
+    "relay_in_line": ("Messages that are due and wait for their turn at a place.", ()),
+}
 _ENHANCED = re.compile(r"[245]\.[0-7](?=\.\d)", re.ASCII)
 
 
@@ -47,99 +75,82 @@ class Meters:
     def __init__(self, began: float) -> None:
         disable_created_metrics()  # a second line for each number, of when it began: all did when the server was started
         self._registry = registry = CollectorRegistry()
-        self.stop: Callable[[], None] = lambda: None
-
-        def counter(name: str, help: str, *labels: str) -> Counter:
-            return Counter(f"twistmail_{name}", help, labels, registry=registry)
-
-        def gauge(name: str, help: str, *labels: str) -> Gauge:
-            return Gauge(f"twistmail_{name}", help, labels, registry=registry)
-
-        gauge("info", "Which twistmail this is.", "version").labels(version("twistmail")).set(1)
-        gauge("start_time_seconds", "When the server was started, POSIX seconds.").set(began)
-        self._connections = counter("connections", "Connections that have come.", "service")
-        self._open = gauge("connections_open", "Connections of now.", "service")
-        self._logins = counter("logins", "Logins that were right, and those that were not.", "service", "result")
-        self._bans = counter("bans", "Networks that were banned.")
-        self._tls_failed = counter("tls_failures", "Handshakes with clients that have failed.")
-        self._accepted = counter("accepted_messages", "Messages that we have taken over.", "service")
-        self._octets = counter("accepted_bytes", "Their octets.", "service")
-        self._refused = counter("refusals", "What was refused, by the stage or rule that did.", "stage")
-        self._outcomes = counter("deliveries", "Ends of attempts at one recipient.", "way", "result")
-        self._answers = counter("relay_answers", "What next servers have answered, by class and subject of the code.", "code")
-        self._protected = counter("relayed", "Recipients passed on, by the protection of the connection.", "tls", "checked")
+        self._counters = {name: Counter(f"twistmail_{name}", help, labels, registry=registry) for name, (help, labels) in COUNTERS.items()}
+        self._gauges = {name: Gauge(f"twistmail_{name}", help, labels, registry=registry) for name, (help, labels) in GAUGES.items()}
         self._seconds = Histogram("twistmail_delivery_seconds", "Seconds from taking a message over to its delivery.", ("way",),
                                   registry=registry, buckets=BUCKETS)
-        self._expired = counter("queue_expired", "Messages whose time to wait was over.")
-        self._queued = counter("queue_added", "Messages that were put into the queue.")
-        self._left = counter("queue_removed", "Messages that have left the queue.", "why")
-        self._reports = counter("reports", "Reports to senders.", "about")
-        self._waiting = gauge("queue_messages", "Messages that wait.", "state")
-        self._size = gauge("queue_bytes", "Their octets.")
-        self._oldest = gauge("queue_oldest_seconds", "The age of the oldest of them.")
         self._services: dict[str, str] = {}  # of open connections
-        self._hear: dict[type, Callable[[Fact], None]] = {
-            Connected: self._connected, Closed: self._closed, LoggedIn: self._logged_in, LoginFailed: self._login_failed,
-            Banned: lambda _: self._bans.inc(), TlsFailed: lambda _: self._tls_failed.inc(),
-            Accepted: self._has_accepted, Refused: lambda fact: self._refused.labels(fact.what.stage).inc(),
-            Outcome: self._outcome, GaveUp: lambda _: self._expired.inc(), Queued: lambda _: self._queued.inc(),
-            Removed: lambda fact: self._left.labels(fact.what.why.partition(" ")[0]).inc(),
-            Reported: lambda fact: self._report("success" if fact.what.success else "failure") if fact.what.report else None,
-            SenderWarned: lambda _: self._report("delay"),
-        }  # fmt: skip
+        #: Ends the listening.
+        self.stop: Callable[[], None] = lambda: None
+        self._gauges["info"].labels(version("twistmail")).set(1)
+        self._gauges["start_time_seconds"].set(began)
         for way in WAYS.values():
-            for result in ENDS:
-                self._outcomes.labels(way, result.value)
             self._seconds.labels(way)
+            for result in ENDS:
+                self._counters["deliveries"].labels(way, result.value)
 
     def note(self, fact: Fact) -> None:
-        if (hear := self._hear.get(type(fact.what))) is not None:
-            hear(fact)
+        match fact.what:
+            case Outcome() as outcome:
+                self._outcome(fact, outcome)
+            case Connected(service):
+                self._services[fact.about] = service
+                self._count("connections", service)
+                self._gauges["connections_open"].labels(service).inc()
+            case Closed() if (known := self._services.pop(fact.about, None)) is not None:
+                self._gauges["connections_open"].labels(known).dec()
+            case LoggedIn(service=service):
+                self._count("logins", service or "other", "right")
+            case LoginFailed(service=service):
+                self._count("logins", service or "other", "wrong")
+            case Accepted(service=service, size=size):
+                self._count("accepted_messages", service)
+                self._count("accepted_bytes", service, by=size)
+            case Refused(stage):
+                self._count("refusals", stage)
+            case Queued():
+                self._count("queue_added")
+            case Removed(why):
+                self._count("queue_removed", why.partition(" ")[0])
+            case GaveUp():
+                self._count("queue_expired")
+            case Reported(report, _, success) if report:
+                self._count("reports", "success" if success else "failure")
+            case SenderWarned():
+                self._count("reports", "delay")
+            case Banned():
+                self._count("bans")
+            case TlsFailed():
+                self._count("tls_failures")
 
-    def page(self, queue: Mapping[str, Any]) -> tuple[str, bytes]:
-        """(content type, text). *queue*: what `Shape.as_json` says of it at this moment."""
-        for state, count in queue["states"].items():
-            self._waiting.labels(state).set(count)
-        self._size.set(queue["size"])
-        self._oldest.set(queue["oldest_s"] or 0)
-        return CONTENT_TYPE, generate_latest(self._registry)
+    def _count(self, name: str, *labels: str, by: float = 1) -> None:
+        counter = self._counters[name]
+        (counter.labels(*labels) if labels else counter).inc(by)
 
-    # ----- connections
-
-    def _connected(self, fact: Fact) -> None:
-        service = self._services[fact.about] = fact.what.service
-        self._connections.labels(service).inc()
-        self._open.labels(service).inc()
-
-    def _closed(self, fact: Fact) -> None:
-        if (service := self._services.pop(fact.about, None)) is not None:
-            self._open.labels(service).dec()
-
-    def _logged_in(self, fact: Fact) -> None:
-        self._logins.labels(fact.what.service or "other", "right").inc()
-
-    def _login_failed(self, fact: Fact) -> None:
-        self._logins.labels(fact.what.service or "other", "wrong").inc()
-
-    # ----- messages
-
-    def _has_accepted(self, fact: Fact) -> None:
-        self._accepted.labels(fact.what.service).inc()
-        self._octets.labels(fact.what.service).inc(fact.what.size)
-
-    def _outcome(self, fact: Fact) -> None:
-        outcome: Outcome = fact.what
+    def _outcome(self, fact: Fact, outcome: Outcome) -> None:
         way = WAYS.get(outcome.target.kind, "other")
-        self._outcomes.labels(way, outcome.result.value).inc()
+        self._count("deliveries", way, outcome.result.value)
         if outcome.target.kind is Kind.REMOTE and outcome.host:
-            self._answers.labels(code_of(outcome.status)).inc()
+            self._count("relay_answers", code_of(outcome.status))
         if outcome.result is Result.RELAYED:
-            self._protected.labels(*protection(outcome.secured)).inc()
+            self._count("relayed", *protection(outcome.secured))
         if outcome.result in (Result.RELAYED, Result.DELIVERED):
             try:
                 self._seconds.labels(way).observe(max(0.0, fact.at - born(fact.about)))
             except ValueError:
                 pass  # it has a name of another kind
 
-    def _report(self, about: str) -> None:
-        self._reports.labels(about).inc()
+    def page(self, queue: Mapping[str, Any], places: Iterable[Mapping[str, Any]] = ()) -> tuple[str, bytes]:
+        """(content type, text). *queue*: what `Shape.as_json` says at this moment; *places*: what `queue.place` does of each."""
+        resting = running = lined = 0
+        for place in places:
+            resting += place["rests_s"] > 0
+            running += place["running"]
+            lined += place["waiting"]
+        now = {"queue_bytes": queue["size"], "queue_oldest_seconds": queue["oldest_s"] or 0, "relay_places_resting": resting,
+               "relay_under_way": running, "relay_in_line": lined}
+        for name, value in now.items():
+            self._gauges[name].set(value)
+        for state, count in queue["states"].items():
+            self._gauges["queue_messages"].labels(state).set(count)
+        return CONTENT_TYPE, generate_latest(self._registry)

@@ -44,7 +44,9 @@ class MetricsDesk:
         meters = self._foundation.meters
         if meters is None:
             return None
-        return meters.page(await self._queue.stats({"most": 1}))  # type: ignore[no-any-return]
+        now = self._foundation.ground.epoch()
+        places = [place.view(now) for place in getattr(self._foundation.runner, "places", ())]
+        return meters.page(await self._queue.stats({"most": 1}), places)  # type: ignore[no-any-return]
 
     async def _told(self, arguments: Mapping[str, Any]) -> Any:
         page = await self.page()
