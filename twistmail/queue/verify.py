@@ -33,7 +33,8 @@ def verify_spool(root: Path) -> Report:
             report.add(Anomaly(Severity.WARNING, "queue-stranger", text_of(ready / name), "is no file of the queue", "move it elsewhere"))
         elif stem + ENVELOPE not in names and _is_there(ready / name) and not _is_there(ready / (stem + ENVELOPE)):
             report.add(Anomaly(Severity.NOTE, "queue-content", text_of(ready / name), "has no envelope: was never promised", _NEXT_START))
-    report.counted["items"] += sum(identifier + ENVELOPE not in names for identifier in express.pending(root))
+    if logged := sum(identifier + ENVELOPE not in names for identifier in express.pending(root)):
+        report.counted["items"] += logged
     for name in express.unreadable(root):
         what, cure = "is no log of this version", "start the server that has written it, and stop it"
         report.add(Anomaly(Severity.ERROR, "queue-log", text_of(root / name), what, cure))
