@@ -342,5 +342,6 @@ FILE_CHECKS: tuple[CrossCheck, ...] = (
     passwd_files_can_be_read,
     certificates_are_there,
     queue_is_safe,
+    routing_checks.table_leads_to_programs,
 )
 QUICK_FILE_CHECKS: tuple[CrossCheck, ...] = (small_rules_can_be_read,)

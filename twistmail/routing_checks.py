@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Iterator
 
-from twistmail.config.problem import WARNING, Problem, error, warning
+from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
 from twistmail.mail.address import canonical_domain, parse
+from twistmail.relay import table
 from twistmail.relay.route import Tls, Transport, parse_via
 
 
@@ -110,6 +111,23 @@ def programs_are_there(config: Config) -> Iterator[Problem]:
         route = parse_via(one.via) if one.via else None
         if route is not None and route.transport is Transport.PIPE and route.next_hop not in named:
             yield config.problem(f"route:{name}", "via", f"there is no [pipe:{route.next_hop}]", f"write a section [pipe:{route.next_hop}]")
+
+
+def table_leads_to_programs(config: Config) -> Iterator[Problem]:
+    """Lines of the route table that name programs. Blocking; what else is wrong with the table is told by others."""
+    name = config["relay"].route_table
+    if not name:
+        return
+    path = config.file(name)
+    try:
+        entries = table.parse(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return
+    for entry in entries.values():
+        route = entry.route
+        if route.transport is Transport.PIPE and route.next_hop not in config.named("pipe"):
+            text = f"there is no [pipe:{route.next_hop}]"
+            yield warning(Place(str(path), entry.number, 1), text, f"mail for {entry.key} waits until there is such a section")
 
 
 CHECKS = (

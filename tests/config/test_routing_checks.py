@@ -51,5 +51,12 @@ def test_mistakes_of_the_route_table_have_their_lines(told, tmp_path):
     assert found == ["routes:2:1: error: 'uucp:x' is no mail server\n    write name, name:port, [name]:port or smtps://name"]
 
 
+def test_a_line_that_leads_to_a_program_that_is_not_set_up_is_told(told, tmp_path):
+    (tmp_path / "routes").write_text("far.test smtp:[10.0.0.2]\nlists.test pipe:lists\n")
+    text = f"[relay]\nroute_table = {tmp_path}/routes\n"
+    assert told(text) == ["routes:2:1: warning: there is no [pipe:lists]\n    mail for lists.test waits until there is such a section"]
+    assert not any("routes" in one for one in told(text + "[pipe:lists]\ncommand = /bin/cat\nuser = games\n"))
+
+
 def test_a_route_table_that_is_not_there_is_told(told):
     assert any("routes: No such file" in one for one in told("[relay]\nroute_table = routes\n"))
