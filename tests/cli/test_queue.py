@@ -180,6 +180,8 @@ def test_an_empty_queue(run):
     pytest.param("queue release --state held", "1 message released", lambda item: not item.held, id="release"),
     pytest.param("queue route --from alice [10.0.0.2]:2525", "1 message will go by [10.0.0.2]:2525",
                  lambda item: item.via == "[10.0.0.2]:2525", id="route"),
+    pytest.param("queue route 6k3fa2 smtp:[10.0.0.2]:2525", "1 message will go by smtp:[10.0.0.2]:2525",
+                 lambda item: item.via == "smtp:[10.0.0.2]:2525", id="route-as-in-a-table"),
     pytest.param("queue route 6k3fa2 usual", "1 message will go as all others", lambda item: item.via == "", id="usual-route"),
 ])
 def test_an_order_is_written_into_the_files(run, ready, line, said, changed):

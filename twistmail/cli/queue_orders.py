@@ -183,7 +183,8 @@ def delete(terminal: Terminal, everything: bool, yes: bool, dry_run: bool, **cho
 def route(terminal: Terminal, everything: bool, by_option: str, **chosen: Any) -> int:
     """Send messages by another way, and now: twistmail queue route ID... SERVER.
 
-    SERVER is written as [relay] smarthost is: [10.0.0.2]:2525, or a name; usual means: as all others.
+    SERVER is written as in a route table: [10.0.0.2]:2525, smtp:[relay.example]:587, lmtp:unix:/path, or a name.
+    The word usual means: as all others.
     """
     ids = chosen["ids"]
     if not by_option:
