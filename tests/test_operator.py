@@ -1,5 +1,6 @@
 """The verbs of the control socket over a queue in memory and a service that is not there."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -25,6 +26,7 @@ from twistmail.mailflow import Dispatch
 from twistmail.memory.people import MemoryPeople
 from twistmail.memory.queue import MemoryQueue
 from twistmail.operator import LAST_WORDS, Operator
+from twistmail.pacing import Uplink
 from twistmail.queue.reports import House
 from twistmail.queue.runner import Circumstances, Runner
 from twistmail.tasks import Inline
@@ -61,7 +63,7 @@ def service(tmp_path):
     house = House("mail.blue.example", parse("postmaster@blue.example"), None, iter(()), None)
     runner = Runner(queue, Dispatch({}), Schedule(), house, Circumstances(clock, lambda: 0.5, facts))
     for waiting in queue.items():
-        runner._schedule(waiting)
+        runner._register.items[waiting.id] = waiting
     people = MemoryPeople()
     people.add(Account("anna@blue.example"), "x")
     people.add(Account("bert@blue.example"), "x")
@@ -80,7 +82,8 @@ def service(tmp_path):
         listeners={},
         connections=dict,
         foundation=SimpleNamespace(
-            runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds, reactor=clock), threads=Inline(), renewal=renewal
+            runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds, reactor=clock), threads=Inline(), renewal=renewal,
+            uplink=Uplink.of(tmp_path),
         ),
         parts=SimpleNamespace(people=SimpleNamespace(expansion=expansion), contexts=SimpleNamespace(certificates=certificates)),
         look_at_certificates=look_at_certificates,
@@ -142,12 +145,12 @@ def test_messages_are_held_released_and_deleted(ask, service):
 
 def test_mail_that_is_kept_for_somebody_goes_where_it_is_named(ask, service):
     runner = service.foundation.runner
-    runner.keeps = lambda domain: domain == "green.example"
-    runner._stopping = True  # nothing starts: only what would be tried is asked
+    runner.adopt(replace(runner.rules, keeps=lambda domain: domain == "green.example"), runner.places.bounds)
+    (kept, _), case = runner.queue.items(), runner._case("6k3fa2-aaaa")  # it never starts: only what would be tried is asked
     assert ask("queue.flush", all=True) == {"count": 2}
-    assert len(runner._kept(runner._items["6k3fa2-aaaa"])) == 1
+    assert len(runner.clerk.kept(kept, case)) == 1
     assert ask("queue.flush", domain="green.example") == {"count": 1}
-    assert runner._kept(runner._items["6k3fa2-aaaa"]) == ()
+    assert runner.clerk.kept(kept, case) == ()
 
 
 def test_connections_come_and_go_with_the_facts(ask, service):

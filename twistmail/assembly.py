@@ -40,12 +40,12 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.circles import Circles
 from twistmail.mail.domains import Domains
 from twistmail.mail.envelope import Kind, Role
-from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch, Reception
 from twistmail.options import Settings
 from twistmail.outbound import manners, tls_policies
 from twistmail.own_passwords import Desk
 from twistmail.own_sts import web_services
+from twistmail.pacing import bounds_of, rules_of
 from twistmail.plugins import POLICY_STAGE
 from twistmail.policy.access import Access
 from twistmail.policy.access_file import parse as parse_access
@@ -115,7 +115,6 @@ class Parts:
     dispatch: Dispatch
     relay: RelayCourier
     tls_policies: TlsPolicies
-    schedule: Schedule
     services: dict[str, Callable[..., Any]]
     contexts: Contexts
     desk: Desk
@@ -159,13 +158,11 @@ class Parts:
         self.foundation.popauth.keep_for(self.config["mx"].pop_before_smtp)
         self.foundation.renewal.adopt(wish(self.config["acme"], self.config["server"].hostname, self.config.file))
         self.foundation.access.adopt(_sharing_rules(self.config, self.people))
-        runner.dispatch, runner.schedule = self.dispatch, self.schedule
         self.foundation.warn_by(_quota_watch(self))
-        runner.reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
-        separate: Any = SeparateReports(runner.reports, self.people.leaving)
-        runner.reports = separate
+        reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
+        separate: Any = SeparateReports(reports, self.people.leaving)
         pickups = _pickups(self.config, self.foundation, self.relay.routes.holds if self.config["relay"].route_table else None)
-        runner.keeps = pickups.keeps if pickups.any else None
+        runner.adopt(rules_of(self.config, self.dispatch, separate, pickups, self.foundation.uplink), bounds_of(self.config))
 
 
 _ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1", "mta_sts": "http/1.1"}
@@ -187,10 +184,8 @@ def build(config: Config, foundation: Foundation) -> Parts:
         **web_services(config, foundation.renewal.answers.pages),
         "metrics": open_metrics(foundation),
     }
-    waits = config["relay"]
-    schedule = Schedule(waits.retry, waits.expire, waits.warn_sender_after)
     foundation.ground.terms.accounts = people.accounts
-    return Parts(config, foundation, people, dispatch, relay, policies, schedule, services, contexts, _desk(config, foundation, people))
+    return Parts(config, foundation, people, dispatch, relay, policies, services, contexts, _desk(config, foundation, people))
 
 
 # ----- people
@@ -488,5 +483,5 @@ def _report_house(parts: Parts) -> ReportHouse:
         ground.threads,
         parts.config["dsn"],
         Address("postmaster", parts.people.default_domain),
-        parts.foundation.runner.reports.ledger,
+        parts.foundation.runner.rules.reports.ledger,
     )

@@ -24,6 +24,8 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     reload          -                     {"applied": bool, "problems": [str(Problem)],
                                           "changes": [{"section", "key", "before", "now", "reload": Reload.value}]}
     stop            -                     {}; the server stops after it has answered
+    uplink.show     -                     {"offline", "since": ISO or "", "since_s" or null, "changed", "waiting"}; so down, up
+    uplink.places   -                     [{"place", "rule", "waiting", "running", "at_a_time", "rests_s", "why"}]
     session.list    who                   [{"id", "service", "user", "client", "tls", "since_s", "idle_s" or null, "proxy"}]; `who`: ids,
                                           users or addresses, of which one has to fit; none: everybody
     session.kick    who                   {"count", "ids"}

@@ -35,6 +35,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.ids import COUNTERS, identifiers
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch
+from twistmail.pacing import Uplink
 from twistmail.plugins import Discovery
 from twistmail.policy.ledger import Ledger
 from twistmail.policy.popauth import PopAuth
@@ -109,6 +110,7 @@ class Foundation(Standing):
     store: IMailStore
     queue: IQueue
     runner: Runner
+    uplink: Uplink
     journals: tuple[Journal, ...]
     drafts: Drafts
     throttle: Throttle
@@ -187,12 +189,14 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
     hashing = tasks.Threads(reactor, "hashing", HASH_THREADS)
     database = AccountDatabase(config.file(config["users"].database))
     queue = build("queue", config["queue"].use, ground)
+    uplink = Uplink.of(data_dir)
     store = build("store", config["store"].use, ground)
     return Foundation(
         ground=ground,
         store=store,
         queue=queue,
-        runner=_runner(ground, queue),
+        runner=_runner(ground, queue, uplink),
+        uplink=uplink,
         journals=journals,
         drafts=Drafts(data_dir / "drafts"),
         database=database,
@@ -272,7 +276,7 @@ def build(kind: str, name: str, ground: Ground, house: Any = None, config: Confi
     return part.factory.build(settings, ground if house is None else house)
 
 
-def _runner(ground: Ground, queue: IQueue) -> Runner:
+def _runner(ground: Ground, queue: IQueue, uplink: Uplink) -> Runner:
     """The queue's clock. What it delivers with, and whom it writes to, comes with the first assembly."""
 
     async def nowhere(address: Address) -> tuple[Any, ...]:
@@ -280,4 +284,6 @@ def _runner(ground: Ground, queue: IQueue) -> Runner:
 
     house = House(ground.config["server"].hostname, Address("postmaster"), nowhere, ground.identifiers, ground.threads)
     circumstances = Circumstances(ground.reactor, ground.random.random, ground.facts)
-    return Runner(queue, Dispatch({}), Schedule(), house, circumstances)
+    runner = Runner(queue, Dispatch({}), Schedule(), house, circumstances)
+    runner.go(offline=uplink.is_down)
+    return runner

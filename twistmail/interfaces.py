@@ -198,7 +198,8 @@ class ICourier(Interface):
     async def carry(item, targets, content):  # type: ignore[no-untyped-def]
         """Try once to bring *item* with *content* (item.prefix is not in it) to *targets* (tuple of Target).
 
-        Returns one Outcome per target, in order. Never raises for weather or peers: those are outcomes.
+        Returns one Outcome per target, in order. Never raises for weather or peers: those are outcomes. One without `host` means
+        that nobody there was reached, so nothing is tried there for a while.
         """
 
 

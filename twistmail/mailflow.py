@@ -9,9 +9,9 @@ the assembly's business; what an SMTP peer is told is decided here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from twistmail import tasks
 from twistmail.disk import status_of
@@ -37,7 +37,7 @@ REMEMBERED = 3600.0
 MOST_REMEMBERED = 10_000
 NEVER = float("-inf")
 
-Record = Callable[[Event], Awaitable[Item]]
+Record = Callable[[Event], Coroutine[Any, Any, Item]]
 Submit = Callable[[Item, Content], Awaitable[None]]
 
 
@@ -50,23 +50,35 @@ class RoomFor(Protocol):
 # ----- after the 250 (and, for local mailboxes, just before it) --------------
 
 
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """Targets of one item that travel together, and who carries them. `place`: the next hop; empty: it is here."""
+
+    courier: ICourier
+    place: str
+    targets: tuple[Target, ...]
+
+
 class Dispatch:
-    """Tries every target that is still waiting, once, and notes each outcome at once."""
+    """Says how targets travel, and carries them, once; each outcome is noted at once. When is the queue's business."""
 
     def __init__(self, couriers: Mapping[Kind, ICourier]) -> None:
         self._couriers = couriers
 
-    async def attempt(self, item: Item, content: Content, record: Record) -> Item:
-        """One round for all pending targets of *item*, all places side by side; the item after it."""
-        latest = item
+    def trips(self, item: Item, targets: Sequence[Target]) -> list[Trip]:
+        """The trips that *targets* of *item* need. Nobody is asked."""
+        return [
+            Trip(courier, batch.place, batch.targets)
+            for kind, courier in self._couriers.items()
+            if (mine := tuple(target for target in targets if target.kind is kind))
+            for batch in courier.batches(item, mine)
+        ]
 
-        async def carry(courier: ICourier, targets: tuple[Target, ...]) -> None:
-            nonlocal latest
-            for outcome in await courier.carry(item, targets, content):
-                latest = await record(outcome)
-
-        await tasks.gather(*(carry(courier, targets) for courier, targets in self._plan(item)))
-        return latest
+    async def carry(self, trip: Trip, item: Item, content: Content, record: Record) -> Sequence[Outcome]:
+        """Make the trip; its outcomes, all of which have been recorded."""
+        outcomes: Sequence[Outcome] = await trip.courier.carry(item, trip.targets, content)
+        await tasks.gather(*(record(outcome) for outcome in outcomes))
+        return outcomes
 
     async def attempt_mailboxes(self, item: Item, content: Content) -> Sequence[Outcome]:
         """One round for the local mailboxes only: the first attempt, made while the peer waits."""
@@ -76,21 +88,7 @@ class Dispatch:
     def places(self, item: Item) -> dict[Target, str]:
         """Where each target that still waits goes next (`Batch.place`; "": it is here)."""
         waiting = [errand.target for errand in item.pending]
-        return {
-            target: batch.place
-            for kind, courier in self._couriers.items()
-            for batch in courier.batches(item, tuple(target for target in waiting if target.kind is kind))
-            for target in batch.targets
-        }
-
-    def _plan(self, item: Item) -> list[tuple[ICourier, tuple[Target, ...]]]:
-        waiting = [errand.target for errand in item.pending]
-        return [
-            (courier, batch.targets)
-            for kind, courier in self._couriers.items()
-            if (mine := tuple(target for target in waiting if target.kind is kind))
-            for batch in courier.batches(item, mine)
-        ]
+        return {target: trip.place for trip in self.trips(item, waiting) for target in trip.targets}
 
 
 # ----- before the 250 --------------------------------------------------------

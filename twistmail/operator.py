@@ -29,6 +29,7 @@ from twistmail.steering.desk import MOST_ROWS, QueueDesk
 from twistmail.steering.metrics import MetricsDesk
 from twistmail.tables import TableDesk
 from twistmail.tls_desk import TlsDesk
+from twistmail.uplink_desk import UplinkDesk
 
 USAGE, NO_USER, TEMPORARY = 64, 67, 75  # sysexits
 #: Seconds after which the reactor stops: the answer to `stop` goes first.
@@ -49,6 +50,7 @@ class Operator:
             **QueueDesk(self._service.foundation).verbs(),
             **MetricsDesk(self._service.foundation).verbs(),
             **self._guests.verbs(),
+            **UplinkDesk(self._service).verbs(),
             "alias.list": self._aliases,
             "alias.resolve": self._resolve,
             "alias.check": self._check_aliases,
@@ -86,6 +88,7 @@ class Operator:
             "config": str(config.path or ""),
             "services": self._services(),
             "queue": {**{key: queue[key] for key in ("count", "size", "oldest_s", "states")}, "held": queue["states"][HELD]},
+            "offline_s": UplinkDesk(self._service).view(changed=False)["since_s"],
             "warnings": await self._certificates.warnings(),
         }
 

@@ -151,7 +151,7 @@ def _read_rate(word: str) -> tuple[int, float]:
 
 
 TEXT = Kind("text", str)
-DURATION = Kind("a length of time", _read_duration, lambda value: f"{value:g}s")
+DURATION = Kind("a length of time", _read_duration, lambda value: f"{value:.12g}s")
 SIZE = Kind("a size", _read_size, lambda value: UNLIMITED if value is None else str(value))
 
 
@@ -228,11 +228,11 @@ LINES = Kind("lines", lambda text: tuple(line.strip() for line in text.splitline
 DURATIONS = Kind(
     "lengths of time",
     lambda text: tuple(_read_duration(word) for word in re.split(r"[\s,]+", text.strip())),
-    lambda v: " ".join(f"{s:g}s" for s in v),
+    lambda v: " ".join(f"{s:.12g}s" for s in v),
 )
 
 #: "10/1m 50/1d" -> ((10, 60.0), (50, 86400.0))
-RATES = Kind("rates", lambda text: tuple(map(_read_rate, WORDS.read(text))), lambda rates: " ".join(f"{n}/{s:g}s" for n, s in rates))
+RATES = Kind("rates", lambda text: tuple(map(_read_rate, WORDS.read(text))), lambda rates: " ".join(f"{n}/{s:.12g}s" for n, s in rates))
 #: None: unlimited.
 RATES_OR_UNLIMITED = Kind(
     "rates, or unlimited",
@@ -272,4 +272,4 @@ def duration_or(word: str) -> Kind:
     def read(text: str) -> float | None:
         return None if text == word else _read_duration(text)
 
-    return Kind(f"a length of time, or {word}", read, lambda value: word if value is None else f"{value:g}s")
+    return Kind(f"a length of time, or {word}", read, lambda value: word if value is None else f"{value:.12g}s")

@@ -14,6 +14,7 @@ from typing import Any
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
+from twistmail.queue.outlook import Outlook
 
 #: A filter may name so many ids.
 MOST_IDS = 10_000
@@ -30,17 +31,23 @@ def domains(item: Item) -> dict[Target, str]:
     return {errand.target: errand.target.address.domain if errand.target.kind is Kind.REMOTE else "" for errand in item.errands}
 
 
+def as_written(item: Item) -> Outlook:
+    """All that an item itself tells of its next attempt."""
+    return Outlook(None if item.held else item.next_try)
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What is known of items besides themselves, at *now* (POSIX seconds).
 
-    `is_active`(id): an attempt runs. `places`(item): where each target that waits goes next. A server that does not run
-    attempts nothing, and the domain is all that its files tell of places.
+    `is_active`(id): an attempt runs. `places`(item): where each target that waits goes next. `outlook`(item): when, and what
+    it waits for. A server that does not run attempts nothing, and the domain is all that its files tell of places.
     """
 
     now: float
     is_active: Callable[[str], bool] = _nobody
     places: Callable[[Item], Mapping[Target, str]] = domains
+    outlook: Callable[[Item], Outlook] = as_written
 
     def state(self, item: Item) -> str:
         """One of STATES."""
@@ -117,14 +124,16 @@ def from_arguments(arguments: Mapping[str, Any]) -> Filter:
 
 def row(item: Item, view: View) -> dict[str, Any]:
     """*item* as one JSON object; fields only ever grow."""
-    places = view.places(item)
+    places, outlook = view.places(item), view.outlook(item)
+    at = None if item.held else outlook.at
     return {
         "id": item.id,
         "arrived": iso(item.arrived),
         "age_s": int(view.now - item.arrived),
         "attempts": item.attempts,
-        "next_s": None if item.held else max(0, int(item.next_try - view.now)),
-        "next": "" if item.held else iso(max(item.next_try, view.now)),
+        "next_s": None if at is None else max(0, int(at - view.now)),
+        "next": "" if at is None else iso(max(at, view.now)),
+        "waits_for": "" if item.held else outlook.why,
         "state": view.state(item),
         "held": item.held,
         "held_for": item.held_for if item.held else "",

@@ -5,28 +5,13 @@ from __future__ import annotations
 import errno
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from tests.helpers import result_of
-from tests.queue.test_runner import BOB, EVE, HOUR, LATER, POSTMASTER, World, make_item
+from tests.queue.test_runner import BOB, EVE, HOUR, LATER, POSTMASTER, Slow, World, make_item
 from twistmail.mail.envelope import Kind
 from twistmail.mail.outcome import Outcome, Rerouted, Result
 from twistmail.mail.status import Status
 from twistmail.memory.courier import TAKEN
-
-
-class Slow:
-    """Attempts that end when they are told to."""
-
-    def __init__(self):
-        self.running = {}
-
-    async def attempt(self, item, content, record):
-        self.running[item.id] = Deferred()
-        status = await self.running[item.id]
-        for errand in item.pending:
-            item = await record(Outcome(errand.target, Result.RELAYED if status is TAKEN else Result.DEFERRED, status))
-        return item
 
 
 def report(world):
@@ -71,7 +56,7 @@ def test_a_report_that_is_given_up_goes_to_the_postmaster():
 @pytest.mark.parametrize(("answer", "reports"), [pytest.param(LATER, 1, id="deferred"), pytest.param(TAKEN, 0, id="taken")])
 def test_a_message_under_way_is_given_up_when_the_attempt_has_ended(answer, reports):
     world = World()
-    world.runner.dispatch = slow = Slow()
+    world.rule(dispatch=(slow := Slow()))
     world.submit()
     assert result_of(world.runner.bounce("i1", "enough")) is False
     slow.running.pop("i1").callback(answer)
@@ -122,7 +107,7 @@ def test_a_held_message_gets_its_route_and_stays_held():
 
 def test_a_message_under_way_is_tried_again_by_its_new_route():
     world = World()
-    world.runner.dispatch = slow = Slow()
+    world.rule(dispatch=(slow := Slow()))
     world.submit()
     result_of(world.runner.reroute("i1", "smtp:[10.0.0.2]:2525"))
     first = slow.running["i1"]

@@ -24,7 +24,7 @@ FORGED = b"Authentication-Results: mx.here.example; dmarc=fail header.from=far.t
 
 def world(answers, **settings):
     made = World(answers)
-    reports = made.runner.reports
+    reports = made.runner.rules.reports
     reports._house = replace(reports._house, settings=OPTIONS.defaults(**settings), author=POSTMASTER)
     return made
 

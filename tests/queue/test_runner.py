@@ -23,11 +23,13 @@ from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Reported, Result, SenderWarned
 from twistmail.mail.schedule import DAY, HOUR, MINUTE, Schedule
 from twistmail.mail.status import Status
-from twistmail.mailflow import Dispatch
+from twistmail.mailflow import Dispatch, Trip
 from twistmail.memory.courier import TAKEN, MemoryCourier
 from twistmail.memory.queue import MemoryQueue
+from twistmail.queue.clerk import KEPT
+from twistmail.queue.place import Bounds
 from twistmail.queue.reports import OPTIONS, House
-from twistmail.queue.runner import KEPT, Circumstances, Runner
+from twistmail.queue.runner import Circumstances, Runner
 from twistmail.queue.spool import Spool
 
 T0 = 1_800_000_000.0
@@ -64,6 +66,13 @@ class World:
         self.runner = Runner(self.queue, Dispatch(self.couriers), Schedule(), house,
                              Circumstances(self.clock, lambda: 0.0, self.facts))
         result_of(self.runner.start())
+
+    def rule(self, **rules):
+        """Let these rules hold from now on."""
+        self.runner.adopt(replace(self.runner.rules, **rules), self.runner.places.bounds)
+
+    def bound(self, **bounds):
+        self.runner.adopt(self.runner.rules, Bounds(**bounds))
 
     async def follow(self, address):
         return () if address in self.unknown else (target(address),)
@@ -113,7 +122,7 @@ def test_attempts_wait_longer_and_longer_and_end_after_five_days():
 
 def test_jitter_makes_waits_longer_never_shorter():
     world = World({BOB: LATER})
-    world.runner._given.random = random.Random(1).random
+    world.runner.clerk._random = random.Random(1).random
     world.submit()
     world.advance(DAY)
     waits = [after - before for before, after in itertools.pairwise(world.attempts)]
@@ -123,9 +132,9 @@ def test_jitter_makes_waits_longer_never_shorter():
 
 def test_jitter_makes_no_attempt_after_the_time_in_which_we_keep_trying():
     world = World({BOB: LATER})
-    world.runner.schedule = Schedule(waits=(DAY,), give_up_after=5 * DAY, warn_after=None)
+    world.rule(schedule=Schedule(waits=(DAY,), give_up_after=5 * DAY, warn_after=None))
     chance = iter((0.0, 0.0, 0.0, 0.0))
-    world.runner._given.random = lambda: next(chance, 1.0)
+    world.runner.clerk._random = lambda: next(chance, 1.0)
     world.submit()
     world.advance(6 * DAY)
     assert len(world.attempts) == 6
@@ -235,11 +244,11 @@ def test_when_tables_are_silent_the_report_is_made_later():
     async def silent(address):
         raise Unavailable
 
-    world.runner.reports._house = replace(world.runner.reports._house, follow=silent)
+    world.runner.rules.reports._house = replace(world.runner.rules.reports._house, follow=silent)
     world.submit()
     assert world.mailboxes == []
     assert len(world.queue.items()) == 1
-    world.runner.reports._house = replace(world.runner.reports._house, follow=world.follow)
+    world.runner.rules.reports._house = replace(world.runner.rules.reports._house, follow=world.follow)
     world.advance(6 * MINUTE)
     assert len(world.mailboxes) == 1
     assert len(world.attempts) == 1
@@ -330,21 +339,26 @@ def test_a_broken_disk_does_not_send_a_message_again_and_again(to, times):
     assert world.queue.items() == ()
 
 
+class Buggy:
+    """A dispatch that has a bug which shows with one item."""
+
+    def __init__(self, dispatch, bad):
+        self.dispatch, self.bad, self.trips = dispatch, bad, dispatch.trips
+
+    async def carry(self, trip, item, content, record):
+        if item.id == self.bad:
+            raise ZeroDivisionError
+        return await self.dispatch.carry(trip, item, content, record)
+
+
 def test_a_bug_in_one_message_does_not_stop_the_others():
     world = World()
-    dispatch = world.runner.dispatch
-
-    class Buggy:
-        async def attempt(self, item, content, record):
-            if item.id == "bad":
-                raise ZeroDivisionError
-            return await dispatch.attempt(item, content, record)
-
-    world.runner.dispatch = Buggy()
+    dispatch = world.runner.rules.dispatch
+    world.rule(dispatch=Buggy(dispatch, "bad"))
     world.submit(make_item(identifier="bad"))
     world.submit(make_item(identifier="good"))
     assert [item.id for item in world.queue.items()] == ["bad"]
-    world.runner.dispatch = dispatch
+    world.rule(dispatch=dispatch)
     world.advance(6 * MINUTE)
     assert world.queue.items() == ()
 
@@ -352,15 +366,7 @@ def test_a_bug_in_one_message_does_not_stop_the_others():
 def test_a_message_that_always_meets_a_bug_is_returned_in_the_end(monkeypatch):
     monkeypatch.setattr("twistmail.queue.runner.log.failure", lambda *arguments, **keywords: None)
     world = World()
-    dispatch = world.runner.dispatch
-
-    class Buggy:
-        async def attempt(self, item, content, record):
-            if item.id == "i1":
-                raise ZeroDivisionError
-            return await dispatch.attempt(item, content, record)
-
-    world.runner.dispatch = Buggy()
+    world.rule(dispatch=Buggy(world.runner.rules.dispatch, "i1"))
     world.submit()
     world.advance(6 * DAY, step=HOUR)
     assert world.queue.items() == ()
@@ -420,26 +426,30 @@ class Slow:
     def __init__(self):
         self.running = {}
 
-    async def attempt(self, item, content, record):
+    def trips(self, item, targets):
+        return [Trip(None, "", tuple(targets))]
+
+    async def carry(self, trip, item, content, record):
         self.running[item.id] = Deferred()
         status = await self.running[item.id]
-        for errand in item.pending:
-            item = await record(Outcome(errand.target, Result.RELAYED if status is TAKEN else Result.DEFERRED, status))
-        return item
+        outcomes = [Outcome(target, Result.RELAYED if status is TAKEN else Result.DEFERRED, status) for target in trip.targets]
+        for outcome in outcomes:
+            await record(outcome)
+        return outcomes
 
 
 @pytest.fixture
 def slow():
     world = World()
-    world.runner.dispatch = Slow()
+    world.rule(dispatch=Slow())
     return world
 
 
 def test_so_many_items_at_a_time_and_no_more(slow):
-    slow.runner._given.concurrency = 2
+    slow.bound(local=2)
     for number in range(5):
         slow.submit(make_item(identifier=f"i{number}"))
-    attempts = slow.runner.dispatch.running
+    attempts = slow.runner.rules.dispatch.running
     assert list(attempts) == ["i0", "i1"]
     attempts["i1"].callback(TAKEN)
     assert list(attempts) == ["i0", "i1", "i2"]
@@ -456,21 +466,21 @@ def test_so_many_items_at_a_time_and_no_more(slow):
 def test_orders_during_an_attempt_are_obeyed_after_it(slow, order, left):
     slow.submit()
     order(slow.runner)
-    first = slow.runner.dispatch.running["i1"]
+    first = slow.runner.rules.dispatch.running["i1"]
     first.callback(LATER)
     assert [item.id for item in slow.queue.items()] == left
-    again = slow.runner.dispatch.running["i1"] is not first
+    again = slow.runner.rules.dispatch.running["i1"] is not first
     assert again == (order.__code__.co_names[0] == "flush")
     slow.advance(HOUR)
     held = left and slow.queue.items()[0].held
-    assert not held or slow.runner.dispatch.running["i1"] is first
+    assert not held or slow.runner.rules.dispatch.running["i1"] is first
 
 
 def test_stopping_waits_for_what_runs(slow):
     slow.submit()
     stopped = tasks.shielded(slow.runner.stop(30.0))
     assert not stopped.called
-    slow.runner.dispatch.running["i1"].callback(LATER)
+    slow.runner.rules.dispatch.running["i1"].callback(LATER)
     assert stopped.called
     assert slow.clock.getDelayedCalls() == []
 
@@ -484,7 +494,7 @@ def test_stopping_does_not_wait_for_ever(slow):
 
 def test_a_new_schedule_counts_from_the_next_attempt_on():
     world = World({BOB: LATER}).submit()
-    world.runner.schedule = Schedule(waits=(2 * MINUTE,), give_up_after=15 * MINUTE, warn_after=None)
+    world.rule(schedule=Schedule(waits=(2 * MINUTE,), give_up_after=15 * MINUTE, warn_after=None))
     world.advance(20 * MINUTE)
     assert [round(at / MINUTE) for at in world.attempts] == [0, 5, 7, 9, 11, 13, 15]
     assert any(isinstance(event, GaveUp) for event in world.events("i1"))
@@ -538,11 +548,12 @@ def test_those_that_went_well_are_in_one_report_and_those_that_did_not_in_anothe
 def test_where_the_next_server_reports_itself_we_do_not():
     world = World()
 
-    class PassingOn:
-        async def attempt(self, item, content, record):
-            return await record(Outcome(item.errands[0].target, Result.RELAYED, TAKEN, "mx", passed_on=True))
+    class PassingOn(Slow):
+        async def carry(self, trip, item, content, record):
+            await record(outcome := Outcome(trip.targets[0], Result.RELAYED, TAKEN, "mx", passed_on=True))
+            return (outcome,)
 
-    world.runner.dispatch = PassingOn()
+    world.rule(dispatch=PassingOn())
     world.submit(wanting(make_item(), Notify.SUCCESS))
     assert world.mailboxes == []
     assert world.queue.items() == ()
@@ -597,7 +608,7 @@ def test_a_whole_original_comes_back_where_it_is_wanted_and_small_enough():
     for longest, whole in ((50_000, True), (20, False)):
         world = World({BOB: NEVER})
         settings = OPTIONS.defaults(max_original=longest)
-        world.runner.reports._house = replace(world.runner.reports._house, settings=settings)
+        world.runner.rules.reports._house = replace(world.runner.rules.reports._house, settings=settings)
         world.submit(wanting(make_item(), ret="FULL"))
         assert ("how are you" in world.mailboxes[0][1].as_string()) == whole
 
@@ -643,14 +654,14 @@ def test_a_deadline_that_returns_nothing_is_told_of_once():
 
 
 def test_the_urgent_ones_go_first_when_many_wait(slow):
-    slow.runner._given.concurrency = 1
+    slow.bound(local=1)
     slow.submit(make_item(identifier="first"))
     for number, priority in enumerate((0, -5, 9, 0)):
         slow.submit(wanting(make_item(identifier=f"i{number}"), priority=priority))
     while slow.queue.items():
-        running = list(slow.runner.dispatch.running)[-1]
-        slow.runner.dispatch.running[running].callback(TAKEN)
-    assert list(slow.runner.dispatch.running) == ["first", "i2", "i0", "i3", "i1"]
+        running = list(slow.runner.rules.dispatch.running)[-1]
+        slow.runner.rules.dispatch.running[running].callback(TAKEN)
+    assert list(slow.runner.rules.dispatch.running) == ["first", "i2", "i0", "i3", "i1"]
 
 
 # ----- mail that is called for (RFC 1985)
@@ -659,7 +670,7 @@ def test_the_urgent_ones_go_first_when_many_wait(slow):
 @pytest.fixture
 def keeping():
     world = World()
-    world.runner.keeps = lambda domain: domain in ("far.test", "sub.far.test")
+    world.rule(keeps=lambda domain: domain in ("far.test", "sub.far.test"))
     return world
 
 

@@ -20,9 +20,9 @@ BOB = Address("bob", "far.test")
 SCHEDULE = Schedule()
 
 
-def item(notify=(), sender=BOB, attempts=0, **wishes) -> Item:
+def item(notify=(), sender=BOB, **wishes) -> Item:
     errand = Errand(Target(Kind.REMOTE, BOB, BOB), notify=frozenset(notify))
-    return Item("i1", sender, (errand,), T0, 10, attempts=attempts, wishes=Wishes(**wishes))
+    return Item("i1", sender, (errand,), T0, 10, wishes=Wishes(**wishes))
 
 
 def returned(after: float) -> Deadline:
@@ -42,13 +42,13 @@ def returned(after: float) -> Deadline:
     pytest.param({}, 99, 5 * DAY, None, id="after-five-days"),
 ])  # fmt: skip
 def test_the_next_attempt(wishes, attempts, now, due):
-    assert timing.next_due(item(attempts=attempts, **wishes), T0 + now, SCHEDULE) == (None if due is None else T0 + due)
+    assert timing.next_due(item(**wishes), attempts + 1, T0 + now, SCHEDULE) == (None if due is None else T0 + due)
 
 
 @given(st.floats(60, 10 * DAY), st.floats(0, 10 * DAY), st.integers(0, 50), st.floats(1.0, 1.1))
 def test_the_last_attempt_comes_before_the_deadline_and_the_end_at_it(deadline, now, attempts, stretch):
-    one = item(attempts=attempts, deadline=returned(deadline))
-    due = timing.next_due(one, T0 + now, SCHEDULE, stretch)
+    one = item(deadline=returned(deadline))
+    due = timing.next_due(one, attempts + 1, T0 + now, SCHEDULE, stretch)
     if due is None:
         assert now >= deadline or now > SCHEDULE.give_up_after - 4 * HOUR
     else:

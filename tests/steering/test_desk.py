@@ -331,7 +331,7 @@ def test_too_much_to_tell_is_counted(town, watch):
     watching = watch()
     watching.after(0.1)
     for _ in range(1100):
-        town.runner._tell("6k3fa2-aaaa", Outcome(item("x").errands[0].target, Result.DEFERRED, LATER))
+        town.runner._register._tell("6k3fa2-aaaa", Outcome(item("x").errands[0].target, Result.DEFERRED, LATER))
     assert len(watching.after()) == 1000
     assert sum(part["missed"] for part in watching.parts) == 100
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -116,7 +117,8 @@ def test_one_user_has_it_tried_once_in_a_while_and_others_do_not_wait_for_him(do
 
 
 def test_a_user_s_order_does_not_send_what_is_kept_for_somebody_who_calls(door):
-    door.town.runner.keeps = lambda domain: domain == "green.example"
+    runner = door.town.runner
+    runner.adopt(replace(runner.rules, keeps=lambda domain: domain == "green.example"), runner.places.bounds)
     kept = []
     door.town.runner.flush = lambda ids, kept_=kept, **how: kept_.append(how["kept"]) or len(list(ids))
     door.tried(ANNA)

@@ -37,7 +37,16 @@ COMMANDS = {
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "metrics": ("twistmail.cli.server:metrics", "Print the counters and gauges of the server, as Prometheus reads them."),
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),
+    "offline": (
+        "twistmail.cli.uplink:offline",
+        "Keep mail for others here, without a question to anybody, until twistmail online; also over a restart.",
+    ),
+    "online": ("twistmail.cli.uplink:online", "Let mail for others go out again, at once."),
     "password": ("twistmail.cli.own_password:password", "Change your own password, by the old one."),
+    "places": (
+        "twistmail.cli.uplink:places",
+        "List the servers and domains where mail goes: who waits for each, how fast it may go, and what stands against it.",
+    ),
     "plugin": ("twistmail.cli.plugin:group", "Parts from this and other packages."),
     "policy": ("twistmail.cli.policy:group", "Who may send what to whom, and which rule says so."),
     "popauth": ("twistmail.cli.policy:popauth", "List the addresses that may relay because mail was just read there (pop_before_smtp)."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,6 +39,15 @@ def spooled(terminal: Terminal, chosen: Filter, now: float, most: int | None) ->
 @contextmanager
 def taken(terminal: Terminal) -> Iterator[StoppedSpool]:
     """The files of the queue, to be changed: no server starts on them meanwhile. Failure where one has them."""
+    with occupied(terminal):
+        found = spool(terminal)
+        found.take()
+        yield found
+
+
+@contextmanager
+def occupied(terminal: Terminal) -> Iterator[Path]:
+    """The data folder, which no server takes meanwhile. Failure where one has it, or there is none."""
     folder = terminal.glance().data_dir
     if not folder.is_dir():
         raise Failure(f"there is no {folder}", Exit.NOINPUT, "see [server] data_dir")
@@ -46,8 +56,6 @@ def taken(terminal: Terminal) -> Iterator[StoppedSpool]:
     except tenancy.Occupied:
         raise Failure(f"a server has {folder}, but does not answer", Exit.UNAVAILABLE, "see [server] control, and its log") from None
     try:
-        found = spool(terminal)
-        found.take()
-        yield found
+        yield folder
     finally:
         os.close(home)

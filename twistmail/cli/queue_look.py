@@ -48,6 +48,8 @@ def _next(row: dict[str, Any]) -> str:
         return "being tried"
     if row["held"]:
         return "held"
+    if row["next_s"] is None:
+        return "not yet"
     return f"in {span(row['next_s'])}" + (", as asked" if row.get("hold_until") else "") if row["next_s"] else "now"
 
 
@@ -65,7 +67,7 @@ def _last_answer(row: dict[str, Any]) -> str:
     if row.get("held_for"):
         return f"held: {row['held_for']}"
     answered = _last(row)
-    return answer(answered) if answered else ""
+    return answer(answered) if answered else row.get("waits_for", "")
 
 
 def _reason(row: dict[str, Any]) -> str:
@@ -74,7 +76,7 @@ def _reason(row: dict[str, Any]) -> str:
     if row.get("hold_until"):
         return f"Its sender wants it to go at {row['hold_until']}."
     answered = _last(row)
-    return meaning(answered) if answered else "Nobody has tried it yet."
+    return meaning(answered) if answered else row.get("waits_for") or "Nobody has tried it yet."
 
 
 def answer(to: dict[str, Any]) -> str:
@@ -127,7 +129,8 @@ def _next_exactly(row: dict[str, Any]) -> str:
 
 def _asked(row: dict[str, Any]) -> dict[str, Any]:
     """What is special about it, as far as it is."""
-    special = {"held_for": "held_for", "hold_until": "not_before", "deadline": "deadline", "priority": "priority", "via": "route"}
+    special = {"held_for": "held_for", "hold_until": "not_before", "deadline": "deadline", "priority": "priority", "via": "route",
+               "waits_for": "waits_for"}
     return {name: row[key] for key, name in special.items() if row.get(key)}
 
 

@@ -25,6 +25,8 @@ def status(terminal: Terminal) -> int:
     queue = now["queue"]
     oldest = f", oldest {span(queue['oldest_s'])}" if queue["oldest_s"] is not None else ""
     terminal.say(f"\nqueue: {plural(queue['count'], 'message')}, {amount(queue['size'])}{oldest}, {queue['held']} held")
+    if now["offline_s"] is not None:
+        terminal.say(f"offline for {span(now['offline_s'])}: mail for others stays here until twistmail online")
     for warning in now["warnings"]:
         terminal.say(f"warning: {warning}")
     return Exit.OK

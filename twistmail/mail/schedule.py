@@ -12,12 +12,14 @@ class Schedule:
     """All in seconds. `waits` are the waits between one attempt and the next; the last one repeats.
 
     RFC 5321 §4.5.4.1 asks for two attempts in the first hour, one every two or three hours afterwards, and four to
-    five days before giving up. `warn_after` None: senders are never warned.
+    five days before giving up. `warn_after` None: senders are never warned. `jitter`: the part of a wait by which chance may
+    make it longer, so that what failed together does not come back together.
     """
 
     waits: tuple[float, ...] = (5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR)
     give_up_after: float = 5 * DAY
     warn_after: float | None = 4 * HOUR
+    jitter: float = 0.1
 
     def __post_init__(self) -> None:
         if not self.waits or min(self.waits) <= 0:

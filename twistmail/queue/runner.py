@@ -1,92 +1,83 @@
-"""The queue's clock: starts each attempt when it is due, and settles what comes of it.
+"""The queue's clock: looks at each item when it is time, sends its targets on their way, and settles what comes of it.
 
-    due -> dispatch.attempt -> settle: again later | give up -> report (failures, successes) -> remove
+    due -> a job for each trip, in the line of its place -> dispatch.carry -> later | give up -> report -> remove
 
-An attempt is the business of `mailflow.Dispatch`, durability of the queue, the
-wording of reports of `queue.reports`. Every step is recorded before the next one
-is taken (spec D4), so the process may die between any two of them. Here is one of
-the two places that catch everything: a bug in one message is logged and that
-message tried again later, and the others never notice.
+So one slow place delays nobody else, and what waits for a place that rests costs
+nothing. Who goes next is told by `places`, what is written down by `clerk`; an
+attempt is the business of `mailflow.Dispatch`, durability of the queue. Here is
+one of the two places that catch everything: a bug in one message is logged and
+that message tried again later, and the others never notice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
 
 from twisted.logger import Logger
 
 from twistmail import tasks
-from twistmail.facts import Fact, Facts, Queued, Removed
+from twistmail.facts import Facts
 from twistmail.interfaces import IQueue
 from twistmail.mail.content import Content
-from twistmail.mail.envelope import Kind
-from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import Event, GaveUp, Outcome, Postponed, Rerouted, Result, SenderWarned
+from twistmail.mail.item import Item
+from twistmail.mail.outcome import Outcome, Postponed, Rerouted, Result
 from twistmail.mail.schedule import Schedule
-from twistmail.mail.status import Status
-from twistmail.queue import timing
+from twistmail.queue.case import ANY, Case
+from twistmail.queue.clerk import TROUBLE, Clerk, is_of, troubles
 from twistmail.queue.due import Due
-from twistmail.queue.ends import given_up, with_last_answer
+from twistmail.queue.ends import given_up
+from twistmail.queue.line import Job
+from twistmail.queue.outlook import Outlook, of_item
+from twistmail.queue.place import Bounds
+from twistmail.queue.places import Places
+from twistmail.queue.register import Register
 from twistmail.queue.reports import House, Reports
+from twistmail.queue.rules import Attempts, Rules
+from twistmail.queue.traffic import Traffic
 
 log = Logger()
 
-EXPIRED = Status(451, "4.4.7", "The message could not be delivered in the time that we keep trying")
-#: RFC 2852 §4: the sender wanted it back by now.
-TOO_LATE = Status(554, "5.4.7", "The time that the sender has set for the delivery has passed")
-KEPT = Status(450, "4.4.0", "Kept until the server of that domain asks for it")
-#: The part of a wait by which it may grow, so that what failed together does not come back together.
-JITTER = 0.1
 DONE, DELETED = "done", "deleted by an operator"
-#: Stands for all domains in `Runner._called_for`.
-ANY = "*"
-
-
-class Attempts(Protocol):
-    """What the runner wants of `mailflow.Dispatch`."""
-
-    async def attempt(self, item: Item, content: Content, record: Callable[[Event], Awaitable[Item]]) -> Item: ...
+#: So many items are looked at before the reactor gets its turn.
+MOST_LOOKS = 200
+#: So many jobs at a time, those included that have ended and are being written down: what a crash may send twice.
+MOST_UNDER_WAY = 500
+#: Failures of one item are reported together when all its trips have ended, or so many seconds after the first.
+REPORT_WITHIN = 60.0
 
 
 @dataclass(slots=True)
 class Circumstances:
-    """What the runner works with besides queue and dispatch. `random` gives floats from 0 to 1.
-
-    `concurrency`: items under way at a time. It is far above what couriers do at a time, because an item that waits for
-    a busy destination costs nothing but must not keep the others from theirs.
-    """
+    """What the runner works with besides queue and rules. `random` gives floats from 0 to 1. `zone`: see `Places`."""
 
     clock: Any
     random: Callable[[], float]
     facts: Facts
-    concurrency: int = 500
+    bounds: Bounds = field(default_factory=Bounds)
+    zone: tzinfo | None = None
 
 
 class Runner:
-    """Keeps the queue moving. `dispatch`, `schedule`, `reports` and `keeps` may be replaced at any time (reload): attempts
-    that run keep theirs. `keeps`: whether mail for a domain waits until it is called for (`collect`); None: none does.
-    """
+    """Keeps the queue moving. `adopt` gives it other rules."""
 
     def __init__(self, queue: IQueue, dispatch: Attempts, schedule: Schedule, house: House, circumstances: Circumstances) -> None:
         self.queue = queue
-        self.dispatch = dispatch
-        self.schedule = schedule
-        self.reports = Reports(queue, house, circumstances.clock, circumstances.random)
-        self._given = circumstances
         self._clock = circumstances.clock
-        self._attempts = Due()
-        self._warnings = Due()
-        self._items: dict[str, Item] = {}
-        self._running: set[str] = set()
-        self._again: set[str] = set()  # flushed while they ran
-        self._doomed: set[str] = set()  # deleted while they ran
-        self._given_up: dict[str, str] = {}  # the same, with the operator's words: returned while they ran
-        self._doubtful: set[str] = set()  # the disk failed them: write first, then try
-        self.keeps: Callable[[str], bool] | None = None
-        self._called_for: dict[str, set[str]] = {}  # of items, domains whose mail is not kept at the next attempt
+        self.places = Places(circumstances.bounds, circumstances.zone)
+        self._traffic = Traffic(self.places, self._clock)
+        self._register = Register(queue, circumstances.facts, self._clock)
+        reports = Reports(queue, house, self._clock, circumstances.random)
+        self.clerk = Clerk(self._register, Rules(dispatch, schedule, reports), self._clock, circumstances.random, self._look)
+        self._looks = Due()
+        self._cases: dict[str, Case] = {}
+        self._under_way = 0
         self._timer: Any = None
+        self._rings_at = 0.0
+        self._turning = False
+        self._more = False
         self._stopping = True
         self._idle: tasks.Deferred[None] | None = None
 
@@ -94,8 +85,10 @@ class Runner:
 
     async def start(self) -> None:
         """Recover what an earlier process left, and start attempting. Once."""
+        now = self._clock.seconds()
         for item in await self.queue.recover():
-            self._schedule(item)
+            self._register.items[item.id] = item
+            self._plan_look(item, now)
         self._stopping = False
         self._turn()
 
@@ -103,46 +96,58 @@ class Runner:
         """Start nothing more; returns when what runs has ended, or after *grace* seconds."""
         self._stopping = True
         self._disarm()
-        if self._running:
+        if self._under_way:
             self._idle = tasks.Deferred()
             try:
-                await tasks.with_timeout(self._clock, grace, _wait(self._idle), "stopping the queue")
+                await tasks.with_timeout(self._clock, grace, tasks.awaiting(self._idle), "stopping the queue")
             except tasks.TimedOut:
-                log.warn("queue: {count} attempts still run and are left behind", count=len(self._running))
+                log.warn("queue: {count} attempts still run and are left behind", count=self._under_way)
 
     async def submit(self, item: Item, content: Content) -> None:
         """Take *item* over: durable when this returns, and due now. Raises OSError where it cannot be made durable."""
         await self.queue.add(item, content)
-        self._items[item.id] = item  # whoever hears of it may ask for it
-        self._tell(item.id, Queued(len(item.pending)))
-        self._schedule(item)
+        self._register.took(item)
+        self._look(item.id)
+
+    @property
+    def rules(self) -> Rules:
+        return self.clerk.rules
+
+    def adopt(self, rules: Rules, bounds: Bounds) -> None:
+        """From now on everything goes by *rules* and within *bounds*; what waits in lines is planned anew."""
+        if rules.sender_rates != self.rules.sender_rates:
+            self._traffic.forget_rates()
+        self.clerk.rules = rules
+        self.places.adopt(bounds, self._clock.seconds())
+        for identifier, case in list(self._cases.items()):
+            if case.lined:
+                case.forced = case.forced or any(job.forced for job in case.lined)
+                self._traffic.withdraw(case)
+                self._look_at(identifier, self._clock.seconds())
         self._turn()
 
     # ----- the operator
 
     def item(self, identifier: str) -> Item | None:
         """The item as it is now; None where the queue has none of that name."""
-        return self._items.get(identifier)
+        return self._register.items.get(identifier)
 
     def is_under_way(self, identifier: str) -> bool:
         """Whether an attempt runs."""
-        return identifier in self._running
+        return (case := self._cases.get(identifier)) is not None and case.runs
 
     def flush(self, identifiers: Iterable[str] | None = None, *, kept: bool = False) -> int:
         """Make these items (None: all) due now, but for those on hold, ours or the sender's; how many there are.
 
-        *kept*: also what waits to be called for.
+        Whatever the hour, the line or the place: they are tried once. *kept*: also what waits to be called for.
         """
-        now = self._clock.seconds()
-        chosen = map(self._items.get, list(self._items) if identifiers is None else identifiers)
+        now, items = self._clock.seconds(), self._register.items
+        chosen = map(items.get, list(items) if identifiers is None else identifiers)
         wanted = [item for item in chosen if item is not None and not item.held and (item.wishes.hold_until or 0.0) <= now]
         for item in wanted:
             if kept:
-                self._called_for.setdefault(item.id, set()).add(ANY)
-            if item.id in self._running:
-                self._again.add(item.id)
-            else:
-                self._attempts.set(item.id, now, item.wishes.priority)
+                self._case(item.id).called_for.add(ANY)
+            self._hurry(item.id, now)
         self._turn()
         return len(wanted)
 
@@ -152,105 +157,113 @@ class Runner:
         *below*: and that of all domains below it.
         """
         found = []
-        for item in self._items.values():
-            theirs = {e.target.address.domain for e in item.pending if _is_of(e, domain, below=below)}
+        for item in self._register.items.values():
+            theirs = {e.target.address.domain for e in item.pending if is_of(e, domain, below=below)}
             if theirs and not item.held:
-                self._called_for.setdefault(item.id, set()).update(theirs)
+                self._case(item.id).called_for.update(theirs)
                 found.append(item.id)
         return self.flush(found)
 
+    def go(self, *, offline: bool) -> None:
+        """The line is down: mail for others stays, without a question to anybody, but for what is flushed. Or it is up again."""
+        if self.places.offline and not offline:
+            self.places.wake(self._clock.seconds())
+        self.places.go(offline=offline, now=self._clock.seconds())
+        self._turn()
+
     async def hold(self, identifier: str, why: str = "") -> Item:
         """No more attempts until `release`; *why*: in the operator's words. KeyError where there is no such item."""
-        return await self._set_hold(identifier, why, held=True)
+        await self.queue.hold(identifier, True, why)
+        item = self._register.items[identifier] = self._register.items[identifier].on_hold(True, why)
+        if (case := self._cases.get(identifier)) is not None:
+            self._traffic.withdraw(case)
+        self._looks.drop(identifier)
+        self._turn()
+        return item
 
     async def release(self, identifier: str) -> Item:
         """End a hold; the item is due now. KeyError where there is no such item."""
-        return await self._set_hold(identifier, held=False)
-
-    async def _set_hold(self, identifier: str, why: str = "", *, held: bool) -> Item:
-        item = await self.queue.hold(identifier, held, why)
-        self._items[identifier] = item
-        if identifier not in self._running:
-            self._schedule(item)
-            if not held:
-                self._attempts.set(identifier, max(self._clock.seconds(), item.wishes.hold_until or 0.0), item.wishes.priority)
-            self._turn()
+        await self.queue.hold(identifier, False)
+        item = self._register.items[identifier] = self._register.items[identifier].on_hold(False)
+        now = self._clock.seconds()
+        if (item.wishes.hold_until or 0.0) <= now:
+            self._hurry(identifier, now)
+        else:
+            self._plan_look(item, now)
+        self._turn()
         return item
 
     async def delete(self, identifier: str) -> bool:
-        """Remove an item; nobody is told but the facts. False: an attempt runs, and it goes when that has ended. KeyError."""
-        if identifier not in self._items:
+        """Remove an item; nobody is told but the facts. False: an attempt runs, and it goes when that has ended. KeyError.
+
+        OSError where it cannot be written down now; it goes as soon as that is possible. The same is true of `bounce`.
+        """
+        if identifier not in self._register.items:
             raise KeyError(identifier)
-        if identifier in self._running:
-            self._doomed.add(identifier)
-            return False
-        self._running.add(identifier)  # nothing may start it while the disk works
-        try:
-            await self._remove(identifier, DELETED)
-        finally:
-            self._running.discard(identifier)
-        return True
+        self._case(identifier).doomed = True
+        if (trouble := await self._attend(identifier)) is not None:
+            raise trouble
+        return identifier not in self._register.items
 
     async def bounce(self, identifier: str, why: str = "") -> bool:
         """Give up now: what still waits has failed, and the sender is told, with the operator's words *why*.
 
-        False: an attempt runs, and it is given up when that has ended. KeyError; OSError where it cannot be written down.
+        False: an attempt runs, and it is given up when that has ended. KeyError.
         """
-        item = self._items[identifier]
-        if identifier in self._running:
-            self._given_up[identifier] = why
-            return False
-        self._running.add(identifier)  # nothing may start it while the disk works
-        try:
-            await self._fail(item, given_up(why))
-            await self._settle(self._items[identifier], tried=False)
-        except OSError as error:
-            self._retry_unrecorded(identifier, error)
-            raise
-        finally:
-            self._running.discard(identifier)
-            self._turn()
-        return True
+        if identifier not in self._register.items:
+            raise KeyError(identifier)
+        self._case(identifier).over = given_up(why)
+        if (trouble := await self._attend(identifier)) is not None:
+            raise trouble
+        return identifier not in self._register.items or not self._register.items[identifier].pending
 
     async def reroute(self, identifier: str, via: str) -> Item:
-        """From now on the item goes by *via* (`Item.via`; "": as all others), and is tried now, unless it is held. KeyError."""
-        item = await self._record(identifier, Rerouted(via))
-        if identifier in self._running:
-            self._again.add(identifier)
-        else:
-            self.flush((identifier,))
+        """Send what still waits by way of *via* (empty: as all others), now. KeyError where there is no such item."""
+        if identifier not in self._register.items:
+            raise KeyError(identifier)
+        item = await self._register.record(identifier, Rerouted(via))
+        self._traffic.withdraw(self._case(identifier))
+        if not item.held:
+            self._hurry(identifier, self._clock.seconds())
+        self._turn()
         return item
 
-    # ----- one turn: start what is due
+    def outlook(self, identifier: str) -> Outlook:
+        """When an item is tried next, and what it waits for. KeyError where there is no such item."""
+        return self.outlook_of(self._register.items[identifier])
 
-    def _schedule(self, item: Item) -> None:
-        self._items[item.id] = item
-        if item.held:
-            self._attempts.drop(item.id)
-            self._warnings.drop(item.id)
-            return
-        self._attempts.set(item.id, item.next_try, item.wishes.priority)
-        warnings = [at for at in (timing.warn_at(item, self.schedule), timing.overdue_at(item)) if at is not None]
-        if warnings:
-            self._warnings.set(item.id, max(min(warnings), self._clock.seconds()), item.wishes.priority)
+    def outlook_of(self, item: Item) -> Outlook:
+        """The same for an item of ours."""
+        return of_item(item, self._cases.get(item.id), self.places, self._clock.seconds())
+
+    # ----- one turn: look at what is due, start what may go
 
     def _turn(self) -> None:
-        """Start all that is due and has room; set the timer for the rest."""
-        now = self._clock.seconds()
-        while not self._stopping and len(self._running) < self._given.concurrency:
-            if (identifier := self._attempts.pop(now)) is not None:
-                self._begin(identifier, self._attempt)
-            elif (identifier := self._warnings.pop(now)) is not None:
-                self._begin(identifier, self._warn)
-            else:
-                break
+        """As long as there is something to do at this moment, but no longer than is good for the reactor."""
+        if self._turning:
+            self._more = True
+            return
+        self._turning, self._more, looks = True, True, 0
+        while self._more and not self._stopping:
+            self._more, now = False, self._clock.seconds()
+            self.places.woken(now)
+            while looks < MOST_LOOKS and (identifier := self._looks.pop(now)) is not None:
+                looks += 1
+                self._look(identifier)
+            while not self._stopping and self._under_way < MOST_UNDER_WAY and (job := self.places.next(now)) is not None:
+                self._under_way += 1
+                tasks.start(self._run(job), f"queue item {job.identifier}")
+        self._turning = False
         self._arm()
 
     def _arm(self) -> None:
+        at = min((at for at in (self._looks.next(), self.places.wake_at()) if at is not None), default=None)
+        if self._timer is not None and at == self._rings_at:
+            return
         self._disarm()
-        times = [at for at in (self._attempts.next(), self._warnings.next()) if at is not None]
-        if times and not self._stopping and len(self._running) < self._given.concurrency:
-            self._timer = self._clock.callLater(max(0.0, min(times) - self._clock.seconds()), self._rang)
+        if at is not None and not self._stopping:
+            self._rings_at = at
+            self._timer = self._clock.callLater(max(0.0, at - self._clock.seconds()), self._rang)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -261,173 +274,164 @@ class Runner:
         self._timer = None
         self._turn()
 
-    def _begin(self, identifier: str, action: Callable[[Item], Awaitable[None]]) -> None:
-        if identifier in self._running:
-            if action == self._attempt:
-                self._again.add(identifier)  # a warning that falls due during an attempt is scheduled again by settling it
-            return
-        self._running.add(identifier)
-        tasks.start(self._run(identifier, action), f"queue item {identifier}")
-
-    async def _run(self, identifier: str, action: Callable[[Item], Awaitable[None]]) -> None:
-        """*action* on the item, whatever comes of it; then the next turn."""
-        try:
-            await action(self._items[identifier])
-        except OSError as error:
-            log.error("queue: {id} is tried again later: {error}", id=identifier, error=error)
-            self._retry_unrecorded(identifier, error)
-        except Exception as error:
-            log.failure("queue: {id} ran into trouble and is tried again later", id=identifier)
-            self._retry_unrecorded(identifier, error)
-        finally:
-            self._running.discard(identifier)
-        await self._see_to_the_operator(identifier)
-        if self._idle is not None and not self._running:
-            idle, self._idle = self._idle, None
-            idle.callback(None)
-        self._turn()
-
-    def _retry_unrecorded(self, identifier: str, error: Exception) -> None:
-        """Nothing could be written down, or settling has a bug: wait as after a first failure, in memory only."""
-        if isinstance(error, OSError):
-            self._doubtful.add(identifier)
-        if identifier in self._items and not self._items[identifier].held:
-            self._attempts.set(identifier, self._clock.seconds() + self.schedule.waits[0])
-
-    async def _see_to_the_operator(self, identifier: str) -> None:
-        """Orders that came while the item was being attempted."""
-        if identifier in self._doomed:
-            self._doomed.discard(identifier)
-            try:
-                await self.delete(identifier)
-            except (KeyError, OSError) as error:
-                log.warn("queue: {id} could not be deleted: {error}", id=identifier, error=error)
-        elif (why := self._given_up.pop(identifier, None)) is not None:
-            try:
-                await self.bounce(identifier, why)
-            except (KeyError, OSError) as error:
-                log.warn("queue: {id} could not be given up: {error}", id=identifier, error=error)
-        elif identifier in self._again:
-            self._again.discard(identifier)
-            self.flush((identifier,))
-
     # ----- one item
 
-    async def _attempt(self, item: Item) -> None:
-        if item.id in self._doubtful and not item.is_settled:
-            # Delivering what cannot be marked as delivered sends it again and again: first see that the disk takes records.
-            item = await self._record(item.id, Postponed(item.due))
-            self._doubtful.discard(item.id)
-        if item.pending and timing.has_run_out(item, self._clock.seconds()):
-            await self._fail(item, TOO_LATE)
-        elif item.pending:
-            await self._dispatch(item)
-        await self._settle(self._items[item.id], tried=bool(item.pending))
+    def _case(self, identifier: str) -> Case:
+        return self._cases.setdefault(identifier, Case())
 
-    async def _fail(self, item: Item, status: Status) -> None:
-        """It is over before its time."""
-        for errand in item.pending:
-            await self._record(item.id, Outcome(errand.target, Result.FAILED, with_last_answer(status, errand)))
+    def _look_at(self, identifier: str, at: float) -> None:
+        self._looks.set(identifier, at)
 
-    async def _dispatch(self, item: Item) -> None:
-        """One attempt. A bug in it counts as a failed one, so that it is tried again as planned, and ends as planned."""
-        kept = self._kept(item)
-        self._called_for.pop(item.id, None)
-        for errand in kept:
-            if errand.result is None:
-                item = await self._record(item.id, Outcome(errand.target, Result.DEFERRED, KEPT))
-        if kept:
-            targets = {errand.target for errand in kept}
-            item = replace(item, errands=tuple(errand for errand in item.errands if errand.target not in targets))
-            if not item.pending:
-                return
-        try:
-            await self.dispatch.attempt(item, self.queue.content(item.id), lambda event: self._record(item.id, event))
-        except OSError:
-            raise
-        except Exception:
-            log.failure("queue: attempting {id} failed", id=item.id)
+    def _look(self, identifier: str) -> None:
+        """See what is to be done about an item, now."""
+        if (case := self._case(identifier)).attended:
+            case.again = True
+        else:
+            tasks.start(self._attend(identifier), f"queue item {identifier}")
 
-    def _kept(self, item: Item) -> tuple[Errand, ...]:
-        """What of *item* waits until it is called for."""
-        keeps, called_for = self.keeps, self._called_for.get(item.id, ())
-        if keeps is None or ANY in called_for:
-            return ()
-        return tuple(
-            errand for errand in item.pending
-            if errand.target.kind is Kind.REMOTE and keeps(domain := errand.target.address.domain) and domain not in called_for
-        )
+    def _hurry(self, identifier: str, now: float) -> None:
+        """All that waits of an item is due now, whatever stands against it."""
+        item, case = self._register.items[identifier], self._case(identifier)
+        self._traffic.force(case)
+        busy = case.busy
+        if any(errand.target not in busy for errand in item.pending):
+            case.forced = True
+            self._look_at(identifier, now)
 
-    async def _settle(self, item: Item, *, tried: bool) -> None:
-        """Again later, or give up; tell the sender what failed; forget what is done."""
-        if item.id in self._doomed:
+    async def _attend(self, identifier: str) -> OSError | None:
+        """Do what is to be done about an item, whatever comes of it; one at a time. What the disk said to that."""
+        trouble, case = None, self._case(identifier)
+        if case.attended:
+            case.again = True
+            return None
+        case.attended = case.again = True
+        while case.again and identifier in self._register.items:
+            case.again = False
+            try:
+                await self._see_to(identifier, case)
+            except OSError as error:
+                log.error("queue: {id} is tried again later: {error}", id=identifier, error=error)
+                self._later(identifier, case, doubtful=True)
+                trouble = error
+            except Exception:
+                log.failure("queue: {id} ran into trouble and is tried again later", id=identifier)
+                self._later(identifier, case)
+        case.attended = False
+        if case.is_plain or identifier not in self._register.items:
+            self._cases.pop(identifier, None)
+        self._turn()
+        return trouble
+
+    def _later(self, identifier: str, case: Case, *, doubtful: bool = False) -> None:
+        """Nothing could be written down, or there is a bug: wait as after a first failure, in memory only."""
+        case.doubtful = case.doubtful or doubtful
+        self._look_at(identifier, self._clock.seconds() + self.rules.schedule.waits[0])
+
+    async def _see_to(self, identifier: str, case: Case) -> None:
+        item = self._register.items[identifier]
+        if case.doomed:
+            self._traffic.withdraw(case)
+            if not case.runs:
+                await self._remove(identifier, DELETED)
             return
-        if item.pending and tried:
-            item = await self._postpone(item)
-        for owed, report_on in ((item.unreported, self.reports.failures), (item.unconfirmed, self.reports.successes)):
-            if owed:
-                event, report = await report_on(item)
-                self._took(report)
-                item = await self._record(item.id, event)
-        if item.is_settled:
-            await self._remove(item.id, DONE)
-        else:
-            self._schedule(item)
+        if not item.held:
+            item = await self.clerk.warn(item, case)
+        if case.doubtful and not item.is_settled:
+            # Delivering what cannot be marked as delivered sends it again and again: first see that the disk takes records.
+            item = await self._register.record(identifier, Postponed(item.due))
+            case.doubtful = False
+        if item.pending and not case.runs and (status := self.clerk.is_over(item, case)) is not None:
+            said = troubles(case)
+            self._traffic.withdraw(case)  # nobody may start on what is given up
+            item = await self.clerk.give_up(item, status, said)
+        if not item.pending:
+            case.over = None
+        elif not item.held:
+            await self.clerk.keep(item, case)
+            item = self._register.items[identifier]
+            if not item.held:  # still
+                self._traffic.line_up(item, case, self.rules, set(self.clerk.kept(item, case)))
+        if self._may_report(item, case):
+            item = await self.clerk.report(item)
+        if item.is_settled and not case.jobs:
+            await self._remove(identifier, DONE)
+        elif not case.again:
+            self._plan_look(item, self._clock.seconds())
 
-    async def _postpone(self, item: Item) -> Item:
+    def _may_report(self, item: Item, case: Case) -> bool:
+        """Whether it is time to tell the sender of what there is to tell."""
+        if not (item.unreported or item.unconfirmed):
+            case.report_by = None
+            return False
         now = self._clock.seconds()
-        if len(self._kept(item)) == len(item.pending):
-            last = timing.give_up_at(item, self.schedule)
-            due = last if now < last else None
+        if case.jobs and (case.report_by is None or now < case.report_by):
+            case.report_by = case.report_by or now + REPORT_WITHIN
+            return False
+        case.report_by = None
+        return True
+
+    def _plan_look(self, item: Item, now: float) -> None:
+        case = self._cases.get(item.id) or Case()
+        case.settle_down(item)
+        owed = not case.jobs and (item.is_settled or item.unreported or item.unconfirmed)
+        at = now if owed else None if item.held else self.clerk.next_look(item, case, now)
+        if at is None:
+            self._looks.drop(item.id)
         else:
-            due = timing.next_due(item, now, self.schedule, 1.0 + JITTER * self._given.random())
-        return await self._record(item.id, GaveUp(EXPIRED) if due is None else Postponed(due))
-
-    async def _warn(self, item: Item) -> None:
-        """Once, whatever happens: a warning that cannot be made is no reason to bother anybody again."""
-        now, overdue, late = self._clock.seconds(), timing.overdue_at(item), timing.warn_at(item, self.schedule)
-        due = [is_overdue for at, is_overdue in ((overdue, True), (late, False)) if at is not None and at <= now]
-        if due:
-            self._took(await self.reports.warning(item, timing.give_up_at(item, self.schedule)))
-            for is_overdue in due:
-                item = await self._record(item.id, SenderWarned(is_overdue))
-            self._schedule(item)
-
-    def _took(self, report: Item | None) -> None:
-        """A report has entered the queue, as any message does."""
-        if report is not None:
-            self._tell(report.id, Queued(len(report.pending)))
-            self._schedule(report)
-
-    async def _record(self, identifier: str, event: Event) -> Item:
-        """Write *event* down. One that settles the item is not: removing the item, which comes next, says so durably."""
-        if isinstance(event, Outcome):
-            event = replace(event, tried=self._clock.seconds())
-        item: Item = self._items[identifier].after(event)
-        if not item.is_settled:
-            item = await self.queue.record(identifier, event)
-        self._items[identifier] = item
-        self._tell(identifier, event)
-        return item
+            self._look_at(item.id, at)
 
     async def _remove(self, identifier: str, why: str) -> None:
-        await self.queue.remove(identifier)
-        self._tell(identifier, Removed(why))  # whoever hears of it may still ask for it
-        del self._items[identifier]
-        self._attempts.drop(identifier)
-        self._warnings.drop(identifier)
-        self._doubtful.discard(identifier)
-        self._called_for.pop(identifier, None)
+        await self._register.remove(identifier, why)
+        self._looks.drop(identifier)
 
-    def _tell(self, about: str, what: Any) -> None:
-        if self._given.facts.listened:
-            self._given.facts.tell(Fact(self._clock.seconds(), about, what))
+    # ----- its jobs
 
+    async def _run(self, job: Job) -> None:
+        """Let *job* go, whatever comes of it; then settle that, and see who goes next."""
+        identifier, case = job.identifier, self._cases[job.identifier]
+        outcomes = await self._carry(job, case)
+        self._traffic.ended(job, case, outcomes, strict=self._register.items[identifier].wishes.require_tls)
+        try:  # at once: what has just failed must not look as if it were due
+            await self.clerk.postpone(self._register.items[identifier], case, job.trip.targets, at_once=job.again)
+        except OSError as error:
+            self._unwritten(job, case, error)
+        self._turn()
+        await self._attend(identifier)
+        self._under_way -= 1
+        if self._idle is not None and not self._under_way:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+        if self._under_way == MOST_UNDER_WAY - 1:
+            self._turn()
 
-def _is_of(errand: Errand, domain: str, *, below: bool) -> bool:
-    theirs = errand.target.address.domain
-    return errand.target.kind is Kind.REMOTE and (theirs == domain or (below and theirs.endswith("." + domain)))
+    async def _carry(self, job: Job, case: Case) -> tuple[Outcome, ...]:
+        """The outcomes, recorded. A bug counts as a failed attempt, so that it is tried again as planned, and ends as planned."""
+        identifier, item = job.identifier, self._register.items[job.identifier]
 
+        def record(outcome: Any) -> Any:
+            return self._register.record(identifier, outcome)
 
-async def _wait(deferred: tasks.Deferred[None]) -> None:
-    await deferred
+        try:
+            return tuple(await self.rules.dispatch.carry(job.trip, item, self.queue.content(identifier), record))
+        except OSError as error:
+            self._unwritten(job, case, error)
+        except Exception:
+            log.failure("queue: attempting {id} failed", id=identifier)
+            await self._confess(job, case)
+        return ()
+
+    async def _confess(self, job: Job, case: Case) -> None:
+        """Write down that an attempt failed by our own fault."""
+        pending = {errand.target for errand in self._register.items[job.identifier].pending}
+        try:
+            for target in job.trip.targets:
+                if target in pending:
+                    await self._register.record(job.identifier, Outcome(target, Result.DEFERRED, TROUBLE))
+        except OSError as error:
+            self._unwritten(job, case, error)
+
+    def _unwritten(self, job: Job, case: Case, error: OSError) -> None:
+        """What came of *job* could not be recorded."""
+        log.error("queue: {id} is tried again later: {error}", id=job.identifier, error=error)
+        case.doubtful = True
+        case.put_off(job.trip.targets, self._clock.seconds() + self.rules.schedule.waits[0])

@@ -15,9 +15,9 @@ from twistmail.mail.schedule import Schedule, next_attempt, warning_due
 LAST_CALL = 60.0
 
 
-def give_up_at(item: Item, schedule: Schedule) -> float:
-    """From when on nothing is tried any more."""
-    end, deadline = item.since + schedule.give_up_after, item.wishes.deadline
+def give_up_at(item: Item, schedule: Schedule, paused: float = 0.0) -> float:
+    """From when on nothing is tried any more. *paused*: seconds of its life so far that do not count."""
+    end, deadline = item.since + paused + schedule.give_up_after, item.wishes.deadline
     return min(end, deadline.at) if deadline is not None and deadline.returns else end
 
 
@@ -27,12 +27,14 @@ def has_run_out(item: Item, now: float) -> bool:
     return deadline is not None and deadline.returns and now >= deadline.at
 
 
-def next_due(item: Item, now: float, schedule: Schedule, stretch: float = 1.0) -> float | None:
-    """When to try *item* again, of which an attempt has just failed; or to return it, at its deadline. None: give up now.
+def next_due(item: Item, tried: int, now: float, schedule: Schedule, stretch: float = 1.0, paused: float = 0.0) -> float | None:
+    """When to try targets of *item* again that have failed for the *tried*-th time just now; or to return it, at its deadline.
 
-    The wait is *stretch* times as long as planned (chance, at least 1), but makes no attempt later than was promised.
+    None: no more. The wait is *stretch* times as long as planned (chance, at least 1), but makes no attempt later than was
+    promised. *paused* as for `give_up_at`.
     """
-    due, end = next_attempt(item.since, item.attempts + 1, now, schedule), item.since + schedule.give_up_after
+    since = item.since + paused
+    due, end = next_attempt(since, tried, now, schedule), since + schedule.give_up_after
     if due is not None:
         due = min(now + (due - now) * stretch, end)
     deadline = item.wishes.deadline

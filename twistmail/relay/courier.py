@@ -30,7 +30,7 @@ from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.relay.client import Lost
 from twistmail.relay.connect import Dial, open_route
-from twistmail.relay.exchange import Manners, Session, leave
+from twistmail.relay.exchange import MOST_RECIPIENTS, Manners, Session, leave
 from twistmail.relay.route import Route, Tls, Transport
 from twistmail.relay.routes import Routes
 from twistmail.relay.terms import Policies
@@ -41,7 +41,10 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Connections at a time: in all and for one route. `idle`: seconds for which an unused one is kept; 0: not at all."""
+    """Connections at a time: in all and for one route. `idle`: seconds for which an unused one is kept; 0: not at all.
+
+    Of unused ones there are no more than `total` either. How many are wanted at a time is decided before (`queue.places`).
+    """
 
     total: int = 100
     per_route: int = 20
@@ -86,10 +89,16 @@ class RelayCourier:
         self._total = tasks.Limit(capacity.total)
         self._destinations: dict[Route, _Destination] = {}
         self._tickets = 0
+        self._idle = 0  # connections that are kept unused
         self._stopped = False
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
-        return tuple(Batch(str(route), tuple(group)) for route, group in self._by_route(item, targets).items())
+        """One for each transaction: what came of one is written down before the next is over."""
+        return tuple(
+            Batch(str(route), tuple(group[start : start + MOST_RECIPIENTS]))
+            for route, group in self._by_route(item, targets).items()
+            for start in range(0, len(group), MOST_RECIPIENTS)
+        )
 
     def _by_route(self, item: Item, targets: Sequence[Target]) -> dict[Route, list[Target]]:
         groups: dict[Route, list[Target]] = {}
@@ -113,6 +122,7 @@ class RelayCourier:
         idle = [pair for destination in self._destinations.values() for pair in destination.idle]
         for _, timer in idle:
             timer.cancel()
+        self._idle = 0
         self._destinations = {route: one for route, one in self._destinations.items() if one.users}
         for destination in self._destinations.values():
             destination.idle.clear()
@@ -204,6 +214,7 @@ class RelayCourier:
     def _kept(self, destination: _Destination) -> Session | None:
         while destination.idle:
             session, timer = destination.idle.pop()
+            self._idle -= 1
             if timer.active():
                 timer.cancel()
             if session.connection.is_usable:
@@ -214,14 +225,16 @@ class RelayCourier:
     def _keep(self, session: Session, route: Route, destination: _Destination) -> None:
         if not session.connection.is_usable:
             session.connection.close()
-        elif self._stopped or not self._capacity.idle or session.is_spent:
+        elif self._stopped or not self._capacity.idle or session.is_spent or self._idle >= self._capacity.total:
             tasks.start(leave(session), f"QUIT to {session.name}")
         else:
             timer = self._clock.callLater(self._capacity.idle, self._let_go, session, route, destination)
             destination.idle.append((session, timer))
+            self._idle += 1
 
     def _let_go(self, session: Session, route: Route, destination: _Destination) -> None:
         destination.idle = [pair for pair in destination.idle if pair[0] is not session]
+        self._idle -= 1
         self._forget_unused(route, destination)
         tasks.start(leave(session), f"QUIT to {session.name}")
 

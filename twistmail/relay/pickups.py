@@ -14,7 +14,7 @@ from twistmail.interfaces import Pickup
 from twistmail.mail.address import canonical_domain
 from twistmail.networks import covers
 from twistmail.options import Settings
-from twistmail.relay.routes import nearest
+from twistmail.relay.table import nearest
 
 
 class Collect(Protocol):

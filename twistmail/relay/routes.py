@@ -28,10 +28,11 @@ from twistmail.mail.status import Status
 from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, Settings, choice, count_from
 from twistmail.relay.offers import AVOID
+from twistmail.relay.paces import RELAY_PACE, ROUTE_PACE
 from twistmail.relay.proxy import PROXY
 from twistmail.relay.route import Family, Host, Login, Route, Tls, Transport, parse_via
 from twistmail.relay.servers import Identity, Servers
-from twistmail.relay.table import Entry, Table, key_of, keys
+from twistmail.relay.table import Entry, Table, key_of, keys, nearest
 from twistmail.relay.tlsoptions import TLS_OPTIONS, TLS_WORDS
 from twistmail.watched import WatchedFile
 
@@ -92,6 +93,7 @@ OPTIONS = Section(
     Option("proxy", PROXY, "", "A SOCKS 5 proxy by way of which to connect; empty: none.", secret=True,
            example="socks5://127.0.0.1:9050"),
     AVOID,
+    *RELAY_PACE,
     *VERP,
 )
 _OF_EACH = (
@@ -110,6 +112,7 @@ ROUTE_OPTIONS = Section(
     Option("fallback", SERVER, "", "A server for mail that could not be brought there; after [relay] fallback_after attempts."),
     Option("hold", SWITCH, "no", "Keep the mail until the server of that domain calls for it (ETRN), or an operator sends it "
            "(twistmail queue flush DOMAIN). After [relay] expire it goes back."),
+    *ROUTE_PACE,
     Option("etrn_from", NETWORKS, "", "The addresses and networks from which it may be called for.", example="192.0.2.0/24 2001:db8::7"),
     pattern=True,
 )
@@ -129,11 +132,6 @@ SENDER_ROUTE_OPTIONS = Section(
 
 #: Domains for which it is remembered how mail goes.
 MOST_KNOWN = 10_000
-
-
-def nearest(table: Mapping[str, T], domain: str) -> T | None:
-    """The entry of *table* for *domain* itself, or the nearest above it whose name begins with a dot."""
-    return next((table[key] for key in keys(domain) if key in table), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,16 @@ nearest domain above it that begins with a dot, and then `*` (or `.`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
 from twistmail.relay.route import WORDS, Route, parse_via
 from twistmail.watched import Broken
+
+T = TypeVar("T")
 
 MOST_ENTRIES = 1_000_000
 MOST_MISTAKES = 20
@@ -52,6 +55,11 @@ def keys(domain: str) -> Iterator[str]:
         above = above.partition(".")[2]
         yield "." + above
     yield DEFAULT
+
+
+def nearest(table: Mapping[str, T], domain: str) -> T | None:
+    """The entry of *table* for *domain* itself, or the nearest above it whose name begins with a dot."""
+    return next((table[key] for key in keys(domain) if key in table), None)
 
 
 def key_of(address: Address) -> str:

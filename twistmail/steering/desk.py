@@ -64,7 +64,8 @@ class QueueDesk:
 
     def view(self) -> View:
         """What is known of items at this moment."""
-        return View(self._foundation.ground.epoch(), self._runner.is_under_way, self._runner.dispatch.places)
+        runner = self._runner
+        return View(self._foundation.ground.epoch(), runner.is_under_way, runner.rules.dispatch.places, runner.outlook_of)
 
     # ----- looking
 

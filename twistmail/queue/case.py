@@ -1,0 +1,77 @@
+"""What the runner knows of an item that is on its way, beyond the item itself. Most items that wait need none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from twistmail.mail.envelope import Target
+from twistmail.mail.item import Item
+from twistmail.mail.status import Status
+from twistmail.queue.line import Job
+
+#: Stands for all domains in `Case.called_for`.
+ANY = "*"
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """`jobs` stand in lines or run, `lined_since` then. `later`: when targets are due, where that is not the time of the item.
+
+    `called_for`: domains whose mail is not kept at the next attempt. `forced`: all is due now. `reserved`: targets that have
+    their turn under the rate of their sender already. `report_by`: when those that have failed are reported at the latest.
+    `doubtful`: the disk has failed it, so it is written first and tried then.
+
+    Orders that came while it could not be touched: `doomed` (delete it), `over` (give it up, for this reason). `attended`:
+    somebody writes about it at this moment; `again`: he must look once more.
+    """
+
+    jobs: set[Job] = field(default_factory=set)
+    later: dict[Target, float] = field(default_factory=dict)
+    called_for: set[str] = field(default_factory=set)
+    reserved: set[Target] = field(default_factory=set)
+    report_by: float | None = None
+    lined_since: float | None = None
+    forced: bool = False
+    doubtful: bool = False
+    doomed: bool = False
+    over: Status | None = None
+    attended: bool = False
+    again: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing would be forgotten with it."""
+        return not (
+            self.jobs or self.later or self.called_for or self.reserved or self.report_by or self.forced or self.doubtful or self.doomed
+            or self.over or self.attended
+        )  # fmt: skip
+
+    @property
+    def busy(self) -> set[Target]:
+        """Whose jobs stand in lines or run."""
+        return {target for job in self.jobs for target in job.trip.targets}
+
+    @property
+    def runs(self) -> bool:
+        return any(not job.waits for job in self.jobs)
+
+    @property
+    def lined(self) -> list[Job]:
+        """The jobs that wait in lines."""
+        return [job for job in self.jobs if job.waits]
+
+    def due_at(self, item: Item, target: Target) -> float:
+        """From when on *target* may be tried."""
+        return 0.0 if self.forced else self.later.get(target, item.next_try)
+
+    def put_off(self, targets: Iterable[Target], at: float) -> None:
+        self.later.update(dict.fromkeys(targets, at))
+
+    def settle_down(self, item: Item) -> None:
+        """Forget times that the item tells as well."""
+        if not self.jobs and self.later:
+            waiting = {errand.target for errand in item.pending}
+            self.later = {target: at for target, at in self.later.items() if target in waiting}
+            if len(self.later) == len(waiting) and set(self.later.values()) <= {item.due}:
+                self.later = {}
