@@ -364,6 +364,7 @@ def test_status_fits_one_screen(server, capsys):
         "config": "config.ini",
         "services": [{"name": "imap", "listen": ["tcp:143"], "connections": 3, "most": 10_000}],
         "queue": {"count": 1, "size": 412, "oldest_s": 60, "held": 0},
+        "offline_s": None,
         "warnings": ["the disk is nearly full"],
     }
     path, _ = server(answer(now))

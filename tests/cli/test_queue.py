@@ -350,6 +350,27 @@ def test_a_long_list_is_put_together(run, server):
     assert "7 messages, 70 bytes, 4 of them not shown (--limit)" in err
 
 
+@pytest.mark.parametrize(("said", "next_", "last", "why"), [
+    pytest.param({"next_s": None, "waits_for": "the line is down; twistmail online ends that"}, "not yet",
+                 "the line is down; twistmail online ends that", "The line is down; twistmail online ends that.", id="offline"),
+    pytest.param({"next_s": 600, "waits_for": "nobody gets through to red.example: 421"}, "in 10m",
+                 "nobody gets through to red.example: 421", "Nobody gets through to red.example: 421.", id="a-place-that-rests"),
+    pytest.param({"next_s": 0, "waits_for": "waits for its turn"}, "now", "452 4.2.2 full", "full", id="its-turn"),
+    pytest.param({"next_s": 60, "waits_for": ""}, "in 1m", "452 4.2.2 full", "full", id="its-time"),
+    pytest.param({"next_s": 0, "state": "active"}, "being tried", "452 4.2.2 full", "full", id="tried"),
+])
+def test_what_a_message_waits_for_is_told(run, server, said, next_, last, why):
+    to = [{"address": "x@red.example", "original": "x@red.example", "state": "deferred", "code": "452", "enhanced": "4.2.2", "text": "full",
+           "host": "", "place": "red.example"}]
+    row = {"id": "i1", "age_s": 5, "attempts": 1, "held": False, "from": "<>", "to": to} | said
+    server(ok({"rows": [row], "count": 1, "size": 1}))
+    line = run("queue list")[1].splitlines()[1].split("  ")
+    assert (next_ in line, line[-1]) == (True, last)
+    (Path("data") / "run" / "control.sock").unlink()
+    server(ok({"rows": [row], "count": 1, "size": 1}))
+    assert why in run("queue list --why")[1].splitlines()[1]
+
+
 def test_a_message_is_dumped_by_the_server(run, server):
     server(*({"part": base64.b64encode(piece).decode()} for piece in (b"A: b\r\n", b"\r\n\xff\x00")), ok({"id": "i1", "size": 10}))
     code = status(["queue", "dump", "i1"])

@@ -67,7 +67,12 @@ def _last_answer(row: dict[str, Any]) -> str:
     if row.get("held_for"):
         return f"held: {row['held_for']}"
     answered = _last(row)
-    return answer(answered) if answered else row.get("waits_for", "")
+    return answer(answered) if answered and not _hangs(row) else row.get("waits_for", "")
+
+
+def _hangs(row: dict[str, Any]) -> bool:
+    """Whether what it waits for tells more than what was said last: it is not its own time."""
+    return bool(row.get("waits_for")) and (row["next_s"] is None or row["next_s"] > 0)
 
 
 def _reason(row: dict[str, Any]) -> str:
@@ -75,8 +80,10 @@ def _reason(row: dict[str, Any]) -> str:
         return f"An operator has to release it{': ' + row['held_for'] if row.get('held_for') else ''}."
     if row.get("hold_until"):
         return f"Its sender wants it to go at {row['hold_until']}."
+    if _hangs(row):
+        return f"{row['waits_for'][:1].upper()}{row['waits_for'][1:]}."
     answered = _last(row)
-    return meaning(answered) if answered else row.get("waits_for") or "Nobody has tried it yet."
+    return meaning(answered) if answered else "Nobody has tried it yet."
 
 
 def answer(to: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ class MetricsDesk:
         if meters is None:
             return None
         now = self._foundation.ground.epoch()
-        places = [place.view(now) for place in getattr(self._foundation.runner, "places", ())]
+        places = [place.view(now) for place in self._foundation.runner.places]
         return meters.page(await self._queue.stats({"most": 1}), places)  # type: ignore[no-any-return]
 
     async def _told(self, arguments: Mapping[str, Any]) -> Any:
