@@ -74,6 +74,14 @@ def test_the_line_is_down_after_a_restart_too(build):
     assert Uplink.of(house.foundation.ground.data_dir).is_down
 
 
+def test_what_a_route_keeps_here_is_done_although_the_line_is_down(build):
+    """R42, R47."""
+    house = build("[route:near.test]\nvia = local:bob\n[route:void.test]\nvia = discard:\n")
+    ask(house, "uplink.down")
+    house.submit(LETTER, "harry@near.test", "harry@void.test")
+    assert (len(house.files("bob")), house.waiting) == (1, [])
+
+
 def test_all_that_waited_goes_over_few_connections(build):
     """R42: grouped by host."""
     house = build()

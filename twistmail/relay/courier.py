@@ -38,6 +38,9 @@ from twistmail.relay.transaction import deliver
 
 log = Logger()
 
+#: What goes to nobody else: it is done also while the line is down.
+HERE = (Transport.LOCAL, Transport.ERROR, Transport.DISCARD)
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -95,7 +98,7 @@ class RelayCourier:
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
         """One for each transaction: what came of one is written down before the next is over."""
         return tuple(
-            Batch(str(route), tuple(group[start : start + MOST_RECIPIENTS]))
+            Batch("" if route.transport in HERE else str(route), tuple(group[start : start + MOST_RECIPIENTS]))
             for route, group in self._by_route(item, targets).items()
             for start in range(0, len(group), MOST_RECIPIENTS)
         )
