@@ -102,6 +102,9 @@ def test_a_file_that_makes_no_sense_is_written_anew(run, house):
     code, _, err = run("offline")
     assert (code, "makes no sense; it is written anew" in err) == (0, True)
     assert read(house / "data" / FILE).since is not None
+    (house / "data" / FILE).write_text("{")
+    assert "it does so already" in run("online")[1]
+    assert read(house / "data" / FILE).since is None
 
 
 @pytest.mark.parametrize(("line", "code", "told"), [

@@ -49,6 +49,8 @@ def test_the_pace_of_a_domain(relay, routes, domain, expected):
     pytest.param(OPTIONS, "rate", "100", "write 10/1m", id="rate-without-time"),
     pytest.param(OPTIONS, "rate", "0/1m", "is not a rate", id="rate-of-nothing"),
     pytest.param(OPTIONS, "sender_rate", "many", "write 10/1m", id="sender-rate"),
+    pytest.param(OPTIONS, "concurrency_at_first", "0", "write 1 or more", id="nobody-at-first"),
+    pytest.param(OPTIONS, "concurrency", "0", "write 1 or more", id="nobody-ever"),
     pytest.param(OPTIONS, "window", "night", "write 23:00-06:00", id="window"),
     pytest.param(ROUTE_OPTIONS, "window", "at night", "write 23:00-06:00", id="a-route-s-window"),
     pytest.param(ROUTE_OPTIONS, "concurrency", "0", "write 1 or more", id="nobody-at-a-time"),

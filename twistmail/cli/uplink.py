@@ -61,6 +61,7 @@ def _written(terminal: Terminal, *, offline: bool) -> dict[str, Any]:
         except ValueError as trouble:
             click.echo(f"warning: {trouble}; it is written anew", err=True)
             before = absence.UP
+            absence.write(file, before)
         after = before.go(offline=offline, now=now)
         if after is not before:
             absence.write(file, after)

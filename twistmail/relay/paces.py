@@ -34,6 +34,13 @@ def _read_hours_or_none(text: str) -> Hours | None:
     return None if not text else ALWAYS if text == "always" else read_hours(text)
 
 
+def _read_positive(text: str) -> int:
+    if COUNT.read(text) < 1:
+        raise ValueError(f"{text} would let nothing pass\nwrite 1 or more")
+    return int(text)
+
+
+POSITIVE = Kind("a whole number from 1 on", _read_positive)
 PERCENT = Kind("a percentage", _read_percent, lambda part: f"{part:.0%}")
 HOURS = Kind("hours of the day", read_hours)
 _RATES_OF_ROUTE = Kind(
@@ -49,7 +56,7 @@ RELAY_PACE = (
         "10%",
         "The part of a wait by which chance makes it longer, so that what failed together does not come back together.",
     ),
-    Option("concurrency_at_first", COUNT, "5", "Connections for one domain to begin with; successes make it more, a busy server less."),
+    Option("concurrency_at_first", POSITIVE, "5", "Connections for one domain to begin with; successes make it more, a busy server less."),
     Option("rate", RATES_OR_UNLIMITED, UNLIMITED, "Messages to one domain (one next server), such as 100/1m or 100/1m 2000/1d."),
     Option(
         "sender_rate",

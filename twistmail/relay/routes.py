@@ -26,9 +26,9 @@ from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.status import Status
 from twistmail.networks import NETWORKS
-from twistmail.options import COUNT, DURATION, DURATIONS, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, Settings, choice, count_from
+from twistmail.options import DURATION, DURATIONS, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, Settings, choice, count_from
 from twistmail.relay.offers import AVOID
-from twistmail.relay.paces import RELAY_PACE, ROUTE_PACE
+from twistmail.relay.paces import POSITIVE, RELAY_PACE, ROUTE_PACE
 from twistmail.relay.proxy import PROXY
 from twistmail.relay.route import Family, Host, Login, Route, Tls, Transport, parse_via
 from twistmail.relay.servers import Identity, Servers
@@ -84,8 +84,8 @@ OPTIONS = Section(
     Option("retry", DURATIONS, "5m 15m 30m 1h 2h 4h", "The waits between attempts; the last one repeats."),
     Option("expire", DURATION, "5d", "After this the sender gets his message back."),
     Option("warn_sender_after", DURATION, "4h", "After this the sender is told, once, that his message is late."),
-    Option("concurrency", COUNT, "100", "Connections to all other servers at a time.", Reload.NEW),
-    Option("concurrency_per_domain", COUNT, "20", "Connections for one domain at a time.", Reload.NEW),
+    Option("concurrency", POSITIVE, "100", "Connections to all other servers at a time.", Reload.NEW),
+    Option("concurrency_per_domain", POSITIVE, "20", "Connections for one domain at a time.", Reload.NEW),
     *TLS_OPTIONS,
     Option("source_address", SOURCE, "", "The own addresses to connect from, at most one of IPv4 and one of IPv6; empty: what the system "
            "chooses.", example="192.0.2.5 2001:db8::5"),
