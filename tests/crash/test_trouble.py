@@ -58,7 +58,7 @@ def refusal(house: House) -> str:
         for line in ("EHLO lab.test", "MAIL FROM:<eve@red.test>", f"RCPT TO:<{ALICE.address}>"):
             if not (answer := talk.ask(line)).startswith("250"):
                 return answer
-        return send(talk, "Subject: big\n\n" + ("x" * 76 + "\n") * 8_000)
+        return send(talk, "Subject: big\n\n" + ("x" * 76 + "\n") * 40_000)
 
 
 class Reader:
