@@ -81,7 +81,7 @@ RELAY = """\
 smarthost = [127.0.0.1]:{sink}
 concurrency_per_domain = {at_once}
 tls = off
-#keep_connections = {keep}
+keep_connections = {keep}
 """
 
 

@@ -454,7 +454,7 @@ def _relay(config: Config, foundation: Foundation, people: People, lookup: Any, 
     ground, settings = foundation.ground, config["relay"]
     routes = routes_of(config, ground, lookup)
     dial = ground.dial or Dialer(ground.reactor)
-    capacity = Capacity(settings.concurrency, settings.concurrency_per_domain)
+    capacity = Capacity(settings.concurrency, settings.concurrency_per_domain, settings.keep_connections)
     said = manners(config, foundation, policies)
     return RelayCourier(routes, dial, said, capacity, ground.reactor, ground.threads, people.leaving)
 

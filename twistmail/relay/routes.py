@@ -86,6 +86,8 @@ OPTIONS = Section(
     Option("warn_sender_after", DURATION, "4h", "After this the sender is told, once, that his message is late."),
     Option("concurrency", POSITIVE, "100", "Connections to all other servers at a time.", Reload.NEW),
     Option("concurrency_per_domain", POSITIVE, "20", "Connections for one domain at a time.", Reload.NEW),
+    Option("keep_connections", DURATION, "5s", "For how long a connection that has carried mail waits for more; 0s: not at all.",
+           Reload.NEW),
     *TLS_OPTIONS,
     Option("source_address", SOURCE, "", "The own addresses to connect from, at most one of IPv4 and one of IPv6; empty: what the system "
            "chooses.", example="192.0.2.5 2001:db8::5"),
