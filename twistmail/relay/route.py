@@ -140,8 +140,12 @@ def parse_via(text: str, tls: Tls = Tls.OPPORTUNISTIC, login: Login | None = Non
     server); with one of the words of sendmail's mailertable or Postfix's transport(5) in front: `smtp:[name]:port`,
     `lmtp:unix:/path`, `lmtp:[name]`, `local:fred`, `pipe:NAME`, `courier:NAME` (a plugin), `discard:`, `error:5.1.6 moved`. A
     word with nothing behind it (`smtp:`) means the servers of the domain itself: `next_hop` is then empty.
+
+    A *login* makes a checked certificate of what is opportunistic: whoever stands between would hear the password.
     """
     text = text.strip()
+    if login and tls is Tls.OPPORTUNISTIC:
+        tls = Tls.VERIFIED
     match = _WORD.fullmatch(text)
     if match is None or match[3].isdigit():  # "relay:587" is a server called relay
         return _server(text.removeprefix(":") if text.startswith(":[") else text, tls, login)
