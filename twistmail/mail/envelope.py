@@ -82,6 +82,10 @@ class Target:
     seen: bool = False
     front: bytes = b""
 
+    def __hash__(self) -> int:
+        """Of what differs between most; the one that is generated hashes every field, for each recipient again and again."""
+        return hash((self.address.local, self.address.domain))
+
 
 class Notify(Enum):
     """When the sender wants a report about a recipient (RFC 3461 §4.1). An empty set of them: as usual, FAILURE and DELAY."""

@@ -35,6 +35,8 @@ _LATER = ("overdue_told", "held_for", "via")
 #: The same of an outcome.
 _OF_OUTCOMES = ("passed_on", "secured", "tried")
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
 
 class Damaged(Exception):
     """An envelope that cannot be trusted; the text says what is wrong with it."""
@@ -102,7 +104,7 @@ def read(data: bytes) -> tuple[Item, int]:
 
 
 def _line(record: dict[str, Any]) -> bytes:
-    text = json.dumps(record, separators=(",", ":")).encode()
+    text = _ENCODER.encode(record).encode()
     return b"%08x %b\n" % (crc32(text), text)
 
 

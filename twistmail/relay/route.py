@@ -92,6 +92,10 @@ class Route:
     proxy: Proxy | None = None
     written: bool = field(default=False, compare=False)  # an operator's word: that there is no such server costs no mail
 
+    def __hash__(self) -> int:
+        """Of what differs between most; the one that is generated hashes every field, which costs more than a look-up."""
+        return hash((self.next_hop, self.port))
+
     def __str__(self) -> str:
         if not self.transport.has_servers:
             return f"{self.transport.value}:{self.next_hop}"

@@ -80,6 +80,7 @@ class Meters:
         self._seconds = Histogram("twistmail_delivery_seconds", "Seconds from taking a message over to its delivery.", ("way",),
                                   registry=registry, buckets=BUCKETS)
         self._services: dict[str, str] = {}  # of open connections
+        self._children: dict[tuple[str, ...], Any] = {}  # counters by name and labels: finding one each time costs more than counting
         #: Ends the listening.
         self.stop: Callable[[], None] = lambda: None
         self._gauges["info"].labels(version("twistmail")).set(1)
@@ -124,8 +125,12 @@ class Meters:
                 self._count("tls_failures")
 
     def _count(self, name: str, *labels: str, by: float = 1) -> None:
-        counter = self._counters[name]
-        (counter.labels(*labels) if labels else counter).inc(by)
+        key = (name, *labels)
+        child = self._children.get(key)
+        if child is None:
+            counter = self._counters[name]
+            child = self._children[key] = counter.labels(*labels) if labels else counter
+        child.inc(by)
 
     def _outcome(self, fact: Fact, outcome: Outcome) -> None:
         way = WAYS.get(outcome.target.kind, "other")
