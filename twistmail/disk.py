@@ -113,25 +113,19 @@ class Committer:
     def _run(self) -> None:
         crowd = 0
         while True:
+            if crowd >= CROWD and not self._stopping:
+                time.sleep(GATHER)  # who comes within a moment shares the sync; to be woken for each would cost all of them more
             with self._wake:
                 while not self._waiting and not self._stopping:
                     self._wake.wait()
                 if not self._waiting:
                     return
-                if crowd >= CROWD:
-                    self._gather()
                 batch = self._take()
                 crowd = len(batch)
             for redo, part in _by_log(batch).items():
                 jobs = [job for job, _ in part]
                 results = self._logged(redo, jobs) or self._commit(jobs)
                 self.reactor.callFromThread(_tell, [done for _, done in part], results)
-
-    def _gather(self) -> None:
-        """Many are at it: who comes within a moment shares the sync, which costs everybody more than the moment. Hold `_wake`."""
-        end = time.monotonic() + GATHER
-        while len(self._waiting) < MOST_JOBS and not self._stopping and (left := end - time.monotonic()) > 0:
-            self._wake.wait(left)
 
     def _logged(self, redo: RedoLog | None, jobs: list[Job]) -> list[BaseException | None] | None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import lru_cache
 
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Role, TlsState
@@ -37,8 +38,14 @@ _REGISTERED = {
 
 
 def date(at: float) -> str:
-    """*at* (POSIX seconds) as an RFC 5322 §3.3 date in UTC: `Sat, 21 Nov 2026 03:20:00 +0000`. No cache needed: 1 us."""
-    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(at)
+    """*at* (POSIX seconds) as an RFC 5322 §3.3 date in UTC: `Sat, 21 Nov 2026 03:20:00 +0000`."""
+    return _date(int(at // 1))
+
+
+@lru_cache(4)
+def _date(second_of_all: int) -> str:
+    """Much happens in one second."""
+    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(second_of_all)
     return f"{_DAYS[weekday]}, {day:02d} {_MONTHS[month]} {year:04d} {hour:02d}:{minute:02d}:{second:02d} +0000"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -57,10 +58,16 @@ _ENHANCED = re.compile(r"[245]\.[0-7](?=\.\d)", re.ASCII)
 
 def code_of(status: Status) -> str:
     """Class and subject of an answer: `4.2`; its class alone where it says no more."""
-    found = _ENHANCED.match(status.enhanced)
-    return found[0] if found else f"{str(status.code)[0]}.x"
+    return _code_of(status.code, status.enhanced)
 
 
+@lru_cache(256)
+def _code_of(code: int, enhanced: str) -> str:
+    found = _ENHANCED.match(enhanced)
+    return found[0] if found else f"{str(code)[0]}.x"
+
+
+@lru_cache(256)
 def protection(secured: str) -> tuple[str, str]:
     """(`TLSv1.3`, whether who it was has been checked) of `Outcome.secured`."""
     if not secured:
