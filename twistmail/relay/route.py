@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 from twistmail.mail.status import Status
 from twistmail.relay.proxy import Proxy
@@ -230,6 +231,7 @@ def _answer(text: str, usual: str) -> Status:
     return Status(int(code), enhanced, said[:LONGEST_ANSWER] or "Mail for that address is not taken")
 
 
+@lru_cache(1024)
 def literal(text: str) -> str | None:
     """The IP address that *text* is, with or without brackets and `IPv6:` (RFC 5321 §4.1.3); None where it is none."""
     inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
