@@ -162,6 +162,7 @@ class Reception:
             if not item.is_settled:
                 await self.submit(item, content)
         except OSError as error:
+            self._remember(item, content)
             waiting = {_place(errand.target) for errand in item.pending}
             trouble = status_of(error)
             return tuple(

@@ -46,7 +46,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 def filled(command: list[str], values: dict[str, str]) -> list[str]:
     """*command* with its gaps filled. ValueError where a value is none that may be there."""
     for name, value in values.items():
-        if not SAFE.fullmatch(value):
+        if not SAFE.fullmatch(value) or value in (".", ".."):
             raise ValueError(f"the value of {name} may not be there")
     return [GAP.sub(lambda gap: values.get(gap[1], gap[0]), word) for word in command]
 

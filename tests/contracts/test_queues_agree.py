@@ -184,7 +184,8 @@ class Queues(RuleBasedStateMachine):
         if not any(item.id == identifier for item in self.memory.items()):
             return
         event = data.draw(self.events(identifier))
-        self.kill(at, lambda: self.spool.record(identifier, event), torn=self.root / f"queue/ready/{identifier}.envelope" if torn else None)
+        envelope = self.root / f"queue/ready/{identifier}.envelope" if torn else None
+        torn = self.kill(at, lambda: self.spool.record(identifier, event), torn=envelope)
         if at != "before" and not torn:
             result_of(self.memory.record(identifier, event))
 
@@ -197,7 +198,10 @@ class Queues(RuleBasedStateMachine):
             result_of(self.memory.remove(identifier))
 
     def kill(self, at, order, torn=None):
-        """Kill the process in *order*, and start another one. *torn*: a file of which the last octets never came to the disk."""
+        """Kill the process in *order*, and start another one. *torn*: a file of which the last octets never came to the disk.
+
+        Whether any was torn off: what is written over the rest of an earlier one may need no more room than that.
+        """
         before = torn.stat().st_size if torn else 0
         self.committer.at = at
         try:
@@ -205,9 +209,11 @@ class Queues(RuleBasedStateMachine):
             raise AssertionError("it was not killed")
         except Killed:
             pass
-        if torn and torn.stat().st_size > before:
+        is_torn = bool(torn and torn.stat().st_size > before)
+        if is_torn:
             os.truncate(torn, torn.stat().st_size - 1)
         self.start()
+        return is_torn
 
     # ----- what is so at any time
 

@@ -21,6 +21,7 @@ from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Outcome, Postponed, Result
 from twistmail.mail.status import Status
 from twistmail.queue import express
+from twistmail.queue.jobs import Add
 from twistmail.queue.stopped import StoppedSpool
 from twistmail.queue.verify import verify_spool
 
@@ -236,6 +237,70 @@ def test_what_happens_while_it_is_given_files_stands_in_them(tmp_path):
     assert (first.called, second.called) == (True, True)
     assert spool.items() == (known,)
     assert restarted(spool) == {"a": (known, body("a"))}
+
+
+def test_files_that_could_not_be_made_for_sure_do_not_bring_back_what_was_sent(spool, monkeypatch):
+    add(spool, "a")
+    commit = spool.committer.commit
+
+    async def troubled(job):
+        await commit(job)
+        if type(job) is Add:
+            raise OSError("the folder could not be synced")
+
+    monkeypatch.setattr(spool.committer, "commit", troubled)
+    spool.clock.pump([1.0] * 3)
+    assert files(spool) == []
+    result_of(spool.record("a", relayed()))
+    result_of(spool.remove("a"))
+    monkeypatch.undo()
+    assert restarted(spool) == {}
+
+
+def test_on_a_full_disk_the_log_still_takes_what_has_happened(spool, monkeypatch):
+    add(spool, "a", ANN, BOB)
+
+    commit, waiting = spool.committer.commit, []
+
+    async def full(job):
+        if type(job) is Add:
+            waiting.append(tasks.Deferred())
+            await waiting[-1]
+            raise OSError(28, "No space left on device")
+        await commit(job)
+
+    monkeypatch.setattr(spool.committer, "commit", full)
+    spool.clock.pump([1.0, 1.5])
+    noted = tasks.shielded(spool.record("a", relayed(ANN)))
+    assert not noted.called
+    waiting.pop(0).callback(None)
+    while waiting:
+        waiting.pop(0).callback(None)
+    assert result_of(tasks.awaiting(noted)).errands[0].result is Result.RELAYED
+    assert result_of(spool.record("a", relayed(BOB))).is_settled
+    result_of(spool.remove("a"))
+    monkeypatch.undo()
+    assert restarted(spool) == {}
+
+
+def test_that_mail_has_gone_finds_room_whatever_else_is_noted(spool):
+    many = tuple(Target(Kind.REMOTE, Address(f"u{number}", "far.test"), Address("list", "here.test")) for number in range(300))
+    for name in ("a", "b"):
+        add(spool, name, *many)
+    for target in many[:-1]:
+        result_of(spool.record("a", relayed(target)))
+    for name in ("a", "b"):
+        result_of(spool.remove(name))
+    assert restarted(spool) == {}
+
+
+def test_what_has_gone_is_synced_also_where_the_log_takes_nothing_new(spool):
+    add(spool, "a")
+    result_of(spool.remove("a"))
+    assert spool.express.is_dirty
+    spool.express._broken = True
+    spool.clock.advance(0.1)
+    assert not spool.express.is_dirty
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "add", "add", "good", "good", "bad", "remove", "remove", "wait"]), st.integers(0, 9),

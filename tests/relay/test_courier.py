@@ -282,6 +282,15 @@ def test_a_server_that_takes_few_messages_at_a_time_is_called_again():
     assert len(a.connections) == 3
 
 
+def test_who_is_put_off_by_such_a_server_is_served_by_the_next_connection_and_nobody_twice():
+    a = Peer({b"EHLO": EHLO.replace(b"250 ENH", b"250-LIMITS MAILMAX=1\r\n250 ENH"),
+              b"RCPT TO:<w@far.test>": [b"452 4.5.3 Too many recipients", b"250 Ok"]})  # fmt: skip
+    world = World(p1=a)
+    outcomes = world.carry("v@far.test", "w@far.test", "x@far.test")
+    assert [(str(o.target.address), o.result) for o in outcomes] == [(f"{name}@far.test", Result.RELAYED) for name in "vwx"]
+    assert [sum(line.startswith(b"RCPT TO:<%c@" % name) for line in a.said) for name in b"vwx"] == [1, 2, 1]
+
+
 STARTTLS = EHLO.replace(b"250 ENH", b"250-STARTTLS\r\n250 ENH")
 PROMISED = EHLO.replace(b"250 ENH", b"250-REQUIRETLS\r\n250 ENH")
 STRICT = Wishes(require_tls=True)

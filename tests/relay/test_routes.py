@@ -196,9 +196,9 @@ def further(table=TABLE, seconds=None, **senders):
     )
 
 
-def rule(made, address, sender=None, attempts=0):
+def rule(made, address, sender=None, attempts=0, account="ann@blue.test"):
     target = Target(Kind.REMOTE, Address(*address.split("@")), Address("x", "y"))
-    item = Item("i1", sender, (Errand(target, attempts=attempts),), 0.0, 0)
+    item = Item("i1", sender, (Errand(target, attempts=attempts),), 0.0, 0, account=account)
     found = made.choice(target, item)
     return str(found.route), found.rule
 
@@ -245,8 +245,10 @@ def test_mail_of_a_sender_goes_his_way(sender, to, expected):
 def test_a_sender_logs_in_as_himself():
     made = make(further=further(None, **{"ann@blue.test": {"via": "[10.0.0.31]", "user": "ann", "password": "never told"}}))
     target = Target(Kind.REMOTE, Address("x", "else.test"), Address("x", "else.test"))
-    route = made.of(target, Item("i1", Address("ann", "blue.test"), (Errand(target),), 0.0, 0))
+    route = made.of(target, Item("i1", Address("ann", "blue.test"), (Errand(target),), 0.0, 0, account="ann@blue.test"))
     assert route.login == Login("ann", "never told")
+    stranger = Item("i1", Address("ann", "blue.test"), (Errand(target),), 0.0, 0)
+    assert made.of(target, stranger).login is None
 
 
 @pytest.mark.parametrize(("to", "attempts", "expected"), [

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
+from twistmail.mail.outcome import Outcome
 from twistmail.mail.status import Status
 from twistmail.queue.line import Job
 
@@ -20,7 +21,7 @@ class Case:
 
     `called_for`: domains whose mail is not kept at the next attempt. `forced`: all is due now. `reserved`: targets that have
     their turn under the rate of their sender already. `report_by`: when those that have failed are reported at the latest.
-    `doubtful`: the disk has failed it, so it is written first and tried then.
+    `doubtful`: the disk has failed it, so it is written first and tried then; `unwritten`: what has happened meanwhile.
 
     Orders that came while it could not be touched: `doomed` (delete it), `over` (give it up, for this reason). `attended`:
     somebody writes about it at this moment; `again`: he must look once more.
@@ -34,6 +35,7 @@ class Case:
     lined_since: float | None = None
     forced: bool = False
     doubtful: bool = False
+    unwritten: list[Outcome] = field(default_factory=list)
     doomed: bool = False
     over: Status | None = None
     attended: bool = False

@@ -44,7 +44,7 @@ SEGMENT_SIZE = 8 * 1024 * 1024
 #: Items above this size (octets) have files from the beginning: that is cheaper than writing them twice.
 LARGEST = 128 * 1024
 #: Octets of a segment that are kept for saying what became of what is in it.
-NOTES = 1024 * 1024
+NOTES = 2 * 1024 * 1024
 #: With more files than this, one sync of everything is quicker than one of each.
 _MANY = 8
 
@@ -157,6 +157,7 @@ class Express:
         for job in jobs:
             if job.identifier:
                 self.gone(job.identifier)
+                self._let_live_no_longer(job.identifier)
         return [error] * len(jobs)
 
     def _tidy(self) -> None:
@@ -178,6 +179,12 @@ class Express:
 
     # ----- in any thread
 
+    def take_dirty(self) -> list[int]:
+        """Descriptors of what is written and not on the disk, for somebody who syncs them."""
+        with self._lock:
+            dirty, self._dirty = self._dirty, set()
+        return [segment.descriptor for segment in dirty]
+
     @property
     def is_dirty(self) -> bool:
         """Whether something is written that may not be on the disk yet."""
@@ -187,23 +194,31 @@ class Express:
         """Identifiers of items that should get files now, so that the log goes on."""
         if not self._broken and (self._other.is_empty or not self._is_half_full):
             return []
-        return [identifier for identifier, segment in self._live.items() if self._broken or segment is self._other]
+        with self._lock:
+            return [identifier for identifier, segment in self._live.items() if self._broken or segment is self._other]
 
     def note(self, identifier: str, event: Event) -> bool:
         """Write down what happened to a live item; False where there is no room. OSError."""
-        return self._append(b"N" + identifier.encode() + b" " + records.event_written(event))
+        body = b"N" + identifier.encode() + b" " + records.event_written(event)
+        return self._append(body, spare=NOTES // 2)  # the rest is for saying that things have gone
 
     def gone(self, identifier: str) -> None:
         """The item does not count any more. What cannot be written is said again by the files, or by a second delivery."""
-        with suppress(OSError):
-            self._append(b"G" + identifier.encode())
+        try:
+            if not self._append(b"G" + identifier.encode()):
+                return  # its segment must not look as if it were empty
+        except OSError:
+            return
+        self._let_live_no_longer(identifier)
+
+    def _let_live_no_longer(self, identifier: str) -> None:
         with self._lock:
             if (segment := self._live.pop(identifier, None)) is not None:
                 self._count[segment] -= 1
 
-    def _append(self, body: bytes) -> bool:
+    def _append(self, body: bytes, spare: int = 0) -> bool:
         with self._lock:
-            if not self._current.append_bodies((body,)):
+            if not self._current.has_room(len(body) + FRAME + spare) or not self._current.append_bodies((body,)):
                 return False
             self._dirty.add(self._current)
         return True

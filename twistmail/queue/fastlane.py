@@ -7,6 +7,7 @@ so that an attempt reads no file. See `express` for what the log promises.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event, Outcome, Result
 from twistmail.queue.express import LARGEST, Express, added
 from twistmail.queue.folders import Folders
-from twistmail.queue.jobs import Add
+from twistmail.queue.jobs import Add, Remove
 
 log = Logger()
 
@@ -53,9 +54,11 @@ class _Nudge:
         self.logged = False
 
     def write(self) -> Iterable[int]:
-        return ()
+        """Where the log takes nothing new, what was noted in it is synced all the same."""
+        return self.redo.take_dirty()
 
-    publish = write
+    def publish(self) -> Iterable[int]:
+        return ()
 
     def close(self) -> None:
         pass
@@ -83,6 +86,7 @@ class FastLane:
         self._is_prepared = False
         self._fresh: dict[str, _Fresh] = {}
         self._moving: dict[str, list[tasks.Deferred[None]]] = {}
+        self._stained: set[str] = set()  # they may have files, which must go with them
         self._look: Any = None
         self._sync: Any = None
         self._said = ""
@@ -145,7 +149,7 @@ class FastLane:
         return True
 
     def _is_here(self, identifier: str) -> bool:
-        return identifier in self._fresh and identifier not in self._moving
+        return identifier in self._fresh and identifier not in self._moving and identifier not in self._stained
 
     async def move(self, identifier: str) -> None:
         """Give the item files, where it has none. Raises OSError."""
@@ -166,10 +170,22 @@ class FastLane:
         """The log must have forgotten it durably before its files may go, or it would come back after a crash."""
         assert self._express is not None
         content = self._fresh[identifier].content
-        await self._committer.commit(Add(self._folders, self._lengths, self._items[identifier], content))
+        try:
+            await self._committer.commit(Add(self._folders, self._lengths, self._items[identifier], content))
+        except OSError:
+            await self._take_back(identifier)
+            raise
         del self._fresh[identifier]
+        self._stained.discard(identifier)
         self._express.gone(identifier)
         await self._committer.commit(_Nudge(self._express))
+
+    async def _take_back(self, identifier: str) -> None:
+        """Files that may be there although they could not be synced would be found by the next start, sent or not."""
+        self._stained.add(identifier)
+        with suppress(OSError):
+            await self._committer.commit(Remove(self._folders, self._lengths, identifier))
+            self._stained.discard(identifier)
 
     # ----- by the clock
 
@@ -192,7 +208,7 @@ class FastLane:
         long_ago = self._clock.seconds() - MOST_WAIT
         due = [identifier for identifier, fresh in self._fresh.items() if fresh.since <= long_ago]
         if self._express is not None:
-            due += self._express.in_the_way()
+            due += [identifier for identifier in self._express.in_the_way() if identifier in self._fresh]
         tasks.start(self._tend(dict.fromkeys(due)), "giving express mail files")
 
     async def _tend(self, due: Iterable[str]) -> None:

@@ -338,8 +338,7 @@ class Runner:
             item = await self.clerk.warn(item, case)
         if case.doubtful and not item.is_settled:
             # Delivering what cannot be marked as delivered sends it again and again: first see that the disk takes records.
-            item = await self._register.record(identifier, Postponed(item.due))
-            case.doubtful = False
+            item = await self._write_down(identifier, item, case)
         if item.pending and not case.runs and (status := self.clerk.is_over(item, case)) is not None:
             said = troubles(case)
             self._traffic.withdraw(case)  # nobody may start on what is given up
@@ -404,15 +403,36 @@ class Runner:
         if self._under_way == MOST_UNDER_WAY - 1:
             self._turn()
 
+    async def _write_down(self, identifier: str, item: Item, case: Case) -> Item:
+        """What happened while nothing could be written; at least that the disk takes records again. Raises OSError."""
+        if not case.unwritten:
+            item = await self._register.record(identifier, Postponed(item.due))
+        while case.unwritten:
+            item = await self._register.record(identifier, case.unwritten[0])
+            del case.unwritten[0]
+        case.doubtful = False
+        return item
+
     async def _carry(self, job: Job, case: Case) -> tuple[Outcome, ...]:
         """The outcomes, recorded. A bug counts as a failed attempt, so that it is tried again as planned, and ends as planned."""
         identifier, item = job.identifier, self._register.items[job.identifier]
 
-        def record(outcome: Any) -> Any:
-            return self._register.record(identifier, outcome)
+        troubles: list[OSError] = []
+
+        async def record(outcome: Any) -> Item:
+            """Of what the disk does not take nothing may be forgotten: it would be sent again."""
+            try:
+                return await self._register.record(identifier, outcome)
+            except OSError as error:
+                troubles.append(error)
+                case.unwritten.append(outcome)
+                return self._register.items[identifier]
 
         try:
-            return tuple(await self.rules.dispatch.carry(job.trip, item, self.queue.content(identifier), record))
+            outcomes = tuple(await self.rules.dispatch.carry(job.trip, item, self.queue.content(identifier), record))
+            if not troubles:
+                return outcomes
+            self._unwritten(job, case, troubles[0])
         except OSError as error:
             self._unwritten(job, case, error)
         except Exception:

@@ -146,10 +146,20 @@ class Spool:
             pass  # the caller already raises what went wrong; at worst the message comes back at the next start
 
     async def record(self, identifier: str, event: Event) -> Item:
-        if self._fast and (item := self._fast.noted(identifier, event)) is not None:
+        if self._fast and (item := await self._noted(self._fast, identifier, event)) is not None:
             self._items[identifier] = item
             return item
         return await self._append(identifier, records.event_written(event), lambda item: item.after(event))
+
+    async def _noted(self, fast: FastLane, identifier: str, event: Event) -> Item | None:
+        """The item after *event*, where the log has taken that; also where it could be given no files, as on a full disk."""
+        if (item := fast.noted(identifier, event)) is None:
+            try:
+                await fast.move(identifier)
+            except OSError:
+                if (item := fast.noted(identifier, event)) is None:
+                    raise
+        return item
 
     async def hold(self, identifier: str, held: bool, why: str = "") -> Item:
         return await self._append(identifier, records.hold_written(held, why), lambda item: item.on_hold(held, why))
@@ -167,15 +177,25 @@ class Spool:
 
     async def remove(self, identifier: str) -> None:
         item = self._items[identifier]
-        if self._fast and self._fast.forget(identifier):
+        if self._fast and await self._forgotten(self._fast, identifier):
             del self._items[identifier]
             self.bytes -= item.size
             return
-        if self._fast:
-            await self._fast.move(identifier)
         await self.committer.commit(Remove(self.folders, self._lengths, identifier))
         if self._items.pop(identifier, None) is not None:
             self.bytes -= item.size
+
+    async def _forgotten(self, fast: FastLane, identifier: str) -> bool:
+        """Whether it was in the log, and now is not; also where it could be given no files."""
+        if fast.forget(identifier):
+            return True
+        try:
+            await fast.move(identifier)
+        except OSError:
+            if not fast.forget(identifier):
+                raise
+            return True
+        return False
 
     def items(self) -> tuple[Item, ...]:
         return tuple(self._items.values())

@@ -112,7 +112,7 @@ class RelayCourier:
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
         groups = self._by_route(item, targets)
         if item.wishes.require_tls and item.sender is not None:  # RFC 8689 §5: a report goes encrypted where that can be had
-            groups = {replace(route, tls=Tls.VERIFIED, require_tls=True): group for route, group in groups.items()}
+            groups = {replace(route, tls=_at_least_verified(route), require_tls=True): group for route, group in groups.items()}
         elif item.wishes.tls_optional:
             groups = {replace(route, tls_optional=True): group for route, group in groups.items()}
         carried = await tasks.gather(*(self._carry(route, item, group, content) for route, group in groups.items()))
@@ -167,8 +167,11 @@ class RelayCourier:
     ) -> Sequence[Outcome]:
         """Over kept connections where there are any, else over new ones; as many as the server wants for so many recipients."""
         outcomes: list[Outcome] = []
-        while left := targets[len(outcomes) :]:
+        left = list(targets)
+        while left:
             outcomes += await self._deliver_some(route, destination, item, left, content)
+            served = {outcome.target for outcome in outcomes}  # not always the first: a server may have put off some in the middle
+            left = [target for target in left if target not in served]
         return outcomes
 
     async def _deliver_some(
@@ -244,6 +247,10 @@ class RelayCourier:
     def _forget_unused(self, route: Route, destination: _Destination) -> None:
         if not destination.users and not destination.idle and self._destinations.get(route) is destination:
             del self._destinations[route]
+
+
+def _at_least_verified(route: Route) -> Tls:
+    return Tls.DANE if route.tls is Tls.DANE else Tls.VERIFIED
 
 
 def _nearly_free(destination: _Destination) -> Session | None:

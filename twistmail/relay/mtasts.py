@@ -21,13 +21,14 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _PATTERN = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _AGE = re.compile(r"[0-9]{1,10}")
 MODES = ("enforce", "testing", "none")
+_KNOWN = {"version", "mode", "max_age", "mx"}
 
 
 @dataclass(frozen=True, slots=True)
 class StsPolicy:
     """What a domain says of its servers. `mode`: one of MODES. `patterns`: their names. `max_age`: seconds for which it holds.
 
-    `lines`: as it was published, for reports.
+    `lines`: as it was published, for reports; without fields that we do not know.
     """
 
     mode: str
@@ -70,7 +71,8 @@ def parse(octets: bytes) -> StsPolicy:
     patterns: list[str] = []
     lines: list[str] = []
     for key, value in _fields(octets):
-        lines.append(f"{key}: {value}")
+        if key in _KNOWN:
+            lines.append(f"{key}: {value}")
         if key == "mx":
             patterns.append(_pattern(value))
         else:

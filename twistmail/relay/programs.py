@@ -95,7 +95,7 @@ class Program:
     async def run(self, item: Item, target: Target, content: Content) -> Status:
         """Give *item* to the program, for *target*; what came of it."""
         values = values_of(item, target)
-        if any(value.startswith("-") for value in values.values()):
+        if any(value.startswith("-") or value in (".", "..") for value in values.values()):
             return BAD_NAME
         try:
             async with self._limit:

@@ -229,7 +229,7 @@ class Routes:
         domain = target.address.domain
         if second := self._further.seconds.get(domain):
             return Choice(self._written(parse_via(second, self._tls), self._relay), self._rule(f"domain:{domain}", "other_server"))
-        chosen = self._by_recipient(target.address) or self._by_sender(item.sender, domain) or self._smarthost
+        chosen = self._by_recipient(target.address) or self._by_sender(item, domain) or self._smarthost
         if chosen is None:
             chosen = self._known.get(domain) or self._remember(domain, self._usual(domain))
         if chosen.fallback is not None and self._is_late(target, item):
@@ -276,9 +276,10 @@ class Routes:
             return Choice(self._by_mx(address.domain, section), rule, fallback or self._fallback)
         return Choice(self._whole(self._to(section), address), rule, fallback)
 
-    def _by_sender(self, sender: Address | None, domain: str) -> Choice | None:
-        """By the route of *sender*, to somebody in *domain*."""
-        if sender is None or not self._senders:
+    def _by_sender(self, item: Item, domain: str) -> Choice | None:
+        """By the route of its sender, to somebody in *domain*: only where he has logged in, for anybody can name him."""
+        sender = item.sender
+        if sender is None or not self._senders or not item.account:
             return None
         name = next((key for key in (key_of(sender), *keys(sender.domain)) if key in self._senders), None)
         if name is None:

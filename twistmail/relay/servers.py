@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,9 +95,13 @@ class Servers:
     async def _implicit_mx(self, route: Route) -> tuple[Host, ...] | Status:
         """RFC 5321 §5.1: without MX records the domain is its own server."""
         addresses = await self._lookup.addresses(route.next_hop)
-        if route.next_hop == self._identity.hostname or self._identity.addresses & set(addresses):
+        if route.next_hop == self._identity.hostname or self._are_ours(addresses):
             return LOOPS_BACK
         return _hosts(route, [(route.next_hop, addresses)], NOWHERE)
+
+    def _are_ours(self, addresses: Iterable[str]) -> bool:
+        """Whether one of *addresses*, which the DNS has told, is this machine, however it is spelled."""
+        return any(one in self._identity.addresses or ipaddress.ip_address(one).is_loopback for one in map(_plain, addresses))
 
     def _ordered(self, records: list[tuple[int, str]]) -> list[tuple[int, str]]:
         """By preference; equal ones in random order, to spread the load (RFC 5321 §5.1)."""
@@ -117,7 +122,7 @@ class Servers:
         """RFC 5321 §5.1: where we are in the list, only servers of lower preference values count, or mail would loop."""
         ours = [
             server.preference for server in found
-            if server.name.rstrip(".").lower() == self._identity.hostname or self._identity.addresses & set(server.addresses or ())
+            if server.name.rstrip(".").lower() == self._identity.hostname or self._are_ours(server.addresses or ())
         ]
         return [server for server in found if not ours or server.preference < min(ours)]
 
@@ -131,8 +136,13 @@ def _hosts(route: Route, servers: list[tuple[str, tuple[str, ...]]], none: Statu
     return hosts or NO_FAMILY
 
 
+def _plain(address: str) -> str:
+    """*address* without its zone; an IPv4 address where it is one in the clothes of IPv6."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+
+
 def _is_somewhere(address: str) -> bool:
     """Not 0.0.0.0 or ::, which the system takes for itself, nor a group of machines."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(parsed, "ipv4_mapped", None) or parsed
+    inner = ipaddress.ip_address(_plain(address))
     return not inner.is_unspecified and not inner.is_multicast

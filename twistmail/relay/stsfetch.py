@@ -1,7 +1,7 @@
 """Fetches the MTA-STS policy of a domain from its web server (RFC 8461 §3.3).
 
 By HTTPS with a certificate that is in order for `mta-sts.DOMAIN`, without
-following a redirection, at most 64 KiB, within a minute. Names are looked up as
+following a redirection, at most 64 KiB (and as much again around it), within a minute, a few at a time. Names are looked up as
 everything else in the house is: by INameLookup.
 """
 
@@ -17,6 +17,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, w
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed, ResponseNeverReceived
 from twisted.web.http_headers import Headers
@@ -33,6 +34,8 @@ PATH = "/.well-known/mta-sts.txt"
 PATIENCE = 60.0
 #: Seconds for each address of the server, and how many addresses are tried.
 CONNECTING, MOST_ADDRESSES = 15.0, 4
+#: Octets of one connection, with TLS and the header of the answer, which nobody else bounds; and fetches at a time.
+MOST_OCTETS, AT_A_TIME = 2 * LONGEST_POLICY, 8
 OK = 200
 
 
@@ -53,12 +56,17 @@ class PolicyFetcher:
     def __init__(self, reactor: Any, lookup: INameLookup, authorities: Path | None = None, port: int = 443) -> None:
         self._reactor = reactor
         way = _Endpoints(reactor, lookup, context_of(authorities), port)
+        self._limit = tasks.Limit(AT_A_TIME)
         self._agent = Agent.usingEndpointFactory(reactor, way, HTTPConnectionPool(reactor, False))
 
     async def __call__(self, domain: str) -> bytes:
         """The octets of the policy of *domain* (A-labels). Raises Unfetched."""
         if not domain.isascii():
             raise Unfetched(NOT_FETCHED, f"{domain} is no name of a web server")
+        async with self._limit:
+            return await self._fetch(domain)
+
+    async def _fetch(self, domain: str) -> bytes:
         url = f"https://mta-sts.{domain}{PATH}".encode("ascii")
         asking: Deferred[Any] = self._agent.request(b"GET", url, Headers({b"User-Agent": [b"twistmail"], b"Accept": [b"text/plain"]}))
         timer = self._reactor.callLater(PATIENCE, asking.cancel)
@@ -159,6 +167,25 @@ class _Endpoints:
         return wrapClientTLS(Strict(self._context, host), _Named(self._reactor, self._lookup, host, self._port))
 
 
+class _Bounded(ProtocolWrapper):
+    """Ends a connection of which more comes than any policy needs."""
+
+    transport: Any
+    _heard = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self._heard += len(data)
+        if self._heard > MOST_OCTETS:
+            self.transport.abortConnection()
+        else:
+            super().dataReceived(data)
+
+
+class _Bounding(WrappingFactory):
+    protocol = _Bounded
+    noisy = False
+
+
 @implementer(IStreamClientEndpoint)
 class _Named:
     """A host by its name: its addresses one after the other."""
@@ -167,14 +194,16 @@ class _Named:
         self._reactor, self._lookup, self._host, self._port = reactor, lookup, host, port
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
-        return tasks.shielded(self._connect(protocolFactory))
+        """Who cancels it ends what is under way: nobody would be there to close the connection."""
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: Any) -> Any:
         trouble: Exception = NoSuchDomain(self._host)
         for address in (await self._lookup.addresses(self._host))[:MOST_ADDRESSES]:
             endpoint: Callable[..., Any] = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
             try:
-                return await endpoint(self._reactor, address, self._port, timeout=CONNECTING).connect(factory)
+                bounded = await endpoint(self._reactor, address, self._port, timeout=CONNECTING).connect(_Bounding(factory))
+                return bounded.wrappedProtocol
             except ConnectError as error:
                 trouble = error
         raise trouble

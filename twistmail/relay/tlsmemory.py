@@ -31,6 +31,8 @@ DAY = 86400.0
 SELDOM = 6 * 3600.0
 #: Seconds after which what was not seen again is forgotten: longer than any policy holds.
 UNSEEN = 400 * DAY
+#: MTA-STS policies that are kept.
+MOST_POLICIES = 10_000
 #: Kinds of results that wait to be written, domains of a day whose results are counted: what is beyond is not told.
 MOST_WAITING = 20_000
 LONGEST_REASON = 200
@@ -108,6 +110,9 @@ class TlsMemory:
         return tuple(kept for kept in self._policies.values() if kept.holds(now))
 
     def keep(self, kept: KeptPolicy) -> None:
+        """Where there are very many, the one that was not used for longest goes."""
+        if len(self._policies) >= MOST_POLICIES and kept.domain not in self._policies:
+            self.drop(min(self._policies.values(), key=lambda one: one.used).domain)
         self._policies[kept.domain] = self._news.policies[kept.domain] = kept
 
     def drop(self, domain: str) -> None:

@@ -205,6 +205,8 @@ class _Least:
     @property
     def want(self) -> Tls:
         wanted = self.line.want if self.line else self.route.tls
+        if self.route.login and wanted is Tls.OPPORTUNISTIC:  # whoever stands between would hear the password
+            wanted = Tls.VERIFIED
         return Tls.VERIFIED if self.route.require_tls and _STRENGTH[wanted] < _STRENGTH[Tls.VERIFIED] else wanted
 
     @property
@@ -218,7 +220,10 @@ class _Least:
         return f"the configuration says {self.want.value}"
 
     def terms(self, host: Host) -> Terms:
-        return Terms(self.want, (literal(host.name) or host.name,), why=self.why, policy=Policy(str(self.route)))
+        names: tuple[str, ...] = (literal(host.name) or host.name,)
+        if self.route.login and self.route.use_mx:  # whoever forges an MX record must not hear the password
+            names = (self.route.next_hop, "." + self.route.next_hop)
+        return Terms(self.want, names, why=self.why, policy=Policy(str(self.route)))
 
     def final(self, host: Host) -> Terms:
         """What holds where nothing that is published counts."""
