@@ -16,6 +16,7 @@ from tests.crash.ledger import Ledger, Look
 from tests.crash.load import PEOPLE, QUEUE, retrieved
 from tests.interop.house import House, Person, eventually
 from tests.interop.talk import Talk
+from twistmail.queue import express
 
 
 def by_imap(house: House, ledger: Ledger) -> dict[tuple[str, str], Look]:
@@ -76,7 +77,8 @@ def queued(data: Path, ledger: Ledger) -> Look:
     items, wrong = walk.walk_spool(data / "queue")
     for anomaly in wrong:
         ledger.complain(f"queue: {anomaly}")
-    contents = {item: (data / "queue/ready" / f"{item}.content").read_bytes() for item in items}
+    contents = {item: logged.content for item, logged in express.pending(data / "queue").items()}  # what has come just now has no files
+    contents |= {item: (data / "queue/ready" / f"{item}.content").read_bytes() for item in items}
     messages = {
         zlib.crc32(item.encode()): (ledger.identify(content, f"queue {item}"), frozenset[str]()) for item, content in contents.items()
     }
