@@ -72,7 +72,7 @@ def passwords_are_not_overheard(config: Config) -> Iterator[Problem]:
             yield config.problem(section, user, "a login without a password", f"set {user.replace('user', 'password')}")
         elif settings.tls == Tls.OFF.value:
             yield config.problem(section, "tls", "a password is never said without TLS, so the login cannot work", "set tls = verified")
-        elif settings.tls != Tls.VERIFIED.value:
+        elif settings.tls == Tls.REQUIRED.value:
             text = "the password goes to whoever answers there, because no certificate is checked"
             yield warning(config.place(section, user), text, "set tls = verified")
 

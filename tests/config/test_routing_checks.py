@@ -16,7 +16,7 @@ __all__ = ["discovery", "told"]
     pytest.param("[relay]\nsmarthost = smtp:\n", "6:1: error: smtp: names no server", id="nobody-in-particular"),
     pytest.param("[relay]\nsource_address = eth0\n", "6:18: error: source_address = eth0 is no address", id="no-own-address"),
     pytest.param("[relay]\nproxy = http://x:1\n", "6:9: error: proxy: that is no SOCKS proxy", id="no-proxy"),
-    pytest.param("[relay]\nsmarthost = [r.test]\nsmarthost_user = u\nsmarthost_password = pw\n",
+    pytest.param("[relay]\nsmarthost = [r.test]\nsmarthost_user = u\nsmarthost_password = pw\ntls = required\n",
                  "7:1: warning: the password goes to whoever answers there", id="anybody-may-hear-it"),
     pytest.param("[relay]\nsmarthost = [r.test]\ntls = off\nsmarthost_user = u\nsmarthost_password = pw\n",
                  "7:1: error: a password is never said without TLS", id="never-in-clear"),

@@ -120,8 +120,8 @@ ROUTE_OPTIONS = Section(
 )
 
 SENDER_ROUTE_OPTIONS = Section(
-    "sender_route", "Where the mail of one sender goes, unless its recipient has a route: [sender_route:anna@blue.example], or of a whole "
-    "domain: [sender_route:blue.example], or of all below it: [sender_route:.blue.example].",
+    "sender_route", "Where mail of a sender who has logged in goes, unless its recipient has a route: [sender_route:anna@blue.example], "
+    "or of a whole domain: [sender_route:blue.example], or of all below it: [sender_route:.blue.example].",
     Option("via", SERVER, "", "A server, written as for smarthost; empty: by MX records, even where there is a smart host.",
            example="[smtp.provider.example]:587"),
     Option("user", TEXT, "", "The name to log in there with: over TLS, and with a checked certificate unless tls is required."),
