@@ -76,7 +76,8 @@ async def answer(desk: Desk, question: Question) -> dict[str, Any]:
     """Every target that the address leads to, and how mail gets there; as JSON. Raises Unavailable."""
     await desk.routes.freshen()
     followed = await desk.expansion.explain(question.address)
-    item = Item("", question.sender, tuple(Errand(target, attempts=question.attempts) for target in followed.targets), 0.0, 0)
+    errands = tuple(Errand(target, attempts=question.attempts) for target in followed.targets)
+    item = Item("", question.sender, errands, 0.0, 0, account=str(question.sender or ""))  # as he himself would send it, logged in
     inside = None if desk.expansion.is_local(question.address) else desk.routes.inside(question.address)
     return {
         "address": str(question.address),
