@@ -103,11 +103,18 @@ def eventually(ask, what: str, patience: float = 10.0):
         time.sleep(0.02)
 
 
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of loopback on which nobody listens at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback on which nobody listens at the moment, and that nobody was given before: he may not have begun yet."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _GIVEN:
+            _GIVEN.add(port)
+            return port
 
 
 def listens(port: int) -> bool:

@@ -29,7 +29,7 @@ SETTLE_AFTER = 1.0
 #: So many flag changes are put into the file names at once; more happen in the background.
 FEW = 8
 #: Blocks that are written in one transaction: some milliseconds.
-TOGETHER = 32
+TOGETHER = 8
 #: Names that only memory knows, before they are saved unasked.
 MANY_FRESH = 4096
 
