@@ -86,6 +86,12 @@ def parse_bodies(data: bytes, generation: int) -> Iterator[bytes]:
         place, sequence = end, sequence + 1
 
 
+def parse_segment(data: bytes, magic: bytes) -> tuple[Header, Iterator[bytes]] | None:
+    """What *data*, a whole segment, says; None where it is none of this kind and version."""
+    header = parse_header(data[:HEADER_SIZE], magic)
+    return None if header is None else (header, parse_bodies(data[HEADER_SIZE:], header.generation))
+
+
 class SegmentFile:
     """One segment. *magic*: sixteen octets that tell whose it is."""
 
@@ -166,8 +172,4 @@ class SegmentFile:
 
     def read_bodies(self) -> tuple[Header, Iterator[bytes]] | None:
         """What is in the file; None where it is no segment of this kind and version."""
-        header = parse_header(os.pread(self._descriptor, HEADER_SIZE, 0), self._magic)
-        if header is None:
-            return None
-        size = os.fstat(self._descriptor).st_size
-        return header, parse_bodies(os.pread(self._descriptor, size - HEADER_SIZE, HEADER_SIZE), header.generation)
+        return parse_segment(os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0), self._magic)

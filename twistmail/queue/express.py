@@ -14,7 +14,7 @@ over when nothing in it is live. So a G in the current one always outlives its A
 
 After a crash `restore` makes files of what is still promised. A record is written
 (a killed process loses none) before the step that it permits; that mail has gone
-is on the disk `spool.NOTED_WITHIN` later, or with the next message: so a power loss
+is on the disk `fastlane.NOTED_WITHIN` later, or with the next message: so a power loss
 sends again, at most, what has gone out in that time.
 
 `commit` and what it calls run in the committer's thread, all else in any. Blocking,
@@ -36,7 +36,7 @@ from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event
 from twistmail.queue import records
 from twistmail.queue.folders import Folders
-from twistmail.segments import FRAME, HEADER_SIZE, SegmentFile, parse_header
+from twistmail.segments import FRAME, HEADER_SIZE, Header, SegmentFile, parse_segment
 
 MAGIC = b"twistmail queue\n"
 FILES = ("express.0", "express.1")
@@ -96,7 +96,7 @@ class Express:
 
     def restore(self, folders: Folders) -> int:
         """Make files of what a crash has left in the log, and start it over; how many messages. OSError: the log is as it was."""
-        promised, self._generation, is_used = _read(self._segments)
+        promised, self._generation, is_used = _read(segment.read_bodies() for segment in self._segments)
         count = _make_files(folders, promised)
         if is_used:
             for segment in self._segments:
@@ -250,25 +250,21 @@ class Logged:
 
 def pending(root: Path) -> dict[str, Logged]:
     """{identifier: Logged} of what is promised by the log in *root* and may have no files; looked at without changing it."""
-    segments = [SegmentFile(root / name, MAGIC) for name in FILES if (root / name).is_file()]
-    try:
-        for segment in segments:
-            segment.open()
-        return _read(segments)[0]
-    finally:
-        for segment in segments:
-            segment.close()
+    return _read(parse_segment(data, MAGIC) for data in _files(root).values())[0]
 
 
 def unreadable(root: Path) -> list[str]:
     """The names of files that are called like the log, have something in them, and are none of this version."""
-    beginnings = {name: (root / name).read_bytes()[:HEADER_SIZE] for name in FILES if (root / name).is_file()}
-    return [name for name, data in beginnings.items() if data.strip(b"\0") and parse_header(data, MAGIC) is None]
+    return [name for name, data in _files(root).items() if data.strip(b"\0") and parse_segment(data, MAGIC) is None]
 
 
-def _read(segments: Iterable[SegmentFile]) -> tuple[dict[str, Logged], int, bool]:
+def _files(root: Path) -> dict[str, bytes]:
+    return {name: (root / name).read_bytes() for name in FILES if (root / name).is_file()}
+
+
+def _read(segments: Iterable[tuple[Header, Iterable[bytes]] | None]) -> tuple[dict[str, Logged], int, bool]:
     """What is promised, the highest generation, and whether there is any record."""
-    found = sorted((content for segment in segments if (content := segment.read_bodies())), key=lambda content: content[0].generation)
+    found = sorted((content for content in segments if content), key=lambda content: content[0].generation)
     promised: dict[str, Logged] = {}
     is_used = False
     for _, bodies in found:

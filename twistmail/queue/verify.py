@@ -11,8 +11,8 @@ from pathlib import Path
 
 from twistmail.anomalies import BY_ITSELF, Anomaly, Report, Severity, text_of
 from twistmail.queue import express, records
+from twistmail.queue.folders import CONTENT, ENVELOPE
 
-CONTENT, ENVELOPE = ".content", ".envelope"
 _NEXT_START = "goes at the next start"
 _PUT_ASIDE = "the next start puts it into corrupt/; read it there, and send it again by hand"
 
