@@ -8,15 +8,12 @@ last second of it.
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from twistmail.bans import Ban, network_in
 from twistmail.networks import Network
+from twistmail.sqlite_book import SqliteBook
 
 #: Below the data folder.
 FILE = "door.sqlite"
@@ -38,8 +35,6 @@ SCHEMA = """
         mechanism TEXT NOT NULL
     ) WITHOUT ROWID;
 """
-#: Seconds that one who writes waits for another.
-PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +48,14 @@ class LastLogin:
     mechanism: str
 
 
-class Doorbook:
+class Doorbook(SqliteBook):
     """The book at *path*, made at the first writing. sqlite3.Error, OSError."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    version, schema = VERSION, SCHEMA
 
     def bans(self) -> tuple[Ban, ...]:
         """All, in the order in which they were made. A line that cannot be understood is left out."""
-        if not self.path.exists():
-            return ()
-        with closing(self._connect()) as connection:
-            rows = connection.execute("SELECT network, since, until, reason, by, times FROM bans ORDER BY since").fetchall()
-        return tuple(_readable(rows))
+        return tuple(_readable(self.rows("SELECT network, since, until, reason, by, times FROM bans ORDER BY since")))
 
     def last_login(self, account: str) -> LastLogin | None:
         """The last login of the account called *account*."""
@@ -77,7 +67,7 @@ class Doorbook:
 
     def write(self, bans: Mapping[Network, Ban | None], logins: Iterable[LastLogin]) -> None:
         """Note what has changed; None: the network is banned no longer."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.executemany("DELETE FROM bans WHERE network = ?", [(str(network),) for network in bans])
             connection.executemany(
                 "INSERT INTO bans (network, since, until, reason, by, times) VALUES (?, ?, ?, ?, ?, ?)",
@@ -89,43 +79,8 @@ class Doorbook:
             )
 
     def _logins(self, which: str, *values: str) -> tuple[LastLogin, ...]:
-        if not self.path.exists():
-            return ()
-        with closing(self._connect()) as connection:
-            rows = connection.execute(f"SELECT account, at, service, address, mechanism FROM last_logins {which}", values)
-            return tuple(LastLogin(*row) for row in rows)
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                _upgrade(connection, self.path)
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-
-    def _connect(self) -> sqlite3.Connection:
-        """WAL, without a sync for every second's news: a crash of the machine may cost the last ones, never the book."""
-        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", timeout=PATIENCE, isolation_level=None, uri=True)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        return connection
-
-
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables where there are none; refuse what a later version has made."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise sqlite3.DatabaseError(f"{path} was made by a later twistmail (its version is {version}, ours {VERSION})")
-    if version < VERSION:
-        for statement in SCHEMA.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        rows = self.rows(f"SELECT account, at, service, address, mechanism FROM last_logins {which}", *values)
+        return tuple(LastLogin(*row) for row in rows)
 
 
 def _readable(rows: Iterable[tuple[str, float, float | None, str, str, int]]) -> Iterator[Ban]:

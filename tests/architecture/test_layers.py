@@ -12,7 +12,8 @@ LAYERS = (
     "mail",
     "wire",
     "giving giving_helper piping piping_helper "
-    "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt",
+    "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt "
+    "sqlite_book",
     "mailflow expansion policy leaving formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",

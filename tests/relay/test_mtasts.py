@@ -100,3 +100,8 @@ def test_whatever_a_web_server_sends_is_a_policy_or_a_sentence(noise, place):
 def test_whatever_stands_in_the_dns_is_an_id_or_nothing(texts):
     found = identifier([b"v=STSv1;" + text for text in texts])
     assert found is None or (found.isalnum() and len(found) <= 32)
+
+
+def test_of_what_is_published_only_what_we_know_is_kept():
+    text = b"version: STSv1\nmode: none\nmax_age: 60\n" + b"a: b\n" * 5000
+    assert parse(text).lines == ("version: STSv1", "mode: none", "max_age: 60")

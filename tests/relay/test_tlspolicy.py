@@ -12,7 +12,7 @@ from twistmail import tasks
 from twistmail.interfaces import Unavailable
 from twistmail.memory.lookup import MemoryLookup
 from twistmail.relay.mtasts import parse
-from twistmail.relay.route import Host, Route, Tls
+from twistmail.relay.route import Host, Login, Route, Tls
 from twistmail.relay.stspolicies import Found
 from twistmail.relay.terms import Finding, Level, Terms
 from twistmail.relay.tlsbook import TlsBook
@@ -290,3 +290,15 @@ def test_who_only_asks_is_not_counted(world):
     made = world(table="far.test dane")
     assert not result_of(made.policies.look(FAR, (A,))).hosts
     assert made.results() == []
+
+
+def test_a_password_is_said_to_the_name_that_was_written_and_to_no_forged_mx_record(tmp_path):
+    route = Route("far.test", tls=Tls.VERIFIED, login=Login("us", "secret"))
+    decision = result_of(World(tmp_path).policies.decide(route, (A,)))
+    assert [(terms.want, terms.names) for _, terms in decision.hosts] == [(Tls.VERIFIED, ("far.test", ".far.test"))]
+
+
+def test_a_line_of_the_table_takes_no_check_from_a_login(tmp_path):
+    route = Route("relay.test", use_mx=False, tls=Tls.VERIFIED, login=Login("us", "secret"))
+    decision = result_of(World(tmp_path, table="relay.test opportunistic").policies.decide(route, (RELAY,)))
+    assert [terms.want for _, terms in decision.hosts] == [Tls.VERIFIED]

@@ -12,15 +12,12 @@ things when it does not. A crash of the machine costs at most the last second.
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from twistmail.relay.mtasts import StsPolicy
 from twistmail.relay.terms import Level
+from twistmail.sqlite_book import SqliteBook
 
 #: Below the data folder.
 FILE = "tls.sqlite"
@@ -57,8 +54,6 @@ SCHEMA = """
         PRIMARY KEY (day, domain, policy, result, host, address, source, reason)
     ) WITHOUT ROWID;
 """
-#: Seconds that one who writes waits for another.
-PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,46 +107,37 @@ class News:
         return bool(self.policies or self.levels or self.results)
 
 
-class TlsBook:
+class TlsBook(SqliteBook):
     """The book at *path*, made at the first writing. sqlite3.Error, OSError."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    version, schema = VERSION, SCHEMA
 
     # ----- reading
 
     def policies(self) -> tuple[KeptPolicy, ...]:
         """All, by domain. One that cannot be understood is left out."""
-        rows = self._rows("SELECT domain, id, mode, patterns, max_age, lines, fetched, used FROM policies ORDER BY domain")
+        rows = self.rows("SELECT domain, id, mode, patterns, max_age, lines, fetched, used FROM policies ORDER BY domain")
         return tuple(_readable(rows))
 
     def seen(self, domain: str = "") -> tuple[Seen, ...]:
         """What was seen of *domain*; empty: of all, by domain and server."""
         which, values = ("WHERE domain = ?", (domain,)) if domain else ("", ())
-        rows = self._rows(f"SELECT domain, host, level, since, last FROM levels {which} ORDER BY domain, host", *values)
+        rows = self.rows(f"SELECT domain, host, level, since, last FROM levels {which} ORDER BY domain, host", *values)
         return tuple(Seen(domain, host, Level(min(level, Level.VERIFIED)), since, last) for domain, host, level, since, last in rows)
 
     def results(self, first_day: str, domain: str = "") -> tuple[tuple[Result, int], ...]:
         """The results from *first_day* on, with their numbers, of *domain* or (empty) of all."""
         which, values = ("AND domain = ?", (domain,)) if domain else ("", ())
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT day, domain, policy, result, host, address, source, reason, count FROM results WHERE day >= ? {which} "
             "ORDER BY day, domain, policy, result", first_day, *values)
         return tuple((Result(*row[:-1]), row[-1]) for row in rows)
-
-    def _rows(self, question: str, *values: str) -> list[tuple]:  # type: ignore[type-arg]
-        if not self.path.exists():
-            return []
-        with closing(self.connect()) as connection:
-            if not connection.execute("PRAGMA user_version").fetchone()[0]:
-                return []
-            return connection.execute(question, values).fetchall()
 
     # ----- writing
 
     def write(self, news: News) -> None:
         """Note what is new. What another process has seen meanwhile is not lost: the better level stays, numbers add up."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.executemany("DELETE FROM policies WHERE domain = ?", [(domain,) for domain in news.policies])
             connection.executemany(
                 "INSERT INTO policies (domain, id, mode, patterns, max_age, lines, fetched, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -168,7 +154,7 @@ class TlsBook:
     def forget(self, domains: Iterable[str]) -> int:
         """Forget levels and policies of *domains*; of how many something was known."""
         count = 0
-        with self._writing() as connection:
+        with self.writing() as connection:
             for domain in domains:
                 gone = connection.execute("DELETE FROM levels WHERE domain = ?", (domain,)).rowcount
                 count += bool(gone + connection.execute("DELETE FROM policies WHERE domain = ?", (domain,)).rowcount)
@@ -178,42 +164,10 @@ class TlsBook:
         """Take out results before *first_day*, servers not reached since *unseen_since*, and policies that hold no longer."""
         if not self.path.exists():
             return
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute("DELETE FROM results WHERE day < ?", (first_day,))
             connection.execute("DELETE FROM levels WHERE last < ?", (unseen_since,))
             connection.execute("DELETE FROM policies WHERE fetched + max_age < ?", (now,))
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        with closing(self.connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                _upgrade(connection, self.path)
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-
-    def connect(self, patience: float = PATIENCE) -> sqlite3.Connection:
-        """WAL, without a sync for every second's news: a crash of the machine may cost the last ones, never the book."""
-        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", timeout=patience, isolation_level=None, uri=True)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        return connection
-
-
-def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables where there are none; refuse what a later version has made."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise sqlite3.DatabaseError(f"{path} was made by a later twistmail (its version is {version}, ours {VERSION})")
-    if version < VERSION:
-        for statement in SCHEMA.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _fields(result: Result) -> tuple[str, ...]:
