@@ -40,6 +40,7 @@ def work(house: House, ledger: Ledger, name: str, seconds: float = 0.4) -> int:
     load.start()
     load.go_on(seconds)
     load.end()
+    assert house.process.poll() is None, f"the server has ended with {house.process.poll()}:\n{house.news[-4000:]}"
     return ledger.promises - before
 
 

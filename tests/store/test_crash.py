@@ -15,7 +15,7 @@ from twistmail import tasks
 from twistmail.disk import status_of
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery, FlagChange, NewMessage
-from twistmail.store import mailbox, maildir, settling, uidlist
+from twistmail.store import mailbox, maildir, scan, settling, uidlist
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -27,6 +27,25 @@ class NeverSettles(tasks.Inline):
         if function is settling.settle:
             await tasks.Deferred()
         return await super().run(function, *args, **keywords)
+
+
+class LateScans(tasks.Inline):
+    """Threads in which a scan waits until it is let go."""
+
+    def __init__(self):
+        self.free = tasks.Deferred()
+
+    async def run(self, function, *args, **keywords):
+        if function is scan.scan and not self.free.called:
+            await self.free
+        return await super().run(function, *args, **keywords)
+
+
+def failing(error):
+    def fail(*args, **keywords):
+        raise error
+
+    return fail
 
 
 def abandoned(house, store):
@@ -106,6 +125,23 @@ def test_a_rename_that_fails_takes_the_whole_append_back(house, monkeypatch):
     house.later()
     assert result_of(inbox.append([NewMessage(Memory(PLAIN))])).target == (3,)
     assert list(inbox.uids) == [3]
+
+
+@pytest.mark.parametrize("adds", ["append", "copy"])
+def test_after_uids_were_wasted_a_message_is_there_when_its_uid_is_told(house, monkeypatch, adds):
+    """The scan that a gap in the UIDs asks for takes its time: the answer waits for it, so that its UID means something."""
+    threads = LateScans()
+    store = house.store(threads)
+    house.deliver(store)
+    inbox = house.open(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(maildir.Maildir, "_publish", failing(OSError(errno.EIO, "Input/output error")))
+        with pytest.raises(OSError, match="Input/output"):
+            result_of(inbox.append([NewMessage(Memory(PLAIN))]))
+    adding = inbox.append([NewMessage(Memory(PLAIN))]) if adds == "append" else inbox.copy([1], "INBOX")
+    added = tasks.shielded(adding).addCallback(lambda copied: (copied.target, list(inbox.uids)))
+    threads.free.callback(None)
+    assert result_of(tasks.awaiting(added)) == ((3,), [1, 3])
 
 
 def test_a_directory_that_cannot_be_synced_takes_the_delivery_back(house, monkeypatch):

@@ -253,4 +253,6 @@ class Mailbox(Sorting):
             raise
         self._home.count(sum(arrival.size for arrival in job.arrivals), len(job.arrivals))
         self.arrived(job.arrivals)
+        if self.awake and job.arrivals and job.arrivals[-1].uid >= self.uidnext:
+            await self._catch_up()  # whoever is told a UID can use it at once
         return tuple(arrival.uid for arrival in job.arrivals)
