@@ -69,8 +69,8 @@ class _Growing:
             return await self._elsewhere(address)
         here = Address(address.local.lower(), address.domain or self.expansion.default_domain)
         for name in self.expansion.spellings(here):
-            if name not in path and (targets := await self.expansion.aliases.lookup(name)):
-                whole = [Address(target.local, target.domain or name.domain) for target in targets]
+            if name not in path and (step := await self.expansion.aliases.lookup(name)):
+                whole = [Address(target.local, target.domain or name.domain) for target in step.addresses]
                 return {"address": str(here), "what": "alias", "children": [await self.node(target, (*path, name)) for target in whole]}
             if account := await self.expansion.accounts.find(name):
                 return {"address": str(here), "what": "mailbox" if account.name == str(here) else f"mailbox {account.name}"}

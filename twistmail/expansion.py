@@ -158,7 +158,7 @@ class Expansion:
         for name in self.spellings(here):
             # an alias that names itself means the account
             if name not in path and (found := await self.aliases.lookup(name)):
-                return [(_in_domain(target, name.domain), (*path, name)) for target in found]
+                return [(_in_domain(target, name.domain), (*path, name)) for target in found.addresses]
             if account := await self.accounts.find(name):
                 onward = [parse(address) for address in account.forward] if parse(account.name) not in path else []
                 if account.keep_copy or not onward:
@@ -258,7 +258,7 @@ def spellings(address: Address, separators: str) -> tuple[Address, ...]:
 
 
 def _add(walk: _Walk, target: Target) -> None:
-    walk.targets.setdefault((target.kind, target.account or str(target.address)), target)
+    walk.targets.setdefault(target.place, target)
 
 
 def _in_domain(target: Address, domain: str) -> Address:

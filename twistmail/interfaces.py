@@ -101,9 +101,9 @@ class IAliasResolver(Interface):
     """Knows which addresses stand for which others. Loops, duplicates, subaddresses and accounts are `expansion`'s business."""
 
     async def lookup(address):  # type: ignore[no-untyped-def]
-        """One step: the targets of *address* (folded Address), a tuple of Address in written order; empty when it is no alias.
+        """One step: the `mail.alias.Step` of *address* (folded Address), None when it is no alias.
 
-        A target without a domain means a name in the domain of *address*. Raises Unavailable; never a partial answer.
+        Raises Unavailable; never a partial answer.
         """
 
 

@@ -153,20 +153,20 @@ class Reception:
             return (await self._befall(judged, item, content),) * len(transaction.recipients)
         item = await self._deliver_now(item, content)
         answers = [_answer_for(recipient, item) for recipient in judged.recipients]
-        ours = {_place(target) for r, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive for target in r.targets}
+        ours = {target.place for r, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive for target in r.targets}
         taken = {recipient.address for recipient, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive}
         item = replace(item, errands=tuple(
-            e for e in item.errands if (e.target.address in taken if e.result is Result.EXPANDED else _place(e.target) in ours)
+            e for e in item.errands if (e.target.address in taken if e.result is Result.EXPANDED else e.target.place in ours)
         ))  # fmt: skip
         try:
             if not item.is_settled:
                 await self.submit(item, content)
         except OSError as error:
             self._remember(item, content)
-            waiting = {_place(errand.target) for errand in item.pending}
+            waiting = {errand.target.place for errand in item.pending}
             trouble = status_of(error)
             return tuple(
-                trouble if any(_place(target) in waiting for target in recipient.targets) else answer
+                trouble if any(target.place in waiting for target in recipient.targets) else answer
                 for recipient, answer in zip(judged.recipients, answers, strict=True)
             )
         return tuple(answers)
@@ -333,7 +333,7 @@ def _without_duplicates(recipients: Sequence[Recipient]) -> tuple[Target, ...]:
     found: dict[tuple[Kind, str], Target] = {}
     for recipient in recipients:
         for target in recipient.targets:
-            found.setdefault(_place(target), target)
+            found.setdefault(target.place, target)
     return tuple(found.values())
 
 
@@ -363,15 +363,10 @@ def _body(transaction: Transaction) -> str:
     return "8BITMIME" if body == "BINARYMIME" else body
 
 
-def _place(target: Target) -> tuple[Kind, str]:
-    """What makes two targets the same, whatever they were called."""
-    return target.kind, target.account or str(target.address)
-
-
 def _answer_for(recipient: Recipient, item: Item) -> Status:
     """What LMTP's client hears for *recipient* after the first attempt: what failed at once is his, the rest is ours."""
-    places = set(map(_place, recipient.targets))
-    answer = _answer_instead(replace(item, errands=tuple(errand for errand in item.errands if _place(errand.target) in places)))
+    places = {target.place for target in recipient.targets}
+    answer = _answer_instead(replace(item, errands=tuple(errand for errand in item.errands if errand.target.place in places)))
     return answer or Status(250, "2.0.0", f"Accepted as {item.id}")
 
 

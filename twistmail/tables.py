@@ -93,8 +93,8 @@ class Tables:
 
 async def _ask(table: Table, address: Address) -> dict[str, Any] | None:
     if table.kind == ALIASES:
-        targets = await table.source.lookup(address)
-        return {"targets": [str(target) for target in targets]} if targets else None
+        step = await table.source.lookup(address)
+        return None if step is None else {"targets": [str(target) for target in step.goals]}
     entry = await table.source.lookup(str(address))
     return None if entry is None else _told(entry, judges=hasattr(table.source, "verify"))
 

@@ -25,7 +25,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def lookup(aliases: AliasFile | AliasTable, address: str) -> list[str]:
-    return [str(target) for target in result_of(aliases.lookup(parse(address).folded))]
+    step = result_of(aliases.lookup(parse(address).folded))
+    return [str(goal) for goal in step.goals] if step else []
 
 
 def test_a_name_without_domain_holds_in_every_local_domain_and_in_no_other(path: Path) -> None:

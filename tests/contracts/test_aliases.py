@@ -105,7 +105,7 @@ def test_it_provides_the_interface(aliases: Any) -> None:
 
 @pytest.mark.parametrize("name", ALIASES)
 def test_targets_come_in_the_order_in_which_they_were_written(aliases: Any, name: str) -> None:
-    assert result_of(aliases.lookup(parse(name))) == tuple(parse(target) for target in ALIASES[name])
+    assert result_of(aliases.lookup(parse(name))).goals == tuple(parse(target) for target in ALIASES[name])
 
 
 @pytest.mark.parametrize("address", [
@@ -118,7 +118,7 @@ def test_targets_come_in_the_order_in_which_they_were_written(aliases: Any, name
     pytest.param(Address("x\0", "here.example"), id="with-a-nul"),
 ])
 def test_what_is_no_alias_leads_nowhere(aliases: Any, address: Address) -> None:
-    assert result_of(aliases.lookup(address)) == ()
+    assert result_of(aliases.lookup(address)) is None
 
 
 class TestWhenItIsAway:

@@ -53,5 +53,5 @@ def test_the_sample_parts_do_what_they_say(installed, monkeypatch):
 
     source = twistmail_sample.WholeStaffSource()
     resolver = source.build(source.options.defaults(members=("anna", "bert@x.example")), None)
-    assert result_of(resolver.lookup(parse("staff@blue.example"))) == (parse("anna"), parse("bert@x.example"))
-    assert result_of(resolver.lookup(parse("other@blue.example"))) == ()
+    assert result_of(resolver.lookup(parse("staff@blue.example"))).goals == (parse("anna"), parse("bert@x.example"))
+    assert result_of(resolver.lookup(parse("other@blue.example"))) is None

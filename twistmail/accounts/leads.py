@@ -15,6 +15,7 @@ from zope.interface import implementer
 from twistmail.accounts.asking import Asking, can_be_asked
 from twistmail.interfaces import IAliasResolver
 from twistmail.mail.address import Address, parse
+from twistmail.mail.alias import Step
 
 MOST_TARGETS = 10_000
 #: How entries of aliases(5) begin that are no addresses: a command, a file, a list in a file.
@@ -29,15 +30,16 @@ class DirectoryAliases:
         self._ask = ask
         self._asking = asking
 
-    async def lookup(self, address: Address) -> tuple[Address, ...]:
+    async def lookup(self, address: Address) -> Step | None:
         name = str(address)
         if not can_be_asked(name):
-            return ()
+            return None
         told = await self._ask(name)
         try:
-            return targets_of(told)
+            targets = targets_of(told)
         except ValueError as error:
             raise self._asking.unavailable(f"what {name} stands for cannot be understood: {error}") from error
+        return Step(targets) if targets else None
 
 
 def targets_of(told: Iterable[Any]) -> tuple[Address, ...]:

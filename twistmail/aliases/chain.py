@@ -9,6 +9,7 @@ from zope.interface import implementer
 
 from twistmail.interfaces import IAliasResolver
 from twistmail.mail.address import Address
+from twistmail.mail.alias import Step
 
 
 @implementer(IAliasResolver)
@@ -21,8 +22,9 @@ class AliasChain:
     def __init__(self, sources: Sequence[Any]) -> None:
         self.sources = tuple(sources)
 
-    async def lookup(self, address: Address) -> tuple[Address, ...]:
+    async def lookup(self, address: Address) -> Step | None:
         for source in self.sources:
-            if targets := await source.lookup(address):
-                return targets
-        return ()
+            step: Step | None = await source.lookup(address)
+            if step is not None:
+                return step
+        return None

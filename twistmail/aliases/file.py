@@ -14,6 +14,7 @@ from twistmail.aliases.parse import Entry, parse
 from twistmail.aliases.table import AliasTable
 from twistmail.interfaces import IAliasResolver
 from twistmail.mail.address import Address
+from twistmail.mail.alias import Step
 from twistmail.watched import Broken, WatchedFile
 
 log = Logger()
@@ -41,7 +42,7 @@ class AliasFile:
         self._file = WatchedFile(path, self._read, threads)
         self._told: Reading | None = None
 
-    async def lookup(self, address: Address) -> tuple[Address, ...]:
+    async def lookup(self, address: Address) -> Step | None:
         return await (await self._table()).lookup(address)
 
     async def entries(self) -> tuple[Entry, ...]:
@@ -61,4 +62,4 @@ class AliasFile:
         parsed = parse(text)
         if parsed.problems:
             raise Broken(parsed.problems)
-        return Reading(AliasTable(parsed.entries, self._domains), tuple(parsed.refusals))
+        return Reading(AliasTable(parsed.entries, self._domains, str(self.path)), tuple(parsed.refusals))

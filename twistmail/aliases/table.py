@@ -10,6 +10,7 @@ from twistmail.aliases.parse import Entry
 from twistmail.interfaces import IAliasResolver, Unavailable
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address
+from twistmail.mail.alias import Step
 from twistmail.options import COUNT, TEXT, WORDS, Kind, Option, Section, Settings
 
 
@@ -53,19 +54,23 @@ ALIAS = Section(
 
 @implementer(IAliasResolver)
 class AliasTable:
-    """Entries, looked up as they are written first, and then, in local *domains*, by those that name no domain."""
+    """Entries, looked up as they are written first, and then, in local *domains*, by those that name no domain.
 
-    def __init__(self, entries: Iterable[Entry], domains: Collection[str]) -> None:
+    *name* says where they are written.
+    """
+
+    def __init__(self, entries: Iterable[Entry], domains: Collection[str], name: str = "") -> None:
         self._entries = {entry.address: entry for entry in entries}
         self._domains = domains
+        self._name = name
 
-    async def lookup(self, address: Address) -> tuple[Address, ...]:
+    async def lookup(self, address: Address) -> Step | None:
         entry = self.find(address)
         if entry is None:
-            return ()
+            return None
         if entry.refused:
             raise Unavailable(entry.refused)
-        return entry.targets
+        return Step(entry.targets, f"{self._name}:{entry.line}" if entry.line else self._name)
 
     def find(self, address: Address) -> Entry | None:
         """The entry that holds for *address* (folded)."""

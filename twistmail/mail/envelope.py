@@ -63,15 +63,21 @@ class Kind(Enum):
 
     MAILBOX = "mailbox"  # an account's mailbox in our store
     REMOTE = "remote"  # to be relayed
+    FILE = "file"  # appended to a file of this machine
+    PROGRAM = "program"  # given to a program
+    LIST = "list"  # to the members of a mailing list, as a new message
+    DISCARD = "discard"  # thrown away
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One end of an expansion: a mailbox (then `account` is its owner's name) or an address elsewhere.
+    """One end of an expansion: a mailbox (then `account` is its owner's name), an address elsewhere, or what `kind` says.
 
     `address` is what the target is called; `original` the address of RCPT that led here.
     `folder` is a mailbox name the courier should prefer (empty: INBOX). `seen`: it is to lie there as read already. `front`:
-    header fields (CRLF line ends) that stand in front of the message there and nowhere else.
+    header fields (CRLF line ends) that stand in front of the message there and nowhere else. `way`: of a FILE its path, of a
+    PROGRAM its command, of a LIST its name; `account` is then whose they are (whose ~/.forward said so), empty: the system's.
+    `sender` gets the reports about it, and is its sender in the envelope, where that is not the message's (`owner-NAME`).
     """
 
     kind: Kind
@@ -81,6 +87,15 @@ class Target:
     folder: str = ""
     seen: bool = False
     front: bytes = b""
+    way: str = ""
+    sender: Address | None = None
+
+    @property
+    def place(self) -> tuple[Kind, str]:
+        """What makes two targets the same, whatever they were called."""
+        if self.way:
+            return self.kind, f"{self.account} {self.way}"
+        return self.kind, self.account or str(self.address)
 
     def __hash__(self) -> int:
         """Of what differs between most; the one that is generated hashes every field, for each recipient again and again."""

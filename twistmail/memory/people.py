@@ -10,6 +10,7 @@ from zope.interface import implementer
 from twistmail.interfaces import IAccounts, IAliasResolver, IAuthenticator, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
+from twistmail.mail.alias import Step
 from twistmail.mail.evidence import Clear, Evidence, ScramKeys
 
 
@@ -85,7 +86,8 @@ class MemoryAliases:
         """From now on *address* stands for *targets*."""
         self._targets[parse(address).folded] = tuple(parse(target) for target in targets)
 
-    async def lookup(self, address: Address) -> tuple[Address, ...]:
+    async def lookup(self, address: Address) -> Step | None:
         if not self.available:
             raise Unavailable("the aliases are away")
-        return self._targets.get(address, ())
+        targets = self._targets.get(address)
+        return Step(targets) if targets else None

@@ -169,17 +169,29 @@ def _to_status(value: Any) -> Status:
 
 def _target(target: Target) -> list[Any]:
     words = [target.kind.value, _address(target.address), _address(target.original), target.account, target.folder]
+    if more := _more_of(target):
+        return [*words, target.seen, target.front.decode("latin-1"), more]
     if target.front:
         return [*words, target.seen, target.front.decode("latin-1")]
     return [*words, True] if target.seen else words
+
+
+def _more_of(target: Target) -> dict[str, Any]:
+    """What few targets have."""
+    more: dict[str, Any] = {"way": target.way} if target.way else {}
+    return more if target.sender is None else more | {"sender": _address(target.sender)}
 
 
 def _to_target(value: Any) -> Target:
     kind, address, original, account, folder, *more = value
     seen = bool(more and more[0])
     front = more[1].encode("latin-1") if len(more) > 1 else b""
-    to = _to_known(address)
-    return Target(Kind(kind), to, to if original == address else _to_known(original), account, folder, seen, front)
+    rare = more[2] if len(more) > 2 else {}
+    to, sender = _to_known(address), rare.get("sender")
+    return Target(
+        Kind(kind), to, to if original == address else _to_known(original), account, folder, seen, front, rare.get("way", ""),
+        _to_known(sender) if sender else None,
+    )  # fmt: skip
 
 
 def _errand(e: Errand) -> list[Any]:

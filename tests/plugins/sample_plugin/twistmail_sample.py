@@ -18,6 +18,7 @@ from twistmail.accounts.secrets import Entry
 from twistmail.interfaces import IAccountSource, IAliasResolver, IPart, IPolicyStage, IPolicyStageFactory, Point, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
+from twistmail.mail.alias import Step
 from twistmail.mail.status import Status
 from twistmail.options import SWITCH, TEXT, WORDS, Option, Section
 
@@ -31,7 +32,7 @@ class WholeStaff:
         self.members = members
 
     async def lookup(self, address):
-        return tuple(map(parse, self.members)) if address.local == self.name else ()
+        return Step(tuple(map(parse, self.members)), "[staff]") if address.local == self.name else None
 
 
 @implementer(IPlugin, IPart)

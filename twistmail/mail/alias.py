@@ -1,0 +1,63 @@
+"""What an address stands for, as one source of aliases tells it: one step of an expansion. Values; who follows them is `expansion`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twistmail.mail.address import Address
+from twistmail.mail.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    r"""`\fred` of aliases(5): the account of that name; none of its aliases, and not where it forwards its mail to."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ToFile:
+    """`/var/archive/box`: mail is appended to the mbox file *path*; to the maildir there where it ends with a slash."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToProgram:
+    """`|program words`: mail is given to a program. `command` is what stands behind the bar; no shell ever sees it."""
+
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`:fail: text`, `:defer: text`, `error:5.1.6 text`: the answer to whoever writes to that address."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """`:blackhole:`, `discard:`, `/dev/null`: mail is taken and thrown away."""
+
+
+#: One of the things that an alias can lead to. An Address without a domain means that name in the domain of the alias.
+Goal = Address | Final | ToFile | ToProgram | Refusal | Discard
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an address stands for.
+
+    `goals` stand in written order and are never none. `origin` says where that is written ("/etc/aliases:12"), for people.
+    `owner` gets the reports about what goes on from here: it becomes the sender of the envelope (`owner-NAME`; sendmail, Postfix).
+    """
+
+    goals: tuple[Goal, ...]
+    origin: str = ""
+    owner: Address | None = None
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Those of the goals that are addresses."""
+        return tuple(goal for goal in self.goals if isinstance(goal, Address))
