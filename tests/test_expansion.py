@@ -12,9 +12,10 @@ from twistmail.expansion import LOOP, TOO_MANY, UNKNOWN, Expansion
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
+from twistmail.mail.alias import Final, Goal, ToFile, ToProgram
 from twistmail.mail.envelope import Kind
 from twistmail.mail.status import Status
-from twistmail.memory.people import MemoryAliases, MemoryPeople
+from twistmail.memory.people import MemoryAliases, MemoryForwards, MemoryPeople
 
 PEOPLE = dict.fromkeys(("fred@dom1.test", "tom@dom1.test", "dick@dom1.test", "fred@dom2.test", "a+b@dom1.test"), "x")
 ALIASES = {
@@ -212,6 +213,44 @@ class Forwarding(MemoryPeople):
 ])  # fmt: skip
 def test_mail_that_goes_on(forwards: dict[str, tuple[tuple[str, ...], bool]], expected: list[str]) -> None:
     assert led_to("fred@dom1.test", accounts=Forwarding(forwards)) == expected
+
+
+FRED = Address("fred", "dom1.test")
+
+
+@pytest.mark.parametrize(("address", "goals", "expected"), [
+    pytest.param("fred@dom1.test", [parse("f@far.test")], ["-> f@far.test"], id="on-and-not-here"),
+    pytest.param("fred@dom1.test", [Final(FRED), parse("f@far.test")], ["fred@dom1.test", "-> f@far.test"], id="with-a-copy"),
+    pytest.param("fred@dom1.test", [Final(Address("fred")), parse("f@far.test")], ["fred@dom1.test", "-> f@far.test"], id="his-bare-name"),
+    pytest.param("fred@dom1.test", [FRED], ["fred@dom1.test"], id="to-himself"),
+    pytest.param("fred@dom1.test", [], ["fred@dom1.test"], id="an-empty-one"),
+    pytest.param("flintstone@dom1.test", [parse("f@far.test")], ["-> f@far.test"], id="aliases-come-first"),
+    pytest.param("fred+list@dom1.test", [parse("f@far.test")], ["-> f@far.test"], id="with-an-extension-that-has-none-of-its-own"),
+    pytest.param("fred@dom1.test", [parse("dick"), parse("tom@dom1.test")], ["dick@dom1.test", "tom@dom1.test", "-> watcher@far.test"],
+                 id="to-others-here"),
+])  # fmt: skip
+def test_what_people_say_themselves_of_their_mail(address: str, goals: list[Goal], expected: list[str]) -> None:
+    assert led_to(address, forwards=MemoryForwards({("fred@dom1.test", ""): goals})) == expected
+
+
+def test_an_extension_may_have_a_forward_of_its_own() -> None:
+    forwards = MemoryForwards({("fred@dom1.test", "list"): [parse("list@far.test")], ("fred@dom1.test", ""): [parse("f@far.test")]})
+    assert led_to("fred+List@dom1.test", forwards=forwards) == ["-> list@far.test"]
+    assert led_to("fred+other@dom1.test", forwards=forwards) == ["-> f@far.test"]
+
+
+def test_a_file_and_a_program_of_somebody_are_his() -> None:
+    forwards = MemoryForwards({("fred@dom1.test", ""): [ToFile("/home/fred/archive"), ToProgram("sort -x")]})
+    targets = result_of(expansion(forwards=forwards).follow(FRED))
+    assert [(target.kind, target.way, target.account) for target in targets] == [
+        (Kind.FILE, "/home/fred/archive", "fred@dom1.test"), (Kind.PROGRAM, "sort -x", "fred@dom1.test")]  # fmt: skip
+
+
+def test_a_forward_that_cannot_be_read_is_no_missing_one() -> None:
+    forwards = MemoryForwards()
+    forwards.available = False
+    with pytest.raises(Unavailable):
+        result_of(expansion(forwards=forwards).follow(FRED))
 
 
 # ----- addresses elsewhere that are here, and second servers

@@ -18,9 +18,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from twistmail.interfaces import IAccounts, IAliasResolver
+from twistmail.interfaces import IAccounts, IAliasResolver, IForwards
+from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
+from twistmail.mail.alias import Discard, Final, Refusal, Step, ToFile, ToProgram
 from twistmail.mail.envelope import Kind, Target
+from twistmail.mail.forward import settled
 from twistmail.mail.status import Status
 
 UNKNOWN = Status(550, "5.1.1", "There is no mailbox of that name here")
@@ -64,6 +67,7 @@ class Expansion:
     `home` knows what was rewritten when it left (`leaving.departure`); None: nothing was.
     `elsewhere`(an address that is not local) tells who that is here, or why mail for it is not taken, or None. `second_servers`
     maps domains of which a second server has mailboxes too to whether it gets a copy of everything: unknown names are there.
+    `forwards` knows what people themselves have said of their mail; None: only what is set for their accounts counts.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Expansion:
         home: Home | None = None,
         elsewhere: Callable[[Address], Awaitable[Address | Status | None]] | None = None,
         second_servers: Mapping[str, bool] | None = None,
+        forwards: IForwards | None = None,
         clock: Callable[[], float],
     ) -> None:
         self.aliases = aliases
@@ -97,6 +102,7 @@ class Expansion:
         self._home = home
         self._elsewhere = elsewhere
         self._second_servers = dict(second_servers or {})
+        self._forwards = forwards
         self._clock = clock
         self._remembered: dict[Address, tuple[float, Followed]] = {}
 
@@ -160,14 +166,37 @@ class Expansion:
             if name not in path and (found := await self.aliases.lookup(name)):
                 return [(_in_domain(target, name.domain), (*path, name)) for target in found.addresses]
             if account := await self.accounts.find(name):
-                onward = [parse(address) for address in account.forward] if parse(account.name) not in path else []
-                if account.keep_copy or not onward:
-                    _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
+                own = parse(account.name)
+                forward = await self._forward(account, here.local[len(name.local) + 1 :]) if own not in path else None
+                onward = self._sent_on(walk, here, account, forward)
                 if self._second_servers.get(here.domain):
                     _add(walk, Target(Kind.REMOTE, here, walk.original))
-                return [(_in_domain(target, name.domain), (*path, parse(account.name))) for target in onward]
+                return [(target, (*path, own)) for target in onward]
         way_home = await self._way_home(walk, Address(address.local, here.domain), path)
         return self._last_resort(walk, here, path) if way_home is None else way_home
+
+    async def _forward(self, account: Account, extension: str) -> Step | None:
+        """What *account* wants done with his mail; None: it stays in his mailbox."""
+        return await self._forwards.lookup(account, extension) if self._forwards is not None else settled(account)
+
+    def _sent_on(self, walk: _Walk, here: Address, account: Account, forward: Step | None) -> list[Address]:
+        """Where *forward* of *account* leads on; what ends here is noted."""
+        own, onward = parse(account.name), []
+        for goal in forward.goals if forward else (Final(own),):
+            match goal:
+                case Final(address) if _in_domain(address, own.domain) == own:
+                    _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
+                case Address() | Final():
+                    onward.append(_in_domain(goal if isinstance(goal, Address) else goal.address, own.domain))
+                case ToFile(path):
+                    _add(walk, Target(Kind.FILE, here, walk.original, account.name, way=path))
+                case ToProgram(command):
+                    _add(walk, Target(Kind.PROGRAM, here, walk.original, account.name, way=command))
+                case Discard():
+                    _add(walk, Target(Kind.DISCARD, here, walk.original))
+                case Refusal(status):
+                    walk.fault = status
+        return onward
 
     async def _way_home(
         self, walk: _Walk, address: Address, path: tuple[Address, ...]

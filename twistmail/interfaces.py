@@ -107,6 +107,17 @@ class IAliasResolver(Interface):
         """
 
 
+class IForwards(Interface):
+    """Knows where people themselves have their mail sent on to: ~/.forward and the like. Who follows it is `expansion`."""
+
+    async def lookup(account, extension):  # type: ignore[no-untyped-def]
+        """The `mail.alias.Step` that *account* (Account) wants; None: his mail stays in his mailbox.
+
+        *extension*: what stood behind his name and the separator, in lower case; "" where nothing did. It comes from
+        outside. A goal that names himself (an Address or Final, full) means his mailbox. Raises Unavailable, never gives a part.
+        """
+
+
 # ----- policy ---------------------------------------------------------------
 
 

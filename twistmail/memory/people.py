@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 
 from zope.interface import implementer
 
-from twistmail.interfaces import IAccounts, IAliasResolver, IAuthenticator, Unavailable
+from twistmail.interfaces import IAccounts, IAliasResolver, IAuthenticator, IForwards, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
-from twistmail.mail.alias import Step
+from twistmail.mail.alias import Goal, Step
 from twistmail.mail.evidence import Clear, Evidence, ScramKeys
+from twistmail.mail.forward import settled
 
 
 @implementer(IAccounts, IAuthenticator)
@@ -91,3 +92,20 @@ class MemoryAliases:
             raise Unavailable("the aliases are away")
         targets = self._targets.get(address)
         return Step(targets) if targets else None
+
+
+@implementer(IForwards)
+class MemoryForwards:
+    """Forwards as {("ann@here.example", extension): goals}; for others, what is set for the account. `available` False: none can be had."""
+
+    def __init__(self, goals: Mapping[tuple[str, str], Iterable[Goal]] | None = None) -> None:
+        self.available = True
+        self.goals = {key: tuple(some) for key, some in (goals or {}).items()}
+
+    async def lookup(self, account: Account, extension: str) -> Step | None:
+        if not self.available:
+            raise Unavailable("the forwards are away")
+        for key in ((account.name, extension), (account.name, "")):
+            if key in self.goals:
+                return Step(self.goals[key], f"forward of {account.name}") if self.goals[key] else None
+        return settled(account)
