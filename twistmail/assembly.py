@@ -8,7 +8,6 @@ parts to the listeners and the queue.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -40,24 +39,18 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.circles import Circles
 from twistmail.mail.domains import Domains
 from twistmail.mail.envelope import Kind, Role
-from twistmail.mailflow import Dispatch, Reception
+from twistmail.mailflow import Dispatch
 from twistmail.options import Settings
 from twistmail.outbound import manners, tls_policies
 from twistmail.own_passwords import Desk
 from twistmail.own_sts import web_services
 from twistmail.pacing import bounds_of, rules_of
-from twistmail.plugins import POLICY_STAGE
-from twistmail.policy.access import Access
-from twistmail.policy.access_file import parse as parse_access
-from twistmail.policy.identities import Identities
-from twistmail.policy.pipeline import House, Pipeline
-from twistmail.policy.sent import SentCopies
 from twistmail.queue.reports import House as ReportHouse
 from twistmail.queue.reports import Reports
-from twistmail.quota_watch import QuotaWatch, Sender, room_for
+from twistmail.quota_watch import QuotaWatch, Sender
+from twistmail.receiving import policy_of, reception_of
 from twistmail.relay.connect import Dialer
 from twistmail.relay.courier import Capacity, RelayCourier
-from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.pickups import Pickups
 from twistmail.relay.tlspolicy import TlsPolicies
 from twistmail.routing import elsewhere, routed, routes_of, second_servers
@@ -81,8 +74,6 @@ from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
 from twistmail.way_out import leaving_of
 
-#: The special use of the mailbox for what was sent (RFC 6154 §2).
-SENT = "\\Sent"
 SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "mta_sts", "auth_socket", "metrics")
 #: Whoever looks for web servers, and whoever collects numbers once a minute, need not be remembered for months.
 UNNOTED = ("acme", "mta_sts", "metrics")
@@ -275,51 +266,6 @@ def _postmaster(config: Config, default_domain: str) -> Address | None:
 # ----- services
 
 
-def trial(role: Role, config: Config, foundation: Standing, people: People) -> Pipeline:
-    """The stages of a service once more, for questions without a connection: what these count and tell, nobody else hears of."""
-    return _policy(role, config, foundation, people, part("lookup", config["dns"].use, foundation.ground, config=config), Facts())
-
-
-def _policy(role: Role, config: Config, foundation: Standing, people: People, lookup: Any, facts: Facts) -> Pipeline:
-    """The stages of a service in their order, whoever brings them."""
-    ground, settings = foundation.ground, config[role.value]
-    house = House(
-        hostname=config["server"].hostname,
-        role=role,
-        settings=settings,
-        local_domains=people.expansion.local_domains,
-        expansion=people.expansion,
-        accounts=people.accounts,
-        lookup=lookup,
-        facts=facts,
-        clock=ground.reactor,
-        epoch=ground.epoch,
-        identifiers=ground.identifiers,
-        folder=ground.data_dir if ground.data_dir.is_dir() else None,
-        own_addresses=addresses_of_this_machine,
-        access=_access(config, foundation, lookup),
-        popauth=foundation.popauth,
-        watched=ground.watched,
-        path=config.file,
-        threads=ground.threads,
-        ledger=ground.ledger,
-        circles=people.circles,
-        leaving=people.leaving,
-        room_for=partial(room_for, foundation.store, ground.terms) if isinstance(foundation, Foundation) else None,
-    )
-    stages: list[Any] = []
-    for word in settings.stages:
-        built = part(POLICY_STAGE, word, ground, house, config)
-        stages += built if isinstance(built, tuple | list) else [built]
-    return Pipeline(stages, ground.reactor)
-
-
-def _access(config: Config, foundation: Standing, lookup: Any) -> Access | None:
-    """The house's access list; None where it has none."""
-    name = config["access"].file
-    return Access(foundation.ground.watched.file(config.file(name), parse_access), lookup, foundation.ground.reactor) if name else None
-
-
 def _mail_services(
     config: Config, foundation: Foundation, people: People, dispatch: Dispatch, lookup: Any, contexts: Contexts
 ) -> dict[str, Callable[..., Any]]:
@@ -336,7 +282,7 @@ def _smtp(
 ) -> SmtpService:
     ground, settings = foundation.ground, config[role.value]
     hostname = config["server"].hostname
-    policy = _policy(role, config, foundation, people, lookup, ground.facts)
+    policy = policy_of(role, config, foundation, people, lookup, ground.facts)
     pickups = _pickups(config, foundation)
     in_clear = settings.tls != "required"
     login = login_of(role.value, config, foundation, people, in_clear=in_clear) if role is Role.SUBMISSION else None
@@ -346,9 +292,7 @@ def _smtp(
         settings=settings,
         policy=policy,
         expansion=people.expansion,
-        reception=Reception(hostname, policy, people.expansion, dispatch, foundation.runner.submit, ground.epoch, ground.facts,
-                            sent=_sent_copies(foundation, people) if role is Role.SUBMISSION else None,
-                            room_for=foundation.queue.room_for),
+        reception=reception_of(role, config, foundation, people, dispatch, policy),
         login=login,
         facts=ground.facts,
         threads=ground.threads,
@@ -361,20 +305,6 @@ def _smtp(
         release=pickups.call if pickups.any else None,
         stress=foundation.stress if role is Role.MX else Stress(),
     )
-
-
-def _sent_copies(foundation: Foundation, people: People) -> SentCopies | None:
-    """What files the mail that is sent as a role; None where there is no role."""
-
-    async def folder_of(account: str) -> str:
-        with suppress(OSError):
-            for folder in await (await foundation.store.mailboxes(account)).folders():
-                if SENT in folder.uses:
-                    return str(folder.name)
-        return SENT.removeprefix("\\")
-
-    circles = people.circles
-    return SentCopies(Identities(people.expansion, None, circles), circles, folder_of) if circles.roles else None
 
 
 def _imap(config: Config, foundation: Foundation, people: People, contexts: Contexts) -> Callable[..., Any]:

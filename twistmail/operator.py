@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from twistmail import alias_views, assembly, journal
+from twistmail import alias_views, journal
 from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Speaker, Verb
@@ -22,6 +22,8 @@ from twistmail.dry_run import DryRun, read
 from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
+from twistmail.policy.pipeline import Pipeline
+from twistmail.receiving import trial
 from twistmail.registrar import Present, Registrar
 from twistmail.route_views import RouteDesk
 from twistmail.rows import HELD, told
@@ -171,7 +173,7 @@ class Operator:
         account = await people.accounts.find(self._address(question.login).folded) if question.login else None
         if question.login and account is None:
             raise Refusal(f"there is no account {question.login}", NO_USER, "twistmail user   lists them")
-        policy = assembly.trial(question.role, service.config, service.foundation, people)
+        policy = trial(Pipeline, question.role, service.config, service.foundation, people)
         return await DryRun(policy, people.expansion, question, account).run()
 
     async def _readers(self, arguments: Mapping[str, Any]) -> Any:

@@ -31,7 +31,9 @@ from twistmail.mail.address import parse
 from twistmail.mail.ids import identifiers
 from twistmail.plugins import discover
 from twistmail.policy.ledger import Ledger
+from twistmail.policy.pipeline import Pipeline
 from twistmail.policy.popauth import PopAuth
+from twistmail.receiving import trial
 from twistmail.relay.terms import AsRouted
 from twistmail.routing import routes_of
 from twistmail.tables import Tables
@@ -44,7 +46,7 @@ def asked(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
     question = read(arguments)
     with _stood(config) as (reactor, stands):
         people = assembly.people_of(config, stands)
-        policy = assembly.trial(question.role, config, stands, people)
+        policy = trial(Pipeline, question.role, config, stands, people)
 
         async def run() -> dict[str, Any]:
             account = await people.accounts.find(parse(question.login).folded) if question.login else None

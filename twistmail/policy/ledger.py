@@ -78,3 +78,14 @@ class Ledger:
             return None
         until, rate = max(found)
         return rate, until
+
+
+class Spectator(Ledger):
+    """Sees what *ledger* has counted, and counts nothing: for questions that nobody shall pay for."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self._windows = ledger._windows
+
+    def add(self, who: str, what: str, rates: tuple[Rate, ...], count: int, now: float) -> None:
+        """Not counted."""
