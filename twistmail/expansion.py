@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from twistmail.interfaces import IAccounts, IAliasResolver, IForwards
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
-from twistmail.mail.alias import Discard, Final, Refusal, Step, ToFile, ToProgram
+from twistmail.mail.alias import Discard, Final, Refusal, Step, ToFile, ToList, ToProgram
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.forward import settled
 from twistmail.mail.status import Status
@@ -164,6 +164,9 @@ class Expansion:
         for name in self.spellings(here):
             # an alias that names itself means the account
             if name not in path and (found := await self.aliases.lookup(name)):
+                for goal in found.goals:
+                    if isinstance(goal, ToList):
+                        _add(walk, Target(Kind.LIST, here, walk.original, way=goal.name))
                 return [(_in_domain(target, name.domain), (*path, name)) for target in found.addresses]
             if account := await self.accounts.find(name):
                 own = parse(account.name)

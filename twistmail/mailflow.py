@@ -349,12 +349,18 @@ def _errands(targets: Sequence[Target], recipients: Sequence[Recipient]) -> tupl
     asked = {recipient.address: recipient for recipient in recipients if recipient.notify or recipient.orcpt}
     if not asked:
         return tuple(Errand(target) for target in targets)
-    behind = {recipient.address: without_success(recipient.notify) for recipient in asked.values() if len(recipient.targets) > 1}
+    behind = {recipient.address: without_success(recipient.notify) for recipient in asked.values() if _is_several(recipient)}
     errands = [
-        Errand(target, notify=behind.get(by.address, by.notify), orcpt=by.orcpt) if (by := asked.get(target.original)) else Errand(target)
+        Errand(target, notify=behind.get(by.address, by.notify), orcpt=by.orcpt)
+        if target.sender is None and (by := asked.get(target.original)) else Errand(target)
         for target in targets
-    ]
+    ]  # fmt: skip
     return (*errands, *(several(asked[name]) for name in behind if Notify.SUCCESS in asked[name].notify))
+
+
+def _is_several(recipient: Recipient) -> bool:
+    """Whether what goes on from here is no longer his own mail: to many, or in the name of a list's owner."""
+    return len(recipient.targets) > 1 or any(target.sender is not None for target in recipient.targets)
 
 
 def _body(transaction: Transaction) -> str:

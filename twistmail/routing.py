@@ -89,8 +89,8 @@ async def _bring_here(foundation: Any, expansion: Expansion, item: Item, target:
     asked = next(errand for errand in item.errands if errand.target == target)
     errands = tuple(Errand(one, notify=without_success(asked.notify), orcpt=asked.orcpt) for one in targets)
     ground = foundation.ground
-    onward = Item(
-        next(ground.identifiers), item.sender, errands, ground.epoch(), item.size, item.prefix, item.account, item.body, wishes=item.wishes)
+    sender, now = item.sender_for(target), ground.epoch()
+    onward = Item(next(ground.identifiers), sender, errands, now, item.size, item.prefix, item.account, item.body, wishes=item.wishes)
     try:
         await foundation.runner.submit(onward, content)
     except OSError as error:

@@ -86,7 +86,7 @@ class Filter:
             and (self.older_than is None or view.now - item.arrived >= self.older_than)
             and (self.held is None or item.held is self.held)
             and (not self.account or item.account == self.account)
-            and (not self.sender or self.sender.lower() in sender_of(item).lower())
+            and (not self.sender or any(self.sender.lower() in sender.lower() for sender in _senders(item)))
             and (not self.recipient or any(self.recipient.lower() in str(e.target.address).lower() for e in item.errands))
             and (not self.domain or any(e.target.address.domain == self.domain.lower() for e in item.errands))
             and (not self.state or view.state(item) == self.state)
@@ -153,6 +153,7 @@ def _errand(errand: Errand, place: str) -> dict[str, Any]:
     return {
         "address": str(errand.target.address),
         "original": str(errand.target.original),
+        "sender": str(errand.target.sender or ""),
         "state": errand.result.value if errand.result else "waiting",
         "code": str(status.code) if status else "",
         "enhanced": status.enhanced if status else "",
@@ -201,6 +202,12 @@ def recipients(entry: Mapping[str, Any]) -> list[str]:
 def iso(at: float) -> str:
     """POSIX seconds as `2026-11-21T14:02:11Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def _senders(item: Item) -> Iterator[str]:
+    """The sender of the message, and those that lists have put in his place."""
+    yield sender_of(item)
+    yield from {str(errand.target.sender) for errand in item.errands if errand.target.sender is not None}
 
 
 def sender_of(item: Item) -> str:

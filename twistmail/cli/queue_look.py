@@ -123,7 +123,8 @@ def show(terminal: Terminal, id: str) -> int:
                    "size": amount(row["size"]), "tries": row["attempts"], "next": _next_exactly(row)} | _asked(row))
     for to in row["to"]:
         through = f" (for {to['original']})" if to["original"] != to["address"] else ""
-        terminal.say(f"  {to['address']}{through}: {to['state']}  {answer(to)}".rstrip())
+        told = f" (reports go to {to['sender']})" if to.get("sender") else ""
+        terminal.say(f"  {to['address']}{through}{told}: {to['state']}  {answer(to)}".rstrip())
         if to["means"]:
             terminal.say(f"      {to['means']}")
     return Exit.OK

@@ -1,6 +1,7 @@
 """What a message is when it leaves: its envelope's sender, once for each that it needs, and its header. One object for the whole house.
 
     sender   sender map, or masquerading  ->  VERP, where asked for  ->  SRS, where a stranger's message is forwarded
+             (a target that has a sender of its own, as those of lists have: sender map, or masquerading)
     header   sender map, and masquerading, in messages of this house only
 
 The item in the queue stays as it came, so reports of ours find whom they are
@@ -16,7 +17,7 @@ header of a stranger's message is left alone, even where it names us.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,26 +84,18 @@ class Leaving:
         """
         delimiters = self._delimiters(item)
         if not delimiters and not self.senders.any and self.forwarding is None:
-            return (Departure(item, tuple(targets), content),)
+            return apart(item, targets, content)
         await self.senders.freshen()
         names = self._names(item) if delimiters else frozenset()
-        groups: dict[Address | None, list[Target]] = {}
-        for target in targets:
-            groups.setdefault(self._sender(item, target, delimiters, _called(target, names)), []).append(target)
         changed = await self._header(item, content)
-        size = item.size - content.size + changed.size
-        if len(groups) == 1 and changed is content and item.sender in groups:
-            return (Departure(item, tuple(targets), content),)
-        wanted = frozenset(targets)
-        errands = {errand.target: errand for errand in item.errands if errand.target in wanted}
-        return tuple(
-            Departure(replace(item, sender=sender, size=size, errands=tuple(errands[target] for target in group)), tuple(group), changed)
-            for sender, group in groups.items()
-        )
+        whole = item if changed is content else replace(item, size=item.size - content.size + changed.size)
+        return _divided(whole, targets, changed, lambda target: self._sender(item, target, delimiters, _called(target, names)))
 
     def _sender(self, item: Item, target: Target, delimiters: str, called: Address) -> Address | None:
         if item.sender is None:
             return None
+        if target.sender is not None:
+            return self.senders.in_envelope(target.sender).address
         sender = self.senders.in_envelope(item.sender).address
         if delimiters:
             sender = verp.sender_for(sender, called, delimiters)
@@ -189,15 +182,17 @@ class Leaving:
             return None
         return self.forwarding.objection(sender, recipient)
 
-    def separates(self, item: Item) -> bool:
-        """Whether each recipient of *item* has a sender of his own."""
-        return bool(self._delimiters(item))
-
     def report_addresses(self, item: Item, errands: Sequence[Errand]) -> tuple[Address, ...]:
-        """To whom a report about each of *errands* goes, where `separates(item)`: the sender as he wrote, with the recipient in it."""
-        assert item.sender is not None, "the null sender is never changed"
-        delimiters, names = self._delimiters(item), self._names(item)
-        return tuple(verp.sender_for(item.sender, _called(errand.target, names), delimiters) for errand in errands)
+        """To whom a report about each of *errands* goes, of an item with a sender: the target's own one; or the sender as he wrote, with
+        the recipient in it where that is asked for (VERP)."""
+        sender, delimiters = item.sender, self._delimiters(item)
+        assert sender is not None, "the null sender is never changed"
+        names = self._names(item) if delimiters else frozenset()
+
+        def written(target: Target) -> Address:
+            return verp.sender_for(sender, _called(target, names), delimiters) if delimiters else sender
+
+        return tuple(errand.target.sender or written(errand.target) for errand in errands)
 
     # ----- what an operator sees
 
@@ -222,6 +217,29 @@ class Leaving:
         if said != before:
             rules.append("[srs] enabled")
         return Shown(said, ", ".join(rules))
+
+
+def apart(item: Item, targets: Sequence[Target], content: Content) -> tuple[Departure, ...]:
+    """*item* once for each sender, and each front, that *targets* have of their own. Nothing else changes."""
+    return _divided(item, targets, content, item.sender_for)
+
+
+def _divided(
+    item: Item, targets: Sequence[Target], content: Content, sender_of: Callable[[Target], Address | None]
+) -> tuple[Departure, ...]:
+    groups: dict[tuple[Address | None, bytes], list[Target]] = {}
+    for target in targets:
+        groups.setdefault((sender_of(target), target.front), []).append(target)
+    if list(groups) == [(item.sender, b"")]:
+        return (Departure(item, tuple(targets), content),)
+    wanted = frozenset(targets)
+    errands = {errand.target: errand for errand in item.errands if errand.target in wanted}
+    return tuple(
+        Departure(
+            replace(item, sender=sender, prefix=item.prefix + front, size=item.size + len(front),
+                    errands=tuple(errands[target] for target in group)), tuple(group), content)
+        for (sender, front), group in groups.items()
+    )  # fmt: skip
 
 
 def _called(target: Target, names: frozenset[Address]) -> Address:

@@ -1,7 +1,8 @@
-"""Reports about mail that left with a sender for each recipient (VERP): they go to these senders too, one for each recipient.
+"""Reports about mail that left with a sender for each recipient (VERP, or of a list): they go to these senders too, one for each.
 
 Stands before `queue.reports.Reports`, which is given the item as if it had that
 sender, and the recipients of that address only. What is left is due at once.
+Who wrote to a list does not hear of its members: that is their own sender's business.
 """
 
 from __future__ import annotations
@@ -33,11 +34,18 @@ class SeparateReports:
         """As `Reports.successes`, about what belongs into one report."""
         return await self._reports.successes(self._part(item, item.unconfirmed))
 
+    async def warning(self, item: Item, give_up_at: float) -> Any:
+        """As `Reports.warning`, about what the sender himself has sent."""
+        mine = tuple(errand for errand in item.errands if errand.target.sender is None)
+        return await self._reports.warning(item if len(mine) == len(item.errands) else replace(item, errands=mine), give_up_at)
+
     def _part(self, item: Item, owed: Sequence[Errand]) -> Item:
         """*item* with the sender, and the owed errands, of one report: the first that is due."""
-        if not self._leaving.separates(item):
+        if item.sender is None:
             return item
         addresses = self._leaving.report_addresses(item, owed)
         first = addresses[0]
+        if first == item.sender and addresses.count(first) == len(addresses):
+            return item
         mine = tuple(errand for errand, address in zip(owed, addresses, strict=True) if address == first)
         return replace(item, sender=first, errands=mine)

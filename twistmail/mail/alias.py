@@ -30,6 +30,13 @@ class ToProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class ToList:
+    """`[list:NAME]`: mail is sent to the members of a mailing list, as a new message. `name` is the address by which it was called."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """`:fail: text`, `:defer: text`, `error:5.1.6 text`: the answer to whoever writes to that address."""
 
@@ -42,7 +49,7 @@ class Discard:
 
 
 #: One of the things that an alias can lead to. An Address without a domain means that name in the domain of the alias.
-Goal = Address | Final | ToFile | ToProgram | Refusal | Discard
+Goal = Address | Final | ToFile | ToProgram | ToList | Refusal | Discard
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,10 @@ class Item:
     held_for: str = ""  # why it is held: the stage and its rule, where it was accepted so; or the operator's words
     via: str = ""  # the route that an operator has set for this one message, as the relay writes routes
 
+    def sender_for(self, target: Target) -> Address | None:
+        """The sender in the envelope for *target*, to whom reports about it go. The null sender stays null: nothing answers a report."""
+        return None if self.sender is None else target.sender or self.sender
+
     @property
     def pending(self) -> tuple[Errand, ...]:
         return tuple(errand for errand in self.errands if errand.is_pending)

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from twistmail import tasks
 from twistmail.disk import status_of
 from twistmail.interfaces import Batch, ICourier, Unavailable
-from twistmail.leaving.departure import Departure, Leaving
+from twistmail.leaving.departure import Departure, Leaving, apart
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
@@ -159,7 +159,7 @@ class RelayCourier:
     async def _departures(self, route: Route, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Departure]:
         """*item* as it is said to a server, once for each sender that it needs. What goes by LMTP stays in the house, and as it is."""
         if self._leaving is None or route.transport is Transport.LMTP:
-            return (Departure(item, tuple(targets), content),)
+            return apart(item, targets, content)
         return await self._leaving.departures(item, targets, content)
 
     async def _deliver(

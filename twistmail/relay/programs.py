@@ -110,7 +110,7 @@ class Program:
 
 def values_of(item: Item, target: Target) -> dict[str, str]:
     """What is filled in; characters that could mean something to somebody have become underscores."""
-    address, sender = target.address, item.sender
+    address, sender = target.address, item.sender_for(target)
     plain = {
         "recipient": f"{address.local}@{address.domain}", "user": address.local, "domain": address.domain,
         "sender": f"{sender.local}@{sender.domain}" if sender else "", "size": str(item.size), "id": item.id,
@@ -120,8 +120,9 @@ def values_of(item: Item, target: Target) -> dict[str, str]:
 
 def _message(item: Item, target: Target, content: Content) -> Iterator[bytes]:
     """As the final delivery has it (RFC 5321 §4.4)."""
-    yield b"Return-Path: <%s>\r\nDelivered-To: %s\r\n" % (bytes(item.sender) if item.sender else b"", bytes(target.address))
-    yield item.prefix
+    sender = item.sender_for(target)
+    yield b"Return-Path: <%s>\r\nDelivered-To: %s\r\n" % (bytes(sender) if sender else b"", bytes(target.address))
+    yield item.prefix + target.front
     yield from content.chunks()
 
 

@@ -32,12 +32,14 @@ class MailboxCourier:
         return (Batch("", tuple(targets)),)
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
-        returned = b"Return-Path: <%s>\r\n" % (bytes(item.sender) if item.sender else b"")
+        returned = {None: b"Return-Path: <>\r\n"}
+        for sender in {item.sender_for(target) for target in targets} - {None}:
+            returned[sender] = b"Return-Path: <%s>\r\n" % bytes(sender)
         errors = await self._store.deliver(
             [
                 Delivery(
                     target.account,
-                    b"%sDelivered-To: %s\r\n%s%s" % (returned, bytes(target.address), item.prefix, target.front),
+                    b"%sDelivered-To: %s\r\n%s%s" % (returned[item.sender_for(target)], bytes(target.address), item.prefix, target.front),
                     content,
                     target.folder or "INBOX",
                     item.id,
