@@ -24,6 +24,7 @@ from twistmail.accounts.table import account_name
 from twistmail.aliases.chain import AliasChain
 from twistmail.aliases.file import AliasFile
 from twistmail.aliases.table import alias_table
+from twistmail.canonical.rules import ENVELOPE_RECIPIENT, Canonical
 from twistmail.certificate_views import certificates_of
 from twistmail.config.settled import Config
 from twistmail.endpoints import Listen
@@ -72,6 +73,7 @@ from twistmail.store.courier import MailboxCourier
 from twistmail.tls.acme.settings import wish
 from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
+from twistmail.way_in import canonical_of
 from twistmail.way_out import leaving_of
 
 SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "mta_sts", "auth_socket", "metrics")
@@ -82,7 +84,7 @@ UNNOTED = ("acme", "mta_sts", "metrics")
 @dataclass(frozen=True, slots=True)
 class People:
     """Who lives here: `accounts` (mailboxes), `authenticator` (logins), `expansion` (addresses), `circles` (who belongs together),
-    `leaving` (what they are called outside)."""
+    `canonical` (what they are called here, whatever was written), `leaving` (what they are called outside)."""
 
     accounts: Any
     authenticator: Any
@@ -90,6 +92,7 @@ class People:
     domains: Domains
     circles: Circles
     leaving: Leaving
+    canonical: Canonical
 
     @property
     def default_domain(self) -> str:
@@ -188,7 +191,8 @@ def people_of(config: Config, foundation: Standing) -> People:
     default = domains.default
     accounts = _accounts(config, foundation, domains)
     aliases = config["aliases"]
-    leaving = leaving_of(config, foundation, domains)
+    canonical = canonical_of(config, foundation, domains)
+    leaving = leaving_of(config, foundation, domains, canonical)
     expansion = Expansion(
         _alias_resolver(config, foundation, domains),
         accounts,
@@ -201,11 +205,12 @@ def people_of(config: Config, foundation: Standing) -> People:
         catchalls={domain.name: _address(domain.catchall, default) for domain in domains if domain.catchall},
         postmaster=_postmaster(config, default),
         home=leaving.home if leaving.leads_back else None,
+        canonical=canonical.recipient if canonical.covers(ENVELOPE_RECIPIENT) else None,
         elsewhere=elsewhere(config, foundation.ground),
         second_servers=second_servers(config),
         clock=foundation.ground.reactor.seconds,
     )
-    return People(accounts, accounts, expansion, domains, circles(config.named("group"), config.named("role"), default), leaving)
+    return People(accounts, accounts, expansion, domains, circles(config.named("group"), config.named("role"), default), leaving, canonical)
 
 
 def domains_of(config: Config, foundation: Standing) -> Domains:

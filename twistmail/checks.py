@@ -13,6 +13,7 @@ from ipaddress import ip_address
 
 from twistmail import routing_checks
 from twistmail.accounts import domains, file, kerberos, tokens
+from twistmail.canonical import table as canonical_table
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
@@ -237,6 +238,9 @@ def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Probl
         ("mx", "relay_recipients", relay_domains.parse),
         ("submission", "sender_map", sender_map.parse),
         ("rewrite", "sender_map", generic.parse),
+        ("canonical", "table", canonical_table.parse),
+        ("canonical", "senders", canonical_table.parse),
+        ("canonical", "recipients", canonical_table.parse),
         ("relay", "tls_policy", tlstable.parse),
         ("relay", "route_table", table.parse),
     ):

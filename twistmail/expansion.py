@@ -24,6 +24,7 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.alias import Discard, Final, Refusal, Step, ToFile, ToList, ToProgram
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.forward import settled
+from twistmail.mail.readdressed import Shown
 from twistmail.mail.status import Status
 
 UNKNOWN = Status(550, "5.1.1", "There is no mailbox of that name here")
@@ -68,6 +69,7 @@ class Expansion:
     `elsewhere`(an address that is not local) tells who that is here, or why mail for it is not taken, or None. `second_servers`
     maps domains of which a second server has mailboxes too to whether it gets a copy of everything: unknown names are there.
     `forwards` knows what people themselves have said of their mail; None: only what is set for their accounts counts.
+    `canonical`(what somebody has written) tells whom he means (`canonical.rules`); None: as it stands there.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Expansion:
         elsewhere: Callable[[Address], Awaitable[Address | Status | None]] | None = None,
         second_servers: Mapping[str, bool] | None = None,
         forwards: IForwards | None = None,
+        canonical: Callable[[Address], Awaitable[Shown]] | None = None,
         clock: Callable[[], float],
     ) -> None:
         self.aliases = aliases
@@ -103,6 +106,7 @@ class Expansion:
         self._elsewhere = elsewhere
         self._second_servers = dict(second_servers or {})
         self._forwards = forwards
+        self._canonical = canonical
         self._clock = clock
         self._remembered: dict[Address, tuple[float, Followed]] = {}
 
@@ -140,7 +144,8 @@ class Expansion:
 
     async def _follow(self, address: Address) -> Followed:
         walk = _Walk(address)
-        waiting: list[tuple[Address, tuple[Address, ...]]] = [(address, ())]
+        begin = address if self._canonical is None else (await self._canonical(address)).address
+        waiting: list[tuple[Address, tuple[Address, ...]]] = [(begin, ())]
         while waiting:
             here, path = waiting.pop()
             walk.steps += 1

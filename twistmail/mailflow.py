@@ -18,12 +18,14 @@ from twistmail.disk import status_of
 from twistmail.expansion import Expansion
 from twistmail.facts import Accepted, Expanded, Fact, Facts, Fated, Refused
 from twistmail.interfaces import ICourier, IFilter, Keep, Unavailable
+from twistmail.mail.address import Address
 from twistmail.mail.content import Content
 from twistmail.mail.edited import Edited
 from twistmail.mail.envelope import Fate, Kind, Notify, Recipient, Target, Transaction, Wishes
 from twistmail.mail.headers import first, longest, split, values
 from twistmail.mail.item import Errand, Item, several, without_success
 from twistmail.mail.outcome import Event, Outcome, Result
+from twistmail.mail.readdressed import Shown
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.mail.trace import received
 from twistmail.policy.pipeline import Pipeline
@@ -39,6 +41,14 @@ NEVER = float("-inf")
 
 Record = Callable[[Event], Coroutine[Any, Any, Item]]
 Submit = Callable[[Item, Content], Awaitable[None]]
+
+
+class Canonical(Protocol):
+    """`canonical.rules.Canonical`."""
+
+    async def sender(self, sender: Address) -> Shown: ...
+
+    async def header(self, header: bytes, *, is_ours: bool) -> bytes: ...
 
 
 class RoomFor(Protocol):
@@ -109,6 +119,7 @@ class Reception:
         sieve: IFilter | None = None,
         sent: SentCopies | None = None,
         room_for: RoomFor = lambda size, *, report=False: None,
+        canonical: Canonical | None = None,
     ) -> None:
         self.hostname = hostname
         self.policy = policy
@@ -120,6 +131,7 @@ class Reception:
         self.filter = sieve
         self.sent = sent
         self.room_for = room_for
+        self.canonical = canonical
         #: Size of the content -> (digest, account) -> when. By size first: a digest of 35 MB is a tenth of a second.
         self._delivered: dict[int, dict[tuple[bytes, str], float]] = {}
 
@@ -180,15 +192,23 @@ class Reception:
         opinion, prepend, judged = await self.policy.examine(replace(transaction, header=header))
         if opinion is not None and opinion.status is not None and not opinion.status.is_positive:
             return self._refuse(transaction, opinion.stage, opinion.status, opinion.rule)
-        unedited = judged.header is header
-        content = transaction.content if unedited else Edited(judged.header, transaction.content, len(header))
         try:
+            if self.canonical is not None:
+                judged = await self._renamed(self.canonical, judged)
+            unedited = judged.header is header
+            content = transaction.content if unedited else Edited(judged.header, transaction.content, len(header))
             item = await self._item(judged, content, prepend, header)
         except Unavailable:
             return self._refuse(transaction, "filter", UNAVAILABLE)
         if self.facts.listened:
             self._tell_accepted(judged, item)
         return judged, item, content
+
+    async def _renamed(self, canonical: Canonical, transaction: Transaction) -> Transaction:
+        """*transaction* with the addresses that take the place of its sender's and of those in its header. Raises Unavailable."""
+        sender = transaction.sender and (await canonical.sender(transaction.sender)).address
+        header = await canonical.header(transaction.header, is_ours=transaction.account is not None)
+        return replace(transaction, sender=sender, header=header)
 
     async def _befall(self, transaction: Transaction, item: Item, content: Content) -> Status:
         """A message that is held for an operator, or thrown away; the peer is not told which (DISCARD is meant so)."""

@@ -46,6 +46,7 @@ def reception_of(role: Role, config: Config, foundation: Any, people: Any, dispa
         foundation.ground.facts,
         sent=_sent_copies(foundation, people) if role is Role.SUBMISSION else None,
         room_for=foundation.queue.room_for,
+        canonical=people.canonical if people.canonical.any else None,
     )
 
 
@@ -70,7 +71,7 @@ def trial(kind: type[P], role: Role, config: Config, foundation: Standing, peopl
     """
     ground = replace(foundation.ground, ledger=Spectator(foundation.ground.ledger))
     aside = replace(foundation, ground=ground)
-    outside = replace(people, leaving=leaving_of(config, aside, people.domains))
+    outside = replace(people, leaving=leaving_of(config, aside, people.domains, people.canonical))
     return policy_of(role, config, aside, outside, part("lookup", config["dns"].use, ground, config=config), Facts(), kind)
 
 

@@ -24,6 +24,7 @@ from twistmail.accounts.tokens import OPTIONS as OAUTH
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup.shelf import OPTIONS as BACKUP
+from twistmail.canonical.options import OPTIONS as CANONICAL
 from twistmail.checks import CHECKS as HOUSE_CHECKS
 from twistmail.checks import FILE_CHECKS, QUICK_FILE_CHECKS
 from twistmail.config.cross import CHECKS
@@ -90,6 +91,7 @@ BUILT_IN: tuple[Section, ...] = (
     ROUTE,
     SENDER_ROUTE,
     PIPE,
+    CANONICAL,
     REWRITE,
     SRS,
     DSN,

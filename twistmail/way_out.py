@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Iterator
 from functools import partial
 
+from twistmail.canonical.rules import Canonical
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Problem
 from twistmail.config.settled import Config
@@ -24,13 +25,14 @@ from twistmail.policy.rates import Rate
 PURPOSE = b"srs"
 
 
-def leaving_of(config: Config, foundation: Standing, domains: Domains) -> Leaving:
+def leaving_of(config: Config, foundation: Standing, domains: Domains, canonical: Canonical) -> Leaving:
     """The one Leaving of the house, as *config* says."""
     ground, relay = foundation.ground, config["relay"]
     rules = VerpRules(frozenset(relay.verp), relay.verp_delimiters)
     forwarding = _forwarding(config, foundation, domains) if config["srs"].enabled else None
     strict = config["rewrite"].unanswerable == "reject"
-    return Leaving(_senders(config, foundation, domains), forwarding, rules, ground.threads, strict=strict)
+    came = canonical.sender if canonical.any else None
+    return Leaving(_senders(config, foundation, domains), forwarding, rules, ground.threads, strict=strict, came=came)
 
 
 def _senders(config: Config, foundation: Standing, domains: Domains) -> Senders:

@@ -14,11 +14,11 @@ LAYERS = (
     "giving giving_helper piping piping_helper "
     "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt "
     "sqlite_book",
-    "mailflow expansion policy leaving formats",
+    "mailflow expansion policy leaving canonical formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
     "outbound tls_desk own_sts "
-    "way_out receiving registrar domain_records quota_watch "
+    "way_in way_out receiving registrar domain_records quota_watch "
     "couriers routing routing_checks route_views "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "

@@ -17,12 +17,12 @@ header of a stranger's message is left alone, even where it names us.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from twistmail.leaving.forwarding import Forwarding
-from twistmail.leaving.senders import Senders, Shown
+from twistmail.leaving.senders import Senders
 from twistmail.mail import verp
 from twistmail.mail.address import Address
 from twistmail.mail.content import Content, Memory
@@ -30,7 +30,7 @@ from twistmail.mail.edited import Edited
 from twistmail.mail.envelope import Target
 from twistmail.mail.headers import MOST, first, split
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.readdressed import by_field, list_readdressed, readdressed
+from twistmail.mail.readdressed import Shown, by_field, list_readdressed, readdressed
 from twistmail.mail.status import Status
 
 #: Items of which it is known which of their names stand for several.
@@ -60,14 +60,25 @@ class Leaving:
     """*forwarding* None: senders of forwarded messages stay. *threads* look through long headers (tasks.Threads).
 
     *strict*: users may not write to the world from senders whom no answer can reach (`policy.senders`).
+    *came*(a sender) tells what becomes of one as his mail comes in (`canonical.rules`), for whoever asks before it has come.
     """
 
-    def __init__(self, senders: Senders, forwarding: Forwarding | None, rules: VerpRules, threads: Any, *, strict: bool = True) -> None:
+    def __init__(
+        self,
+        senders: Senders,
+        forwarding: Forwarding | None,
+        rules: VerpRules,
+        threads: Any,
+        *,
+        strict: bool = True,
+        came: Callable[[Address], Awaitable[Shown]] | None = None,
+    ) -> None:
         self.senders = senders
         self.strict = strict
         self.forwarding = forwarding
         self._verp = rules
         self._threads = threads
+        self._came = came
         self._several: dict[str, frozenset[Address]] = {}
 
     @property
@@ -197,16 +208,21 @@ class Leaving:
     # ----- what an operator sees
 
     async def shown(self, sender: Address) -> Shown:
-        """The sender that the world sees of *sender*, and by which rule. Raises Unavailable."""
+        """The sender that the world sees of *sender*, as he writes himself, and by which rules. Raises Unavailable."""
+        came = await self._arrived(sender)
+        shown = self.senders.in_envelope(came.address)
+        return Shown(shown.address, ", ".join(rule for rule in (came.rule, shown.rule) if rule))
+
+    async def _arrived(self, sender: Address) -> Shown:
         await self.senders.freshen()
-        return self.senders.in_envelope(sender)
+        return Shown(sender) if self._came is None else await self._came(sender)
 
     async def explain(self, sender: Address, target: Target) -> Shown:
         """What a server is told that mail of *sender*, a user where he is one of ours, to *target* comes from, and by which rules.
 
         Raises Unavailable.
         """
-        shown = await self.shown(sender)
+        shown, sender = await self.shown(sender), (await self._arrived(sender)).address
         item = Item("", sender, (Errand(target),), 0.0, 0, account=str(sender) if self.senders.is_ours(sender) else "")
         delimiters, rules = self._delimiters(item), [shown.rule] if shown.rule else []
         before = verp.sender_for(shown.address, target.original, delimiters) if delimiters else shown.address

@@ -13,18 +13,11 @@ from dataclasses import dataclass
 from twistmail.leaving.generic import SenderMap
 from twistmail.mail.address import Address
 from twistmail.mail.masquerade import Masquerade
+from twistmail.mail.readdressed import Shown
 from twistmail.watched import WatchedFile
 
 #: Where a name alone is meant, and what is shown where masquerade_domains says nothing.
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "localdomain"})
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the world sees of an address, and why: the line of the sender map, or the setting. `rule` is empty where nothing changes."""
-
-    address: Address
-    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from twistmail.mail.address import Address, canonical_domain
@@ -27,6 +28,14 @@ _ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
 
 #: What an address becomes; None: it stays.
 Change = Callable[[Address], Address | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What takes the place of an address, and why: the line of a table, or the setting. `rule` is empty where nothing changes."""
+
+    address: Address
+    rule: str = ""
 
 
 class _Word(NamedTuple):

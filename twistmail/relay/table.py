@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
+from twistmail.mail.maplines import logical
 from twistmail.relay.route import WORDS, Route, parse_via
 from twistmail.watched import Broken
 
@@ -71,7 +72,7 @@ def parse(text: str) -> Table:
     """The lines of *text*. Broken where there are mistakes."""
     found: Table = {}
     mistakes: list[tuple[int, str]] = []
-    for number, line in _logical(text):
+    for number, line in logical(text):
         try:
             entry = _entry(number, line)
             earlier = found.setdefault(entry.key, entry)
@@ -86,24 +87,6 @@ def parse(text: str) -> Table:
     if mistakes:
         raise Broken(mistakes)
     return found
-
-
-def _logical(text: str) -> Iterator[tuple[int, str]]:
-    """The lines that say something, with the number of their beginning; those that go on are joined."""
-    pieces: list[str] = []
-    begun = 0
-    for number, raw in enumerate(text.split("\n"), 1):
-        line = raw.rstrip(" \t\r")
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        if pieces and line[0] in " \t":
-            pieces.append(line.strip())
-            continue
-        if pieces:
-            yield begun, " ".join(pieces)
-        pieces, begun = [line.strip()], number
-    if pieces:
-        yield begun, " ".join(pieces)
 
 
 def _entry(number: int, line: str) -> Entry:

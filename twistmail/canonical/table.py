@@ -1,0 +1,72 @@
+"""The syntax of a canonical table, which is that of canonical(5) in Postfix: a pattern, and the address that takes its place.
+
+    # who              what it becomes
+    ann                Ann.Smith              # ann in every domain of this house; the default domain is added
+    fred@pc7.lan       Fred.Jones@blue.example
+    @old.example       @blue.example          # everybody there, the same name elsewhere
+    @lan               office@blue.example    # everybody else there
+
+A line that begins with a blank goes on with the line before. `#` begins a comment at the beginning of a line; behind an address
+too, which Postfix does not know. Case does not count on the left. Quotes mean nothing. Every mistake is told with its line. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twistmail.mail import address as addresses
+from twistmail.mail.address import Address, canonical_domain
+from twistmail.mail.maplines import logical
+from twistmail.watched import Broken
+
+MOST_ENTRIES = 1_000_000
+MOST_MISTAKES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `who` has no local part for `@domain`, and no domain for a name alone; `becomes` has no local part where that stays."""
+
+    number: int
+    who: Address
+    becomes: Address
+
+
+#: The lines by the folded left side.
+Table = dict[Address, Line]
+
+
+def parse(text: str) -> Table:
+    """The lines of *text*. Broken where there are mistakes."""
+    found: Table = {}
+    mistakes: list[tuple[int, str]] = []
+    for number, row in logical(text):
+        try:
+            line = _line(number, row.partition(" #")[0].split())
+            earlier = found.setdefault(line.who, line)
+            if earlier is not line:
+                raise ValueError(f"{_spelled(line.who)} stands in line {earlier.number} already; remove one of them")
+        except ValueError as mistake:
+            mistakes.append((number, str(mistake).replace("\n", "; ")))
+        if len(found) > MOST_ENTRIES:
+            mistakes.append((number, f"there are more than {MOST_ENTRIES} addresses"))
+        if len(mistakes) >= MOST_MISTAKES or len(found) > MOST_ENTRIES:
+            break
+    if mistakes:
+        raise Broken(mistakes)
+    return found
+
+
+def _line(number: int, words: list[str]) -> Line:
+    if len(words) != 2:
+        raise ValueError(f"{words[0]} wants one address behind it; write {words[0]} Ann.Smith@blue.example, say")
+    who, becomes = words
+    return Line(number, _side(who).folded, _side(becomes))
+
+
+def _side(word: str) -> Address:
+    return Address("", canonical_domain(word[1:])) if word.startswith("@") else addresses.parse(word)
+
+
+def _spelled(who: Address) -> str:
+    return str(who) if who.local else f"@{who.domain}"
