@@ -1,10 +1,11 @@
 """Aliases as people see them: the list with its sources, the tree of one address, and what is wrong with them.
 
-The rules are `expansion`'s; this only asks it, and its sources, one step at a time.
+The rules are `expansion`'s, and so is the trail that the tree is made of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,10 @@ from twistmail.config.settled import Config
 from twistmail.expansion import Expansion
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address, parse
-from twistmail.mail.envelope import Kind, Target
-from twistmail.mail.srs import is_srs
+from twistmail.mail.trail import Move
 
 #: Nodes of one tree: what goes beyond it was never meant to be read.
-MOST_NODES, DEEPEST = 1000, 50
+MOST_NODES = 1000
 PLUGIN = "plugin"
 
 
@@ -45,59 +45,30 @@ async def listed(config: Config, resolver: Any) -> list[Alias]:
 
 
 async def tree(expansion: Expansion, address: Address) -> dict[str, Any]:
-    """Where *address* leads, as nodes {"address", "what", "children"}; the root also tells whether mail "arrives"."""
-    followed = await expansion.explain(address)
-    root = await _Growing(expansion).node(address, ())
+    """Where *address* leads, as nodes {"address", "what", "source", "children"}; the root also tells whether mail "arrives"."""
+    followed = await expansion.survey(address)
+    root = _grown(followed.trail)
     if followed.fault is not None:
         root["what"] += f"; refused: {followed.fault}"
     return root | {"arrives": bool(followed.targets)}
 
 
-class _Growing:
-    """One tree while it grows."""
-
-    def __init__(self, expansion: Expansion) -> None:
-        self.expansion = expansion
-        self.nodes = 0
-
-    async def node(self, address: Address, path: tuple[Address, ...]) -> dict[str, Any]:
-        """The node of *address*, reached through the aliases in *path*."""
-        self.nodes += 1
-        if self.nodes > MOST_NODES or len(path) > DEEPEST:
-            return {"address": str(address), "what": "and so on"}
-        if not self.expansion.is_local(address):
-            return await self._elsewhere(address)
-        here = Address(address.local.lower(), address.domain or self.expansion.default_domain)
-        for name in self.expansion.spellings(here):
-            if name not in path and (step := await self.expansion.aliases.lookup(name)):
-                whole = [Address(target.local, target.domain or name.domain) for target in step.addresses]
-                return {"address": str(here), "what": "alias", "children": [await self.node(target, (*path, name)) for target in whole]}
-            if account := await self.expansion.accounts.find(name):
-                return {"address": str(here), "what": "mailbox" if account.name == str(here) else f"mailbox {account.name}"}
-        if here in path:
-            return {"address": str(here), "what": "loop, ignored"}
-        return await self._otherwise(here)
-
-    async def _elsewhere(self, address: Address) -> dict[str, Any]:
-        """In somebody else's domain; there may be one of ours all the same, by what the world calls him."""
-        if not await self.expansion.comes_home(address):
-            return {"address": str(address), "what": "outside"}
-        targets = (await self.expansion.explain(address)).targets
-        return {"address": str(address), "what": "outside, where somebody here is known by it", "children": [_leaf(one) for one in targets]}
-
-    async def _otherwise(self, here: Address) -> dict[str, Any]:
-        """Neither alias nor account: a catch-all, postmaster, or nobody."""
-        targets = (await self.expansion.explain(here)).targets
-        if not targets:
-            return {"address": str(here), "what": "neither alias nor user"}
-        what = "made for reports about a forwarded message" if is_srs(here) else "neither alias nor user; caught"
-        return {"address": str(here), "what": what, "children": [_leaf(target) for target in targets]}
+def _grown(trail: Sequence[Move]) -> dict[str, Any]:
+    """The moves of *trail* as a tree: each is a child of the last one before it that is less deep."""
+    root = _node(trail[0])
+    branch = [root]  # the nodes from the root to the last one
+    for move in trail[1:MOST_NODES]:
+        node = _node(move)
+        del branch[max(move.depth, 1) :]  # what the house does for postmaster in the end is part of the root
+        branch[-1].setdefault("children", []).append(node)
+        branch.append(node)
+    if len(trail) > MOST_NODES:
+        root["children"].append({"address": f"{len(trail) - MOST_NODES} more", "what": "not shown"})
+    return root
 
 
-def _leaf(target: Target) -> dict[str, Any]:
-    if target.kind is Kind.MAILBOX:
-        return {"address": str(target.address), "what": f"mailbox {target.account}"}
-    return {"address": str(target.address), "what": "outside"}
+def _node(move: Move) -> dict[str, Any]:
+    return {"address": move.name, "what": move.text} | ({"source": move.origin} if move.origin else {})
 
 
 async def problems(config: Config, expansion: Expansion) -> list[dict[str, Any]]:

@@ -1,75 +1,81 @@
-"""Who is it really for: follows aliases to the end.
+"""Who is it really for: follows aliases to the end. The rules are here and nowhere else; `docs/aliases.md` tells them to people.
 
-Order for one local address: an alias of that name, then an account; the same
-two without the +suffix (an account's mail may be forwarded); then what only the world knows by that name (a sender
-that we have rewritten; in somebody else's domain too); then the same name in the domain whose users this one
-has; then the domain's catch-all; then, for postmaster, the house's own box; then the domain's second server. An alias
-hides an account of the same name; an
-alias that names itself means the account behind it (aliases(5)). Addresses in
-other people's domains are remote targets.
+Order for one local address: an alias of that name, then an account (whose mail may be forwarded); the same two for each shorter
+name when what stands behind a separator is left out, the longest first, and before each of them the alias NAME-default (qmail);
+then what only the world knows by that name (a sender that we have rewritten; in somebody else's domain too); then the same name
+in the domain whose users this one has; then the domain's catch-all; then, for postmaster and those whose mail he gets, the
+house's own box; then the domain's second server. An alias hides an account of the same name; an alias that names itself means
+the account behind it (aliases(5)). Addresses in other people's domains are remote targets.
 
-Asked by the `recipients` stage and by the SMTP session at RCPT, and by
-`mailflow` for redirections. Looking up is the business of IAliasResolver and
-IAccounts; only the rules are here.
+Each name is followed once, whoever leads to it; a circle is left where it closes. What cannot be told now, and what leads too
+far, is the answer for the whole: mail for a part of a list is worse than a delay. Of names that lead nowhere for good only
+those count that are alone; the others are told to the operator.
+
+Asked by the `recipients` stage and by the SMTP session at RCPT, and by `mailflow` for redirections. Looking up is the business
+of IAliasResolver and IAccounts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from twistmail.interfaces import IAccounts, IAliasResolver, IForwards
+from twisted.logger import Logger
+
+from twistmail.interfaces import IAccounts, IAliasResolver, IForwards, Unavailable
 from twistmail.mail.account import Account
-from twistmail.mail.address import Address, parse
+from twistmail.mail.address import Address
 from twistmail.mail.alias import Discard, Final, Refusal, Step, ToFile, ToList, ToProgram
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.forward import settled
 from twistmail.mail.readdressed import Shown
-from twistmail.mail.status import Status
+from twistmail.mail.spelled import places, spellings
+from twistmail.mail.srs import is_srs
+from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.trail import Move
+from twistmail.mail.walking import LOOP, TOO_LONG, TOO_MANY, UNKNOWN, Branch, Walk
 
-UNKNOWN = Status(550, "5.1.1", "There is no mailbox of that name here")
-LOOP = Status(550, "5.4.6", "The aliases of that name lead in a circle")
-TOO_MANY = Status(550, "5.4.6", "The aliases of that name lead too far")
+log = Logger()
 
 #: Where an address leads that only the world knows by that name, a Status where it led somewhere once, None for any other.
 Home = Callable[[Address], Awaitable[Address | Status | None]]
-
 #: Answers are remembered this long (seconds): RCPT asks twice within microseconds, and a load asks the same all day.
 MEMORY = 1.0
 MOST_REMEMBERED = 1024
-
-
-@dataclass(slots=True)
-class _Walk:
-    """One expansion under way. `path` of an address are the aliases that led to it."""
-
-    original: Address
-    targets: dict[tuple[Kind, str], Target] = field(default_factory=dict)
-    steps: int = 0
-    looped: bool = False
-    too_far: bool = False
-    fault: Status | None = None  # what was said of an address on the way that leads nowhere any more
+#: Names that are followed before others have their turn: a few milliseconds of work.
+PIECE = 200
+#: Names that are looked at for each address that a recipient may become.
+STEPS_PER_TARGET = 10
+#: What stands behind a separator for "anything else" (qmail).
+DEFAULT = "default"
+DEFAULT_ALIAS = "\0"  # stands for no extension that there could be: the name is one of an alias only
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """Where an address leads: `targets`, or (when there are none) the `fault`."""
+    """Where an address leads: `targets`, or (when there are none) the `fault`. `trail` tells how, in the order of the walk.
+
+    `trouble` says what could not be asked; then the fault is UNAVAILABLE.
+    """
 
     targets: tuple[Target, ...]
     fault: Status | None = None
+    trail: tuple[Move, ...] = ()
+    trouble: str = ""
 
 
 class Expansion:
     """The rules above, over one alias resolver and one table of accounts.
 
-    `like` maps domains to those whose users they have; `catchalls` maps domains to the address that gets what nobody else
-    does; `postmaster` is where mail for postmaster goes when no alias or account of that name exists. Where that is None, or
-    leads nowhere, there is the mailbox postmaster@ in the default domain, which nobody may log in to, but which loses nothing.
-    `home` knows what was rewritten when it left (`leaving.departure`); None: nothing was.
-    `elsewhere`(an address that is not local) tells who that is here, or why mail for it is not taken, or None. `second_servers`
-    maps domains of which a second server has mailboxes too to whether it gets a copy of everything: unknown names are there.
-    `forwards` knows what people themselves have said of their mail; None: only what is set for their accounts counts.
-    `canonical`(what somebody has written) tells whom he means (`canonical.rules`); None: as it stands there.
+    `separators_of` maps domains to separators of their own. `like` maps domains to those whose users they have; `catchalls` maps
+    domains to the address that gets what nobody else does; `postmaster` is where mail for postmaster goes when no alias or account
+    of that name exists. Where that is None, or leads nowhere, there is the mailbox postmaster@ in the default domain, which nobody
+    may log in to, but which loses nothing. `to_postmaster` are names whose mail he gets where nobody else does. `home` knows what
+    was rewritten when it left (`leaving.departure`); None: nothing was. `elsewhere`(an address that is not local) tells who that is
+    here, or why mail for it is not taken, or None. `second_servers` maps domains of which a second server has mailboxes too to
+    whether it gets a copy of everything: unknown names are there. `forwards` knows what people themselves have said of their mail;
+    None: only what is set for their accounts counts. `canonical`(what somebody has written) tells whom he means
+    (`canonical.rules`); None: as it stands there. `pause`() lets others have their turn in the middle of a long list.
     """
 
     def __init__(
@@ -80,16 +86,19 @@ class Expansion:
         default_domain: str,
         *,
         separators: str = "+",
+        separators_of: Mapping[str, str] | None = None,
         depth_limit: int = 10,
         limit: int = 1000,
         like: Mapping[str, str] | None = None,
         catchalls: Mapping[str, Address] | None = None,
         postmaster: Address | None = None,
+        to_postmaster: frozenset[str] = frozenset(),
         home: Home | None = None,
         elsewhere: Callable[[Address], Awaitable[Address | Status | None]] | None = None,
         second_servers: Mapping[str, bool] | None = None,
         forwards: IForwards | None = None,
         canonical: Callable[[Address], Awaitable[Shown]] | None = None,
+        pause: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], float],
     ) -> None:
         self.aliases = aliases
@@ -97,18 +106,22 @@ class Expansion:
         self.local_domains = local_domains
         self.default_domain = default_domain
         self._separators = separators
+        self._separators_of = dict(separators_of or {})
         self._depth_limit = depth_limit
         self._limit = limit
         self._like = dict(like or {})
         self._catchalls = dict(catchalls or {})
         self._postmaster = postmaster
+        self._to_postmaster = to_postmaster
         self._home = home
         self._elsewhere = elsewhere
         self._second_servers = dict(second_servers or {})
         self._forwards = forwards
         self._canonical = canonical
+        self._pause = pause
         self._clock = clock
         self._remembered: dict[Address, tuple[float, Followed]] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def is_local(self, address: Address) -> bool:
         """Whether *address* is ours to deliver (it may still be unknown)."""
@@ -127,104 +140,165 @@ class Expansion:
         return (await self.explain(address)).fault
 
     async def explain(self, address: Address) -> Followed:
-        """Targets and fault of *address*. Raises Unavailable."""
+        """Targets and fault of *address*, and the trail. Raises Unavailable."""
         now = self._clock()
         remembered = self._remembered.get(address)
         if remembered is not None and now - remembered[0] < MEMORY:
             return remembered[1]
-        followed = await self._follow(address)
+        followed = await self.survey(address)
+        if followed.trouble:
+            raise Unavailable(followed.trouble)
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
         self._remembered[address] = (now, followed)
         return followed
 
+    async def survey(self, address: Address) -> Followed:
+        """As `explain`, but asked anew, and what cannot be asked now is told as the last move of the trail."""
+        walk = Walk(address)
+        try:
+            await self._walk(walk, await self._begin(walk, address))
+        except Unavailable as trouble:
+            return Followed((), UNAVAILABLE, tuple(walk.trail), str(trouble) or "it cannot be asked now")
+        if self._is_postmaster(address):  # his alias may lead nowhere; his mail must not
+            if not walk.targets:
+                self._to_the_box(walk, Branch(address, (), address), address)
+            walk.whole = None
+        self._tell_operator(walk)
+        trail = tuple(walk.trail)
+        if walk.targets and walk.whole is None:
+            return Followed(tuple(walk.targets.values()), None, trail)
+        return Followed((), walk.whole or walk.fault or UNKNOWN, trail)
+
     def forget(self) -> None:
         """Aliases or accounts have changed: ask again."""
         self._remembered.clear()
+        self._told.clear()
 
-    async def _follow(self, address: Address) -> Followed:
-        walk = _Walk(address)
-        begin = address if self._canonical is None else (await self._canonical(address)).address
-        waiting: list[tuple[Address, tuple[Address, ...]]] = [(begin, ())]
+    async def _begin(self, walk: Walk, address: Address) -> list[Branch]:
+        """Where the walk begins: whom *address* means. Raises Unavailable."""
+        branch = Branch(address, (), address)
+        shown = None if self._canonical is None else await self._canonical(address)
+        if shown is None or shown.address == address:
+            return [branch]
+        walk.lead(branch, address, "means somebody else", Step((shown.address,), shown.rule))
+        return [Branch(shown.address, (f"canonical {address}",), address)]  # not a name that aliases may not lead back to
+
+    async def _walk(self, walk: Walk, waiting: list[Branch]) -> None:
         while waiting:
-            here, path = waiting.pop()
+            branch = waiting.pop()
             walk.steps += 1
-            if walk.steps > self._limit or len(path) > self._depth_limit:
-                walk.too_far = True
+            if len(branch.path) > self._depth_limit:
+                walk.end(branch, branch.called, "too deep", TOO_MANY, whole=True)
                 continue
-            waiting.extend(reversed(await self._step(walk, here, path)))
-        if not walk.targets and self._is_postmaster(address):  # his alias may lead nowhere; his mail must not
-            self._to_the_box(walk, address)
-        if walk.targets:
-            return Followed(tuple(walk.targets.values()))
-        return Followed((), walk.fault or (TOO_MANY if walk.too_far else LOOP if walk.looped else UNKNOWN))
+            if self._pause is not None and not walk.steps % PIECE:
+                await self._pause()
+            try:
+                waiting.extend(reversed(await self._step(walk, branch)))
+            except Unavailable as trouble:
+                walk.trail.append(Move(branch.name, len(branch.path), f"cannot be looked up: {trouble}", status=UNAVAILABLE))
+                raise
+            if len(walk.targets) > self._limit or walk.steps > self._limit * STEPS_PER_TARGET:
+                walk.end(branch, branch.name, "too many addresses", TOO_LONG, whole=True)
+                return
 
-    async def _step(self, walk: _Walk, address: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
-        """One address: note its targets, or return where its aliases lead, with the path so far."""
+    async def _step(self, walk: Walk, branch: Branch) -> list[Branch]:
+        """One goal: note what it is, or return where it leads."""
+        goal = branch.goal
+        if isinstance(goal, Address):
+            return await self._address(walk, branch, goal)
+        if isinstance(goal, Final):
+            return await self._final(walk, branch, goal)
+        if isinstance(goal, Refusal):
+            what = "put off" if goal.status.is_temporary else "refused"
+            walk.end(branch, branch.called, f"{what}: {goal.status}", goal.status, goal=goal)
+        elif isinstance(goal, ToFile):
+            walk.arrive(branch, Target(Kind.FILE, branch.called, walk.original, branch.account, way=goal.path), "file", goal)
+        elif isinstance(goal, ToProgram):
+            walk.arrive(branch, Target(Kind.PROGRAM, branch.called, walk.original, branch.account, way=goal.command), "program", goal)
+        elif isinstance(goal, ToList):
+            walk.arrive(branch, Target(Kind.LIST, branch.called, walk.original, way=goal.name), "mailing list", goal)
+        else:
+            assert isinstance(goal, Discard)
+            walk.arrive(branch, Target(Kind.DISCARD, branch.called, walk.original), "thrown away", goal)
+        return []
+
+    async def _address(self, walk: Walk, branch: Branch, address: Address) -> list[Branch]:
+        path = branch.path
         if not self.is_local(address):
-            if (way_home := await self._way_home(walk, address, path)) is not None:
-                return way_home
-            return await self._abroad(walk, address, path)
+            if walk.knows(branch, address, (address,)):
+                return []
+            way_home = await self._way_home(walk, branch, address)
+            return await self._abroad(walk, branch, address) if way_home is None else way_home
         here = Address(address.local.lower(), address.domain or self.default_domain)
-        for name in self.spellings(here):
+        names = self._names(here)
+        if walk.knows(branch, here, (name for name, _ in names)):
+            return []
+        for name, extension in names:
             # an alias that names itself means the account
-            if name not in path and (found := await self.aliases.lookup(name)):
-                for goal in found.goals:
-                    if isinstance(goal, ToList):
-                        _add(walk, Target(Kind.LIST, here, walk.original, way=goal.name))
-                return [(_in_domain(target, name.domain), (*path, name)) for target in found.addresses]
-            if account := await self.accounts.find(name):
-                own = parse(account.name)
-                forward = await self._forward(account, here.local[len(name.local) + 1 :]) if own not in path else None
-                onward = self._sent_on(walk, here, account, forward)
-                if self._second_servers.get(here.domain):
-                    _add(walk, Target(Kind.REMOTE, here, walk.original))
-                return [(target, (*path, own)) for target in onward]
-        way_home = await self._way_home(walk, Address(address.local, here.domain), path)
-        return self._last_resort(walk, here, path) if way_home is None else way_home
+            if name not in path and (step := await self.aliases.lookup(name)):
+                walk.lead(branch, here, "alias", step)
+                return branch.onward(here, step, name)
+            if extension != DEFAULT_ALIAS and (account := await self.accounts.find(name)):
+                return await self._at_home(walk, branch, here, account, extension)
+        way_home = await self._way_home(walk, branch, Address(address.local, here.domain))
+        return self._last_resort(walk, branch, here) if way_home is None else way_home
+
+    async def _at_home(self, walk: Walk, branch: Branch, here: Address, account: Account, extension: str) -> list[Branch]:
+        """Somebody who has a mailbox: his mail goes on, or stays. What has come from him already stays."""
+        step = await self._forward(account, extension) if account.name not in branch.path else None
+        if step is None:
+            self._to_account(walk, branch, here, account)
+            return []
+        walk.lead(branch, here, "forwarded" if account.name == str(here) else f"forwarded by {account.name}", step)
+        self._to_second_server(walk, branch, here)
+        return branch.onward(here, step, account.name, account.name)
 
     async def _forward(self, account: Account, extension: str) -> Step | None:
         """What *account* wants done with his mail; None: it stays in his mailbox."""
         return await self._forwards.lookup(account, extension) if self._forwards is not None else settled(account)
 
-    def _sent_on(self, walk: _Walk, here: Address, account: Account, forward: Step | None) -> list[Address]:
-        """Where *forward* of *account* leads on; what ends here is noted."""
-        own, onward = parse(account.name), []
-        for goal in forward.goals if forward else (Final(own),):
-            match goal:
-                case Final(address) if _in_domain(address, own.domain) == own:
-                    _add(walk, Target(Kind.MAILBOX, here, walk.original, account.name))
-                case Address() | Final():
-                    onward.append(_in_domain(goal if isinstance(goal, Address) else goal.address, own.domain))
-                case ToFile(path):
-                    _add(walk, Target(Kind.FILE, here, walk.original, account.name, way=path))
-                case ToProgram(command):
-                    _add(walk, Target(Kind.PROGRAM, here, walk.original, account.name, way=command))
-                case Discard():
-                    _add(walk, Target(Kind.DISCARD, here, walk.original))
-                case Refusal(status):
-                    walk.fault = status
-        return onward
+    def _to_account(self, walk: Walk, branch: Branch, here: Address, account: Account) -> None:
+        what = "mailbox" if account.name == str(here) else f"mailbox {account.name}"
+        walk.arrive(branch, Target(Kind.MAILBOX, here, walk.original, account.name), what)
+        self._to_second_server(walk, branch, here)
 
-    async def _way_home(
-        self, walk: _Walk, address: Address, path: tuple[Address, ...]
-    ) -> list[tuple[Address, tuple[Address, ...]]] | None:
+    def _to_second_server(self, walk: Walk, branch: Branch, here: Address) -> None:
+        if self._second_servers.get(here.domain):
+            walk.arrive(branch, Target(Kind.REMOTE, here, walk.original), "a copy to the domain's second server", below=True)
+
+    async def _final(self, walk: Walk, branch: Branch, goal: Final) -> list[Branch]:
+        """The account of that name, past its aliases and where its mail goes on to."""
+        if not self.is_local(goal.address):
+            return await self._address(walk, branch, goal.address)
+        here = self.complete(goal.address.folded)
+        there = self._like.get(here.domain)
+        for name in (*self.spellings(here), *(self.spellings(Address(here.local, there)) if there else ())):
+            if account := await self.accounts.find(name):
+                own = account.name == branch.account  # a copy that he keeps is called what it came as
+                self._to_account(walk, branch, branch.called if own else here, account)
+                return []
+        walk.end(branch, here, "no user of that name", UNKNOWN, goal=goal)
+        return []
+
+    async def _way_home(self, walk: Walk, branch: Branch, address: Address) -> list[Branch] | None:
         """Where *address* leads as one that only the world knows; None where it is none. Its case has not been changed.
 
         Whoever has his mail sent on to that very address is not meant.
         """
-        found = await self._home(address) if self._home is not None and address not in path else None
+        found = await self._home(address) if self._home is not None and address not in branch.path else None
         if isinstance(found, Status):
-            walk.fault = found
+            walk.end(branch, address, f"refused: {found}", found)
             return []
-        if found is None or (self.is_local(found) and not await self._is_somebody(found, path)):
+        if found is None or (self.is_local(found) and not await self._is_somebody(found, branch.path)):
             return None
-        return [(found, (*path, address))]
+        walk.lead(branch, address, _known(address, is_local=self.is_local(address)), Step((found,)))
+        return branch.to(found, address)
 
-    async def _is_somebody(self, address: Address, path: tuple[Address, ...]) -> bool:
+    async def _is_somebody(self, address: Address, path: tuple[Address | str, ...]) -> bool:
         """Whether an alias or an account has that name, and the walk has not come from there."""
         names = self.spellings(self.complete(address.folded))
-        if any(name in path for name in names):
+        if any(name in path or str(name) in path for name in names):
             return False
         for name in names:
             if await self.aliases.lookup(name) or await self.accounts.find(name):
@@ -238,65 +312,105 @@ class Expansion:
         found = await self._home(address)
         return isinstance(found, Address) and self.is_local(found) and await self._is_somebody(found, ())
 
-    async def _abroad(self, walk: _Walk, address: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
+    async def _abroad(self, walk: Walk, branch: Branch, address: Address) -> list[Branch]:
         """An address in somebody else's domain: a remote target, unless its route says that it is somebody here, or nobody.
 
         A refusal is the answer to whoever writes to it; where an alias led here, the relay reports it to the sender.
         """
         found = await self._elsewhere(address) if self._elsewhere is not None else None
-        if isinstance(found, Address) and address not in path:
-            return [(found, (*path, address))]
-        if isinstance(found, Status) and not path:
-            walk.fault = found
+        if isinstance(found, Address) and address not in branch.path:
+            walk.lead(branch, address, "outside, and here by its route", Step((found,)))
+            return branch.to(found, address)
+        if isinstance(found, Status) and not branch.path:
+            walk.end(branch, address, f"refused by its route: {found}", found)
         elif not isinstance(found, Address):
-            _add(walk, Target(Kind.REMOTE, address, walk.original))
+            walk.arrive(branch, Target(Kind.REMOTE, address, walk.original), "outside")
         else:
-            walk.looped = True
+            walk.end(branch, address, _circle(branch.path, address), LOOP)
         return []
 
-    def _last_resort(self, walk: _Walk, here: Address, path: tuple[Address, ...]) -> list[tuple[Address, tuple[Address, ...]]]:
+    def _last_resort(self, walk: Walk, branch: Branch, here: Address) -> list[Branch]:
+        """Neither alias nor account: the rules of the domain and of the house."""
+        if (found := self._caught(branch.path, here)) is not None:
+            there, what = found
+            walk.lead(branch, here, what, Step((there,)))
+            return branch.to(there, here)
+        if self._is_postmaster(here):
+            self._to_the_box(walk, branch, here)
+        elif here.domain in self._like:
+            walk.end(branch, here, "neither alias nor user", UNKNOWN)
+        elif here.domain in self._second_servers:
+            walk.arrive(branch, Target(Kind.REMOTE, here, walk.original), "at the domain's second server")
+        elif here in branch.path:
+            walk.end(branch, here, _circle(branch.path, here), LOOP)
+        else:
+            walk.end(branch, here, "neither alias nor user", UNKNOWN)
+        return []
+
+    def _caught(self, path: tuple[Address | str, ...], here: Address) -> tuple[Address, str] | None:
+        """(who gets the mail for *here* instead, in words why)."""
         if other := self._like.get(here.domain):
             there = Address(here.local, other)
-            return [(there, (*path, here))] if here not in path or there not in path else []
+            return (there, f"as in {other}") if here not in path or there not in path else None
         catchall = self._catchalls.get(here.domain)
         if catchall is not None and catchall not in path and catchall != here:
-            return [(catchall, (*path, here))]
+            return catchall, "caught by the domain's catch-all"
         named = self._postmaster
         if here.local == "postmaster" and named is not None and named != here and named not in path:
-            return [(named, (*path, here))]
-        if self._is_postmaster(here):
-            self._to_the_box(walk, here)
-        elif here.domain in self._second_servers:
-            _add(walk, Target(Kind.REMOTE, here, walk.original))
-        elif here in path:
-            walk.looped = True
-        return []
+            return named, "postmaster, as the configuration says"
+        if here.local in self._to_postmaster and here.domain not in self._second_servers and here.local != "postmaster":
+            return Address("postmaster", here.domain), "postmaster gets it"
+        return None
 
     def _is_postmaster(self, address: Address) -> bool:
         """Always accepted (RFC 5321 §4.5.1), under that name and under the one that the configuration gives him."""
         return self.is_local(address) and (address.local.lower() == "postmaster" or address.folded == self._postmaster)
 
-    def _to_the_box(self, walk: _Walk, address: Address) -> None:
+    def _to_the_box(self, walk: Walk, branch: Branch, address: Address) -> None:
         here = Address(address.local.lower(), address.domain or self.default_domain)
-        _add(walk, Target(Kind.MAILBOX, here, walk.original, f"postmaster@{self.default_domain}"))
+        box = f"postmaster@{self.default_domain}"
+        walk.arrive(branch, Target(Kind.MAILBOX, here, walk.original, box), f"the house's box, {box}")
+
+    def _tell_operator(self, walk: Walk) -> None:
+        """What aliases lead to that is nowhere: once for each line that says so."""
+        for place, move in enumerate(walk.trail):
+            if move.status is None or not move.depth or isinstance(move.goal, Refusal):
+                continue
+            above = next(one for one in reversed(walk.trail[:place]) if one.depth < move.depth)
+            if (key := (above.origin, move.name)) in self._told:
+                continue
+            if len(self._told) >= MOST_REMEMBERED:
+                self._told.clear()
+            self._told.add(key)
+            log.warn("{above} ({origin}) leads to {name}: {what}",
+                     above=str(above.address), origin=above.text, name=move.name, what=move.what)  # fmt: skip
 
     def spellings(self, address: Address) -> tuple[Address, ...]:
-        """The address itself, then without its +suffix (RFC 5233)."""
-        return spellings(address, self._separators)
+        """The address itself, then without its +suffix (RFC 5233), shorter and shorter."""
+        return spellings(address, self._separators_of.get(address.domain, self._separators))
+
+    def _names(self, here: Address) -> tuple[tuple[Address, str], ...]:
+        """The names that *here* may have, each with what stands behind it in *here*; of a NAME-default, DEFAULT_ALIAS."""
+        separators = self._separators_of.get(here.domain, self._separators)
+        cuts = places(here.local, separators)
+        if not cuts:
+            return ((here, ""),)
+        local, domain = here.local, here.domain
+        found = [(here, "")]
+        for cut in cuts:
+            found.append((Address(local[: cut + 1] + DEFAULT, domain), DEFAULT_ALIAS))
+            found.append((Address(local[:cut], domain), local[cut + 1 :]))
+        return tuple(found)
 
 
-def spellings(address: Address, separators: str) -> tuple[Address, ...]:
-    """*address* itself, then without what follows the first of *separators* that is in it (RFC 5233)."""
-    for separator in separators:
-        stem, found, _ = address.local.partition(separator)
-        if found and stem:
-            return (address, Address(stem, address.domain))
-    return (address,)
+def _known(address: Address, *, is_local: bool) -> str:
+    """What *address*, which only the world knows, is in words."""
+    if is_srs(address):
+        return "made for reports about a forwarded message"
+    return "how the world knows somebody here" if is_local else "outside, where somebody here is known by it"
 
 
-def _add(walk: _Walk, target: Target) -> None:
-    walk.targets.setdefault(target.place, target)
-
-
-def _in_domain(target: Address, domain: str) -> Address:
-    return target if target.domain else Address(target.local, domain)
+def _circle(path: tuple[Address | str, ...], here: Address) -> str:
+    """The names that lead in a circle, in words."""
+    begin = path.index(here) if here in path else 0
+    return "loop, ignored: " + " -> ".join(map(str, (*path[begin:], here)))

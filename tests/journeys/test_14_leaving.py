@@ -166,8 +166,8 @@ def test_an_answer_finds_who_is_behind_the_map(build: Any, tmp_path: Path) -> No
 def test_the_tree_of_an_address_tells_who_is_known_by_it(build: Any, tmp_path: Path) -> None:
     house = mapped(build, tmp_path, "ann me@myisp.test\n")
     grown = house.run(tree(house.parts.people.expansion, parse("me@myisp.test")))
-    assert (grown["what"], [child["what"] for child in grown["children"]]) == (
-        "outside, where somebody here is known by it", ["mailbox ann@blue.test"])
+    assert (grown["what"], [(child["address"], child["what"]) for child in grown["children"]]) == (
+        "outside, where somebody here is known by it", [("ann@blue.test", "mailbox")])
     assert house.run(tree(house.parts.people.expansion, parse("you@myisp.test")))["what"] == "outside"
 
 
