@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.helpers import result_of
 from twistmail.expansion import LOOP, TOO_LONG, TOO_MANY, UNKNOWN, Expansion, Followed
@@ -246,3 +247,27 @@ def test_a_second_server_gets_its_copy_whoever_forwards() -> None:
     found = followed({}, "fred@dom1.test", accounts=people, second_servers={"dom1.test": True})
     assert [(target.kind, str(target.address)) for target in found.targets] == [
         (Kind.REMOTE, "fred@dom1.test"), (Kind.REMOTE, "x@far.test")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "rule"), [
+    pytest.param({"list": names("old"), "old": (Refusal(MOVED),)},
+                 "/etc/aliases:2: :fail: gone to far.test: refused: 550 5.1.6 gone to far.test", id="the-line-that-refuses"),
+    pytest.param({"list": names("two"), "two": names("list")},
+                 "/etc/aliases:2: list@dom1.test: loop, ignored: list@dom1.test -> two@dom1.test -> list@dom1.test", id="the-circle"),
+    pytest.param({"list": names("nobody")}, "/etc/aliases:1: nobody@dom1.test: neither alias nor user", id="the-line-that-leads-nowhere"),
+    pytest.param({}, "", id="none-where-no-alias-was-met"),
+    pytest.param({"list": names("fred")}, "", id="none-where-mail-arrives"),
+])  # fmt: skip
+def test_the_operator_hears_which_line_decided(steps: dict[str, Any], rule: str) -> None:
+    assert followed(steps).rule == rule
+
+
+def test_what_leads_nowhere_is_told_once() -> None:
+    made = expansion({"list": names("fred", "nobody", "list")})
+    with capturedLogs() as events:
+        for _ in range(3):
+            assert len(result_of(made.survey(parse("list@dom1.test"))).targets) == 1
+        assert result_of(made.survey(parse("stranger@dom1.test"))).fault == UNKNOWN, "who writes to nobody is not news"
+    assert [formatEvent(event) for event in events] == [
+        "list@dom1.test (alias, /etc/aliases:1) leads to nobody@dom1.test: neither alias nor user",
+        "list@dom1.test (alias, /etc/aliases:1) leads to list@dom1.test: loop, ignored: list@dom1.test -> list@dom1.test"]  # fmt: skip

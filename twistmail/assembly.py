@@ -30,6 +30,7 @@ from twistmail.config.settled import Config
 from twistmail.endpoints import Listen
 from twistmail.expansion import Expansion
 from twistmail.facts import Facts
+from twistmail.following import limits
 from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
 from twistmail.leaving.departure import Leaving
@@ -190,7 +191,6 @@ def people_of(config: Config, foundation: Standing) -> People:
     domains = domains_of(config, foundation)
     default = domains.default
     accounts = _accounts(config, foundation, domains)
-    aliases = config["aliases"]
     canonical = canonical_of(config, foundation, domains)
     leaving = leaving_of(config, foundation, domains, canonical)
     expansion = Expansion(
@@ -198,9 +198,7 @@ def people_of(config: Config, foundation: Standing) -> People:
         accounts,
         domains.names,
         default,
-        separators=aliases.subaddress,
-        depth_limit=aliases.depth_limit,
-        limit=aliases.expansion_limit,
+        **limits(config, foundation.ground.reactor),
         like=domains.like,
         catchalls={domain.name: _address(domain.catchall, default) for domain in domains if domain.catchall},
         postmaster=_postmaster(config, default),

@@ -1,4 +1,4 @@
-"""Who is it really for: follows aliases to the end. The rules are here and nowhere else; `docs/aliases.md` tells them to people.
+"""Who is it really for: follows aliases to the end. The rules are here and nowhere else; `docs/expansion.md` tells them to people.
 
 Order for one local address: an alias of that name, then an account (whose mail may be forwarded); the same two for each shorter
 name when what stands behind a separator is left out, the longest first, and before each of them the alias NAME-default (qmail);
@@ -32,7 +32,7 @@ from twistmail.mail.readdressed import Shown
 from twistmail.mail.spelled import places, spellings
 from twistmail.mail.srs import is_srs
 from twistmail.mail.status import UNAVAILABLE, Status
-from twistmail.mail.trail import Move
+from twistmail.mail.trail import Move, above_of
 from twistmail.mail.walking import LOOP, TOO_LONG, TOO_MANY, UNKNOWN, Branch, Walk
 
 log = Logger()
@@ -62,6 +62,15 @@ class Followed:
     fault: Status | None = None
     trail: tuple[Move, ...] = ()
     trouble: str = ""
+
+    @property
+    def rule(self) -> str:
+        """What in the aliases decided the fault, for the operator; "" where no alias was met."""
+        for place, move in enumerate(self.trail):
+            if move.status is not None and move.status == self.fault and move.depth:
+                above = above_of(self.trail, place)
+                return f"{above.origin or above.address}: {move.name}: {move.what}"
+        return ""
 
 
 class Expansion:
@@ -376,7 +385,7 @@ class Expansion:
         for place, move in enumerate(walk.trail):
             if move.status is None or not move.depth or isinstance(move.goal, Refusal):
                 continue
-            above = next(one for one in reversed(walk.trail[:place]) if one.depth < move.depth)
+            above = above_of(walk.trail, place)
             if (key := (above.origin, move.name)) in self._told:
                 continue
             if len(self._told) >= MOST_REMEMBERED:

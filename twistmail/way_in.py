@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from twistmail.canonical.rules import Canonical, Map
 from twistmail.canonical.table import parse
 from twistmail.config.settled import Config
-from twistmail.expansion import spellings
+from twistmail.following import spelled
 from twistmail.foundation import Standing
 from twistmail.leaving.senders import Names, machine_names
 from twistmail.mail.domains import Domains
@@ -16,7 +14,7 @@ from twistmail.mail.domains import Domains
 def canonical_of(config: Config, foundation: Standing, domains: Domains) -> Canonical:
     """The one Canonical of the house, as *config* says."""
     settings, ground = config["canonical"], foundation.ground
-    names = Names(domains.names, machine_names(config["server"].hostname), partial(spellings, separators=config["aliases"].subaddress))
+    names = Names(domains.names, machine_names(config["server"].hostname), spelled(config))
     wanted = (
         (settings.senders, frozenset(f"{part}_sender" for part in settings.senders_in)),
         (settings.recipients, frozenset(f"{part}_recipient" for part in settings.recipients_in)),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
-from functools import partial
 
 from twistmail.canonical.rules import Canonical
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Problem
 from twistmail.config.settled import Config
-from twistmail.expansion import spellings
+from twistmail.following import spelled
 from twistmail.foundation import Standing
 from twistmail.leaving.departure import Leaving, VerpRules
 from twistmail.leaving.forwarding import DAY, Forwarding
@@ -38,7 +37,7 @@ def leaving_of(config: Config, foundation: Standing, domains: Domains, canonical
 def _senders(config: Config, foundation: Standing, domains: Domains) -> Senders:
     settings = config["rewrite"]
     machine = machine_names(config["server"].hostname)
-    names = Names(domains.names, machine, partial(spellings, separators=config["aliases"].subaddress))
+    names = Names(domains.names, machine, spelled(config))
     masquerade = None
     if settings.masquerade_as:
         covered = frozenset(settings.masquerade_domains) or machine

@@ -18,7 +18,7 @@ LAYERS = (
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
     "outbound tls_desk own_sts "
-    "way_in way_out receiving registrar domain_records quota_watch "
+    "following way_in way_out receiving registrar domain_records quota_watch "
     "couriers routing routing_checks route_views "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "

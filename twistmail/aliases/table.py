@@ -39,7 +39,10 @@ OPTIONS = Section(
     Option("source", SOURCES, "config",
            "Sources, in order: config ([alias:NAME] sections), file:PATH (in aliases(5) syntax), sql, ldap, http, "
            "or what a plugin brings: docs/accounts.md."),
-    Option("subaddress", TEXT, "+", "What divides a name from a suffix that does not matter; empty: nothing."),
+    Option("subaddress", TEXT, "+", "What divides a name from a suffix: one character or several, each of which does; empty: nothing. "
+           "anna+x@ is anna@, unless anna+x@ or anna+default@ is an alias."),
+    Option("to_postmaster", WORDS, "mailer-daemon root",
+           "Names, in every local domain, whose mail postmaster gets where they are neither alias nor user."),
     Option("depth_limit", COUNT, "10", "How many aliases may lead to each other."),
     Option("expansion_limit", COUNT, "1000", "How many addresses one recipient may become."),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twistmail.mail.address import Address
@@ -38,6 +39,14 @@ class Move:
     def text(self) -> str:
         """`what`, and where it is written."""
         return f"{self.what}, {self.origin}" if self.origin else self.what
+
+
+def above_of(trail: Sequence[Move], place: int) -> Move:
+    """The move that led to the one at *place*, which is not the first of *trail*."""
+    depth = trail[place].depth
+    while trail[place].depth >= depth:
+        place -= 1
+    return trail[place]
 
 
 def words(goal: Goal) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from zope.interface import implementer
 
 from twistmail.expansion import Expansion
-from twistmail.interfaces import IPolicyStage, IPolicyStageFactory, Point
+from twistmail.interfaces import IPolicyStage, IPolicyStageFactory, Point, Verdict
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Transaction
 from twistmail.mail.status import Status
@@ -32,10 +32,12 @@ class Recipients:
         self._expansion = expansion
         self._leaving = leaving
 
-    async def judge(self, transaction: Transaction, recipient: Address) -> Status | None:
-        fault = await self._expansion.judge(recipient)
-        if fault is not None or self._leaving is None:
-            return fault
+    async def judge(self, transaction: Transaction, recipient: Address) -> Status | Verdict | None:
+        followed = await self._expansion.explain(recipient)
+        if followed.fault is not None:
+            return Verdict(followed.fault, followed.rule)
+        if self._leaving is None:
+            return None
         objection: Status | None = self._leaving.objection(transaction.sender, recipient)
         return objection
 
