@@ -31,6 +31,7 @@ from twistmail.endpoints import Listen
 from twistmail.expansion import Expansion
 from twistmail.facts import Facts
 from twistmail.following import limits
+from twistmail.forwarding import ForwardDesk, forwards_of
 from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
 from twistmail.leaving.departure import Leaving
@@ -206,6 +207,7 @@ def people_of(config: Config, foundation: Standing) -> People:
         canonical=canonical.recipient if canonical.covers(ENVELOPE_RECIPIENT) else None,
         elsewhere=elsewhere(config, foundation.ground),
         second_servers=second_servers(config),
+        forwards=forwards_of(config, foundation.ground),
         clock=foundation.ground.reactor.seconds,
     )
     return People(accounts, accounts, expansion, domains, circles(config.named("group"), config.named("role"), default), leaving, canonical)
@@ -377,7 +379,8 @@ def _desk(config: Config, foundation: Foundation, people: People) -> Desk:
     """Where people change their own passwords."""
     login = login_of(OWN, config, foundation, people, in_clear=True)
     ground, keyring = foundation.ground, Keyring(foundation.database, foundation.ground.epoch)
-    return Desk(login, people.accounts, keyring, ground.threads, ground.identifiers, config["users"].minimum_password)
+    forwards = ForwardDesk(lambda: config, ground.threads, lambda name: people.expansion.forget(), lambda: ground.reader)
+    return Desk(login, people.accounts, keyring, ground.threads, ground.identifiers, config["users"].minimum_password, forwards)
 
 
 # ----- the way out

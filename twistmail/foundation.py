@@ -86,6 +86,7 @@ class Ground:
     dial: Any = None
     giver: Any = None  # `giving.Giver`, where mail can belong to others than us
     piper: Any = None  # `piping.Piper`, where programs get mail
+    reader: Any = None  # `dotfiles.Reader`, where users of this machine have homes that are closed to us
 
 
 @dataclass(slots=True)
@@ -170,18 +171,17 @@ class Foundation(Standing):
         self.hashing.stop()
         self.ground.lasting.stop()
         self.database.close()
-        if self.ground.giver is not None:
-            self.ground.giver.close()
-        if self.ground.piper is not None:
-            self.ground.piper.close()
+        for helper in (self.ground.giver, self.ground.piper, self.ground.reader):
+            if helper is not None:
+                helper.close()
 
 
 def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, epoch: Callable[[], float] = time.time,
-        giver: Any = None, piper: Any = None) -> Foundation:
+        giver: Any = None, piper: Any = None, reader: Any = None) -> Foundation:
     """Make folders, open databases, build store and queue. *epoch* gives POSIX seconds. OSError where the disk will not."""
     data_dir = config.data_dir
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    ground = replace(_ground(config, reactor, discovery, dial, epoch), giver=giver, piper=piper)
+    ground = replace(_ground(config, reactor, discovery, dial, epoch), giver=giver, piper=piper, reader=reader)
     facts = ground.facts
     journals, listeners = _listen(config, data_dir, facts)
     doorkeeper = Doorkeeper(Doorbook(data_dir / DOORBOOK), epoch)

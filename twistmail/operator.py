@@ -19,6 +19,7 @@ from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Speaker, Verb
 from twistmail.dry_run import DryRun, read
+from twistmail.forwarding import ForwardDesk
 from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
@@ -48,6 +49,8 @@ class Operator:
         self._guests = Guests(service)
 
     def verbs(self) -> dict[str, Verb | Speaker]:
+        present, foundation = Present(self._service), self._service.foundation
+        registrar = Registrar(present)
         return {
             **QueueDesk(self._service.foundation).verbs(),
             **MetricsDesk(self._service.foundation).verbs(),
@@ -67,7 +70,8 @@ class Operator:
             **TableDesk(self._service).verbs(),
             **TlsDesk(self._service).verbs(),
             **RouteDesk(self._service).verbs(),
-            **Registrar(Present(self._service)).verbs(),
+            **registrar.verbs(),
+            **ForwardDesk.of(present, foundation.threads, lambda: foundation.ground.reader).verbs(registrar.account),
         }
 
     @property

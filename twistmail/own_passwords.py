@@ -1,9 +1,13 @@
-"""Everybody may change his own passwords: over a UNIX socket that the users of this machine may open, by the present one.
+"""Everybody may change his own passwords, and where his mail goes on to, by the present one: over a UNIX socket that the users of
+this machine may open.
 
     password.change         login, old, new                             {"account"}
     app-password.list       login, old                                  [rows of accounts.keyring]
     app-password.add        login, old, label, services, expires        the row, with "password"
     app-password.remove     login, old, label                           the row
+    forward.show            login, old, extension                       as `forwarding` tells it
+    forward.set             login, old, extension, text
+    forward.clear           login, old, extension
 
 Spoken as on the control socket, which is for operators. The old password counts
 as at a login: failures are answered late, and are guesses of the user whom the
@@ -23,6 +27,7 @@ from twistmail.accounts import passwords
 from twistmail.accounts.app_passwords import OWN
 from twistmail.accounts.keyring import DONE_BY
 from twistmail.control import ControlFactory, ControlProtocol, Refusal
+from twistmail.forwarding import VERBS as FORWARD_VERBS
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.servers.recognition import user_of
@@ -30,7 +35,7 @@ from twistmail.wire.sasl import exchange as sasl
 
 USAGE, DATA, NOBODY, TEMPORARY, NO_PERMISSION = 64, 65, 67, 75, 77  # sysexits
 CHANGE = "password.change"
-VERBS = (CHANGE, "app-password.list", "app-password.add", "app-password.remove")
+VERBS = (CHANGE, "app-password.list", "app-password.add", "app-password.remove", *FORWARD_VERBS)
 #: Seconds that a connection may be quiet; connections of one user at a time; octets of a request.
 PATIENCE = 60.0
 MOST_OF_ONE = 4
@@ -42,19 +47,25 @@ class Desk:
 
     *login* (servers.login.Login) hears the old ones, *people* (accounts.people.People) keep the new, *keyring* (accounts.keyring)
     has the app passwords, *threads* do what blocks. *shortest*: characters of a new one. *identifiers* name each request in the facts.
+    *forwards* (forwarding.ForwardDesk): where mail goes on to.
     """
 
-    def __init__(self, login: Any, people: Any, keyring: Any, threads: Any, identifiers: Iterator[str], shortest: int) -> None:
+    def __init__(
+        self, login: Any, people: Any, keyring: Any, threads: Any, identifiers: Iterator[str], shortest: int, forwards: Any = None
+    ) -> None:
         self._login = login
         self._people = people
         self._keyring = keyring
         self._threads = threads
         self._identifiers = identifiers
         self._shortest = shortest
+        self._forwards = forwards
 
     async def answer(self, who: str, verb: str, arguments: Mapping[str, Any]) -> Any:
         """What *verb* does, asked by *who* ("uid 1000"). Refusal."""
         try:
+            if verb in FORWARD_VERBS:
+                return await self._forwards.answer(verb, await self._owner(who, arguments), arguments, who)
             return await (self.change(who, arguments) if verb == CHANGE else self._turn(who, verb.partition(".")[2], arguments))
         except Unavailable:
             raise Refusal("passwords cannot be looked at just now", TEMPORARY, "try again later") from None

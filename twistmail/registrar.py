@@ -159,6 +159,10 @@ class Registrar:
                     known.setdefault(account.name, (account, source))
         return [known[name] for name in sorted(known)]
 
+    async def account(self, text: Any) -> Account:
+        """The account that *text* means. Refusal where there is none."""
+        return (await self._found(text))[0].account
+
     async def _found(self, text: Any) -> tuple[Entry, Any]:
         """The user that *text* means. Refusal where there is none, with the name that may have been meant."""
         name = await self._completed(text)

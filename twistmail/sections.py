@@ -21,6 +21,7 @@ from twistmail.accounts.ldap import OPTIONS as LDAP
 from twistmail.accounts.pam import OPTIONS as PAM
 from twistmail.accounts.sql import OPTIONS as SQL
 from twistmail.accounts.tokens import OPTIONS as OAUTH
+from twistmail.aliases.own import OPTIONS as FORWARD
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup.shelf import OPTIONS as BACKUP
@@ -85,6 +86,7 @@ BUILT_IN: tuple[Section, ...] = (
     ROLE,
     ALIASES,
     ALIAS,
+    FORWARD,
     STORE,
     QUEUE,
     RELAY,

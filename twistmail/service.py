@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twistmail import assembly, control, descriptors, giving, heap, piping, privileges, routing, sections, systemd, tasks, tenancy
+from twistmail import assembly, control, descriptors, dotfiles, giving, heap, piping, privileges, routing, sections, systemd, tasks, tenancy
 from twistmail.accounts.system import are_meant
 from twistmail.assembly import Parts
 from twistmail.config.load import Loaded, find_file, load
@@ -109,6 +109,7 @@ class MailService(Service):
         self._most = 0  # connections that there is room for
         self._giver: giving.Giver | None = None
         self._piper: piping.Piper | None = None
+        self._reader: dotfiles.Reader | None = None
         self._pickup = Pickup(self)
 
     # ----- start
@@ -126,12 +127,13 @@ class MailService(Service):
                 sys.exit(f"error: [{key[0]}] listen = {key[1]}: {error.socketError}\n    {_hint(error)}")
 
     def _start_giver(self) -> None:
-        """While we are root: whoever makes mail belong to users of this machine."""
+        """While we are root: whoever makes mail belong to users of this machine, and whoever reads their ~/.forward."""
         users = self.config["users"]
         if not are_meant(users.source):
             return
         if os.geteuid() == 0 and self._user:
             self._giver = giving.start(self._user, users.min_uid)
+            self._reader = dotfiles.start(users.min_uid)
         else:
             log.warn("mail of users of this machine will belong to the server: that takes a start as root, with twistd --uid")
 
@@ -186,7 +188,8 @@ class MailService(Service):
     def _lay(self) -> Foundation:
         """Exits where what lies in the data folder cannot be used."""
         try:
-            return lay(self.config, self.reactor, self.discovery, self._connector, giver=self._giver, piper=self._piper)
+            helpers: dict[str, Any] = {"giver": self._giver, "piper": self._piper, "reader": self._reader}
+            return lay(self.config, self.reactor, self.discovery, self._connector, **helpers)
         except (OSError, sqlite3.Error) as error:
             sys.exit(self._unusable(error))
 

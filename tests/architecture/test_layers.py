@@ -11,13 +11,13 @@ from tests.architecture.source import imports, modules, own_imports
 LAYERS = (
     "mail",
     "wire",
-    "giving giving_helper piping piping_helper "
+    "giving giving_helper piping piping_helper dotfiles dotfiles_helper "
     "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt "
     "sqlite_book",
     "mailflow expansion policy leaving canonical formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
-    "outbound tls_desk own_sts "
+    "forwarding outbound tls_desk own_sts "
     "following way_in way_out receiving registrar domain_records quota_watch "
     "couriers routing routing_checks route_views "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "

@@ -46,10 +46,14 @@ class Desk:
     def _on_the_files(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         from twistmail.cli.books import books
         from twistmail.control import Refusal
+        from twistmail.forwarding import ForwardDesk
         from twistmail.registrar import Registrar
+        from twistmail.tasks import Inline
 
         with books(self.terminal, *self._configuration) as found:
+            registrar = Registrar(found)
+            verbs = {**registrar.verbs(), **ForwardDesk.of(found, Inline()).verbs(registrar.account)}
             try:
-                return found.finish(Registrar(found).verbs()[verb](arguments))
+                return found.finish(verbs[verb](arguments))
             except Refusal as refusal:
                 raise Failure(str(refusal), refusal.exit_code, refusal.step) from None

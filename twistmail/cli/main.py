@@ -34,6 +34,7 @@ COMMANDS = {
     "completion": ("twistmail.cli.completion:completion", "Print what makes a shell complete the words of twistmail."),
     "domain": ("twistmail.cli.domain:group", "The domains whose mail is kept here."),
     "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
+    "forward": ("twistmail.cli.forward:group", "Where somebody's own mail goes on to: ~/.forward, and what stands for it."),
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "metrics": ("twistmail.cli.server:metrics", "Print the counters and gauges of the server, as Prometheus reads them."),
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),
