@@ -35,13 +35,17 @@ def list_(terminal: Terminal) -> int:
 @click.pass_obj
 def resolve(terminal: Terminal, address: str) -> int:
     """Show where mail for ADDRESS goes in the end, as a tree. Ends with 1 where it goes nowhere."""
-    tree = terminal.server().ask("alias.resolve", address=address)
+    return Exit.OK if shown(terminal, terminal.server().ask("alias.resolve", address=address)) else Exit.NOTHING
+
+
+def shown(terminal: Terminal, tree: dict[str, Any]) -> bool:
+    """Show *tree*, the answer to alias.resolve; whether mail arrives."""
     if terminal.as_json:
         terminal.object(tree)
     else:
         for address_part, what in _lines(tree):
             terminal.say(f"{address_part:36} {what}".rstrip())
-    return Exit.OK if tree["arrives"] else Exit.NOTHING
+    return bool(tree["arrives"])
 
 
 def _lines(node: dict[str, Any], indent: str = "", mark: str = "") -> Iterator[tuple[str, str]]:

@@ -79,9 +79,9 @@ def desk(terminal: Terminal) -> Control:
     if named := terminal.environ.get(PLACE):
         return Control(Path(named))
     try:
-        control = terminal.server()
-        if os.access(control.path, os.W_OK) or terminal.socket:
+        if (control := operators_door(terminal)) is not None:
             return control
+        control = terminal.server()
         from twistmail.queue.spool import OPTIONS  # it needs Twisted, which operators need not wait for
 
         config = terminal.glance(OPTIONS)
@@ -89,6 +89,15 @@ def desk(terminal: Terminal) -> Control:
         return Control(USUAL_PLACE)  # the configuration is not for everybody's eyes
     place = config[OPTIONS.name].socket
     return Control(config.file(place)) if place else control
+
+
+def operators_door(terminal: Terminal) -> Control | None:
+    """The control socket of the server, where it is ours to open."""
+    try:
+        control = terminal.server()
+    except (OSError, Failure):
+        return None  # the configuration is not for everybody's eyes
+    return control if terminal.socket or os.access(control.path, os.W_OK) else None
 
 
 def _may_look(terminal: Terminal) -> bool:

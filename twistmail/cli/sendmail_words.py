@@ -16,10 +16,10 @@ from enum import Enum
 from twistmail.mail import verp
 
 #: Flags with an argument that we ignore: log tags, hop counts, bodies, precedences, protocols, submitters.
-_IGNORED_WITH = frozenset("ABCLOXhp")
-_IGNORED = frozenset("GUmnv")
+_IGNORED_WITH = frozenset("ABDLOXehp")
+_IGNORED = frozenset("GUcmnvx")
 _ELSEWHERE = {
-    "-bi": "aliases need no rebuilding", "-bd": "twistd twistmail", "-bv": "twistmail alias resolve ADDRESS",
+    "-bi": "aliases need no rebuilding", "-bd": "twistd twistmail runs the server", "-bD": "twistd -n twistmail runs the server",
     "-bt": "twistmail policy check",
 }  # fmt: skip
 #: What follows -q to tell which messages are meant, and what of them it is a part of.
@@ -40,7 +40,13 @@ class Task(Enum):
     SEND = "send a message"
     LIST = "list what waits"  # -bp, or called mailq
     FLUSH = "try what waits"  # -q
+    SPEAK = "speak SMTP"  # -bs
+    VERIFY = "look addresses up"  # -bv
     NOTHING = "nothing"  # -q30m: the server does it by itself
+
+
+#: What -bX makes of it.
+_MODES = {"-bp": Task.LIST, "-bs": Task.SPEAK, "-bv": Task.VERIFY}
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,6 @@ class Wanted:
 
     `parts`: of what waits, only that of which these are parts of "recipient", "sender" or "id".
     """
-
 
     recipients: tuple[str, ...] = ()
     sender: str | None = None
@@ -63,6 +68,7 @@ class Wanted:
     task: Task = Task.SEND
     parts: tuple[tuple[str, str], ...] = ()
     as_json: bool = False
+    config: str = ""  # -C
 
 
 def read(arguments: Sequence[str]) -> Wanted:
@@ -103,7 +109,9 @@ def _flags(wanted: Wanted, word: str, words: list[str]) -> Wanted:
             wanted = replace(wanted, from_header=True)
         elif flag == "i":
             wanted = replace(wanted, dots=False)
-        elif flag in "frFNRV" or flag in _IGNORED_WITH:
+        elif flag == "I":
+            wanted = _mode(wanted, "-bi")
+        elif flag in "CfrFNRV" or flag in _IGNORED_WITH:
             value = word[at:] or _next(flag, words)
             return _valued(wanted, flag, value)
         elif flag == "d":
@@ -116,8 +124,8 @@ def _flags(wanted: Wanted, word: str, words: list[str]) -> Wanted:
 def _mode(wanted: Wanted, word: str) -> Wanted:
     if word == "-bm":
         return wanted
-    if word == "-bp":
-        return replace(wanted, task=Task.LIST)
+    if word in _MODES:
+        return replace(wanted, task=_MODES[word])
     for flag, other in _ELSEWHERE.items():
         if word.startswith(flag):
             raise Misused(f"{word} is done elsewhere: {other}")
@@ -163,6 +171,8 @@ def _valued(wanted: Wanted, flag: str, value: str) -> Wanted:
             return replace(wanted, ret=value.upper())
         case "V":
             return replace(wanted, envid=value)
+        case "C":
+            return replace(wanted, config=value)
         case "X" if value[:1] == "V" and len(value) <= 3:  # Postfix's; all other -X are files that sendmail wrote its dialogues to
             if value != "V" and not verp.are_delimiters(value[1:]):
                 raise Misused(f"-X{value}: write -XV, or behind it two of {' '.join(verp.MARKS)}, as in -XV{verp.USUAL}")

@@ -1,4 +1,4 @@
-"""twistmail setup --unit: units for systemd, made for this configuration."""
+"""twistmail setup: units for systemd, made for this configuration, and the names under which programs look for sendmail (`links`)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ from twistmail.cli.terminal import Terminal
 
 
 @click.command(cls=Verb)
-@click.option("--unit", is_flag=True, required=True, help="Print units for systemd: the service, and a socket for each port below 1024.")
+@click.option("--unit", is_flag=True, help="Print units for systemd: the service, and a socket for each port below 1024.")
+@click.option("--links", is_flag=True, help="Print the links by which programs find our sendmail, mailq, newaliases and runq.")
 @click.option("--user", default="twistmail", metavar="NAME", help="As whom the server runs. Default: twistmail.")
-@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write them there, such as /etc/systemd/system.")
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path),
+              help="Write them there: units in /etc/systemd/system, say, links below /.")
 @click.option("--force", is_flag=True, help="Even over files that are there and say something else.")
 @click.pass_obj
-def setup(terminal: Terminal, unit: bool, user: str, folder: Path | None, force: bool) -> int:
+def setup(terminal: Terminal, unit: bool, links: bool, user: str, folder: Path | None, force: bool) -> int:
     """Make what the operating system needs to run this server."""
+    if unit == links:
+        raise click.UsageError("say what: --unit (for systemd), or --links (for programs that look for sendmail)")
+    if links:
+        from twistmail.cli.links import install
+
+        return install(terminal, folder, force=force)
     made = _units(terminal, user)
     if terminal.as_json:
         terminal.object(dict(made))

@@ -6,6 +6,7 @@ import time
 
 from twistmail.mail.envelope import Peer, Role
 from twistmail.networks import covers
+from twistmail.policy.local_users import THIS_MACHINE
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.wire.dotted import BareNewline
 from twistmail.wire.smtp.content import Limits
@@ -18,13 +19,14 @@ _USERS_ONLY = frozenset({"FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "BURL", "X
 
 def wire_limits(service: SmtpService, address: str) -> Limits:
     """What the wire admits from a peer at *address*: the same value for all strangers, and for all proxies that we trust."""
-    trusted = covers(service.settings.xclient_from, address)
-    if trusted not in service.limits:
-        service.limits[trusted] = _limits(service, trusted=trusted)
-    return service.limits[trusted]
+    of = (covers(service.settings.xclient_from, address), address == THIS_MACHINE)
+    if of not in service.limits:
+        service.limits[of] = _limits(service, trusted=of[0], is_near=of[1])
+    return service.limits[of]
 
 
-def _limits(service: SmtpService, *, trusted: bool) -> Limits:
+def _limits(service: SmtpService, *, trusted: bool, is_near: bool) -> Limits:
+    """*is_near*: a program of this machine, whose user the kernel names; it may be a script that says everything at once."""
     settings, role = service.settings, service.role
     extensions = frozenset(word.upper() for word in settings.extensions)
     if "CHUNKING" not in extensions:
@@ -42,7 +44,7 @@ def _limits(service: SmtpService, *, trusted: bool) -> Limits:
         extensions=extensions,
         lmtp=role is Role.LMTP,
         bare_names=role is Role.SUBMISSION,
-        in_step=settings.unauth_pipelining == "reject",
+        in_step=settings.unauth_pipelining == "reject" and not is_near,
     )
 
 
@@ -62,7 +64,8 @@ def _line(word: str, service: SmtpService, peer: Peer, mechanisms: tuple[str, ..
         case "SIZE":
             return f"SIZE {settings.max_message or 0}"
         case "STARTTLS":
-            return "STARTTLS" if service.tls_available and peer.tls is None and settings.tls != "off" else ""
+            near = peer.address == THIS_MACHINE  # there is no line that anybody could listen on
+            return "STARTTLS" if service.tls_available and peer.tls is None and settings.tls != "off" and not near else ""
         case "AUTH":
             return "AUTH " + " ".join(mechanisms) if mechanisms else ""
         case "REQUIRETLS":

@@ -51,8 +51,8 @@ class SmtpService:
     for_users: SmtpService | None = None
     urls: Urls | None = None
     stress: Stress = field(default_factory=Stress)
-    #: What the wire admits, made once: from strangers, and from those whom XCLIENT is believed (`offers.wire_limits`).
-    limits: dict[bool, Limits] = field(default_factory=dict, init=False, repr=False, compare=False)
+    #: What the wire admits, made once: from strangers, from those whom XCLIENT is believed, from this machine (`offers.wire_limits`).
+    limits: dict[tuple[bool, bool], Limits] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 SENDER_OK = Status(250, "2.1.0", "Sender ok")
