@@ -21,7 +21,7 @@ from twistmail.endpoints import Transport
 from twistmail.leaving import generic
 from twistmail.mail import acl
 from twistmail.mail.address import Address, canonical_domain, parse
-from twistmail.policy import access_file, checks_file, relay_domains, sender_map
+from twistmail.policy import access_file, checks_file, copies, relay_domains, sender_map
 from twistmail.queue import ground
 from twistmail.relay import table, tlstable
 from twistmail.servers.login import GSSAPI
@@ -239,6 +239,8 @@ def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Probl
         ("submission", "sender_map", sender_map.parse),
         ("rewrite", "sender_map", generic.parse),
         ("canonical", "table", canonical_table.parse),
+        ("copies", "of_senders", copies.parse),
+        ("copies", "of_recipients", copies.parse),
         ("canonical", "senders", canonical_table.parse),
         ("canonical", "recipients", canonical_table.parse),
         ("relay", "tls_policy", tlstable.parse),

@@ -28,6 +28,7 @@ from twistmail.mail.outcome import Event, Outcome, Result
 from twistmail.mail.readdressed import Shown
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.mail.trace import received
+from twistmail.policy.copies import Copies
 from twistmail.policy.pipeline import Pipeline
 from twistmail.policy.sent import SentCopies
 
@@ -120,6 +121,7 @@ class Reception:
         sent: SentCopies | None = None,
         room_for: RoomFor = lambda size, *, report=False: None,
         canonical: Canonical | None = None,
+        copies: Copies | None = None,
     ) -> None:
         self.hostname = hostname
         self.policy = policy
@@ -132,6 +134,7 @@ class Reception:
         self.sent = sent
         self.room_for = room_for
         self.canonical = canonical
+        self.copies = copies
         #: Size of the content -> (digest, account) -> when. By size first: a digest of 35 MB is a tenth of a second.
         self._delivered: dict[int, dict[tuple[bytes, str], float]] = {}
 
@@ -153,7 +156,7 @@ class Reception:
         judged, item, content = ready
         if judged.fate is not Fate.USUAL:
             return await self._befall(judged, item, content)
-        return await self._take_over(item, content)
+        return await self._take_over(judged, item, content)
 
     async def accept_each(self, transaction: Transaction) -> tuple[Status, ...]:
         """As `accept`, with an answer for each recipient (RFC 2033 §4.2): whoever hears of a failure keeps the message for it."""
@@ -167,8 +170,10 @@ class Reception:
         answers = [_answer_for(recipient, item) for recipient in judged.recipients]
         ours = {target.place for r, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive for target in r.targets}
         taken = {recipient.address for recipient, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive}
+        copies = set(item.errands).difference(_written_to(judged, item).errands) if taken else set()
         item = replace(item, errands=tuple(
-            e for e in item.errands if (e.target.address in taken if e.result is Result.EXPANDED else e.target.place in ours)
+            e for e in item.errands
+            if (e.target.address in taken if e.result is Result.EXPANDED else e.target.place in ours) or e in copies
         ))  # fmt: skip
         try:
             if not item.is_settled:
@@ -220,12 +225,13 @@ class Reception:
                 return status_of(error)
         return Status(250, "2.0.0", f"Accepted as {item.id}")
 
-    async def _take_over(self, item: Item, content: Content) -> Status:
+    async def _take_over(self, transaction: Transaction, item: Item, content: Content) -> Status:
         """Local mailboxes now; what is left into the queue; only then the answer."""
         item = await self._deliver_now(item, content)
         if item.is_settled:
             return Status(250, "2.0.0", f"Accepted as {item.id}")
-        if refusal := _answer_instead(item):
+        if refusal := _answer_instead(_written_to(transaction, item)):
+            self._remember(item, content)  # there may be copies
             return refusal
         try:
             await self.submit(item, content)
@@ -254,7 +260,7 @@ class Reception:
         return Item(
             id=transaction.id,
             sender=transaction.sender,
-            errands=_errands(targets, transaction.recipients) + await self._copies(transaction, original),
+            errands=_errands(targets, transaction.recipients) + await self._copies(transaction, original, targets),
             arrived=self.epoch(),
             size=content.size + len(prefix),
             prefix=prefix,
@@ -263,24 +269,27 @@ class Reception:
             wishes=_wishes(transaction.wishes, original),
         )
 
-    async def _copies(self, transaction: Transaction, original: bytes) -> tuple[Errand, ...]:
-        """For those who send as a role. Nobody is told where a copy cannot be filed: the message itself has gone its way."""
-        targets = await self.sent.targets(transaction, original) if self.sent is not None else ()
-        return tuple(Errand(target, notify=frozenset({Notify.NEVER})) for target in targets)
+    async def _copies(self, transaction: Transaction, original: bytes, targets: Sequence[Target]) -> tuple[Errand, ...]:
+        """For those who send as a role, and by rule. Nobody is told where one cannot be filed: the message itself has gone its way."""
+        copies = await self.sent.targets(transaction, original) if self.sent is not None else ()
+        if self.copies is not None:
+            taken = {target.place for target in (*targets, *copies)}
+            copies += tuple(target for target in await self.copies.targets(transaction) if target.place not in taken)
+        return tuple(Errand(target, notify=frozenset({Notify.NEVER})) for target in copies)
 
     async def _sorted(self, sieve: IFilter, targets: tuple[Target, ...], transaction: Transaction, content: Content) -> tuple[Target, ...]:
         """What each account's filter makes of its target: folders, redirections, or nothing at all."""
         found: dict[tuple[Kind, str, str], Target] = {}
         for target in targets:
             if target.kind is not Kind.MAILBOX:
-                found[target.kind, str(target.address), ""] = target
+                found[*target.place, ""] = target
                 continue
             for action in await sieve.sort(target.account, transaction, content):
                 if isinstance(action, Keep):
                     found[target.kind, target.account, action.folder] = replace(target, folder=action.folder)
                 else:
                     for onward in await self.expansion.follow(action.address):
-                        found[onward.kind, onward.account or str(onward.address), ""] = replace(onward, original=target.original)
+                        found[*onward.place, ""] = replace(onward, original=target.original)
         return tuple(found.values())
 
     # ----- a message that came through only in part (spec D3)
@@ -403,10 +412,18 @@ def _answer_instead(item: Item) -> Status | None:
     """
     errands = [errand for errand in item.errands if errand.result is not Result.EXPANDED]
     statuses = [errand.status for errand in errands if errand.status is not None]
-    if len(statuses) < len(errands) or any(status.is_positive for status in statuses):
+    if not statuses or len(statuses) < len(errands) or any(status.is_positive for status in statuses):
         return None
     temporary = [status for status in statuses if status.is_temporary]
     return temporary[0] if temporary else statuses[0]
+
+
+def _written_to(transaction: Transaction, item: Item) -> Item:
+    """*item* without copies by rule: only what those get to whom it was written."""
+    asked = {recipient.address for recipient in transaction.recipients}
+    if all(errand.target.original in asked for errand in item.errands):
+        return item
+    return replace(item, errands=tuple(errand for errand in item.errands if errand.target.original in asked))
 
 
 def _digest(item: Item, content: Content) -> bytes:

@@ -12,14 +12,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from twistmail.config.settled import Config
+from twistmail.expansion import Expansion
 from twistmail.facts import Facts
 from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
 from twistmail.mail.envelope import Role
 from twistmail.mailflow import Dispatch, Reception
 from twistmail.plugins import POLICY_STAGE
+from twistmail.policy import copies
 from twistmail.policy.access import Access
 from twistmail.policy.access_file import parse as parse_access
+from twistmail.policy.copies import Copies
 from twistmail.policy.identities import Identities
 from twistmail.policy.ledger import Spectator
 from twistmail.policy.pipeline import House, Pipeline
@@ -47,7 +50,17 @@ def reception_of(role: Role, config: Config, foundation: Any, people: Any, dispa
         sent=_sent_copies(foundation, people) if role is Role.SUBMISSION else None,
         room_for=foundation.queue.room_for,
         canonical=people.canonical if people.canonical.any else None,
+        copies=_copies(config, foundation, people.expansion),
     )
+
+
+def _copies(config: Config, foundation: Any, expansion: Expansion) -> Copies | None:
+    """What tells who gets copies by rule; None where there are no rules."""
+    settings, watched = config["copies"], foundation.ground.watched
+    senders, recipients = (
+        watched.file(config.file(name), copies.parse) if name else None for name in (settings.of_senders, settings.of_recipients)
+    )
+    return Copies(expansion, settings.always, senders, recipients) if settings.always or senders or recipients else None
 
 
 def _sent_copies(foundation: Any, people: Any) -> SentCopies | None:

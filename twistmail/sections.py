@@ -42,6 +42,7 @@ from twistmail.own_sts import OPTIONS as MTA_STS
 from twistmail.plugins import Discovery
 from twistmail.policy.access import OPTIONS as ACCESS
 from twistmail.policy.checks import OPTIONS as MESSAGE_CHECKS
+from twistmail.policy.copies import OPTIONS as COPIES
 from twistmail.queue.reports import OPTIONS as DSN
 from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.relay.programs import OPTIONS as PIPE
@@ -87,6 +88,7 @@ BUILT_IN: tuple[Section, ...] = (
     ALIASES,
     ALIAS,
     FORWARD,
+    COPIES,
     STORE,
     QUEUE,
     RELAY,
