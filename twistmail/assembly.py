@@ -48,6 +48,7 @@ from twistmail.outbound import manners, tls_policies
 from twistmail.own_passwords import Desk
 from twistmail.own_sts import web_services
 from twistmail.pacing import bounds_of, rules_of
+from twistmail.policy.pipeline import Pipeline
 from twistmail.queue.reports import House as ReportHouse
 from twistmail.queue.reports import Reports
 from twistmail.quota_watch import QuotaWatch, Sender
@@ -287,7 +288,7 @@ def _smtp(
 ) -> SmtpService:
     ground, settings = foundation.ground, config[role.value]
     hostname = config["server"].hostname
-    policy = policy_of(role, config, foundation, people, lookup, ground.facts)
+    policy: Pipeline = policy_of(role, config, foundation, people, lookup, ground.facts)
     pickups = _pickups(config, foundation)
     in_clear = settings.tls != "required"
     login = login_of(role.value, config, foundation, people, in_clear=in_clear) if role is Role.SUBMISSION else None

@@ -46,6 +46,9 @@ class StoreByFormat:
     async def mailboxes(self, account: str) -> Any:
         return await (await self._store(account)).mailboxes(account)
 
+    async def peek(self, account: str) -> Any:
+        return await (await self._store(account)).peek(account)
+
     async def annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
         parts: dict[Any, list[str]] = {}
         for account in accounts:

@@ -38,6 +38,9 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     policy.check    service, client, sender, recipient, hello, login
                                           {"rows": [{"point", "stage", "verdict", "rule", "decides"}], "result", "stage", "rule",
                                           "reply", "targets": [...]}
+    explain.letter  letter, data          {"octets"}: a piece (base64) of a message that is asked about next, under a name of the asker's
+    explain.show    sender, recipient, client, hello, service, login, letter
+                                          explaining.explained()
     cert.list       -                     [certificate_views.listed()]; cert.look too, which reads the files again before
     cert.check      -                     [certificate_views.checked()]
     cert.renew      force                 {"renewed": bool, "certificate": a row of cert.list, or null}; takes up to some minutes

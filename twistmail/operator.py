@@ -19,6 +19,7 @@ from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Speaker, Verb
 from twistmail.dry_run import DryRun, read
+from twistmail.explaining import ExplainDesk
 from twistmail.forwarding import ForwardDesk
 from twistmail.guests import Guests
 from twistmail.mail.address import Address, parse
@@ -72,6 +73,7 @@ class Operator:
             **RouteDesk(self._service).verbs(),
             **registrar.verbs(),
             **ForwardDesk.of(present, foundation.threads, lambda: foundation.ground.reader).verbs(registrar.account),
+            **ExplainDesk(self._service).verbs(),
         }
 
     @property

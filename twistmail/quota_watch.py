@@ -36,10 +36,12 @@ _PERCENT = 100
 
 
 async def room_for(store: IMailStore, terms: Terms, account: str, octets: int) -> bool:
-    """Whether a message of so many octets more finds room at *account*. OSError is the caller's."""
-    if await terms.quota_of(account) == (None, None):
+    """Whether a message of so many octets more finds room at *account*, for which nothing is made. OSError is the caller's."""
+    limits = await terms.quota_of(account)
+    if limits == (None, None):
         return True
-    return bool(await (await store.mailboxes(account)).room_for(octets, 1))
+    boxes = await store.peek(account)
+    return Quota(0, 0, *limits).allows(octets, 1) if boxes is None else bool(await boxes.room_for(octets, 1))
 
 
 def fullness(quota: Quota) -> int:

@@ -84,12 +84,12 @@ async def answer(desk: Desk, question: Question) -> dict[str, Any]:
         "sender": str(question.sender or ""),
         "refusal": str(followed.fault) if followed.fault is not None and not followed.targets else "",
         "by": inside.rule if inside is not None else "",
-        "ways": [await _way(desk, target, item) for target in followed.targets],
+        "ways": [await way(desk, target, item) for target in followed.targets],
     }
 
 
-async def _way(desk: Desk, target: Target, item: Item) -> dict[str, Any]:
-    """How mail gets to *target*."""
+async def way(desk: Desk, target: Target, item: Item) -> dict[str, Any]:
+    """How *item* gets to *target*; as JSON. Raises Unavailable."""
     told: dict[str, Any] = {"address": str(target.address)}
     if target.kind is Kind.MAILBOX:
         return told | {"transport": "mailbox", "next_hop": target.account, "rule": "a mailbox here", "status": "", "hosts": [], "out": []}

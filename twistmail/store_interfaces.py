@@ -20,6 +20,9 @@ class IMailStore(Interface):
     async def mailboxes(account):  # type: ignore[no-untyped-def]
         """The IMailboxes of account name *account*; its folders are made at first use. Raises OSError."""
 
+    async def peek(account):  # type: ignore[no-untyped-def]
+        """As `mailboxes`, but nothing is made: None where there are none yet, or can be none of that name. Raises OSError."""
+
     async def annotated(accounts, entry):  # type: ignore[no-untyped-def]
         """{account: {mailbox name: value}} of those of *accounts* (names) that have annotation *entry* somewhere; nothing is made.
 

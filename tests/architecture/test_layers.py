@@ -18,6 +18,7 @@ LAYERS = (
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",
     "forwarding outbound tls_desk own_sts "
+    "understudies rehearsal explaining "
     "following way_in way_out receiving registrar domain_records quota_watch "
     "couriers routing routing_checks route_views "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "

@@ -84,6 +84,10 @@ class MemoryHouse(House):
 class SharedStore(memory.MailStore):
     """What users of IMAP are given where mailboxes are shared: each the tree of all that he may see."""
 
+    async def peek(self, account):
+        found = await super().peek(account)
+        return None if found is None else await self.mailboxes(account)
+
     async def mailboxes(self, account):
         return self.sharing.tree(account, await super().mailboxes(account), "c1")
 

@@ -57,6 +57,15 @@ def test_an_account_that_cannot_be_hinders_no_other(store, mailboxes):
     assert result_of(mailboxes.status("INBOX")).messages == 1
 
 
+def test_a_look_makes_no_mailboxes_and_finds_those_that_are_there(store):
+    assert result_of(store.peek("carl@blue.test")) is None
+    assert result_of(store.peek("../x@blue.test")) is None
+    deliver(store, PLAIN, account="carl@blue.test")
+    seen = result_of(store.peek("carl@blue.test"))
+    assert seen is not None
+    assert result_of(seen.folders())[0].name == "INBOX"
+
+
 def test_watchers_hear_of_a_delivery_before_it_returns(store, inbox):
     heard = heard_by(inbox)
     deliver(store, PLAIN, PLAIN)

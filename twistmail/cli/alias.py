@@ -43,18 +43,18 @@ def shown(terminal: Terminal, tree: dict[str, Any]) -> bool:
     if terminal.as_json:
         terminal.object(tree)
     else:
-        for address_part, what in _lines(tree):
+        for address_part, what in tree_lines(tree):
             terminal.say(f"{address_part:36} {what}".rstrip())
     return bool(tree["arrives"])
 
 
-def _lines(node: dict[str, Any], indent: str = "", mark: str = "") -> Iterator[tuple[str, str]]:
+def tree_lines(node: dict[str, Any], indent: str = "", mark: str = "") -> Iterator[tuple[str, str]]:
     """(address with its branch, what it is) of *node* and all below it; as deep as aliases may be."""
     yield indent + mark + node["address"], node["what"]
     children = node.get("children", [])
     below = indent + {"": "", "|- ": "|  ", "`- ": "   "}[mark]
     for place, child in enumerate(children, 1):
-        yield from _lines(child, below, "`- " if place == len(children) else "|- ")
+        yield from tree_lines(child, below, "`- " if place == len(children) else "|- ")
 
 
 @group.command()

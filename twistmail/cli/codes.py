@@ -1,14 +1,11 @@
-"""twistmail explain CODE: what an SMTP answer means, which setting is behind it, and what whoever sent the mail should do."""
+"""What an SMTP answer means, which setting is behind it, and what whoever sent the mail should do: `twistmail explain CODE`."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import asdict
 
-import click
-
 from twistmail.cli.exits import Exit, Failure
-from twistmail.cli.grammar import Verb
 from twistmail.cli.meanings import MEANINGS, Meaning
 from twistmail.cli.terminal import Terminal
 from twistmail.mail.causes import Cause
@@ -60,14 +57,11 @@ def _general(code: str, enhanced: str) -> Meaning:
     return Meaning(code, enhanced, CLASSES[(code or enhanced)[0]] + about, "", "The words behind the code say more.")
 
 
-@click.command("explain", cls=Verb)
-@click.argument("code", nargs=-1, required=True)
-@click.pass_obj
-def explain(terminal: Terminal, code: tuple[str, ...]) -> int:
-    """Tell what an SMTP answer such as 550 5.7.1 means, and what to do."""
-    found = look_up(" ".join(code))
+def tell(terminal: Terminal, text: str) -> int:
+    """Say what the answer in *text* means."""
+    found = look_up(text)
     if not found:
-        raise Failure(f"{' '.join(code)} is no answer of a mail server", Exit.USAGE, "write 550 5.7.1, 5.7.1 or 550")
+        raise Failure(f"{text} is no answer of a mail server", Exit.USAGE, "write 550 5.7.1, 5.7.1 or 550")
     for meaning in found:
         if terminal.as_json:
             terminal.object({key: value for key, value in asdict(meaning).items() if key != "words"})

@@ -18,14 +18,14 @@ from typing import Any
 from twisted.internet.selectreactor import SelectReactor
 from twisted.python.failure import Failure
 
-from twistmail import assembly, route_views, tasks
+from twistmail import assembly, explaining, route_views, tasks
 from twistmail.accounts.domains import DomainBook
 from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.accounts.verified import Verifier
 from twistmail.config.settled import Config
 from twistmail.dry_run import DryRun, read
 from twistmail.facts import Facts
-from twistmail.foundation import Ground, Standing, build
+from twistmail.foundation import SECRET, Ground, Standing, build
 from twistmail.lasting import inline
 from twistmail.mail.address import parse
 from twistmail.mail.ids import identifiers
@@ -78,6 +78,16 @@ def routed(config: Config, arguments: Mapping[str, Any]) -> dict[str, Any]:
             route_views.Desk(people.expansion, routes, AsRouted(), people.leaving), arguments))
 
 
+def explained(config: Config, arguments: Mapping[str, Any], message: bytes | None) -> dict[str, Any]:
+    """What `explain.show` would say, but for what only a running server knows: how full it is. control.Refusal."""
+    with _stood(config) as (reactor, stands):
+        people = assembly.people_of(config, stands)
+        stands.ground.terms.accounts = people.accounts
+        routes = routes_of(config, stands.ground, build("lookup", config["dns"].use, stands.ground, config=config))
+        desk = route_views.Desk(people.expansion, routes, AsRouted(), people.leaving)
+        return finish(reactor, explaining.explained(explaining.House(config, stands, people, desk), arguments, message))  # type: ignore[no-any-return]
+
+
 def asking(config: Config, question: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
     """What *question*(lookup) returns or raises, where *lookup* (INameLookup) is that of the configuration."""
     with _stood(config) as (reactor, stands):
@@ -127,8 +137,16 @@ def standing(config: Config, reactor: Any, database: AccountDatabase) -> Standin
         ledger=Ledger(),
         lasting=inline(),
     )
-    return Standing(ground, database, Verifier(threads, time.monotonic, b""), b"", PopAuth(ground.facts, reactor.seconds),
+    return Standing(ground, database, Verifier(threads, time.monotonic, b""), _secret(config), PopAuth(ground.facts, reactor.seconds),
                     DomainBook(database.domains))
+
+
+def _secret(config: Config) -> bytes:
+    """What the server signs with, so that addresses that it has made are known; nothing where there is none, or we may not read it."""
+    try:
+        return (config.data_dir / SECRET).read_bytes()
+    except OSError:
+        return b""
 
 
 def own_reactor() -> SelectReactor:

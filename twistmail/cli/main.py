@@ -33,7 +33,7 @@ COMMANDS = {
     "demo": ("twistmail.cli.demo:demo", "Serve one pretend office on this computer until Ctrl-C."),
     "completion": ("twistmail.cli.completion:completion", "Print what makes a shell complete the words of twistmail."),
     "domain": ("twistmail.cli.domain:group", "The domains whose mail is kept here."),
-    "explain": ("twistmail.cli.codes:explain", "Tell what an SMTP answer such as 550 5.7.1 means, and what to do."),
+    "explain": ("twistmail.cli.explain:explain", "Tell what would become of a message, and why; or what an answer like 550 5.7.1 means."),
     "forward": ("twistmail.cli.forward:group", "Where somebody's own mail goes on to: ~/.forward, and what stands for it."),
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "metrics": ("twistmail.cli.server:metrics", "Print the counters and gauges of the server, as Prometheus reads them."),

@@ -54,10 +54,11 @@ def _show(terminal: Terminal, told: dict[str, Any]) -> None:
     for number, way in enumerate(told["ways"]):
         if number:
             terminal.say("")
-        _show_way(terminal, told["address"], way)
+        show_way(terminal, told["address"], way)
 
 
-def _show_way(terminal: Terminal, address: str, way: dict[str, Any]) -> None:
+def show_way(terminal: Terminal, address: str, way: dict[str, Any]) -> None:
+    """One way (`route_views.way`) of mail for *address*, which led there."""
     terminal.say(f"{way['address']} (for {address})" if way["address"] != address else address)
     for label, value in _lines(way):
         terminal.say(f"  {label:10}{value}")

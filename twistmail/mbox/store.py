@@ -90,6 +90,12 @@ class MboxStore:
         await home.prepare()
         return home
 
+    async def peek(self, account: str) -> Mailboxes | None:
+        with suppress(ValueError):
+            home = self._account(account)
+            return home if await self._workshop.threads.run(home.tree.is_there) else None
+        return None
+
     async def annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
         found: dict[str, dict[str, bytes]] = {}
         for first in range(0, len(accounts), LOOKED_AT_ONCE):

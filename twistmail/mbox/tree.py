@@ -29,9 +29,13 @@ class Tree:
         self.ledger = ledger
         self._standard = tuple(standard)
 
+    def is_there(self) -> bool:
+        """Whether all that an account needs has been made."""
+        return self.ledger.path.exists() and self.inbox.parent.is_dir()
+
     def prepare(self) -> None:
         """Make what a new account needs; nothing where it is there."""
-        if self.ledger.path.exists() and self.inbox.parent.is_dir():
+        if self.is_there():
             return
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.inbox.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -222,6 +222,9 @@ class MailStore:
     async def mailboxes(self, account: str) -> Mailboxes:
         return self._account(account)
 
+    async def peek(self, account: str) -> Mailboxes | None:
+        return self._accounts.get(account)
+
     async def annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
         found = {name: home.annotated(entry) for name in accounts if (home := self._accounts.get(name))}
         return {name: some for name, some in found.items() if some}

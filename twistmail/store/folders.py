@@ -75,12 +75,16 @@ class FolderTree:
                 self._maildirs[name] = found
             return found
 
+    def is_there(self) -> bool:
+        """Whether anything has been made yet."""
+        return (self.root / "cur").is_dir()
+
     def prepare(self) -> None:
         """Make what a new account needs: INBOX and the standard folders, subscribed. Cheap when it is there."""
         if self.ready:
             return
         with self._guard:
-            is_new = not (self.root / "cur").is_dir()
+            is_new = not self.is_there()
             self.maildir(INBOX).create()
             if is_new:
                 self._make_standard_folders()

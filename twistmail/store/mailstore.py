@@ -182,6 +182,12 @@ class MailStore:
         await home.prepare()
         return home
 
+    async def peek(self, account: str) -> Mailboxes | None:
+        with suppress(ValueError):
+            home = await self._home(account)
+            return home if home.tree.ready or await self._workshop.threads.run(home.tree.is_there) else None
+        return None
+
     async def annotated(self, accounts: Sequence[str], entry: str) -> dict[str, dict[str, bytes]]:
         found: dict[str, dict[str, bytes]] = {}
         for first in range(0, len(accounts), LOOKED_AT_ONCE):
