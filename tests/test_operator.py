@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet.task import Clock
 
+from tests.aliases.sources import meaning
 from tests.config.declared import SECTIONS
 from tests.helpers import heard, result_of
 from tests.tls.authority import Authority
 from twistmail.accounts.config import OPTIONS as USERS
+from twistmail.aliases.chain import AliasChain
 from twistmail.aliases.table import ALIAS, alias_table
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.config.load import load
@@ -68,7 +70,9 @@ def service(tmp_path):
     people.add(Account("anna@blue.example"), "x")
     people.add(Account("bert@blue.example"), "x")
     domains = frozenset({"blue.example"})
-    expansion = Expansion(alias_table(config.named("alias"), domains), people, domains, "blue.example", clock=clock.seconds)
+    origins = {name: config.place(f"alias:{name}").short for name in config.named("alias")}
+    aliases = AliasChain([alias_table(config.named("alias"), domains, meaning(), origins)])
+    expansion = Expansion(aliases, people, domains, "blue.example", clock=clock.seconds)
     certificates = Certificates(tmp_path / "none", "mail.blue.example", clock.seconds, own=tmp_path / "tls")
 
     renewal = Renewal(tmp_path / "acme", tmp_path / "tls", Inline(), clock.seconds)

@@ -6,42 +6,22 @@ The rules are `expansion`'s, and so is the trail that the tree is made of.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from twistmail.aliases.file import AliasFile
-from twistmail.config.settled import Config
+from twistmail.aliases.listed import Listed
 from twistmail.expansion import Expansion
 from twistmail.interfaces import Unavailable
-from twistmail.mail.address import Address, parse
+from twistmail.mail.address import Address
 from twistmail.mail.trail import Move
 
 #: Nodes of one tree: what goes beyond it was never meant to be read.
 MOST_NODES = 1000
-PLUGIN = "plugin"
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """One alias and where it is written."""
-
-    address: Address
-    targets: tuple[Address, ...]
-    source: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {"address": str(self.address), "targets": list(map(str, self.targets)), "source": self.source}
-
-
-async def listed(config: Config, resolver: Any) -> list[Alias]:
-    """All aliases of the configuration and of alias files; those of other sources cannot be listed. Unavailable."""
-    found = []
-    for source in getattr(resolver, "sources", (resolver,)):
-        if isinstance(source, AliasFile):
-            found += [Alias(entry.address, entry.targets, f"{source.path}:{entry.line}") for entry in await source.entries()]
-    if "config" in config["aliases"].source:
-        found += [Alias(parse(name).folded, one.to, config.place(f"alias:{name}").short) for name, one in config.named("alias").items()]
-    return sorted(found, key=lambda alias: (alias.address.domain, alias.address.local))
+async def listed(resolver: Any) -> list[Listed]:
+    """All aliases, by domain and name. Directories and plugins cannot be listed. Unavailable."""
+    found = [alias for source in getattr(resolver, "sources", (resolver,)) if hasattr(source, "listed") for alias in await source.listed()]
+    return sorted(found, key=lambda alias: (alias.name.rpartition("@")[2] if "@" in alias.name else "", alias.name))
 
 
 async def tree(expansion: Expansion, address: Address) -> dict[str, Any]:
@@ -71,14 +51,21 @@ def _node(move: Move) -> dict[str, Any]:
     return {"address": move.name, "what": move.text} | ({"source": move.origin} if move.origin else {})
 
 
-async def problems(config: Config, expansion: Expansion) -> list[dict[str, Any]]:
-    """What is wrong with the aliases that can be listed: [{"address", "problem", "source"}]."""
+async def problems(expansion: Expansion) -> list[dict[str, Any]]:
+    """What is wrong with the sources of aliases and with the aliases that can be listed: [{"address", "problem", "source"}]."""
     found = []
-    for alias in await listed(config, expansion.aliases):
-        domain = alias.address.domain or expansion.default_domain
+    for source in getattr(expansion.aliases, "sources", ()):
+        if hasattr(source, "troubles"):
+            found += [{"address": name, "problem": text, "source": origin} for name, text, origin in await source.troubles()]
+    try:
+        aliases = await listed(expansion.aliases)
+    except Unavailable as trouble:
+        return [*found, {"address": "-", "problem": f"the aliases cannot be listed: {trouble}", "source": "-"}]
+    for alias in aliases:
+        domain = (alias.address.domain if alias.address else "") or expansion.default_domain
         for target in alias.targets:
             if text := await _problem(expansion, Address(target.local, target.domain or domain)):
-                found.append({"address": str(alias.address), "problem": text, "source": alias.source})
+                found.append({"address": alias.name, "problem": text, "source": alias.origin})
     return found
 
 

@@ -21,9 +21,7 @@ from twistmail.accounts.keyring import Keyring
 from twistmail.accounts.local import LocalUsers
 from twistmail.accounts.people import People as Known
 from twistmail.accounts.table import account_name
-from twistmail.aliases.chain import AliasChain
-from twistmail.aliases.file import AliasFile
-from twistmail.aliases.table import alias_table
+from twistmail.alias_sources import resolver_of
 from twistmail.canonical.rules import ENVELOPE_RECIPIENT, Canonical
 from twistmail.certificate_views import certificates_of
 from twistmail.config.settled import Config
@@ -196,7 +194,7 @@ def people_of(config: Config, foundation: Standing) -> People:
     canonical = canonical_of(config, foundation, domains)
     leaving = leaving_of(config, foundation, domains, canonical)
     expansion = Expansion(
-        _alias_resolver(config, foundation, domains),
+        resolver_of(config, foundation.ground, domains),
         accounts,
         domains.names,
         default,
@@ -234,21 +232,6 @@ def _accounts(config: Config, foundation: Standing, domains: Domains) -> Known:
         kinds=kinds(config["auth"].mechanisms),
         epoch=ground.epoch,
     )
-
-
-def _alias_resolver(config: Config, foundation: Standing, domains: Domains) -> Any:
-    """One source, or several in order."""
-    ground = foundation.ground
-    sources: list[Any] = []
-    for source in config["aliases"].source:
-        kind, _, argument = source.partition(":")
-        if kind == "config":
-            sources.append(alias_table(config.named("alias"), domains.names))
-        elif kind == "file":
-            sources.append(AliasFile(config.file(argument), ground.threads, domains.names))
-        else:
-            sources.append(part("alias source", kind, ground, config=config))
-    return sources[0] if len(sources) == 1 else AliasChain(sources)
 
 
 def _contexts(config: Config, foundation: Foundation) -> Contexts:

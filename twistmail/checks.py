@@ -167,9 +167,16 @@ def aliases_end(config: Config) -> Iterator[Problem]:
         except ValueError:
             continue  # `names_are_names` tells it
         places[address] = config.place(f"alias:{name}", "to")
-        targets[address] = {target.folded if target.domain else Address(target.folded.local, address.domain) for target in alias.to}
+        targets[address] = {_whole(item, address.domain) for item in alias.to}
     for address in _endless(targets):
         yield error(places[address], f"{address} leads in a circle and to no mailbox", "let one of the aliases name a mailbox")
+
+
+def _whole(item: object, domain: str) -> Address:
+    """Where *item* leads; what is no address ends there, as a name that nobody has."""
+    if not isinstance(item, Address):
+        return Address(str(item))
+    return item.folded if item.domain else Address(item.folded.local, domain)
 
 
 def _endless(targets: dict[Address, set[Address]]) -> list[Address]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from twistmail import alias_views, journal
+from twistmail.alias_desk import AliasDesk
 from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Speaker, Verb
@@ -57,7 +58,6 @@ class Operator:
             **MetricsDesk(self._service.foundation).verbs(),
             **self._guests.verbs(),
             **UplinkDesk(self._service).verbs(),
-            "alias.list": self._aliases,
             "alias.resolve": self._resolve,
             "alias.check": self._check_aliases,
             "policy.check": self._check_policy,
@@ -74,6 +74,7 @@ class Operator:
             **registrar.verbs(),
             **ForwardDesk.of(present, foundation.threads, lambda: foundation.ground.reader).verbs(registrar.account),
             **ExplainDesk(self._service).verbs(),
+            **AliasDesk(present).verbs(),
         }
 
     @property
@@ -151,14 +152,11 @@ class Operator:
     def _expansion(self) -> Any:
         return self._service.parts.people.expansion
 
-    async def _aliases(self, arguments: Mapping[str, Any]) -> Any:
-        return [alias.as_json() for alias in await alias_views.listed(self._service.config, self._expansion.aliases)]
-
     async def _resolve(self, arguments: Mapping[str, Any]) -> Any:
         return await alias_views.tree(self._expansion, self._address(arguments.get("address")))
 
     async def _check_aliases(self, arguments: Mapping[str, Any]) -> Any:
-        return await alias_views.problems(self._service.config, self._expansion)
+        return await alias_views.problems(self._expansion)
 
     def _address(self, text: Any) -> Address:
         try:

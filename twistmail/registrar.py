@@ -18,6 +18,7 @@ from twistmail.accounts.sqlite import AccountDatabase, AccountExists, NoSuchAcco
 from twistmail.accounts.table import account_name
 from twistmail.config.settled import Config
 from twistmail.control import Refusal, Verb
+from twistmail.expansion import Expansion
 from twistmail.mail.account import Account, account_directory
 from twistmail.mail.address import canonical_domain, parse
 from twistmail.mail.domains import Domain, Domains
@@ -82,6 +83,14 @@ class Present:
     @property
     def store(self) -> Any:
         return self._service.foundation.store
+
+    @property
+    def expansion(self) -> Expansion:
+        return self._service.parts.people.expansion  # type: ignore[no-any-return]
+
+    @property
+    def threads(self) -> Any:
+        return self._service.foundation.threads
 
     def user_changed(self, name: str) -> None:
         self._service.foundation.ground.terms.forget(name)

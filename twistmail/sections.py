@@ -23,6 +23,7 @@ from twistmail.accounts.sql import OPTIONS as SQL
 from twistmail.accounts.tokens import OPTIONS as OAUTH
 from twistmail.aliases.own import OPTIONS as FORWARD
 from twistmail.aliases.table import ALIAS
+from twistmail.aliases.table import FILES as ALIAS_FILES
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup.shelf import OPTIONS as BACKUP
 from twistmail.canonical.options import OPTIONS as CANONICAL
@@ -110,7 +111,7 @@ BUILT_IN: tuple[Section, ...] = (
 )
 
 #: What of our own stands behind a word, and the words that stand for none of our parts but for a kind of table.
-_TABLES = {"users": {"sqlite", "config", "passwd", "system"}, "aliases": {"config", "file"}}
+_TABLES = {"users": {"sqlite", "config", "passwd", "system"}, "aliases": {"config", "sqlite", *ALIAS_FILES}}
 _KINDS = {("store", "use"): "store", ("queue", "use"): "queue", ("dns", "use"): "lookup", ("users", "source"): "accounts",
           ("aliases", "source"): "alias source", ("mx", "stages"): "policy stage", ("submission", "stages"): "policy stage",
           ("lmtp", "stages"): "policy stage"}  # fmt: skip

@@ -8,11 +8,13 @@ wrong with it is logged, once, with line numbers.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from twisted.logger import Logger
 
@@ -69,19 +71,28 @@ class WatchedFile(Generic[T]):
             raise Unavailable(f"{self.path} has not been read")
         return self._value
 
+    @property
+    def is_read(self) -> bool:
+        """Whether there is a `value`."""
+        return self._value is not None
+
     def problems(self, most: int | None = None) -> tuple[tuple[int, str], ...]:
         """What is wrong with the file now: (line, text), line 0 where it cannot be read at all. Blocking; changes nothing.
 
         A file of more than *most* octets is only opened.
         """
         try:
-            with self.path.open("rb") as file:
+            with self._opened() as file:
                 if most is not None and os.fstat(file.fileno()).st_size > most:
                     return ()
         except OSError as error:
             return _problems(error)
         loaded = self._load()
         return () if not isinstance(loaded, OSError | ValueError | Partly) else _problems(loaded)
+
+    async def examined(self) -> tuple[tuple[int, str], ...]:
+        """`problems`, found in a thread."""
+        return await self._threads.run(self.problems)  # type: ignore[no-any-return]
 
     async def freshen(self) -> None:
         """Read the file again if it is another than the one that was read. Unavailable where nothing was ever read."""
@@ -107,7 +118,7 @@ class WatchedFile(Generic[T]):
 
     def _load(self) -> T | Partly[T] | OSError | ValueError:
         try:
-            with self.path.open("rb") as file:
+            with self._opened() as file:
                 octets = file.read(MOST_OCTETS + 1)
             if len(octets) > MOST_OCTETS:
                 return Broken([(1, f"the file is larger than {MOST_OCTETS // 1024 // 1024} MiB")])
@@ -116,6 +127,14 @@ class WatchedFile(Generic[T]):
             return Broken([(octets.count(b"\n", 0, error.start) + 1, "this is not UTF-8")])
         except (OSError, ValueError) as error:
             return error
+
+    def _opened(self) -> BinaryIO:
+        """The file; OSError where it is no file: nobody waits for what comes out of a pipe, or reads a device to its end."""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "this is no regular file", str(self.path))
+        return open(descriptor, "rb")
 
     def _settle(self, stamp: tuple[int, int, int] | None, loaded: T | Partly[T] | OSError | ValueError) -> None:
         news = stamp != self._stamp

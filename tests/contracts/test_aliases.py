@@ -13,9 +13,11 @@ from zope.interface.verify import verifyObject
 
 from tests import daemons
 from tests.accounts.services import Bridge, http_settings, ldap_settings, sql_settings
+from tests.aliases.sources import alias_file, meaning
 from tests.helpers import result_of
+from twistmail.aliases.book import AliasBook, Kept
 from twistmail.aliases.chain import AliasChain
-from twistmail.aliases.file import AliasFile
+from twistmail.aliases.database import DatabaseAliases
 from twistmail.aliases.table import ALIAS, alias_table
 from twistmail.interfaces import IAliasResolver, Unavailable
 from twistmail.lasting import inline
@@ -38,13 +40,20 @@ def memory(folder: Path) -> Any:
 
 
 def table(folder: Path) -> Any:
-    return alias_table({name: ALIAS.defaults(to=tuple(map(parse, targets))) for name, targets in ALIASES.items()}, DOMAINS)
+    named = {name: ALIAS.defaults(to=tuple(map(parse, targets))) for name, targets in ALIASES.items()}
+    return alias_table(named, DOMAINS, meaning())
 
 
 def file(folder: Path) -> Any:
     path = folder / "aliases"
     path.write_text("".join(f"{name}: {', '.join(targets)}\n" for name, targets in ALIASES.items()))
-    return AliasFile(path, Inline(), DOMAINS)
+    return alias_file(path, DOMAINS)
+
+
+def database(folder: Path) -> Any:
+    book = AliasBook(folder / "aliases.db")
+    book.put(Kept(parse(name), tuple(map(parse, targets))) for name, targets in ALIASES.items())
+    return DatabaseAliases(book, Inline(), DOMAINS, meaning())
 
 
 def chain(folder: Path) -> Any:
@@ -52,9 +61,9 @@ def chain(folder: Path) -> Any:
     return AliasChain([first, MemoryAliases({**ALIASES, "flintstone@here.example": ["wilma"]})])
 
 
-@pytest.fixture(params=["memory", "table", "file", "chain", "of_sql", "of_ldap", "of_http"])
+@pytest.fixture(params=["memory", "table", "file", "database", "chain", "of_sql", "of_ldap", "of_http"])
 def aliases(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    makers: dict[str, Callable[[Path], Any]] = {"memory": memory, "table": table, "file": file, "chain": chain}
+    makers: dict[str, Callable[[Path], Any]] = {"memory": memory, "table": table, "file": file, "database": database, "chain": chain}
     return makers[request.param](tmp_path) if request.param in makers else request.getfixturevalue(request.param)
 
 
@@ -130,7 +139,7 @@ class TestWhenItIsAway:
         self.is_unavailable(aliases)
 
     def test_file(self, tmp_path: Path) -> None:
-        self.is_unavailable(AliasFile(tmp_path / "none", Inline(), DOMAINS))
+        self.is_unavailable(alias_file(tmp_path / "none", DOMAINS))
 
     def test_a_chain_with_one_that_is_away_before_one_that_knows(self) -> None:
         away = MemoryAliases()

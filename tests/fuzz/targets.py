@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from twistmail.accounts import passwords
+from twistmail.aliases import members
+from twistmail.aliases.index import Index
 from twistmail.aliases.parse import parse as parse_aliases
 from twistmail.leaving import generic
 from twistmail.mail import headers, imapurl
@@ -28,6 +30,7 @@ from twistmail.policy import access_file, checks_file, sender_map
 from twistmail.relay import table as route_table
 from twistmail.relay.route import Transport, parse_via
 from twistmail.servers.smtp_options import SUBMISSION_EXTENSIONS
+from twistmail.watched import Broken
 from twistmail.wire.contract import NEED_DATA, Tell, Wants
 from twistmail.wire.http import HttpServerWire, Page, Silence
 from twistmail.wire.imap import commands as imap_commands
@@ -186,7 +189,13 @@ def leaving(data: bytes) -> None:
 
 
 def aliases(data: bytes) -> None:
-    parse_aliases(_text(data))
+    """Also as a table and as a list in a file, which say that they are broken, and nothing else."""
+    text = _text(data)
+    parsed = parse_aliases(text)
+    with suppress(Broken):
+        assert [entry.address for entry in Index(text).entries()] == [entry.address for entry in parsed.entries]
+    with suppress(Broken):
+        members.parse(text)
 
 
 def login(data: bytes) -> None:

@@ -1,44 +1,82 @@
-"""Aliases in memory: the table that every source of ours ends in, and those of the configuration."""
+"""The settings of aliases, and those that stand in the configuration itself: [alias:NAME]."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from zope.interface import implementer
 
-from twistmail.aliases.parse import Entry
-from twistmail.interfaces import IAliasResolver, Unavailable
+from twistmail.aliases import items
+from twistmail.aliases.items import Item
+from twistmail.aliases.listed import Listed, listed
+from twistmail.aliases.meaning import Meaning
+from twistmail.aliases.owner import owner_of
+from twistmail.aliases.parse import Entry, contradictions
+from twistmail.aliases.permits import INCLUDED, NO, YES
+from twistmail.interfaces import IAliasResolver
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Step
-from twistmail.options import COUNT, TEXT, WORDS, Kind, Option, Section, Settings
+from twistmail.options import COUNT, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
+
+#: Sources that are files, and what is in them.
+FILES = {
+    "file": "aliases(5)", "virtual": "Postfix's virtual(5)", "virtusertable": "sendmail's virtusertable", "regexp": "regular expressions",
+}  # fmt: skip
+AUTO, BY_COMMAND = "auto", "newaliases"
 
 
 def _read_sources(text: str) -> tuple[str, ...]:
     sources: tuple[str, ...] = WORDS.read(text)
     for source in sources:
         name, _, path = source.partition(":")
-        if not name or (name == "file" and not path):
-            raise ValueError(f"{source} is not a source of aliases\nwrite config, or file:/etc/aliases")
+        if not name or (name in FILES and not path):
+            raise ValueError(f"{source} is not a source of aliases\nwrite config, sqlite, or {name or 'file'}:/etc/aliases")
     return sources
 
 
-def _read_targets(text: str) -> tuple[Address, ...]:
-    targets = tuple(addresses.parse(word) for word in WORDS.read(text))
-    if not targets:
+def _read_targets(text: str) -> tuple[Item, ...]:
+    """Items as in aliases(5). Addresses may be divided by white space too; what has any in it stands in quotes."""
+    words = [word for _, word in items.split(" ".join(text.split()))]
+    read = [item for word in words for item in _read_word(word)]
+    if not read:
         raise ValueError("an alias must lead somewhere\nwrite addresses, divided by spaces")
-    return targets
+    if wrong := contradictions(read):
+        raise ValueError(f"an alias {wrong[0]}")
+    return tuple(read)
+
+
+def _read_word(word: str) -> list[Item]:
+    """*word*, which stands between two commas."""
+    if word[0] in '"|:' or word[-1] == ">" or word.startswith("error:"):
+        return [items.read(word)]
+    return [items.read(one) for one in word.split()]
+
+
+def _read_owner(text: str) -> Address | None:
+    return addresses.parse(text) if text else None
 
 
 SOURCES = Kind("sources of aliases", _read_sources, " ".join)
-TARGETS = Kind("addresses", _read_targets, lambda targets: " ".join(map(str, targets)))
+TARGETS = Kind("addresses", _read_targets, lambda targets: ", ".join(map(str, targets)))
+OWNER = Kind("an address", _read_owner, lambda owner: str(owner or ""))
 
 OPTIONS = Section(
     "aliases",
-    "Where aliases are, and how far they are followed. The first source that knows a name answers.",
-    Option("source", SOURCES, "config",
-           "Sources, in order: config ([alias:NAME] sections), file:PATH (in aliases(5) syntax), sql, ldap, http, "
+    "Where aliases are, what they may lead to, and how far they are followed. The first source that knows a name answers: docs/aliases.md.",
+    Option("source", SOURCES, "config sqlite",
+           "Sources, in order: config ([alias:NAME] sections), sqlite (made by twistmail alias add), file:PATH (in aliases(5) syntax), "
+           "virtual:PATH (Postfix's virtual(5)), virtusertable:PATH (sendmail's), regexp:PATH (Postfix's regexp_table), sql, ldap, http, "
            "or what a plugin brings: docs/accounts.md."),
+    Option("database", TEXT, "aliases.db", "The file of the source sqlite, below data_dir."),
+    Option("files", choice(NO, YES, INCLUDED), NO,
+           "Whether aliases may lead to files (/path): no; yes; included: those in a list that an alias includes, too. What is not "
+           "allowed waits, and is told in the log."),
+    Option("programs", choice(NO, YES, INCLUDED), NO, "Whether aliases may lead to programs (|command): as with files."),
+    Option("includes", SWITCH, "yes", "Whether aliases may lead to lists in files (:include:/path)."),
+    Option("reload", choice(AUTO, BY_COMMAND), AUTO,
+           "When a changed file:PATH counts: auto, with the next message; newaliases, when that has been run and has found it in order."),
     Option("subaddress", TEXT, "+", "What divides a name from a suffix: one character or several, each of which does; empty: nothing. "
            "anna+x@ is anna@, unless anna+x@ or anna+default@ is an alias."),
     Option("to_postmaster", WORDS, "mailer-daemon root",
@@ -50,43 +88,59 @@ OPTIONS = Section(
 ALIAS = Section(
     "alias",
     "One alias of the source `config`: [alias:info@blue.example]. Without a domain it holds in every local domain.",
-    Option("to", TARGETS, "postmaster", "The addresses that it stands for.", example="anna@blue.example bert@blue.example", required=True),
+    Option("to", TARGETS, "postmaster",
+           "The addresses that it stands for; also whatever else aliases(5) knows, where that is allowed: docs/aliases.md.",
+           example="anna@blue.example bert@blue.example", required=True),
+    Option("owner", OWNER, "", "Who gets the reports about mail that goes on from here: its sender, as others see it. Empty: the alias "
+           "owner-NAME where there is one, else the sender of the message.", example="anna@blue.example"),
     pattern=True,
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """One [alias:NAME] section. `origin`: where it stands."""
+
+    entry: Entry
+    owner: Address | None
+    origin: str
+
+
 @implementer(IAliasResolver)
 class AliasTable:
-    """Entries, looked up as they are written first, and then, in local *domains*, by those that name no domain.
+    """Aliases of the configuration, looked up as they are written first, and then, in local *domains*, by those that name no domain."""
 
-    *name* says where they are written.
-    """
-
-    def __init__(self, entries: Iterable[Entry], domains: Collection[str], name: str = "") -> None:
-        self._entries = {entry.address: entry for entry in entries}
+    def __init__(self, configured: Iterable[Configured], domains: Collection[str], meaning: Meaning) -> None:
+        self._configured = {one.entry.address: one for one in configured}
         self._domains = domains
-        self._name = name
+        self._meaning = meaning
 
     async def lookup(self, address: Address) -> Step | None:
-        entry = self.find(address)
-        if entry is None:
+        found = self._find(address)
+        if found is None:
             return None
-        if entry.refused:
-            raise Unavailable(entry.refused)
-        return Step(entry.targets, f"{self._name}:{entry.line}" if entry.line else self._name)
+        goals = await self._meaning.goals(found.entry.items, found.origin)
+        owner = found.owner or owner_of(address, lambda owner: self._find(owner) is not None)
+        return Step(goals, found.origin, owner if owner is None or owner.domain else Address(owner.local, address.domain))
 
-    def find(self, address: Address) -> Entry | None:
-        """The entry that holds for *address* (folded)."""
-        entry = self._entries.get(address)
-        if entry is None and address.domain in self._domains:
-            entry = self._entries.get(Address(address.local))
-        return entry
+    async def listed(self) -> list[Listed]:
+        """All, as they are written."""
+        return [listed(one.entry.address, one.entry.items, one.origin, one.owner) for one in self._configured.values()]
 
-    def entries(self) -> tuple[Entry, ...]:
-        """All, as they were written."""
-        return tuple(self._entries.values())
+    def _find(self, address: Address) -> Configured | None:
+        found = self._configured.get(address)
+        if found is None and address.domain in self._domains:
+            found = self._configured.get(Address(address.local))
+        return found
 
 
-def alias_table(aliases: Mapping[str, Settings], domains: Collection[str]) -> AliasTable:
-    """The [alias:NAME] sections: {NAME: its Settings}. ValueError where a NAME is no address."""
-    return AliasTable((Entry(addresses.parse(name).folded, settings.to, 0) for name, settings in aliases.items()), domains)
+def alias_table(
+    aliases: Mapping[str, Settings], domains: Collection[str], meaning: Meaning, origins: Mapping[str, str] | None = None
+) -> AliasTable:
+    """The [alias:NAME] sections: {NAME: its Settings}; *origins* tells where each stands. ValueError where a NAME is no address."""
+    configured = (
+        Configured(Entry(addresses.parse(name).folded, settings.to, 0), settings.owner, (origins or {}).get(name, f"[alias:{name}]"))
+        for name, settings in aliases.items()
+    )
+    return AliasTable(configured, domains, meaning)
+

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from twistmail.accounts.config import OPTIONS as USERS
+from twistmail.aliases.table import FILES as ALIAS_FILES
 from twistmail.aliases.table import OPTIONS as ALIASES
 from twistmail.backup import restore as restoring
 from twistmail.backup.check import problems_of
@@ -104,7 +105,7 @@ def _server_files(terminal: Terminal) -> ServerFiles:
         files += sorted(terminal.file.parent.glob(pattern)) if terminal.file and not pattern.startswith("/") else []
     for source in (*users["users"].source, *aliases["aliases"].source):
         kind, _, path = source.partition(":")
-        if kind in ("passwd", "file"):
+        if kind in ("passwd", *ALIAS_FILES):
             files.append(users.file(path))
     return ServerFiles(users.file(users["users"].database), queue.file(queue["queue"].path), tuple(files))
 

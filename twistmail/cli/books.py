@@ -19,6 +19,7 @@ from twistmail.cli.stored import Storage
 from twistmail.cli.terminal import Terminal
 from twistmail.config.server import SERVER
 from twistmail.config.settled import Config
+from twistmail.expansion import Expansion
 from twistmail.mail.domains import Domains
 
 
@@ -29,6 +30,7 @@ class Files:
         self.config = config
         self.database = database
         self.reactor = own_reactor()
+        self.threads = tasks.Inline()
         self._terminal = terminal
         self._stack = stack
         self._ground = standing(config, self.reactor, database)
@@ -42,6 +44,10 @@ class Files:
     @property
     def domains(self) -> Domains:
         return self._people.domains
+
+    @property
+    def expansion(self) -> Expansion:
+        return self._people.expansion
 
     @cached_property
     def store(self) -> Any:
@@ -61,7 +67,8 @@ class Files:
 class Remains:
     """What there is beside a configuration with mistakes: the database alone."""
 
-    store = None
+    store = expansion = None
+    threads = tasks.Inline()
 
     def __init__(self, config: Config, database: AccountDatabase) -> None:
         self.config = config

@@ -10,11 +10,12 @@ from twistmail.cli.terminal import Terminal
 
 
 class Known(click.ParamType):
-    """A word that one of the rows of *verb* has as its name. Only a running server is asked: a shell cannot wait for more."""
+    """A word that one of the rows of *verb* has as its *key*. Only a running server is asked: a shell cannot wait for more."""
 
-    def __init__(self, name: str, verb: str) -> None:
+    def __init__(self, name: str, verb: str, key: str = "name") -> None:
         self.name = name
         self._verb = verb
+        self._key = key
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         terminal = ctx.find_object(Terminal) or Terminal()
@@ -22,8 +23,9 @@ class Known(click.ParamType):
             rows = terminal.server().ask(self._verb)
         except (Failure, OSError, ValueError):
             return []
-        return [CompletionItem(row["name"]) for row in rows if row["name"].startswith(incomplete)]
+        return [CompletionItem(row[self._key]) for row in rows if row[self._key].startswith(incomplete)]
 
 
 USER = Known("name", "user.list")
+ALIAS = Known("name", "alias.list", key="address")
 DOMAIN = Known("domain", "domain.list")

@@ -1,6 +1,6 @@
-"""Where commands about users and domains are done: by the running server, or on the files while it is down.
+"""Where commands about users, domains and aliases are done: by the running server, or on the files while it is down.
 
-Both ways go through the same verbs (`registrar`). Without a server the sources
+Both ways go through the same verbs (`registrar`, `alias_desk`). Without a server the sources
 are built here as the server would build them; where the configuration is too
 broken for that, there is the database at least.
 """
@@ -44,6 +44,7 @@ class Desk:
         return (whole, True) if whole is not None else (self.terminal.glance(USERS), False)
 
     def _on_the_files(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+        from twistmail.alias_desk import AliasDesk
         from twistmail.cli.books import books
         from twistmail.control import Refusal
         from twistmail.forwarding import ForwardDesk
@@ -52,7 +53,7 @@ class Desk:
 
         with books(self.terminal, *self._configuration) as found:
             registrar = Registrar(found)
-            verbs = {**registrar.verbs(), **ForwardDesk.of(found, Inline()).verbs(registrar.account)}
+            verbs = {**registrar.verbs(), **AliasDesk(found).verbs(), **ForwardDesk.of(found, Inline()).verbs(registrar.account)}
             try:
                 return found.finish(verbs[verb](arguments))
             except Refusal as refusal:

@@ -38,6 +38,7 @@ COMMANDS = {
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "metrics": ("twistmail.cli.server:metrics", "Print the counters and gauges of the server, as Prometheus reads them."),
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),
+    "newaliases": ("twistmail.cli.newaliases:newaliases", "Check the alias files and let them count from now on."),
     "offline": (
         "twistmail.cli.uplink:offline",
         "Keep mail for others here, without a question to anybody, until twistmail online; also over a restart.",

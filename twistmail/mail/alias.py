@@ -1,4 +1,7 @@
-"""What an address stands for, as one source of aliases tells it: one step of an expansion. Values; who follows them is `expansion`."""
+"""What an address stands for, as one source of aliases tells it: one step of an expansion. Values; who follows them is `expansion`.
+
+As text each is written the way that aliases(5) and its relatives write it.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,18 @@ class Final:
 
     address: Address
 
+    def __str__(self) -> str:
+        return f"\\{self.address}"
+
 
 @dataclass(frozen=True, slots=True)
 class ToFile:
     """`/var/archive/box`: mail is appended to the mbox file *path*; to the maildir there where it ends with a slash."""
 
     path: str
+
+    def __str__(self) -> str:
+        return _quoted(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +37,18 @@ class ToProgram:
 
     command: str
 
+    def __str__(self) -> str:
+        return _quoted(f"|{self.command}")
+
 
 @dataclass(frozen=True, slots=True)
 class ToList:
     """`[list:NAME]`: mail is sent to the members of a mailing list, as a new message. `name` is the address by which it was called."""
 
     name: str
+
+    def __str__(self) -> str:
+        return f"[list:{self.name}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +57,16 @@ class Refusal:
 
     status: Status
 
+    def __str__(self) -> str:
+        return f":{'defer' if self.status.is_temporary else 'fail'}: {self.status}"
+
 
 @dataclass(frozen=True, slots=True)
 class Discard:
     """`:blackhole:`, `discard:`, `/dev/null`: mail is taken and thrown away."""
+
+    def __str__(self) -> str:
+        return ":blackhole:"
 
 
 #: One of the things that an alias can lead to. An Address without a domain means that name in the domain of the alias.
@@ -68,3 +89,9 @@ class Step:
     def addresses(self) -> tuple[Address, ...]:
         """Those of the goals that are addresses."""
         return tuple(goal for goal in self.goals if isinstance(goal, Address))
+
+
+def _quoted(item: str) -> str:
+    """*item*, in quotes where it would be read as more than one, or as another."""
+    plain = not any(character.isspace() or character in ',"\\#' for character in item)
+    return item if plain else '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,52 @@
+"""The sources of aliases that the configuration names, each built with what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twistmail.aliases.book import AliasBook
+from twistmail.aliases.chain import AliasChain
+from twistmail.aliases.compiled import place_of
+from twistmail.aliases.database import DatabaseAliases
+from twistmail.aliases.file import AliasFile
+from twistmail.aliases.meaning import Meaning
+from twistmail.aliases.permits import permits_of
+from twistmail.aliases.table import BY_COMMAND, alias_table
+from twistmail.config.settled import Config
+from twistmail.following import separators_of
+from twistmail.foundation import Ground
+from twistmail.foundation import build as part
+from twistmail.mail.address import Address
+from twistmail.mail.domains import Domains
+from twistmail.mail.spelled import spellings
+
+
+def resolver_of(config: Config, ground: Ground, domains: Domains) -> AliasChain:
+    """All sources, in order."""
+    settings = config["aliases"]
+    meaning = Meaning(permits_of(settings), ground.watched)
+    sources = [_source(word, config, ground, domains, meaning) for word in settings.source]
+    return AliasChain(sources, spelled_by(config))
+
+
+def spelled_by(config: Config) -> Callable[[Address], tuple[Address, ...]]:
+    """How an address may be spelled without its suffix, by the separators of its domain."""
+    usual, of_domain = config["aliases"].subaddress, separators_of(config)
+    return lambda address: spellings(address, of_domain.get(address.domain, usual))
+
+
+def _source(word: str, config: Config, ground: Ground, domains: Domains, meaning: Meaning) -> Any:
+    """The source that *word* of [aliases] source stands for."""
+    kind, _, argument = word.partition(":")
+    if kind == "config":
+        named = config.named("alias")
+        return alias_table(named, domains.names, meaning, {name: config.place(f"alias:{name}").short for name in named})
+    if kind == "sqlite":
+        path = config.file(config["aliases"].database)
+        return DatabaseAliases(ground.lasting.keep("aliases", path, lambda: AliasBook(path)), ground.threads, domains.names, meaning)
+    if kind == "file":
+        path = config.file(argument)
+        compiled = place_of(path, config.data_dir) if config["aliases"].reload == BY_COMMAND else None
+        return AliasFile(path, ground.watched, domains.names, meaning, compiled=compiled)
+    return part("alias source", kind, ground, config=config)
