@@ -43,7 +43,8 @@ def list_(terminal: Terminal) -> int:
 @click.pass_obj
 def show(terminal: Terminal, name: str) -> None:
     """Show what NAME stands for, and where that is written: one step of what `resolve` shows whole."""
-    terminal.show(Desk(terminal).ask("alias.show", name=name))
+    row = Desk(terminal).ask("alias.show", name=name)
+    terminal.show(row if terminal.as_json else row | {"targets": ", ".join(row["targets"])})
 
 
 _owner = click.option("--owner", default="", metavar="ADDRESS", help="Who gets the reports about mail that goes on from here.")

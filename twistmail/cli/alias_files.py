@@ -20,16 +20,16 @@ from twistmail.cli.words import plural
 from twistmail.watched import MOST_OCTETS
 
 #: Octets of targets that one request to the server carries; a single alias may have more than fits.
-PORTION, MOST = 16_000, 60_000
+PORTION, MOST = 40_000, 60_000
 
 
 @click.command("export", cls=Verb)
 @click.argument("output", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
 def export(terminal: Terminal, output: Path | None) -> None:
-    """Write the aliases of the database, in the syntax of aliases(5), to the new file OUTPUT or to standard output.
+    """Write the aliases of the database, in the syntax of aliases(5).
 
-    An owner is written as the alias owner-NAME. With --json: one object for each alias.
+    They go to the new file OUTPUT, or to standard output. An owner is written as the alias owner-NAME. With --json: one object each.
     """
     found = Desk(terminal).ask("alias.list", source=ORIGIN)
     if terminal.as_json and output is None:
@@ -72,7 +72,10 @@ def import_(terminal: Terminal, path: Path, replace: bool, dry_run: bool) -> int
     if parsed.problems:
         raise Failure(f"{path} has {plural(len(parsed.problems), 'mistake')}", Exit.DATAERR, "mend them; nothing was imported")
     desk, made, left = Desk(terminal), 0, 0
-    for portion in _portions(path, parsed.entries):
+    portions = list(_portions(path, parsed.entries))
+    for portion in portions:  # what is not allowed shows before anything is done
+        desk.ask("alias.import", aliases=portion, replace=replace, dry_run=True)
+    for portion in portions:
         told = desk.ask("alias.import", aliases=portion, replace=replace, dry_run=dry_run)
         made, left = made + len(told["made"]), left + len(told["left"])
         for name in told["left"]:

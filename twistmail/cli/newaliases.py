@@ -6,6 +6,7 @@ import click
 
 from twistmail.cli.desk import Desk
 from twistmail.cli.exits import Exit
+from twistmail.cli.grammar import Verb
 from twistmail.cli.terminal import Terminal
 
 
@@ -27,7 +28,7 @@ def rebuild(terminal: Terminal) -> int:
     return code
 
 
-@click.command("newaliases")
+@click.command("newaliases", cls=Verb)
 @click.pass_obj
 def newaliases(terminal: Terminal) -> int:
     """Check the alias files and let them count from now on.
