@@ -257,10 +257,12 @@ class Runner:
         self._arm()
 
     def _arm(self) -> None:
-        at = min((at for at in (self._looks.next(), self.places.wake_at()) if at is not None), default=None)
-        if self._timer is not None and at == self._rings_at:
-            return
-        self._disarm()
+        look, wake = self._looks.next(), self.places.wake_at()
+        at = wake if look is None or (wake is not None and wake < look) else look
+        if self._timer is not None:
+            if at is not None and self._rings_at <= at:
+                return  # a turn for nothing costs less than setting the timer for every message
+            self._disarm()
         if at is not None and not self._stopping:
             self._rings_at = at
             self._timer = self._clock.callLater(max(0.0, at - self._clock.seconds()), self._rang)

@@ -27,6 +27,7 @@ from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient, shown, status
 
 #: Seconds after which a connection that we have closed is cut, where the other side does not let go of it.
 LINGERING = 30.0
+NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class SmtpConnection(Protocol):
         self._replies: deque[Reply] = deque()
         self._waiting: deque[tuple[Deferred[Reply], float]] = deque()  # with their patience; the first one's time runs
         self._timer: Any = None
+        self._reply_by = NEVER
+        self._over_by = NEVER  # all of what `no_longer_than` holds
         self._lost: Status | None = None
         self._shaking: Deferred[None] | None = None
         self._full: Deferred[None] | None = None
@@ -127,7 +130,7 @@ class SmtpConnection(Protocol):
         else:
             self._waiting.append((waiting, patience))
             if len(self._waiting) == 1:
-                self._watch()
+                self._await()
         return waiting
 
     @contextmanager
@@ -192,14 +195,14 @@ class SmtpConnection(Protocol):
 
     # ----- deadlines
 
-    @contextmanager
-    def no_longer_than(self, seconds: float) -> Iterator[None]:
-        """All that is done here, or everybody is told that the other side takes too long."""
-        timer = self.clock.callLater(seconds, self.give_up, SILENT)
-        try:
-            yield
-        finally:
-            _cancel(timer)
+    def no_longer_than(self, seconds: float) -> None:
+        """All that is done until `in_time`, or everybody is told that the other side takes too long."""
+        self._over_by = self.clock.seconds() + seconds
+        self._watch()
+
+    def in_time(self) -> None:
+        """What `no_longer_than` was said of is done."""
+        self._over_by = NEVER
 
     async def _within(self, patience: float, waiting: Deferred[Any], late: Status) -> Any:
         timer = self.clock.callLater(patience, self.give_up, late)
@@ -208,14 +211,24 @@ class SmtpConnection(Protocol):
         finally:
             _cancel(timer)
 
-    def _watch(self) -> None:
+    def _await(self) -> None:
         """Let the time run of who waits first."""
-        if not self._waiting:
+        self._reply_by = self.clock.seconds() + self._waiting[0][1] if self._waiting else NEVER
+        self._watch()
+
+    def _watch(self) -> None:
+        """See to it that somebody looks when the time is over. A timer that comes too early costs less than setting it each time."""
+        by = min(self._reply_by, self._over_by)
+        if by < NEVER and (self._timer is None or by < self._timer.getTime()):
             _cancel(self._timer)
-        elif self._timer is not None and self._timer.active():
-            self._timer.reset(self._waiting[0][1])
+            self._timer = self.clock.callLater(by - self.clock.seconds(), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self.clock.seconds() >= min(self._reply_by, self._over_by):
+            self.give_up(SILENT)
         else:
-            self._timer = self.clock.callLater(self._waiting[0][1], self.give_up, SILENT)
+            self._watch()
 
     # ----- for the transport
 
@@ -259,7 +272,7 @@ class SmtpConnection(Protocol):
     def _take(self, reply: Reply) -> None:
         if self._waiting:
             waiting, _ = self._waiting.popleft()
-            self._watch()
+            self._await()
             waiting.callback(reply)
         else:
             self._replies.append(reply)
@@ -297,7 +310,9 @@ class SmtpConnection(Protocol):
         waiting, shaking = [deferred for deferred, _ in self._waiting], self._shaking
         self._waiting.clear()
         self._shaking = None
-        self._watch()
+        self._reply_by = self._over_by = NEVER
+        _cancel(self._timer)
+        self._timer = None
         for deferred in (*waiting, shaking):
             if deferred is not None:
                 deferred.errback(Lost(self._lost))

@@ -59,7 +59,7 @@ class _Destination:
     """What we know of one route while it is in use."""
 
     limit: tasks.Limit
-    idle: list[tuple[Session, Any]] = field(default_factory=list)  # with its timer
+    idle: list[tuple[Session, float]] = field(default_factory=list)  # and until when it is kept; the oldest first
     answering: list[Session] = field(default_factory=list)  # a message has been said on it, and only the last answer is missing
     users: int = 0
     failed_at: int = 0  # a ticket number: everybody with a lower one shares `failure`
@@ -93,6 +93,7 @@ class RelayCourier:
         self._destinations: dict[Route, _Destination] = {}
         self._tickets = 0
         self._idle = 0  # connections that are kept unused
+        self._sweep: Any = None  # the timer by which they are let go
         self._stopped = False
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
@@ -123,8 +124,9 @@ class RelayCourier:
         """Say goodbye to the idle connections; those in use are closed by whoever uses them."""
         self._stopped = True
         idle = [pair for destination in self._destinations.values() for pair in destination.idle]
-        for _, timer in idle:
-            timer.cancel()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         self._idle = 0
         self._destinations = {route: one for route, one in self._destinations.items() if one.users}
         for destination in self._destinations.values():
@@ -219,10 +221,8 @@ class RelayCourier:
 
     def _kept(self, destination: _Destination) -> Session | None:
         while destination.idle:
-            session, timer = destination.idle.pop()
+            session, _ = destination.idle.pop()
             self._idle -= 1
-            if timer.active():
-                timer.cancel()
             if session.connection.is_usable:
                 return session
             session.connection.close()
@@ -234,15 +234,23 @@ class RelayCourier:
         elif self._stopped or not self._capacity.idle or session.is_spent or self._idle >= self._capacity.total:
             tasks.start(leave(session), f"QUIT to {session.name}")
         else:
-            timer = self._clock.callLater(self._capacity.idle, self._let_go, session, route, destination)
-            destination.idle.append((session, timer))
+            destination.idle.append((session, self._clock.seconds() + self._capacity.idle))
             self._idle += 1
+            if self._sweep is None:
+                self._sweep = self._clock.callLater(self._capacity.idle, self._let_go)
 
-    def _let_go(self, session: Session, route: Route, destination: _Destination) -> None:
-        destination.idle = [pair for pair in destination.idle if pair[0] is not session]
-        self._idle -= 1
-        self._forget_unused(route, destination)
-        tasks.start(leave(session), f"QUIT to {session.name}")
+    def _let_go(self) -> None:
+        """Say goodbye on connections that have been idle for long enough."""
+        self._sweep, now = None, self._clock.seconds()
+        for route, destination in list(self._destinations.items()):
+            while destination.idle and destination.idle[0][1] <= now:
+                session, _ = destination.idle.pop(0)
+                self._idle -= 1
+                tasks.start(leave(session), f"QUIT to {session.name}")
+            self._forget_unused(route, destination)
+        first = min((destination.idle[0][1] for destination in self._destinations.values() if destination.idle), default=None)
+        if first is not None:
+            self._sweep = self._clock.callLater(first - now, self._let_go)
 
     def _forget_unused(self, route: Route, destination: _Destination) -> None:
         if not destination.users and not destination.idle and self._destinations.get(route) is destination:

@@ -87,13 +87,14 @@ class _Transaction:
             self.session.items += 1
             return self.settle_rest(fitted)
         counted = fitted.size is not None and "CHUNKING" in self.offered
-        with self.connection.no_longer_than(self.patience.whole + self.item.size / self.patience.rate):
-            try:
-                if not await self._introduce(fitted, counted=counted):
-                    return None
-                await self._say_content(fitted, threads, counted=counted)
-            finally:
-                self.session.items += 1
+        self.connection.no_longer_than(self.patience.whole + self.item.size / self.patience.rate)
+        try:
+            if not await self._introduce(fitted, counted=counted):
+                return None
+            await self._say_content(fitted, threads, counted=counted)
+        finally:
+            self.session.items += 1
+            self.connection.in_time()
         return await self._answers(sent, counted=counted)
 
     async def _fitted(self, content: Content, threads: Any) -> Fitted | Status:
