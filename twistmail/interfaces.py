@@ -124,6 +124,8 @@ class IForwards(Interface):
 class Point(Enum):
     """When a stage is asked."""
 
+    __hash__ = object.__hash__  # each is there once; the usual one is Python, and these are keys
+
     CONNECT = "connect"  # judge(peer): before the greeting
     HELLO = "hello"  # judge(peer): after HELO or EHLO
     SENDER = "sender"  # judge(transaction)

@@ -21,6 +21,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from twistmail import compact
 from twistmail.mail.address import Address
 from twistmail.mail.ids import born
 from twistmail.mail.status import Status
@@ -33,9 +34,6 @@ MOST_LISTED = 100
 BEGINNING = 200
 #: Beside the journal: who said what on connections whose transcript is kept (`transcripts`).
 TRANSCRIPTS = "transcripts"
-
-
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def as_json(value: Any) -> Any:
@@ -85,15 +83,15 @@ class Journal:
     def write(self) -> None:
         """Append what has gathered; delete files older than `keep`. Blocking. OSError where the disk will not."""
         waiting, self._waiting = self._waiting, []
-        by_day: dict[str, list[str]] = {}
+        by_day: dict[str, list[bytes]] = {}
         for fact in waiting:
             by_day.setdefault(_day_of(int(fact.at // DAY)), []).append(_line(fact))
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for day, lines in by_day.items():
             path = self.folder / f"{day}.jsonl"
             is_new = not path.exists()
-            with path.open("a", encoding="utf-8") as file:
-                file.write("".join(lines))
+            with path.open("ab") as file:
+                file.write(b"".join(lines))
             if is_new:
                 path.chmod(0o600)
                 self._forget_old(waiting[-1].at)
@@ -105,10 +103,10 @@ class Journal:
                 path.unlink(missing_ok=True)
 
 
-def _line(fact: Any) -> str:
+def _line(fact: Any) -> bytes:
     entry = {"at": round(fact.at, 6), "id": fact.about, "what": type(fact.what).__name__}
     entry.update(as_json(fact.what))
-    return _ENCODE(entry) + "\n"
+    return compact.line(entry) + b"\n"
 
 
 def _day(at: float) -> str:

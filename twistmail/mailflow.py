@@ -28,6 +28,7 @@ from twistmail.mail.outcome import Event, Outcome, Result
 from twistmail.mail.readdressed import Shown
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.mail.trace import received
+from twistmail.mail.values import changed
 from twistmail.policy.copies import Copies
 from twistmail.policy.pipeline import Pipeline
 from twistmail.policy.sent import SentCopies
@@ -194,7 +195,7 @@ class Reception:
         header, _ = split(transaction.content.beginning(MOST_HEADER))
         if len(header) >= MOST_HEADER or (len(header) > LONGEST_FIELD and longest(header) > LONGEST_FIELD):
             return self._refuse(transaction, "size", TOO_LONG_A_HEADER)
-        opinion, prepend, judged = await self.policy.examine(replace(transaction, header=header))
+        opinion, prepend, judged = await self.policy.examine(changed(transaction, header=header))
         if opinion is not None and opinion.status is not None and not opinion.status.is_positive:
             return self._refuse(transaction, opinion.stage, opinion.status, opinion.rule)
         try:

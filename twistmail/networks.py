@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from twistmail.options import WORDS, Kind
 
@@ -25,6 +26,7 @@ def _read(text: str) -> tuple[Network, ...]:
 NETWORKS = Kind("networks", _read, lambda networks: " ".join(map(str, networks)))
 
 
+@lru_cache(1024)
 def address_of(text: str) -> Address | None:
     """The address that *text* is, without a zone, and as IPv4 where that was written as IPv6; None where it is none ("unix")."""
     try:

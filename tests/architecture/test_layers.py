@@ -13,7 +13,7 @@ LAYERS = (
     "wire",
     "giving giving_helper piping piping_helper dotfiles dotfiles_helper "
     "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt "
-    "sqlite_book",
+    "sqlite_book compact",
     "mailflow expansion policy leaving canonical formats",
     "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
     "servers",

@@ -61,6 +61,8 @@ class Peer:
 class Kind(Enum):
     """Where a target of an expansion lies."""
 
+    __hash__ = object.__hash__  # each is there once; the usual one is Python, and these are keys
+
     MAILBOX = "mailbox"  # an account's mailbox in our store
     REMOTE = "remote"  # to be relayed
     FILE = "file"  # appended to a file of this machine
@@ -104,6 +106,8 @@ class Target:
 
 class Notify(Enum):
     """When the sender wants a report about a recipient (RFC 3461 §4.1). An empty set of them: as usual, FAILURE and DELAY."""
+
+    __hash__ = object.__hash__  # each is there once; the usual one is Python, and these are keys
 
     NEVER = "NEVER"
     SUCCESS = "SUCCESS"

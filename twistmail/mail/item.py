@@ -8,6 +8,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.envelope import NO_WISHES, Kind, Notify, Recipient, Target, Wishes
 from twistmail.mail.outcome import Event, Frozen, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
 from twistmail.mail.status import Status
+from twistmail.mail.values import changed
 
 _USUAL = frozenset({Notify.FAILURE, Notify.DELAY})
 _GOOD = frozenset({Result.DELIVERED, Result.RELAYED, Result.EXPANDED})
@@ -134,7 +135,7 @@ class Item:
         match event:
             case Outcome():
                 at = _index(self.errands, event.target)
-                return self if at is None else replace(
+                return self if at is None else changed(
                     self, errands=(*self.errands[:at], _tried(self.errands[at], event), *self.errands[at + 1 :])
                 )
             case Postponed(until):
@@ -170,5 +171,5 @@ def _index(errands: tuple[Errand, ...], target: Target) -> int | None:
 
 
 def _tried(errand: Errand, outcome: Outcome) -> Errand:
-    return replace(errand, result=outcome.result, status=outcome.status, host=outcome.host, attempts=errand.attempts + 1,
+    return changed(errand, result=outcome.result, status=outcome.status, host=outcome.host, attempts=errand.attempts + 1,
                    reported=outcome.passed_on, tried=outcome.tried or errand.tried)

@@ -17,6 +17,8 @@ from twistmail.mail.status import Status
 class Result(Enum):
     """How one attempt at one target ended (RFC 3464 §2.3.3 actions)."""
 
+    __hash__ = object.__hash__  # each is there once; the usual one is Python, and these are keys
+
     DELIVERED = "delivered"  # in a mailbox here
     RELAYED = "relayed"  # another server has answered 2xx for it
     EXPANDED = "expanded"  # a name that stands for several, each of which has an errand of its own; never the end of an attempt

@@ -13,6 +13,7 @@ from typing import Any
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import GaveUp, Outcome, Postponed, Result, SenderWarned
+from twistmail.mail.schedule import warning_due
 from twistmail.mail.status import Status
 from twistmail.queue import timing
 from twistmail.queue.case import ANY, Case
@@ -158,7 +159,11 @@ class Clerk:
 
     async def warn(self, item: Item, case: Case) -> Item:
         """Once, whatever happens: a warning that cannot be made is no reason to bother anybody again."""
-        now, overdue, late = self._clock.seconds(), timing.overdue_at(item), timing.warn_at(item, self.rules.schedule)
+        now = self._clock.seconds()
+        usual = warning_due(item.since, self.rules.schedule)
+        if item.wishes.deadline is None and (usual is None or now < usual):
+            return item
+        overdue, late = timing.overdue_at(item), timing.warn_at(item, self.rules.schedule)
         due = [is_overdue for at, is_overdue in ((overdue, True), (late, False)) if at is not None and at <= now]
         if due:
             item = await self.say_why(item, troubles(case))

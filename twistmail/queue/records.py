@@ -1,7 +1,7 @@
 """How an item and what happens to it are written in an envelope file.
 
-One record is one line: eight hexadecimal digits of CRC-32, a space, JSON in
-ASCII, LF. The first record is the item as it was accepted, every further one an
+One record is one line: eight hexadecimal digits of CRC-32, a space, JSON,
+LF. The first record is the item as it was accepted, every further one an
 event; reading is replaying. Pure.
 
 What a sender may ask for (`Wishes`, NOTIFY, ORCPT) came later: it is written only where there is something of it, and
@@ -22,6 +22,7 @@ from sys import intern
 from typing import Any
 from zlib import crc32
 
+from twistmail import compact
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import NO_WISHES, Deadline, Kind, Notify, Target, Wishes
 from twistmail.mail.item import Errand, Item
@@ -34,9 +35,6 @@ PLAIN, WITH_WISHES = 1, 2
 _LATER = ("overdue_told", "held_for", "via")
 #: The same of an outcome.
 _OF_OUTCOMES = ("passed_on", "secured", "tried")
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
-
 
 class Damaged(Exception):
     """An envelope that cannot be trusted; the text says what is wrong with it."""
@@ -104,7 +102,7 @@ def read(data: bytes) -> tuple[Item, int]:
 
 
 def _line(record: dict[str, Any]) -> bytes:
-    text = _ENCODER.encode(record).encode()
+    text = compact.line(record)
     return b"%08x %b\n" % (crc32(text), text)
 
 

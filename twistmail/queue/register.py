@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from twistmail.facts import Fact, Facts, Queued, Removed
 from twistmail.interfaces import IQueue
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event, Outcome
+from twistmail.mail.values import changed
 
 
 class Register:
@@ -28,10 +28,12 @@ class Register:
     async def record(self, identifier: str, event: Event) -> Item:
         """Write *event* down; the item after it. Several may be under way for one item. OSError."""
         if isinstance(event, Outcome):
-            event = replace(event, tried=self._clock.seconds())
-        if not self.items[identifier].after(event).is_settled:
+            event = changed(event, tried=self._clock.seconds())
+        item = self.items[identifier].after(event)
+        if not item.is_settled:
             await self.queue.record(identifier, event)
-        item = self.items[identifier] = self.items[identifier].after(event)
+            item = self.items[identifier].after(event)  # which may have changed meanwhile
+        self.items[identifier] = item
         self._tell(identifier, event)
         return item
 

@@ -263,6 +263,8 @@ class Routes:
             assert self._further.table is not None
             rule = f"{self._further.table.path}:{entry.number} ({entry.key})"
             return Choice(self._whole(self._written(replace(entry.route, tls=_least(entry.route, self._tls)), self._relay), address), rule)
+        if not self._sections:
+            return None
         key = next((key for key in keys(address.domain) if key in self._sections), None)
         return None if key is None else self._by_section(key, self._sections[key], address)
 

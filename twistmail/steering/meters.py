@@ -7,12 +7,19 @@ are ours, of an answer only class and subject count (RFC 3463 §2, §3).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import version
+from itertools import accumulate
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from twistmail.facts import Accepted, Banned, Closed, Connected, Fact, LoggedIn, LoginFailed, Queued, Refused, Removed, TlsFailed
 from twistmail.mail.envelope import Kind
@@ -24,7 +31,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Seconds from taking a message over to its delivery.
 BUCKETS = (0.1, 0.5, 1, 5, 30, 60, 300, 900, 3600, 14400, 86400, 432000)
 ENDS = (Result.DELIVERED, Result.RELAYED, Result.DEFERRED, Result.FAILED)
-WAYS = {Kind.MAILBOX: "mailbox", Kind.REMOTE: "relay"}
+WAYS = {kind: kind.value for kind in Kind} | {Kind.REMOTE: "relay"}
 #: Name (without twistmail_ and _total) -> what it counts, and its labels.
 COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "connections": ("Connections that have come.", ("service",)),
@@ -76,26 +83,56 @@ def protection(secured: str) -> tuple[str, str]:
     return (found[0] if found else "other"), ("yes" if "checked" in secured else "no")
 
 
+class Counts(Collector):
+    """Numbers that only grow, by name and labels. Plain ones: every message counts eight times, and nobody looks more than once in
+    some seconds."""
+
+    def __init__(self) -> None:
+        self.numbers: defaultdict[tuple[str, ...], float] = defaultdict(float, {(name,): 0.0 for name in COUNTERS if not COUNTERS[name][1]})
+        self._buckets: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def expect(self, way: str) -> None:
+        """From now on *way* is told of, be there deliveries or not."""
+        self._buckets[way], self._sums[way] = [0] * (len(BUCKETS) + 1), 0.0
+        for result in ENDS:
+            self.numbers["deliveries", way, result.value] += 0
+
+    def took(self, way: str, seconds: float) -> None:
+        """A delivery has taken so long."""
+        self._buckets[way][bisect_left(BUCKETS, seconds)] += 1
+        self._sums[way] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        families = {name: CounterMetricFamily(f"twistmail_{name}", help, labels=labels) for name, (help, labels) in COUNTERS.items()}
+        for (name, *labels), number in self.numbers.items():
+            families[name].add_metric(labels, number)
+        yield from families.values()
+        seconds = HistogramMetricFamily(
+            "twistmail_delivery_seconds", "Seconds from taking a message over to its delivery.", labels=("way",)
+        )
+        for way, counts in self._buckets.items():
+            below = zip((*map(float, BUCKETS), float("inf")), accumulate(counts), strict=True)
+            seconds.add_metric([way], [(floatToGoString(bound), float(count)) for bound, count in below], self._sums[way])
+        yield seconds
+
+
 class Meters:
     """A listener of `facts.Facts`. *began*: when the server was started (POSIX seconds)."""
 
     def __init__(self, began: float) -> None:
-        disable_created_metrics()  # a second line for each number, of when it began: all did when the server was started
         self._registry = registry = CollectorRegistry()
-        self._counters = {name: Counter(f"twistmail_{name}", help, labels, registry=registry) for name, (help, labels) in COUNTERS.items()}
+        self._counts = Counts()
+        self._numbers = self._counts.numbers
+        registry.register(self._counts)
         self._gauges = {name: Gauge(f"twistmail_{name}", help, labels, registry=registry) for name, (help, labels) in GAUGES.items()}
-        self._seconds = Histogram("twistmail_delivery_seconds", "Seconds from taking a message over to its delivery.", ("way",),
-                                  registry=registry, buckets=BUCKETS)
         self._services: dict[str, str] = {}  # of open connections
-        self._children: dict[tuple[str, ...], Any] = {}  # counters by name and labels: finding one each time costs more than counting
         #: Ends the listening.
         self.stop: Callable[[], None] = lambda: None
         self._gauges["info"].labels(version("twistmail")).set(1)
         self._gauges["start_time_seconds"].set(began)
         for way in WAYS.values():
-            self._seconds.labels(way)
-            for result in ENDS:
-                self._counters["deliveries"].labels(way, result.value)
+            self._counts.expect(way)
 
     def note(self, fact: Fact) -> None:
         match fact.what:
@@ -103,52 +140,44 @@ class Meters:
                 self._outcome(fact, outcome)
             case Connected(service):
                 self._services[fact.about] = service
-                self._count("connections", service)
+                self._numbers["connections", service] += 1
                 self._gauges["connections_open"].labels(service).inc()
             case Closed() if (known := self._services.pop(fact.about, None)) is not None:
                 self._gauges["connections_open"].labels(known).dec()
             case LoggedIn(service=service):
-                self._count("logins", service or "other", "right")
+                self._numbers["logins", service or "other", "right"] += 1
             case LoginFailed(service=service):
-                self._count("logins", service or "other", "wrong")
+                self._numbers["logins", service or "other", "wrong"] += 1
             case Accepted(service=service, size=size):
-                self._count("accepted_messages", service)
-                self._count("accepted_bytes", service, by=size)
+                self._numbers["accepted_messages", service] += 1
+                self._numbers["accepted_bytes", service] += size
             case Refused(stage):
-                self._count("refusals", stage)
+                self._numbers["refusals", stage] += 1
             case Queued():
-                self._count("queue_added")
+                self._numbers[("queue_added",)] += 1
             case Removed(why):
-                self._count("queue_removed", why.partition(" ")[0])
+                self._numbers["queue_removed", why.partition(" ")[0]] += 1
             case GaveUp():
-                self._count("queue_expired")
+                self._numbers[("queue_expired",)] += 1
             case Reported(report, _, success) if report:
-                self._count("reports", "success" if success else "failure")
+                self._numbers["reports", "success" if success else "failure"] += 1
             case SenderWarned():
-                self._count("reports", "delay")
+                self._numbers["reports", "delay"] += 1
             case Banned():
-                self._count("bans")
+                self._numbers[("bans",)] += 1
             case TlsFailed():
-                self._count("tls_failures")
-
-    def _count(self, name: str, *labels: str, by: float = 1) -> None:
-        key = (name, *labels)
-        child = self._children.get(key)
-        if child is None:
-            counter = self._counters[name]
-            child = self._children[key] = counter.labels(*labels) if labels else counter
-        child.inc(by)
+                self._numbers[("tls_failures",)] += 1
 
     def _outcome(self, fact: Fact, outcome: Outcome) -> None:
-        way = WAYS.get(outcome.target.kind, "other")
-        self._count("deliveries", way, outcome.result.value)
+        way = WAYS[outcome.target.kind]
+        self._numbers["deliveries", way, outcome.result.value] += 1
         if outcome.target.kind is Kind.REMOTE and outcome.host:
-            self._count("relay_answers", code_of(outcome.status))
+            self._numbers["relay_answers", code_of(outcome.status)] += 1
         if outcome.result is Result.RELAYED:
-            self._count("relayed", *protection(outcome.secured))
+            self._numbers["relayed", *protection(outcome.secured)] += 1
         if outcome.result in (Result.RELAYED, Result.DELIVERED):
             try:
-                self._seconds.labels(way).observe(max(0.0, fact.at - born(fact.about)))
+                self._counts.took(way, max(0.0, fact.at - born(fact.about)))
             except ValueError:
                 pass  # it has a name of another kind
 

@@ -21,6 +21,7 @@ from twistmail.mail.account import Account
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Recipient, Role, TlsState, Transaction
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.values import changed
 from twistmail.policy.pipeline import Opinion, fated
 from twistmail.servers import stress
 from twistmail.servers.smtp import service as say
@@ -243,7 +244,7 @@ class SmtpSession:
         if (full := self._service.reception.no_room(transaction, followed.targets)) is not None:
             return self._refused("queue", full, transaction, path)
         recipient = Recipient(path, followed.targets, notify(event.parameters), event.parameters.get("ORCPT", ""))
-        self._transaction = replace(transaction, recipients=(*transaction.recipients, recipient))
+        self._transaction = changed(transaction, recipients=(*transaction.recipients, recipient))
         return say.RECIPIENT_OK
 
     async def _data(self, event: Data) -> Status:
@@ -300,7 +301,7 @@ class SmtpSession:
         content = await gathering.finish(binary=transaction.parameters.get("BODY") == "BINARYMIME")
         if content is None:
             return self._refused("disk", gathering.trouble or UNAVAILABLE, transaction)
-        complete = replace(transaction, content=content)
+        complete = changed(transaction, content=content)
         if transaction.peer.role is Role.LMTP:
             return Replies(await tasks.shielded(reception.accept_each(complete)))
         return await tasks.shielded(reception.accept(complete))

@@ -32,6 +32,8 @@ from twistmail.wire.smtp.commands import (
 class State(Enum):
     """Where a connection is. GREETED also stands for the time after STARTTLS, when everything is forgotten."""
 
+    __hash__ = object.__hash__  # each is there once; the usual one is Python, and these are keys
+
     GREETED = "greeted"
     HELLO = "said hello"
     AUTHENTICATING = "authenticating"
