@@ -40,8 +40,8 @@ def as_json(value: Any) -> Any:
     """*value* as JSON can hold it: addresses and statuses as text, other values as objects by field."""
     kind: Any = type(value)
     if kind is str:
-        return value[:LONGEST_TEXT]
-    if value is None or isinstance(value, int | float | bool):
+        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
+    if value is None or kind is int or kind is float or kind is bool or isinstance(value, int | float):
         return value
     if isinstance(value, Address | Status):
         return str(value)[:LONGEST_TEXT]

@@ -118,12 +118,12 @@ class SmtpConnection(Protocol):
 
     async def reply(self, patience: float) -> Reply:
         """The next reply, within *patience* seconds. Raises Lost."""
-        return self._replies.popleft() if self._replies else await self.expect(patience)
+        return self._replies.popleft() if self._replies and not self._waiting else await self.expect(patience)
 
     def expect(self, patience: float) -> Deferred[Reply]:
         """The next reply that nobody has asked for yet; *patience* (seconds) begins when those before it have come. Fails with Lost."""
         waiting: Deferred[Reply] = Deferred()
-        if self._replies:
+        if self._replies and not self._waiting:
             waiting.callback(self._replies.popleft())
         elif self._lost:
             waiting.errback(Lost(self._lost))
@@ -243,12 +243,17 @@ class SmtpConnection(Protocol):
         self._take_events()
 
     def _take_events(self) -> None:
-        """First all replies are counted, then they are given out: what came with a reply was no answer to what we say then."""
+        """First all replies are counted, then they are given out: what came with a reply was no answer to what we say then.
+
+        Who is given one takes those behind it by himself, where nobody else waits for them.
+        """
         replies, end = self._arrived()
-        for reply in replies:
-            if self._shaking is not None:
-                return  # RFC 3207 §4.2: what stands behind the 220 was said in clear
-            self._take(reply)
+        self._replies += replies
+        while self._waiting and self._replies:
+            waiting, _ = self._waiting.popleft()
+            reply = self._replies.popleft()
+            self._await()
+            waiting.callback(reply)
         if end is not None and self._shaking is None:
             self.give_up(end)
 
@@ -268,14 +273,6 @@ class SmtpConnection(Protocol):
         answer to us: who believed it would take what was said before for what comes behind."""
         is_refusal = reply.code == 421 or (reply.code >= 400 and self._wire.in_content)
         return status_of(reply) if is_refusal else replace(UNASKED, text=f"{UNASKED.text}: {reply.code} {shown(reply.lines[0])}".rstrip())
-
-    def _take(self, reply: Reply) -> None:
-        if self._waiting:
-            waiting, _ = self._waiting.popleft()
-            self._await()
-            waiting.callback(reply)
-        else:
-            self._replies.append(reply)
 
     def handshakeCompleted(self) -> None:
         if self._shaking is not None:

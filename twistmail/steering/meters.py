@@ -127,6 +127,22 @@ class Meters:
         registry.register(self._counts)
         self._gauges = {name: Gauge(f"twistmail_{name}", help, labels, registry=registry) for name, (help, labels) in GAUGES.items()}
         self._services: dict[str, str] = {}  # of open connections
+        self._hear: dict[type, Callable[[Fact, Any], None]] = {
+            Outcome: self._outcome,
+            Connected: self._connected,
+            Closed: self._closed,
+            LoggedIn: self._named("logins", lambda what: (what.service or "other", "right")),
+            LoginFailed: self._named("logins", lambda what: (what.service or "other", "wrong")),
+            Accepted: self._accepted,
+            Refused: self._named("refusals", lambda what: (what.stage,)),
+            Queued: self._counted("queue_added"),
+            Removed: self._named("queue_removed", lambda what: (what.why.partition(" ")[0],)),
+            GaveUp: self._counted("queue_expired"),
+            Reported: self._reported,
+            SenderWarned: self._counted("reports", "delay"),
+            Banned: self._counted("bans"),
+            TlsFailed: self._counted("tls_failures"),
+        }
         #: Ends the listening.
         self.stop: Callable[[], None] = lambda: None
         self._gauges["info"].labels(version("twistmail")).set(1)
@@ -135,38 +151,41 @@ class Meters:
             self._counts.expect(way)
 
     def note(self, fact: Fact) -> None:
-        match fact.what:
-            case Outcome() as outcome:
-                self._outcome(fact, outcome)
-            case Connected(service):
-                self._services[fact.about] = service
-                self._numbers["connections", service] += 1
-                self._gauges["connections_open"].labels(service).inc()
-            case Closed() if (known := self._services.pop(fact.about, None)) is not None:
-                self._gauges["connections_open"].labels(known).dec()
-            case LoggedIn(service=service):
-                self._numbers["logins", service or "other", "right"] += 1
-            case LoginFailed(service=service):
-                self._numbers["logins", service or "other", "wrong"] += 1
-            case Accepted(service=service, size=size):
-                self._numbers["accepted_messages", service] += 1
-                self._numbers["accepted_bytes", service] += size
-            case Refused(stage):
-                self._numbers["refusals", stage] += 1
-            case Queued():
-                self._numbers[("queue_added",)] += 1
-            case Removed(why):
-                self._numbers["queue_removed", why.partition(" ")[0]] += 1
-            case GaveUp():
-                self._numbers[("queue_expired",)] += 1
-            case Reported(report, _, success) if report:
-                self._numbers["reports", "success" if success else "failure"] += 1
-            case SenderWarned():
-                self._numbers["reports", "delay"] += 1
-            case Banned():
-                self._numbers[("bans",)] += 1
-            case TlsFailed():
-                self._numbers[("tls_failures",)] += 1
+        if (hear := self._hear.get(type(fact.what))) is not None:
+            hear(fact, fact.what)
+
+    def _connected(self, fact: Fact, what: Connected) -> None:
+        self._services[fact.about] = what.service
+        self._numbers["connections", what.service] += 1
+        self._gauges["connections_open"].labels(what.service).inc()
+
+    def _closed(self, fact: Fact, what: Closed) -> None:
+        if (known := self._services.pop(fact.about, None)) is not None:
+            self._gauges["connections_open"].labels(known).dec()
+
+    def _accepted(self, fact: Fact, what: Accepted) -> None:
+        self._numbers["accepted_messages", what.service] += 1
+        self._numbers["accepted_bytes", what.service] += what.size
+
+    def _counted(self, *key: str) -> Callable[[Fact, Any], None]:
+        """What counts one more of *key*."""
+
+        def count(fact: Fact, what: Any) -> None:
+            self._numbers[key] += 1
+
+        return count
+
+    def _named(self, name: str, label: Callable[[Any], tuple[str, ...]]) -> Callable[[Fact, Any], None]:
+        """What counts one more of *name*, with the *label* of what has happened."""
+
+        def count(fact: Fact, what: Any) -> None:
+            self._numbers[name, *label(what)] += 1
+
+        return count
+
+    def _reported(self, fact: Fact, what: Reported) -> None:
+        if what.report:
+            self._numbers["reports", "success" if what.success else "failure"] += 1
 
     def _outcome(self, fact: Fact, outcome: Outcome) -> None:
         way = WAYS[outcome.target.kind]
