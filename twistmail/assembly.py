@@ -25,6 +25,7 @@ from twistmail.alias_sources import resolver_of
 from twistmail.canonical.rules import ENVELOPE_RECIPIENT, Canonical
 from twistmail.certificate_views import certificates_of
 from twistmail.config.settled import Config
+from twistmail.delivering import delivered
 from twistmail.endpoints import Listen
 from twistmail.expansion import Expansion
 from twistmail.facts import Facts
@@ -55,7 +56,7 @@ from twistmail.relay.connect import Dialer
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.pickups import Pickups
 from twistmail.relay.tlspolicy import TlsPolicies
-from twistmail.routing import elsewhere, routed, routes_of, second_servers
+from twistmail.routing import elsewhere, programs_of, routed, routes_of, second_servers
 from twistmail.servers.gate import Terms
 from twistmail.servers.imap.quota import QuotaOffice
 from twistmail.servers.imap.service import ImapService
@@ -70,7 +71,6 @@ from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.servers.stress import Stress
 from twistmail.servers.urls import Urls
 from twistmail.steering.metrics import open_metrics
-from twistmail.store.courier import MailboxCourier
 from twistmail.tls.acme.settings import wish
 from twistmail.tls.clients import Authorities
 from twistmail.tls.contexts import Contexts
@@ -169,7 +169,9 @@ def build(config: Config, foundation: Foundation) -> Parts:
     lookup = part("lookup", config["dns"].use, foundation.ground, config=config)
     policies = tls_policies(config, foundation, lookup)
     relay = _relay(config, foundation, people, lookup, policies)
-    dispatch = Dispatch({Kind.MAILBOX: MailboxCourier(foundation.store), Kind.REMOTE: routed(config, foundation, people.expansion, relay)})
+    programs = programs_of(config, foundation.ground)
+    elsewhere_by = routed(config, foundation, people.expansion, relay, programs)
+    dispatch = Dispatch({**delivered(config, foundation, people, relay, programs), Kind.REMOTE: elsewhere_by})
     contexts = _contexts(config, foundation)
     services: dict[str, Callable[..., Any]] = {
         **_mail_services(config, foundation, people, dispatch, lookup, contexts),

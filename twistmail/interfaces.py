@@ -215,6 +215,8 @@ class ICourier(Interface):
         that nobody there was reached, so nothing is tried there for a while.
         """
 
+    # at_once(target): optional, of a courier to mailboxes: whether it may be brought while the peer waits; True where missing
+
 
 class IQueue(Interface):
     """Keeps items durably until they are settled. Every coroutine returns only when what it says is durable."""

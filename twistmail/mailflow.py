@@ -76,6 +76,7 @@ class Dispatch:
 
     def __init__(self, couriers: Mapping[Kind, ICourier]) -> None:
         self._couriers = couriers
+        self._at_once: Callable[[Target], bool] = getattr(couriers.get(Kind.MAILBOX), "at_once", lambda target: True)
 
     def trips(self, item: Item, targets: Sequence[Target]) -> list[Trip]:
         """The trips that *targets* of *item* need. Nobody is asked."""
@@ -93,8 +94,8 @@ class Dispatch:
         return outcomes
 
     async def attempt_mailboxes(self, item: Item, content: Content) -> Sequence[Outcome]:
-        """One round for the local mailboxes only: the first attempt, made while the peer waits."""
-        targets = tuple(e.target for e in item.pending if e.target.kind is Kind.MAILBOX)
+        """One round for the local mailboxes only, those that others keep left out: the first attempt, made while the peer waits."""
+        targets = tuple(e.target for e in item.pending if e.target.kind is Kind.MAILBOX and self._at_once(e.target))
         return await self._couriers[Kind.MAILBOX].carry(item, targets, content) if targets else ()
 
     def places(self, item: Item) -> dict[Target, str]:

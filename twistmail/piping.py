@@ -6,41 +6,65 @@
 from __future__ import annotations
 
 import array
+import grp
 import json
 import os
 import pwd
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from twistmail.mail.lines import stream_to_lf
 from twistmail.piping_helper import NOT_BEGUN
 
-#: Processes of one run.
-PROCESSES = 16
+#: Processes of one run; seconds of processor time.
+PROCESSES, CPU = 16, 10
 #: Seconds beyond a program's own time after which the helper is given up.
 GRACE = 10.0
 #: Octets of one answer: the output, which JSON may make six times as long, and the rest.
 LONGEST_ANSWER = 6 * 64 * 1024 + 1024
+_OPEN_TO_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """One program. `words` have gaps: {recipient}, {user}, {domain}, {sender}, {size}, {id}. `user`: who runs it; empty: we.
 
-    `runs`: how many there may be at a time, which his processes are counted for.
+    `runs`: how many there may be at a time, which his processes are counted for. Instead of `words` there may be a `folder`, whose
+    programs are asked for by name, or `files`: folders below which mail is put into files. `least`: it is run as the user whose
+    mail it is, who has that number or a higher one; `user` does not count then. `groups`: beside the user's own. `keeps_mail`: it
+    writes to mailboxes. `apart`: never as the server itself, whose mail it could read.
     """
 
-    words: tuple[str, ...]
+    words: tuple[str, ...] = ()
     user: str = ""
     seconds: float = 60.0
     output: int = 4096
     runs: int = 1
+    folder: str = ""
+    files: tuple[str, ...] | None = None
+    least: int | None = None
+    groups: tuple[str, ...] = ()
+    keeps_mail: bool = False
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be done with a message: `name` is a row of the table, `values` fill its gaps. `user`: as whom, where the row leaves
+    that open; `words`: a program of a folder and its words; `path`: of a file."""
+
+    name: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    user: int | None = None
+    words: tuple[str, ...] = ()
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +96,25 @@ class Piper:
 
     def run(self, name: str, values: Mapping[str, str], message: Iterable[bytes]) -> Run:
         """Run the program *name* on *message* (chunks, CRLF line ends), which it gets with LF. OSError where the helper has gone."""
+        return self.do(Wanted(name, values), message)
+
+    def do(self, wanted: Wanted, message: Iterable[bytes]) -> Run:
+        """As `run`."""
         with tempfile.TemporaryFile(dir=self._folder) as content:
             for chunk in stream_to_lf(message):
                 content.write(chunk)
             content.flush()
-            request = json.dumps({"name": name, "values": dict(values), "size": content.tell()}).encode()
+            request = json.dumps({
+                "name": wanted.name, "values": dict(wanted.values), "size": content.tell(), "user": wanted.user,
+                "words": list(wanted.words), "path": wanted.path,
+            }).encode()  # fmt: skip
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             with ours:
                 with theirs:
                     rights = array.array("i", [content.fileno(), theirs.fileno()])
                     with self._turn:
                         self._connection.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-                ours.settimeout(self._patience[name] + GRACE)
+                ours.settimeout(self._patience[wanted.name] + GRACE)
                 return _answer(ours)
 
     def close(self) -> None:
@@ -105,6 +136,12 @@ def _answer(connection: socket.socket) -> Run:
 def objection(command: Command, server: int | None = None) -> str:
     """Why *command* cannot be run, in words; empty: it can. *server* as for `start`."""
     us = os.geteuid() if server is None else server
+    if command.folder and (why := _folder_objection(command.folder)):
+        return why
+    if missing := [name for name in command.groups if not _is_group(name)]:
+        return f"there is no group {missing[0]} on this machine"
+    if command.least is not None:
+        return "" if os.geteuid() == 0 and us else "to run it as the user whose mail it is takes a start as root, with twistd --uid"
     if not command.user:
         return "it would be run as root; set user" if us == 0 else ""
     try:
@@ -113,7 +150,26 @@ def objection(command: Command, server: int | None = None) -> str:
         return f"there is no user {command.user} on this machine"
     if user == 0:
         return "no program is run as root"
+    if command.apart and user == us:
+        return f"{command.user} is the server itself, all of whose mail a program could read"
     return "" if user == us or os.geteuid() == 0 else f"to run it as {command.user} takes a start as root, with twistd --uid"
+
+
+def _folder_objection(folder: str) -> str:
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    if not stat.S_ISDIR(status.st_mode):
+        return f"{folder} is no folder"
+    return f"others than its owner may put programs into {folder}" if status.st_mode & _OPEN_TO_OTHERS else ""
+
+
+def _is_group(name: str) -> bool:
+    try:
+        return grp.getgrnam(name).gr_gid > 0
+    except KeyError:
+        return False
 
 
 def start(commands: Mapping[str, Command], folder: Path, server: int | None = None) -> Piper:
@@ -136,9 +192,17 @@ def start(commands: Mapping[str, Command], folder: Path, server: int | None = No
 
 def _row(command: Command, us: int) -> dict[str, object]:
     """What the helper knows of *command*, beside a server that is *us*."""
+    extra = [grp.getgrnam(name).gr_gid for name in command.groups]
+    row: dict[str, object] = {
+        "command": list(command.words), "folder": command.folder, "files": None if command.files is None else list(command.files),
+        "seconds": command.seconds, "output": command.output, "keeps_mail": command.keeps_mail,
+        "cpu": max(CPU, int(command.seconds)) if command.keeps_mail else CPU,
+        "user": None, "least": command.least, "groups": extra, "processes": 0,
+    }  # fmt: skip
+    if command.least is not None:
+        return row
     user = pwd.getpwnam(command.user) if command.user else pwd.getpwuid(us)
-    return {
-        "command": list(command.words), "user": user.pw_uid, "group": user.pw_gid, "alone": user.pw_uid != us,
-        "groups": os.getgrouplist(user.pw_name, user.pw_gid), "seconds": command.seconds, "output": command.output,
-        "processes": PROCESSES * command.runs,
+    return row | {
+        "user": user.pw_uid, "group": user.pw_gid, "groups": os.getgrouplist(user.pw_name, user.pw_gid) + extra,
+        "processes": PROCESSES * command.runs if user.pw_uid != us else 0,
     }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from twistmail import piping
+from twistmail import delivering, piping
 from twistmail.config.settled import Config
 from twistmail.couriers import Couriers
 from twistmail.disk import status_of
@@ -46,14 +46,13 @@ def routes_of(config: Config, ground: Any, lookup: Any) -> Routes:
     return Routes(lookup, identity, config["relay"], config.named("route"), ground.random, further(config, ground))
 
 
-def routed(config: Config, foundation: Any, expansion: Expansion, relay: Any) -> RoutedCourier:
+def routed(config: Config, foundation: Any, expansion: Expansion, relay: Any, programs: dict[str, Program]) -> RoutedCourier:
     """The courier for everybody who is not here, around the one to servers (*relay*)."""
-    ground = foundation.ground
     bring = partial(_bring_here, foundation, expansion)
-    return RoutedCourier(relay.routes, relay, bring, _programs(config, ground), Couriers(config, ground))
+    return RoutedCourier(relay.routes, relay, bring, programs, Couriers(config, foundation.ground))
 
 
-def _programs(config: Config, ground: Any) -> dict[str, Program]:
+def programs_of(config: Config, ground: Any) -> dict[str, Program]:
     """The programs of the [pipe:NAME] sections that were there when the server started."""
     if ground.piper is None:
         return {}
@@ -68,11 +67,14 @@ def piper_of(config: Config, user: int | None) -> piping.Piper | None:
 
     Started while the server may still be root. What keeps a program from being run is told, and mail for it waits.
     """
+    named = {
+        name: (f"[pipe:{name}]", piping.Command(one.command, one.user, one.timeout, one.output, max(one.concurrency, 1)))
+        for name, one in config.named("pipe").items()
+    }
     commands = {}
-    for name, one in config.named("pipe").items():
-        command = piping.Command(one.command, one.user, one.timeout, one.output, max(one.concurrency, 1))
+    for name, (place, command) in (named | delivering.commands_of(config, user)).items():
         if why := piping.objection(command, user):
-            log.error("[pipe:{name}] mail for it waits: {why}", name=name, why=why)
+            log.error("{place} mail for it waits: {why}", place=place, why=why)
         else:
             commands[name] = command
     return piping.start(commands, config.data_dir, user) if commands else None

@@ -35,6 +35,10 @@ from twistmail.config.problem import Problem
 from twistmail.config.server import LOG, SERVER
 from twistmail.config.settled import Config
 from twistmail.couriers import named as couriers_named
+from twistmail.delivering import CHECKS as DELIVERY_CHECKS
+from twistmail.delivery.settings import AGENT_OF_OPTIONS as MDA_FOR
+from twistmail.delivery.settings import AGENT_OPTIONS as MDA
+from twistmail.delivery.settings import OPTIONS as DELIVERY
 from twistmail.leaving.options import OPTIONS as REWRITE
 from twistmail.leaving.options import SRS
 from twistmail.lookup.resolver import OPTIONS as DNS
@@ -91,6 +95,9 @@ BUILT_IN: tuple[Section, ...] = (
     FORWARD,
     COPIES,
     STORE,
+    DELIVERY,
+    MDA,
+    MDA_FOR,
     QUEUE,
     RELAY,
     ROUTE,
@@ -164,7 +171,8 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
                 for key, text, suggestion in part.factory.check(config[part.options.name]):
                     yield config.problem(part.options.name, key, text, suggestion)
 
-    return (*CHECKS, *HOUSE_CHECKS, *WAY_OUT_CHECKS, parts_exist, parts_can_work, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
+    house = (*CHECKS, *HOUSE_CHECKS, *WAY_OUT_CHECKS, *DELIVERY_CHECKS)
+    return (*house, parts_exist, parts_can_work, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
 
 
 def everything(discovery: Discovery) -> tuple[Section, ...]:

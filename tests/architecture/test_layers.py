@@ -11,16 +11,16 @@ from tests.architecture.source import imports, modules, own_imports
 LAYERS = (
     "mail",
     "wire",
-    "giving giving_helper piping piping_helper dotfiles dotfiles_helper "
+    "giving programs giving_helper piping piping_helper dotfiles dotfiles_helper "
     "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt "
     "sqlite_book compact",
     "mailflow expansion policy leaving canonical formats",
-    "aliases accounts store mbox queue relay tls lookup memory journal doorbook",
+    "aliases accounts delivery store mbox queue relay tls lookup memory journal doorbook",
     "servers",
     "forwarding outbound tls_desk own_sts "
     "understudies rehearsal explaining "
     "following way_in way_out receiving registrar domain_records quota_watch "
-    "couriers routing routing_checks route_views "
+    "couriers delivering routing routing_checks route_views "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
     "steering pickup privileges units foreground demo backup cli secrecy own_passwords tables pacing uplink_desk "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from zope.interface.verify import verifyObject
 from tests.plugins.webhook import Application, package
 from tests.relay.peers import Net, Peer, finish
 from twistmail import tasks
+from twistmail.delivery.agents import AgentCourier, ProgramAgent, ServerAgent
+from twistmail.delivery.files import OWN_FILES, FileCourier, Writers
+from twistmail.delivery.programs import OWN_PROGRAMS, ProgramCourier, Runners
 from twistmail.interfaces import ICourier
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
@@ -23,15 +27,19 @@ from twistmail.mail.outcome import Result
 from twistmail.mail.status import Status
 from twistmail.memory.courier import MemoryCourier
 from twistmail.memory.lookup import MemoryLookup
+from twistmail.piping import Run
 from twistmail.relay.client import Patience
 from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
+from twistmail.relay.route import parse_via
 from twistmail.relay.routes import OPTIONS, ROUTE_OPTIONS, Identity, Routes
 from twistmail.relay.transports import RoutedCourier
 from twistmail.store.courier import MailboxCourier
 
 BODY = Memory(b"Subject: x\r\n\r\nhello\r\n")
 CLOCK = Clock()
+#: What targets of a kind are called.
+WAYS = {Kind.FILE: "/home/{}/box", Kind.PROGRAM: "archive {}"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Case:
     yes: Result = Result.RELAYED
     no: Result | None = Result.FAILED
     kind: Kind = Kind.REMOTE
+    place: str = ""  # of mailboxes that are somebody else's
 
     @property
     def outcomes(self) -> dict[str, Result]:
@@ -126,14 +135,55 @@ def stored():
     return Case(RoutedCourier(routes, lone, None, {}))
 
 
-@pytest.fixture(params=[in_memory, relay, mailboxes, webhook, routed, piped, stored])
+class Helper:
+    """Who works as others, as far as couriers use him: the user of that number decides how it ends."""
+
+    names = frozenset({OWN_FILES, OWN_PROGRAMS, "mda"})
+    ends = {1: Run(0), 2: Run(67, "no such user"), 3: Run(75, "later")}
+
+    def do(self, wanted, message):
+        assert b"".join(message).endswith(BODY.data)
+        return self.ends[wanted.user]
+
+
+async def uid_of(account):
+    return {"no": 2, "later": 3}.get(account.partition("@")[0], 1)
+
+
+def files():
+    """Those of users; a helper's own words for "not now" and "not there" are both weather."""
+    return Case(FileCourier((), Writers(tasks.Inline(), Helper()), uid_of, 1.0), Result.DELIVERED, None, Kind.FILE)
+
+
+def programs():
+    return Case(ProgramCourier({}, Runners(tasks.Inline(), Helper()), uid_of), Result.DELIVERED, Result.FAILED, Kind.PROGRAM)
+
+
+def agent():
+    """Everybody's mailbox is kept by a program."""
+    kept = ProgramAgent("mda", Helper(), tasks.Inline(), uid_of, own=True)
+    return Case(AgentCourier(MailboxCourier(Boxes()), lambda account: kept), Result.DELIVERED, Result.FAILED, Kind.MAILBOX, kept.place)
+
+
+def server():
+    """Everybody's mailbox is kept by another server."""
+    net = Net(CLOCK)
+    net.peers["192.0.2.1"] = Store()
+    routes = Routes(MemoryLookup({}), Identity("us.example"), OPTIONS.defaults(), {}, random.Random(1))
+    lone = RelayCourier(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK, tasks.Inline())
+    kept = ServerAgent("lmtp:[192.0.2.1]", partial(lone.carry_along, parse_via("lmtp:[192.0.2.1]")))
+    return Case(AgentCourier(MailboxCourier(Boxes()), lambda account: kept), Result.DELIVERED, Result.FAILED, Kind.MAILBOX, kept.place)
+
+
+@pytest.fixture(params=[in_memory, relay, mailboxes, webhook, routed, piped, stored, files, programs, agent, server])
 def case(request):
     return request.param()
 
 
 def targets_of(case, *names):
     return tuple(Target(case.kind, Address(name, "far.test"), Address(name, "far.test"),
-                        f"{name}@far.test" if case.kind is Kind.MAILBOX else "") for name in names)  # fmt: skip
+                        "" if case.kind is Kind.REMOTE else f"{name}@far.test", way=WAYS.get(case.kind, "").format(name))
+                 for name in names)  # fmt: skip
 
 
 def item_for(targets):
@@ -201,7 +251,8 @@ def test_every_target_is_in_one_batch_and_places_differ(case):
 def test_only_what_is_here_is_nowhere(case):
     """`Batch.place`: lists, pacing and fairness go by it."""
     places = {batch.place for batch in case.courier.batches(item_for(()), targets_of(case, "a"))}
-    assert (places == {""}) is (case.kind is Kind.MAILBOX or isinstance(case.courier, MemoryCourier))
+    is_here = case.kind is Kind.MAILBOX and not case.place
+    assert (places == {""}) is (is_here or isinstance(case.courier, MemoryCourier))
 
 
 def test_no_targets_are_no_batches_of_somebody(case):

@@ -14,7 +14,8 @@ from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.piping import Run
 from twistmail.piping_helper import SAFE
-from twistmail.relay.programs import COMMAND, OUTPUT, Program, status_of, values_of
+from twistmail.programs import COMMAND, OUTPUT, status_of, values_of
+from twistmail.relay.programs import Program
 
 
 def target(local: str) -> Target:

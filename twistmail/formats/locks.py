@@ -56,6 +56,7 @@ def locked(
     *,
     exclusive: bool = True,
     create: bool = False,
+    follow: bool = True,
     timeout: float = TIMEOUT,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -64,10 +65,12 @@ def locked(
     """The mailbox file *path* while nobody else reads or writes it.
 
     *exclusive* False is for reading: it also does without a dot lock where none can be made (a backup on a read-only
-    disk). *create*: an empty mailbox is made where there is none. *timeout* in seconds of *clock*; *now* is what file times
-    are compared with. Raises MailboxBusy, and OSError of opening.
+    disk). *create*: an empty mailbox is made where there is none. *follow* False: a symbolic link is
+    an OSError. *timeout* in seconds of *clock*; *now* is what file times are compared with. Raises MailboxBusy, and OSError of
+    opening.
     """
-    held = _waited_for(path, exclusive, create, _Patience(timeout, clock, sleep), now)
+    flags = (os.O_RDWR if exclusive else os.O_RDONLY) | (os.O_CREAT if create else 0) | (0 if follow else os.O_NOFOLLOW)
+    held = _waited_for(path, flags, _Patience(timeout, clock, sleep), now)
     try:
         yield held
     finally:
@@ -81,11 +84,11 @@ class _Patience:
     sleep: Callable[[float], None]
 
 
-def _waited_for(path: Path, exclusive: bool, create: bool, patience: _Patience, now: Callable[[], float]) -> Held:
+def _waited_for(path: Path, flags: int, patience: _Patience, now: Callable[[], float]) -> Held:
     deadline = patience.clock() + patience.timeout
     pause = _FIRST_WAIT
     while True:
-        held = _attempt(path, exclusive, create, now)
+        held = _attempt(path, flags, now)
         if held:
             return held
         if patience.clock() >= deadline:
@@ -94,9 +97,9 @@ def _waited_for(path: Path, exclusive: bool, create: bool, patience: _Patience, 
         pause = min(pause * 2, _LONGEST_WAIT)
 
 
-def _attempt(path: Path, exclusive: bool, create: bool, now: Callable[[], float]) -> Held | None:
+def _attempt(path: Path, flags: int, now: Callable[[], float]) -> Held | None:
     """Both locks, or None and neither."""
-    flags = (os.O_RDWR if exclusive else os.O_RDONLY) | (os.O_CREAT if create else 0)
+    exclusive = bool(flags & os.O_RDWR)
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
     try:
         if _lock_file(descriptor, exclusive) and _is_at(descriptor, path):

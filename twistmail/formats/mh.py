@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -108,10 +109,15 @@ def _expanded(text: str, numbers: Iterable[int]) -> set[int]:
 
 
 @contextmanager
-def writing(path: Path, *, timeout: float = TIMEOUT, now: Callable[[], float] = time.time) -> Iterator[Writer]:
-    """Messages are added to the folder *path*, which is made; the sequences are written at the end, also after an error."""
+def writing(
+    path: Path, *, timeout: float = TIMEOUT, now: Callable[[], float] = time.time, durable: bool = False
+) -> Iterator[Writer]:
+    """Messages are added to the folder *path*, which is made; the sequences are written at the end, also after an error.
+
+    *durable*: each message is on disk before it has its number.
+    """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    writer = _Writer(path, now)
+    writer = _Writer(path, now, durable=durable)
     try:
         yield writer
     finally:
@@ -119,10 +125,10 @@ def writing(path: Path, *, timeout: float = TIMEOUT, now: Callable[[], float] = 
 
 
 class _Writer:
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
-        self._path, self._now = path, now
+    def __init__(self, path: Path, now: Callable[[], float], *, durable: bool) -> None:
+        self._path, self._now, self._durable = path, now, durable
         self._next = count(max(_numbers(path), default=0) + 1)
-        self._temporary = path / f".twistmail-{os.getpid()}"
+        self._temporary = path / f".twistmail-{os.getpid()}-{threading.get_ident()}"
         self._members: dict[str, list[int]] = {}
 
     def add(self, message: NewMessage) -> None:
@@ -131,6 +137,8 @@ class _Writer:
         try:
             write_lf(descriptor, message.content)
             os.utime(descriptor, (date, date))
+            if self._durable:
+                os.fsync(descriptor)
             number = self._numbered()
         finally:
             os.close(descriptor)
@@ -154,7 +162,7 @@ class _Writer:
         if not self._members:
             return
         file = self._path / SEQUENCES
-        with locked(file, create=True, timeout=timeout) as held:
+        with locked(file, create=True, follow=False, timeout=timeout) as held:
             known = _sequences(file)
             for name, numbers in self._members.items():
                 known[name] = f"{known.get(name, '')} {_ranges(numbers)}".strip()

@@ -120,6 +120,10 @@ class RelayCourier:
         outcomes = {outcome.target: outcome for group in carried for outcome in group}
         return tuple(outcomes[target] for target in targets)
 
+    async def carry_along(self, route: Route, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
+        """As `carry`, by *route*, whatever is said of the domains of *targets*."""
+        return await self._carry(route, item, list(targets), content)
+
     async def stop(self) -> None:
         """Say goodbye to the idle connections; those in use are closed by whoever uses them."""
         self._stopped = True

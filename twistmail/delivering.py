@@ -1,0 +1,193 @@
+"""Final delivery, built from the configuration: which couriers bring what is here, and what the helper that works as others is told.
+
+`assembly` gives the couriers to `mailflow`; `routing.piper_of` starts the helper while the server may still be root.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from twistmail.accounts.system import are_meant
+from twistmail.config.load import CrossCheck
+from twistmail.config.problem import WARNING, Problem, error
+from twistmail.config.settled import Config
+from twistmail.delivery.agents import Agent, AgentCourier, ProgramAgent, ServerAgent
+from twistmail.delivery.discard import DiscardCourier
+from twistmail.delivery.files import HOUSE_FILES, OWN_FILES, FileCourier, Writers, is_ours
+from twistmail.delivery.programs import HOUSE_PROGRAMS, OWN_PROGRAMS, Named, ProgramCourier, Runners
+from twistmail.delivery.settings import chosen
+from twistmail.interfaces import ICourier
+from twistmail.mail.address import canonical_domain, parse
+from twistmail.mail.envelope import Kind, Target
+from twistmail.options import Settings
+from twistmail.piping import Command
+from twistmail.relay.route import Route, Tls, Transport, parse_via
+from twistmail.store.courier import MailboxCourier
+
+MDA, MDA_FOR = "mda", "mda_for"
+
+
+def delivered(config: Config, foundation: Any, people: Any, relay: Any, programs: Mapping[str, Named]) -> dict[Kind, ICourier]:
+    """The couriers for all that is here. *people*: `assembly.People`; *relay*: `relay.courier.RelayCourier`; *programs*: [pipe:NAME]."""
+    ground, settings = foundation.ground, config["delivery"]
+    uid_of, most = ground.terms.uid_of, max(settings.concurrency, 1)
+    extension = partial(extension_of, people.expansion)
+    writers = Writers(ground.lasting.threads("files of aliases", most), ground.piper, not is_ours(settings.file_user, _number))
+    runners = Runners(ground.lasting.threads("programs of aliases", most), ground.piper, extension)
+    agents = _agents(config, ground, relay, extension)
+    box = f"postmaster@{people.default_domain}"  # the house's own, which nobody else knows
+
+    def agent_of(account: str) -> Agent | None:
+        name = chosen(account, agents)
+        return None if account == box and not name else agents[name]
+
+    own = MailboxCourier(foundation.store)
+    return {
+        Kind.MAILBOX: AgentCourier(own, agent_of) if any(agents.values()) else own,
+        Kind.FILE: FileCourier(settings.file_dirs, writers, uid_of, settings.lock_timeout, most),
+        Kind.PROGRAM: ProgramCourier(programs, runners, uid_of, most),
+        Kind.DISCARD: DiscardCourier(),
+    }
+
+
+def extension_of(expansion: Any, target: Target) -> str:
+    """What stands behind the separator in the recipient's name; empty where there is none."""
+    whole, *shorter = expansion.spellings(target.address)
+    return whole.local[len(shorter[0].local) + 1 :] if shorter else ""
+
+
+# ----- agents
+
+
+def _sections(config: Config) -> dict[str, Settings]:
+    """All that is said of agents; "": [mda]."""
+    return {"": config[MDA], **{name.lower(): one for name, one in config.named(MDA_FOR).items()}}
+
+
+def _row_of(name: str) -> str:
+    return f"{MDA_FOR}:{name}" if name else MDA
+
+
+def _agents(config: Config, ground: Any, relay: Any, extension: Any) -> dict[str, Agent | None]:
+    """Who keeps mailboxes, by the name of the section; None: our own store."""
+    return {name: _agent(_row_of(name), one, ground, relay, extension) for name, one in _sections(config).items()}
+
+
+def _agent(row: str, settings: Settings, ground: Any, relay: Any, extension: Any) -> Agent | None:
+    if settings.lmtp:
+        route = _server(settings.lmtp)
+        return ServerAgent(str(route), partial(relay.carry_along, route))
+    if not settings.command:
+        return None
+    most = max(settings.concurrency, 1)
+    return ProgramAgent(row, ground.piper, ground.lasting.threads(row, most), ground.terms.uid_of,
+                        own=not settings.user, extension=extension, most=most)
+
+
+def _server(text: str) -> Route:
+    """ValueError with two lines."""
+    return parse_via(text if text.startswith("lmtp:") else f"lmtp:{text}", Tls.OPPORTUNISTIC)
+
+
+# ----- the helper
+
+
+def commands_of(config: Config, server: int | None) -> dict[str, tuple[str, Command]]:
+    """What the helper may do for final delivery: its rows, each with the place that says so. *server*: as `routing.piper_of`'s user."""
+    settings, users = config["delivery"], config["users"]
+    runs = max(settings.concurrency, 1)
+    has_users = are_meant(users.source) and os.geteuid() == 0
+    rows: dict[str, tuple[str, Command]] = {}
+    if settings.file_user and not _is_server(settings.file_user, server):
+        filing = Command(user=settings.file_user, files=settings.file_dirs, keeps_mail=True, seconds=2 * settings.lock_timeout, runs=runs)
+        rows[HOUSE_FILES] = "[delivery] file_user:", filing
+    if has_users and settings.file_dirs:
+        filing = Command(least=users.min_uid, files=settings.file_dirs, keeps_mail=True, seconds=2 * settings.lock_timeout, runs=runs)
+        rows[OWN_FILES] = "[delivery] files of users:", filing
+    if settings.program_dir:
+        program = partial(Command, folder=settings.program_dir, seconds=settings.program_timeout, output=settings.program_output, runs=runs)
+        rows[HOUSE_PROGRAMS] = "[delivery] program_user:", program(user=settings.program_user, apart=True)
+        if has_users:
+            rows[OWN_PROGRAMS] = "[delivery] programs of users:", program(least=users.min_uid, keeps_mail=True)
+    for name, one in _sections(config).items():
+        if one.command:
+            rows[_row_of(name)] = f"[{_row_of(name)}] command:", _agent_command(one, users.min_uid)
+    return rows
+
+
+def _agent_command(settings: Settings, least: int) -> Command:
+    return Command(
+        words=settings.command, user=settings.user, least=None if settings.user else least, groups=settings.groups, keeps_mail=True,
+        seconds=settings.timeout, output=settings.output, runs=max(settings.concurrency, 1),
+    )  # fmt: skip
+
+
+def _number(user: str) -> int:
+    """The number of *user*; -1 where there is nobody of that name."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return -1
+
+
+def _is_server(user: str, server: int | None) -> bool:
+    return _number(user) == (os.geteuid() if server is None else server)
+
+
+# ----- what a configuration can get wrong
+
+
+def agents_are_in_order(config: Config) -> Iterator[Problem]:
+    """One way for each, which can be gone."""
+    for name, one in _sections(config).items():
+        section = _row_of(name)
+        if one.lmtp and one.command:
+            yield config.problem(section, "lmtp", "mail cannot go to a server and to a command", "remove one of lmtp and command")
+        if one.lmtp and (trouble := _server_trouble(one.lmtp)):
+            yield config.problem(section, "lmtp", *trouble)
+        if one.command and not one.user and not are_meant(config["users"].source):
+            text = "the users here are none of this machine, so there is nobody to run it as"
+            yield config.problem(section, "command", text, "set user, such as vmail")
+        if one.user == "root":
+            yield config.problem(section, "user", "no program is run as root", "name an ordinary user")
+
+
+def _server_trouble(text: str) -> tuple[str, str] | None:
+    try:
+        route = _server(text)
+    except ValueError as trouble:
+        what, _, suggestion = str(trouble).partition("\n")
+        return what, suggestion.replace("lmtp:unix", "unix").replace("lmtp:[", "[")
+    is_one = route.transport is Transport.LMTP and bool(route.next_hop)
+    return None if is_one else (f"{text} is no server", "write unix:/path or [address]:port")
+
+
+def agents_are_of_somebody(config: Config) -> Iterator[Problem]:
+    """Sections that are called after a domain or an account."""
+    for name in config.named(MDA_FOR):
+        domain = name.rpartition("@")[2]
+        try:
+            if "@" in name:
+                parse(name)
+            elif canonical_domain(domain) != domain:
+                raise ValueError(f"{name} would never match an account")
+        except ValueError as trouble:
+            yield error(config.place(f"{MDA_FOR}:{name}"), str(trouble).partition("\n")[0], "write a domain, or user@domain")
+
+
+def users_of_files_are_ordinary(config: Config) -> Iterator[Problem]:
+    settings = config["delivery"]
+    if settings.file_user == "root":
+        yield config.problem("delivery", "file_user", "mail is not written to files as root", "name an ordinary user")
+    if settings.file_user and not settings.file_dirs:
+        text = "no folder is named, so aliases' files lie nowhere"
+        yield config.problem("delivery", "file_user", text, "set file_dirs", WARNING)
+    if settings.program_user == "root":
+        yield config.problem("delivery", "program_user", "no program is run as root", "name an ordinary user, such as nobody")
+
+
+CHECKS: tuple[CrossCheck, ...] = (agents_are_in_order, agents_are_of_somebody, users_of_files_are_ordinary)

@@ -1,0 +1,1 @@
+"""Final delivery elsewhere than into our own store: files, programs, delivery agents."""

@@ -1,0 +1,163 @@
+"""The courier for mailboxes where others keep some of them (ICourier; row R06): delivery agents, and servers by LMTP.
+
+Our own store takes what is left, and does so before the 250; an agent gets its mail
+from the queue, as long as it takes. A copy that is to lie in a certain folder (of
+what was sent as a role) is our own store's in any case: an agent cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twistmail import tasks
+from twistmail.interfaces import Batch, ICourier, Unavailable
+from twistmail.mail.address import parse
+from twistmail.mail.content import Content
+from twistmail.mail.envelope import Target
+from twistmail.mail.item import Item
+from twistmail.mail.letter import letter
+from twistmail.mail.outcome import Outcome, Result, outcome_of
+from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.piping import Piper, Wanted
+from twistmail.programs import BAD_NAME, GONE, may_be_given, safe, status_of, values_of
+
+log = Logger()
+
+NOT_SET_UP = Status(451, "4.3.5", "The mailboxes of that domain are kept by a program that is not set up here")
+
+
+class Agent(Protocol):
+    """Somebody else who keeps mailboxes. `place`: a word for lists and pacing."""
+
+    place: str
+
+    async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
+        """One Outcome per target, in order."""
+
+
+@implementer(ICourier)
+class AgentCourier:
+    """For targets of Kind MAILBOX. *own*: the courier to our own store. *agent_of*(account name): who keeps his mailbox; None: we do."""
+
+    name = "mailbox"
+
+    def __init__(self, own: Any, agent_of: Callable[[str], Agent | None]) -> None:
+        self._own = own
+        self._agent_of = agent_of
+
+    def at_once(self, target: Target) -> bool:
+        """Whether it may be brought while the peer waits."""
+        return self._agent(target) is None
+
+    def _agent(self, target: Target) -> Agent | None:
+        return None if target.folder else self._agent_of(target.account)
+
+    def _divided(self, targets: Sequence[Target]) -> dict[Agent | None, list[Target]]:
+        groups: dict[Agent | None, list[Target]] = {}
+        for target in targets:
+            groups.setdefault(self._agent(target), []).append(target)
+        return groups
+
+    def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        batches: list[Batch] = []
+        for agent, group in self._divided(targets).items():
+            batches += self._own.batches(item, group) if agent is None else [Batch(agent.place, tuple(group))]
+        return tuple(batches)
+
+    async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
+        groups = self._divided(targets)
+        carried = await tasks.gather(*(
+            self._own.carry(item, group, content) if agent is None else agent.deliver(item, group, content)
+            for agent, group in groups.items()
+        ))  # fmt: skip
+        outcomes = {target: outcome for group, got in zip(groups.values(), carried, strict=True)
+                    for target, outcome in zip(group, got, strict=True)}  # fmt: skip
+        return [outcomes[target] for target in targets]
+
+
+class ProgramAgent:
+    """A program such as procmail: a run for each recipient. *row*: of the helper's table. *uid_of*(account name): his number, or None.
+
+    *own*: it is run as the user whose mail it is. *extension*(target): what stands behind his separator.
+    """
+
+    def __init__(
+        self, row: str, piper: Piper | None, threads: Any, uid_of: Callable[[str], Awaitable[int | None]], *,
+        own: bool, extension: Callable[[Target], str] = lambda target: "", most: int = 4,
+    ) -> None:  # fmt: skip
+        self.place = row
+        self._row = row
+        self._piper = piper
+        self._threads = threads
+        self._uid_of = uid_of
+        self._own = own
+        self._extension = extension
+        self._limit = tasks.Limit(max(most, 1))
+
+    async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
+        return await tasks.gather(*(self._one(item, target, content) for target in targets))
+
+    async def _one(self, item: Item, target: Target, content: Content) -> Outcome:
+        try:
+            number = await self._uid_of(target.account)
+        except Unavailable as error:
+            log.error("delivery: {id}: who {account} is cannot be told: {error}", id=item.id, account=target.account, error=str(error))
+            return outcome_of(target, UNAVAILABLE, self._row, local=True)
+        return outcome_of(target, await self._run(item, target, content, number), self._row, local=True)
+
+    async def _run(self, item: Item, target: Target, content: Content, number: int | None) -> Status:
+        if self._own and number is None:
+            why = f"{target.account} is no user of this machine; set user"
+            log.error("delivery: {id}: [{row}] {why}", id=item.id, row=self._row, why=why)
+            return NOT_SET_UP
+        if self._piper is None or self._row not in self._piper.names:
+            log.error("delivery: {id}: [{row}] is not run; the log of the start says why", id=item.id, row=self._row)
+            return NOT_SET_UP
+        values = values_of(item, target, self._extension(target)) | safe(_names(target.account, is_system=number is not None))
+        if not may_be_given(values):
+            return BAD_NAME
+        wanted = Wanted(self._row, values, number if self._own else None)
+        try:
+            async with self._limit:
+                run = await self._threads.run(self._piper.do, wanted, letter(item, target, content).chunks())
+        except OSError as error:
+            log.error("delivery: {id}: [{row}] {error}", id=item.id, row=self._row, error=str(error))
+            return GONE
+        if run.status or run.late:
+            log.warn("delivery: {id}: [{row}] ended for {account} with {run}", id=item.id, row=self._row, account=target.account, run=run)
+        return status_of(run)
+
+
+def _names(account: str, *, is_system: bool) -> dict[str, str]:
+    """Who the owner of a mailbox is, in the words of a command."""
+    local, _, domain = account.rpartition("@")
+    return {"account": account, "login": local if is_system else account, "user": local, "domain": domain}
+
+
+class ServerAgent:
+    """Another server, by LMTP (RFC 2033). *bring*(item, targets, content): carries them there, and tells an Outcome for each target.
+
+    It is asked for the mailbox by the account's name, whatever the recipient was called when he was written to.
+    """
+
+    def __init__(self, place: str, bring: Callable[[Item, Sequence[Target], Content], Coroutine[Any, Any, Sequence[Outcome]]]) -> None:
+        self.place = place
+        self._bring = bring
+
+    async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
+        renamed = {target: replace(target, address=parse(target.account)) for target in targets}
+        item = replace(item, errands=tuple(replace(one, target=renamed.get(one.target, one.target)) for one in item.errands))
+        said = await self._bring(item, list(renamed.values()), content)
+        by_target = {outcome.target: outcome for outcome in said}
+        return [_at_home(by_target[renamed[target]], target) for target in targets]
+
+
+def _at_home(outcome: Outcome, target: Target) -> Outcome:
+    """What the server has taken lies in the mailbox."""
+    result = Result.DELIVERED if outcome.result is Result.RELAYED else outcome.result
+    return replace(outcome, target=target, result=result, passed_on=False)
