@@ -159,6 +159,15 @@ class Fated:
 
 
 @dataclass(frozen=True, slots=True)
+class Renamed:
+    """The sender `address` is `becomes` from here on, by `rule`: the lines of canonical tables."""
+
+    address: Address
+    becomes: Address
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expanded:
     """Address `address` leads to `targets`."""
 

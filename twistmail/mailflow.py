@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from twistmail import tasks
 from twistmail.disk import status_of
 from twistmail.expansion import Expansion
-from twistmail.facts import Accepted, Expanded, Fact, Facts, Fated, Refused
+from twistmail.facts import Accepted, Expanded, Fact, Facts, Fated, Refused, Renamed
 from twistmail.interfaces import ICourier, IFilter, Keep, Unavailable
 from twistmail.mail.address import Address
 from twistmail.mail.content import Content
@@ -213,9 +213,13 @@ class Reception:
 
     async def _renamed(self, canonical: Canonical, transaction: Transaction) -> Transaction:
         """*transaction* with the addresses that take the place of its sender's and of those in its header. Raises Unavailable."""
-        sender = transaction.sender and (await canonical.sender(transaction.sender)).address
         header = await canonical.header(transaction.header, is_ours=transaction.account is not None)
-        return replace(transaction, sender=sender, header=header)
+        if transaction.sender is None:
+            return replace(transaction, header=header)
+        shown = await canonical.sender(transaction.sender)
+        if shown.rule:
+            self._tell(transaction.id, Renamed(transaction.sender, shown.address, shown.rule))
+        return replace(transaction, sender=shown.address, header=header)
 
     async def _befall(self, transaction: Transaction, item: Item, content: Content) -> Status:
         """A message that is held for an operator, or thrown away; the peer is not told which (DISCARD is meant so)."""

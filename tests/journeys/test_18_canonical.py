@@ -10,6 +10,7 @@ import pytest
 from tests.journeys.house import FAR, House, identifier
 from tests.journeys.test_14_leaving import headers, recipients, senders
 from tests.relay.peers import Peer
+from twistmail.facts import Renamed
 from twistmail.mail.address import parse
 from twistmail.mail.envelope import Kind, Target
 from twistmail.route_views import Desk, asked
@@ -44,6 +45,8 @@ def test_login_names_become_the_names_of_people(mapped: Any) -> None:
     house = mapped()
     peer = far(house)
     identifier(house.submit(MESSAGE, "bobby@blue.test", "harry@far.test"))
+    (renamed,) = house.told(Renamed)
+    assert (str(renamed.address), str(renamed.becomes), renamed.rule[-5:]) == ("ann@blue.test", "Ann.Smith@blue.test", "map:1")
     (sent,) = headers(peer)
     assert senders(peer) == ["Ann.Smith@blue.test"]
     assert sent.startswith(b" Ann <Ann.Smith@blue.test>\r\nTo: bob@blue.test, harry@far.test\r\nSubject: ann@blue.test\r\n")

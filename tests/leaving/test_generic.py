@@ -20,7 +20,8 @@ ann            anna@blue.test
 @old.lan       @blue.test
 @older.lan     %1@blue.test
 
-bob+list@pc7.lan list@blue.test
+bob+list@pc7.lan
+    list@blue.test
 """
 
 

@@ -170,6 +170,7 @@ _SENTENCES = {
     "Outcome": _outcome,
     "Refused": _refused,
     "Fated": lambda e: f"{'held' if e['fate'] == 'HOLD' else 'discarded':12}{e['reason']}",
+    "Renamed": lambda e: f"canonical   {e['address']} is {e['becomes']} from here on ({e['rule']})",
     "Expanded": lambda e: f"aliases     {e['address']} leads to {', '.join(t['address'] for t in e['targets']) or 'nobody'}",
     "Queued": lambda e: f"queued      {e['pending']} to go",
     "Postponed": lambda e: f"waits       next try {iso(e['until'])}",

@@ -7,7 +7,8 @@
     @old.lan               @blue.example          # everybody there, the same name elsewhere
 
 `ann+list` is looked for before `ann`, an address before a name, a name before a
-domain, and the first that is found counts: nothing is mapped twice. Every mistake is told with its line. Pure.
+domain, and the first that is found counts: nothing is mapped twice. A line that begins with
+a blank goes on with the line before. Every mistake is told with its line. Pure.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
+from twistmail.mail.maplines import logical
 from twistmail.watched import Broken
 
 MOST_ENTRIES = 1_000_000
@@ -56,10 +58,8 @@ def parse(text: str) -> SenderMap:
     by_who: dict[Address, Line] = {}
     by_shown: dict[Address, Line] = {}
     mistakes: list[tuple[int, str]] = []
-    for number, row in enumerate(text.split("\n"), 1):
+    for number, row in logical(text):
         words = row.partition(" #")[0].split()
-        if not words or words[0].startswith("#"):
-            continue
         try:
             line = _line(number, words)
             earlier = by_who.setdefault(line.who, line)
