@@ -32,6 +32,7 @@ from twistmail.mail.readdressed import Shown
 from twistmail.mail.spelled import places, spellings
 from twistmail.mail.srs import is_srs
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.trace import delivered_to
 from twistmail.mail.trail import Move, above_of
 from twistmail.mail.walking import LOOP, TOO_LONG, TOO_MANY, UNKNOWN, Branch, Walk
 
@@ -333,7 +334,7 @@ class Expansion:
         if isinstance(found, Status) and not branch.path:
             walk.end(branch, address, f"refused by its route: {found}", found)
         elif not isinstance(found, Address):
-            walk.arrive(branch, Target(Kind.REMOTE, address, walk.original), "outside")
+            walk.arrive(branch, Target(Kind.REMOTE, address, walk.original, front=_passed(branch)), "outside")
         else:
             walk.end(branch, address, _circle(branch.path, address), LOOP)
         return []
@@ -417,6 +418,14 @@ def _known(address: Address, *, is_local: bool) -> str:
     if is_srs(address):
         return "made for reports about a forwarded message"
     return "how the world knows somebody here" if is_local else "outside, where somebody here is known by it"
+
+
+def _passed(branch: Branch) -> bytes:
+    """What tells whoever gets the mail next, and us when it comes back, by which name it has left: circles between hosts are found by it.
+
+    Postfix says the same (prepend_delivered_header). Beyond ASCII nothing is said: it would need SMTPUTF8 on the whole way.
+    """
+    return delivered_to(branch.called) if branch.path and str(branch.called).isascii() else b""
 
 
 def _circle(path: tuple[Address | str, ...], here: Address) -> str:

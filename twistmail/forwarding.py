@@ -13,6 +13,7 @@ everybody else for himself, by his password, where he changes that, too
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from twistmail import dotfiles
+from twistmail.accounts.system import Bounds, are_meant
 from twistmail.aliases.forward import Permissions, read, written
 from twistmail.aliases.own import ADDRESSES_ONLY, NAME, Folders, OwnForwards
 from twistmail.config.settled import Config
@@ -34,6 +36,8 @@ log = Logger()
 USAGE, DATA, TEMPORARY, NO_PERMISSION = 64, 65, 75, 77  # sysexits
 SHOW, SET, CLEAR = "forward.show", "forward.set", "forward.clear"
 VERBS = (SHOW, SET, CLEAR)
+#: Whether ~/.forward counts for whoever asks, which is no secret: {"home"}. At the desk for everybody only.
+HOME = "forward.home"
 
 
 def forwards_of(config: Config, ground: Any) -> OwnForwards:
@@ -91,6 +95,20 @@ class ForwardDesk:
             return ask
 
         return {name: verb(name) for name in VERBS}
+
+    async def has_home(self, user: int | None) -> dict[str, bool]:
+        """Whether ~/.forward of the numeric *user* counts."""
+        config = self._config()
+        users = config["users"]
+        bounds = Bounds(users.min_uid, users.max_uid, users.nologin_users)
+
+        def look() -> bool:
+            try:
+                return user is not None and bounds.take(pwd.getpwuid(user))
+            except KeyError:
+                return False
+
+        return {"home": are_meant(users.source) and config["forward"].homes and await self._threads.run(look)}
 
     async def answer(self, verb: str, account: Account, arguments: Mapping[str, Any], who: str) -> Any:
         """What *verb* does for *account*, asked by *who*. Refusal."""

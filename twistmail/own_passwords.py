@@ -8,6 +8,7 @@ this machine may open.
     forward.show            login, old, extension                       as `forwarding` tells it
     forward.set             login, old, extension, text
     forward.clear           login, old, extension
+    forward.home            -                                           {"home": whether ~/.forward counts for who asks}
 
 Spoken as on the control socket, which is for operators. The old password counts
 as at a login: failures are answered late, and are guesses of the user whom the
@@ -27,6 +28,7 @@ from twistmail.accounts import passwords
 from twistmail.accounts.app_passwords import OWN
 from twistmail.accounts.keyring import DONE_BY
 from twistmail.control import ControlFactory, ControlProtocol, Refusal
+from twistmail.forwarding import HOME
 from twistmail.forwarding import VERBS as FORWARD_VERBS
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
@@ -59,13 +61,13 @@ class Desk:
         self._threads = threads
         self._identifiers = identifiers
         self._shortest = shortest
-        self._forwards = forwards
+        self.forwards = forwards
 
     async def answer(self, who: str, verb: str, arguments: Mapping[str, Any]) -> Any:
         """What *verb* does, asked by *who* ("uid 1000"). Refusal."""
         try:
             if verb in FORWARD_VERBS:
-                return await self._forwards.answer(verb, await self._owner(who, arguments), arguments, who)
+                return await self.forwards.answer(verb, await self._owner(who, arguments), arguments, who)
             return await (self.change(who, arguments) if verb == CHANGE else self._turn(who, verb.partition(".")[2], arguments))
         except Unavailable:
             raise Refusal("passwords cannot be looked at just now", TEMPORARY, "try again later") from None
@@ -172,8 +174,11 @@ class DeskFactory(ControlFactory):
         if sum(one.user == counter.user for one in self.open if isinstance(one, Counter)) > MOST_OF_ONE:
             return False
         who = "unix" if counter.user is None else f"uid {counter.user}"
-        counter.serve({verb: partial(self._ask, who, verb) for verb in VERBS})
+        counter.serve({**{verb: partial(self._ask, who, verb) for verb in VERBS}, HOME: partial(self._home, counter.user)})
         return True
+
+    async def _home(self, user: int | None, arguments: Mapping[str, Any]) -> Any:
+        return await self._desk().forwards.has_home(user)
 
     async def _ask(self, who: str, verb: str, arguments: Mapping[str, Any]) -> Any:
         return await self._desk().answer(who, verb, arguments)

@@ -18,6 +18,7 @@ from twistmail.accounts.system import Bounds, are_meant
 from twistmail.aliases.forward import Permissions, read, written
 from twistmail.aliases.own import OPTIONS as FORWARD
 from twistmail.cli import own
+from twistmail.cli.control import Control, ServerDown
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.terminal import Terminal
 from twistmail.dotfiles_helper import NAME
@@ -25,6 +26,8 @@ from twistmail.mail.address import parse
 from twistmail.mail.domains import Domains
 from twistmail.watched import Broken
 
+#: What is asked of the server at [users] password_socket.
+HOME = "forward.home"
 ANYTHING = Permissions(files=True, programs=True)
 #: As the file is made: its owner writes, and a server that is not root can read it where the home is open.
 MODE = 0o644
@@ -76,7 +79,7 @@ def _goals(text: str, allowed: Permissions) -> list[str]:
 def home_of(terminal: Terminal, name: str) -> Home | None:
     """The home of *name*, where that is a user of this machine who has a mailbox by that; None where he has none.
 
-    Who may not read the configuration has one if *name* is what this machine calls him.
+    Who may not read the configuration, or finds none, hears from the server whether ~/.forward counts for him.
     """
     try:
         local, domain = (address := parse(name)).local.lower(), address.domain
@@ -87,12 +90,27 @@ def home_of(terminal: Terminal, name: str) -> Home | None:
         config = terminal.glance(USERS)
         forward = terminal.glance(FORWARD)[FORWARD.name]
     except (OSError, Failure):
-        return Home(user, ANYTHING) if not domain and user.pw_uid == os.getuid() else None
+        return None if domain else _in_the_dark(terminal, user)
+    if terminal.file is None:
+        return None if domain else _in_the_dark(terminal, user)
     users = config[USERS.name]
     is_meant = are_meant(users.source) and forward.homes and Bounds(users.min_uid, users.max_uid, users.nologin_users).take(user)
     if not is_meant or (domain and domain not in _domains(terminal)):
         return None
     return Home(user, Permissions(forward.files, forward.programs, "as long as [forward] does not allow it"))
+
+
+def _in_the_dark(terminal: Terminal, user: pwd.struct_passwd) -> Home | None:
+    """The home of *user*, where we know nothing of the configuration: it counts as it always has, unless a server says otherwise."""
+    place = own.anywhere(terminal)
+    if place is None:
+        return Home(user, ANYTHING)
+    if user.pw_uid != os.getuid():
+        return None
+    try:
+        return Home(user, ANYTHING) if Control(place).ask(HOME)["home"] else None
+    except ServerDown:
+        return Home(user, ANYTHING)
 
 
 def _domains(terminal: Terminal) -> frozenset[str]:

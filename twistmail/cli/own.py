@@ -41,6 +41,13 @@ def socket(terminal: Terminal, *, files_first: bool = False) -> Path | None:
     raise Failure("nobody changes his own password here", Exit.NOPERM, "ask an administrator for a new one, or for [users] password_socket")
 
 
+def anywhere(terminal: Terminal) -> Path | None:
+    """The server's socket, where one is at hand though nothing is known of the configuration."""
+    if named := terminal.environ.get(PLACE):
+        return Path(named)
+    return USUAL_PLACE if USUAL_PLACE.exists() else None
+
+
 def user() -> str:
     """Our name on this machine. Failure where we have none."""
     try:
