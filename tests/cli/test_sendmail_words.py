@@ -49,6 +49,8 @@ from twistmail.cli.sendmail_words import Misused, Task, Wanted, read
     pytest.param("-qXa", None, id="flush-by-what"),
     pytest.param("-q!Ra", None, id="flush-all-but"),
     pytest.param("-bs -odb -oem", Wanted(task=Task.SPEAK), id="smtp"),
+    pytest.param("-bi", Wanted(task=Task.ALIASES), id="aliases"),
+    pytest.param("-I", Wanted(task=Task.ALIASES), id="aliases-as-postfix-has-it"),
     pytest.param("-bv a b", Wanted(("a", "b"), task=Task.VERIFY), id="look-up"),
     pytest.param("-C /etc/x.ini a", Wanted(("a",), config="/etc/x.ini"), id="a-configuration"),
     pytest.param("-e m -c -x -D log a", Wanted(("a",)), id="what-is-ignored-as-postfix-ignores-it"),

@@ -24,6 +24,8 @@ listen = tcp:0:interface=127.0.0.1
          unix:{place}/submit.sock:mode=666
 tls = required
 local_senders = {senders}
+[aliases]
+source = config file:{place}/aliases
 [alias:boss@blue.test]
 to = alice
 [alias:staff@blue.test]
@@ -80,6 +82,7 @@ def opened(senders: str = "owner"):
         home = place / "home"
         home.mkdir()
         give_away(home)
+        (place / "aliases").write_text("flintstone: alice\n")
         with running(House(home, more=MORE.format(place=place, senders=senders))) as house:
             house.add(ALICE, DAEMON)
             yield Office(house, place)

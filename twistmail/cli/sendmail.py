@@ -74,6 +74,8 @@ def send(terminal: Terminal, arguments: Sequence[str], source: BinaryIO) -> int:
             return _speak(terminal, wanted, source)
         case Task.VERIFY:
             return _verify(terminal, wanted)
+        case Task.ALIASES:
+            return _rebuild(terminal, wanted)
     from twistmail.cli.mailq import attend  # who only sends need not wait for it
 
     return attend(terminal, wanted)
@@ -123,6 +125,16 @@ def _speak(terminal: Terminal, wanted: Wanted, source: BinaryIO) -> int:
     sys.stdout.flush()
     away = "the server does not run"
     return speak(place_of(terminal), lambda message: _leave(terminal, message, away), source.fileno(), sys.stdout.fileno())
+
+
+def _rebuild(terminal: Terminal, wanted: Wanted) -> int:
+    """-bi."""
+    from twistmail.cli.newaliases import rebuild
+
+    if wanted.recipients:
+        raise Failure(f"{wanted.recipients[0]}: all alias files are read by -bi", Exit.USAGE, "leave names out")
+    terminal.as_json = wanted.as_json
+    return rebuild(terminal)
 
 
 def _verify(terminal: Terminal, wanted: Wanted) -> int:

@@ -19,7 +19,7 @@ from twistmail.mail import verp
 _IGNORED_WITH = frozenset("ABDLOXehp")
 _IGNORED = frozenset("GUcmnvx")
 _ELSEWHERE = {
-    "-bi": "aliases need no rebuilding", "-bd": "twistd twistmail runs the server", "-bD": "twistd -n twistmail runs the server",
+    "-bd": "twistd twistmail runs the server", "-bD": "twistd -n twistmail runs the server",
     "-bt": "twistmail policy check",
 }  # fmt: skip
 #: What follows -q to tell which messages are meant, and what of them it is a part of.
@@ -42,11 +42,12 @@ class Task(Enum):
     FLUSH = "try what waits"  # -q
     SPEAK = "speak SMTP"  # -bs
     VERIFY = "look addresses up"  # -bv
+    ALIASES = "have alias files read"  # -bi, or called newaliases
     NOTHING = "nothing"  # -q30m: the server does it by itself
 
 
 #: What -bX makes of it.
-_MODES = {"-bp": Task.LIST, "-bs": Task.SPEAK, "-bv": Task.VERIFY}
+_MODES = {"-bp": Task.LIST, "-bs": Task.SPEAK, "-bv": Task.VERIFY, "-bi": Task.ALIASES}
 
 
 @dataclass(frozen=True)
