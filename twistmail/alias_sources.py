@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twistmail.aliases.book import AliasBook
@@ -22,12 +22,12 @@ from twistmail.mail.domains import Domains
 from twistmail.mail.spelled import spellings
 
 
-def resolver_of(config: Config, ground: Ground, domains: Domains) -> AliasChain:
-    """All sources, in order."""
+def resolver_of(config: Config, ground: Ground, domains: Domains, first: Sequence[Any] = ()) -> AliasChain:
+    """All sources, in order; *first* are some that no setting names."""
     settings = config["aliases"]
     meaning = Meaning(permits_of(settings), ground.watched)
     sources = [_source(word, config, ground, domains, meaning) for word in settings.source]
-    return AliasChain(sources, spelled_by(config))
+    return AliasChain((*first, *sources), spelled_by(config))
 
 
 def spelled_by(config: Config) -> Callable[[Address], tuple[Address, ...]]:

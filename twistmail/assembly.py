@@ -35,6 +35,8 @@ from twistmail.foundation import Foundation, Standing
 from twistmail.foundation import build as part
 from twistmail.leaving.departure import Leaving
 from twistmail.leaving.reports import SeparateReports
+from twistmail.lists.mailing_list import Lists
+from twistmail.lists.source import ListNames
 from twistmail.logins import auth_socket, login_of
 from twistmail.mail.acl import ALL, Acl
 from twistmail.mail.address import Address, parse
@@ -42,6 +44,7 @@ from twistmail.mail.circles import Circles
 from twistmail.mail.domains import Domains
 from twistmail.mail.envelope import Kind, Role
 from twistmail.mailflow import Dispatch
+from twistmail.mailing import folders, list_courier, lists_of
 from twistmail.options import Settings
 from twistmail.outbound import manners, tls_policies
 from twistmail.own_passwords import Desk
@@ -77,15 +80,15 @@ from twistmail.tls.contexts import Contexts
 from twistmail.way_in import canonical_of
 from twistmail.way_out import leaving_of
 
-SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "mta_sts", "auth_socket", "metrics")
+SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "mta_sts", "lists", "auth_socket", "metrics")
 #: Whoever looks for web servers, and whoever collects numbers once a minute, need not be remembered for months.
-UNNOTED = ("acme", "mta_sts", "metrics")
+UNNOTED = ("acme", "mta_sts", "lists", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
 class People:
     """Who lives here: `accounts` (mailboxes), `authenticator` (logins), `expansion` (addresses), `circles` (who belongs together),
-    `canonical` (what they are called here, whatever was written), `leaving` (what they are called outside)."""
+    `canonical` (what they are called here, whatever was written), `leaving` (what they are called outside), `lists`."""
 
     accounts: Any
     authenticator: Any
@@ -94,6 +97,7 @@ class People:
     circles: Circles
     leaving: Leaving
     canonical: Canonical
+    lists: Lists
 
     @property
     def default_domain(self) -> str:
@@ -160,7 +164,8 @@ class Parts:
         runner.adopt(rules_of(self.config, self.dispatch, separate, pickups, self.foundation.uplink), bounds_of(self.config))
 
 
-_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1", "mta_sts": "http/1.1"}
+_ALPN = {"mx": "smtp", "submission": "smtp", "lmtp": "lmtp", "imap": "imap", "pop3": "pop3", "acme": "http/1.1", "mta_sts": "http/1.1",
+         "lists": "http/1.1"}
 
 
 def build(config: Config, foundation: Foundation) -> Parts:
@@ -171,14 +176,16 @@ def build(config: Config, foundation: Foundation) -> Parts:
     relay = _relay(config, foundation, people, lookup, policies)
     programs = programs_of(config, foundation.ground)
     elsewhere_by = routed(config, foundation, people.expansion, relay, programs)
-    dispatch = Dispatch({**delivered(config, foundation, people, relay, programs), Kind.REMOTE: elsewhere_by})
+    lists = list_courier(config, foundation, people)
+    here = delivered(config, foundation, people, relay, programs)
+    dispatch = Dispatch({**here, Kind.REMOTE: elsewhere_by, Kind.LIST: lists})
     contexts = _contexts(config, foundation)
     services: dict[str, Callable[..., Any]] = {
         **_mail_services(config, foundation, people, dispatch, lookup, contexts),
         "imap": _imap(config, foundation, people, contexts),
         "pop3": _pop3(config, foundation, people, contexts),
         "auth_socket": auth_socket(config, foundation, people),
-        **web_services(config, foundation.renewal.answers.pages),
+        **web_services(config, foundation.renewal.answers.pages, folders(config, lists)),
         "metrics": open_metrics(foundation),
     }
     foundation.ground.terms.accounts = people.accounts
@@ -195,8 +202,10 @@ def people_of(config: Config, foundation: Standing) -> People:
     accounts = _accounts(config, foundation, domains)
     canonical = canonical_of(config, foundation, domains)
     leaving = leaving_of(config, foundation, domains, canonical)
+    around = circles(config.named("group"), config.named("role"), default)
+    lists = lists_of(config, foundation, domains, around)
     expansion = Expansion(
-        resolver_of(config, foundation.ground, domains),
+        resolver_of(config, foundation.ground, domains, first=(ListNames(lists),) if lists else ()),
         accounts,
         domains.names,
         default,
@@ -211,7 +220,7 @@ def people_of(config: Config, foundation: Standing) -> People:
         forwards=forwards_of(config, foundation.ground),
         clock=foundation.ground.reactor.seconds,
     )
-    return People(accounts, accounts, expansion, domains, circles(config.named("group"), config.named("role"), default), leaving, canonical)
+    return People(accounts, accounts, expansion, domains, around, leaving, canonical, lists)
 
 
 def domains_of(config: Config, foundation: Standing) -> Domains:

@@ -78,6 +78,12 @@ class Dispatch:
         self._couriers = couriers
         self._at_once: Callable[[Target], bool] = getattr(couriers.get(Kind.MAILBOX), "at_once", lambda target: True)
 
+    def recovered(self, items: Mapping[str, Item]) -> None:
+        """An earlier process has left *items*, of which nothing is tried yet: told to couriers that have a `recovered` of their own."""
+        for courier in self._couriers.values():
+            if (hear := getattr(courier, "recovered", None)) is not None:
+                hear(items)
+
     def trips(self, item: Item, targets: Sequence[Target]) -> list[Trip]:
         """The trips that *targets* of *item* need. Nobody is asked."""
         return [

@@ -18,7 +18,7 @@ from twistmail.endpoints import ENDPOINTS
 from twistmail.options import COUNT, DURATION, WORDS, Option, Section, choice
 from twistmail.relay.mtasts import LONGEST_AGE
 from twistmail.servers.challenges import open_connection as open_challenges
-from twistmail.servers.pages import Make
+from twistmail.servers.pages import Folders, Make
 from twistmail.servers.pages import open_connection as open_pages
 
 PATH = "/.well-known/mta-sts.txt"
@@ -62,7 +62,11 @@ def pages(config: Config) -> dict[str, Make]:
     return {PATH: make} if octets else {}
 
 
-def web_services(config: Config, tokens: Mapping[str, str]) -> dict[str, Callable[..., Any]]:
-    """What makes connections to [acme] listen and [mta_sts] listen. *tokens*: what ACME authorities look for."""
+def web_services(config: Config, tokens: Mapping[str, str], folders: Folders) -> dict[str, Callable[..., Any]]:
+    """What makes connections to [acme], [mta_sts] and [lists] listen. *tokens*: what ACME authorities look for; *folders*: of lists."""
     ours = pages(config)
-    return {"acme": partial(open_challenges, tokens, ours), "mta_sts": partial(open_pages, ours)}
+    return {
+        "acme": partial(open_challenges, tokens, ours, folders=folders),
+        "mta_sts": partial(open_pages, ours, folders=folders),
+        "lists": partial(open_pages, {}, folders=folders),
+    }

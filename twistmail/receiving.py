@@ -115,6 +115,7 @@ def policy_of(
         ledger=ground.ledger,
         circles=people.circles,
         leaving=people.leaving,
+        lists=people.lists,
         room_for=partial(room_for, foundation.store, ground.terms) if isinstance(foundation, Foundation) else None,
     )
     stages: list[Any] = []

@@ -41,7 +41,10 @@ from twistmail.delivery.settings import AGENT_OPTIONS as MDA
 from twistmail.delivery.settings import OPTIONS as DELIVERY
 from twistmail.leaving.options import OPTIONS as REWRITE
 from twistmail.leaving.options import SRS
+from twistmail.lists.settings import LIST
+from twistmail.lists.settings import OPTIONS as LISTS
 from twistmail.lookup.resolver import OPTIONS as DNS
+from twistmail.mailing import CHECKS as MAILING_CHECKS
 from twistmail.options import Section
 from twistmail.own_sts import OPTIONS as MTA_STS
 from twistmail.plugins import Discovery
@@ -94,6 +97,8 @@ BUILT_IN: tuple[Section, ...] = (
     ALIAS,
     FORWARD,
     COPIES,
+    LISTS,
+    LIST,
     STORE,
     DELIVERY,
     MDA,
@@ -171,7 +176,7 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
                 for key, text, suggestion in part.factory.check(config[part.options.name]):
                     yield config.problem(part.options.name, key, text, suggestion)
 
-    house = (*CHECKS, *HOUSE_CHECKS, *WAY_OUT_CHECKS, *DELIVERY_CHECKS)
+    house = (*CHECKS, *HOUSE_CHECKS, *WAY_OUT_CHECKS, *DELIVERY_CHECKS, *MAILING_CHECKS)
     return (*house, parts_exist, parts_can_work, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
 
 

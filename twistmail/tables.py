@@ -23,6 +23,8 @@ from twistmail.mail.address import Address, parse
 
 USAGE, TEMPORARY = 64, 75  # sysexits
 USERS, ALIASES = "users", "aliases"
+#: The addresses of the mailing lists, as a source of aliases.
+LISTS = "lists"
 #: `{SCHEME}`, or the name between the first dollar signs.
 _SCHEME = re.compile(r"\{([A-Za-z0-9.-]+)\}|\$([a-z0-9-]+)\$")
 
@@ -49,7 +51,7 @@ class Tables:
         resolvers = getattr(resolver, "sources", (resolver,))
         self._tables = (
             *(Table(USERS, word, source) for word, source in zip(words_of(config), people.accounts.sources, strict=True)),
-            *(Table(ALIASES, word, source) for word, source in zip(config["aliases"].source, resolvers, strict=True)),
+            *(Table(ALIASES, word, source) for word, source in zip(_alias_words(config), resolvers, strict=True)),
         )
 
     def names(self) -> list[dict[str, str]]:
@@ -89,6 +91,11 @@ class Tables:
         except ValueError as trouble:
             raise Refusal(str(trouble).partition("\n")[0], USAGE, f"write an address, such as anna@{self._default_domain}") from None
         return address if address.domain else Address(address.local, self._default_domain)
+
+
+def _alias_words(config: Config) -> tuple[str, ...]:
+    """The words of the sources of aliases, in the order in which they are asked."""
+    return (*((LISTS,) if config.named("list") else ()), *config["aliases"].source)
 
 
 async def _ask(table: Table, address: Address) -> dict[str, Any] | None:

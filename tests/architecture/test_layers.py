@@ -15,8 +15,9 @@ LAYERS = (
     "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt "
     "sqlite_book compact",
     "mailflow expansion policy leaving canonical formats",
-    "aliases accounts delivery store mbox queue relay tls lookup memory journal doorbook",
+    "aliases accounts delivery store mbox queue relay tls lookup memory journal doorbook lists",
     "servers",
+    "mailing list_views "
     "forwarding outbound tls_desk own_sts "
     "understudies rehearsal explaining "
     "following way_in way_out receiving registrar domain_records quota_watch "

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, Wants
-from twistmail.wire.http import LONGEST_LINE, MOST_LINES, Bad, Get, HttpServerWire, Page, Silence
+from twistmail.wire.http import LONGEST_BODY, LONGEST_LINE, MOST_LINES, Bad, Get, HttpServerWire, Page, Post, Silence
 
 REQUEST = b"GET /.well-known/acme-challenge/abc HTTP/1.1\r\nHost: mail.blue.example\r\nAccept: */*\r\n\r\n"
 
@@ -23,7 +23,15 @@ def listening() -> HttpServerWire:
     pytest.param(REQUEST, Get("/.well-known/acme-challenge/abc"), id="get"),
     pytest.param(b"HEAD /x?y=z HTTP/1.0\r\n\r\n", Get("/x"), id="head-without-the-query"),
     pytest.param(b"GET /\xff HTTP/1.1\r\n\r\n", Get("/\ufffd"), id="not-ascii"),
-    pytest.param(b"POST / HTTP/1.1\r\n\r\n", Bad(405), id="another-method"),
+    pytest.param(b"PUT / HTTP/1.1\r\n\r\n", Bad(405), id="another-method"),
+    pytest.param(b"POST /x?y HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", Post("/x", b"hello"), id="post"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", Post("/", b""), id="post-nothing"),
+    pytest.param(b"POST / HTTP/1.1\r\n\r\n", Bad(400), id="post-of-no-length"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", Bad(400), id="post-of-an-odd-length"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 5\r\ncontent-length: 6\r\n\r\n", Bad(400), id="post-of-two-lengths"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", Bad(400), id="post-in-chunks"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (LONGEST_BODY + 1), Bad(413), id="post-too-long"),
+    pytest.param(b"POST / HTTP/1.1\r\nContent-Length: %s\r\n\r\n" % (b"9" * 4000), Bad(413), id="post-of-a-length-without-end"),
     pytest.param(b"GET / HTTP/2\r\n\r\n", Bad(505), id="another-version"),
     pytest.param(b"GET /\r\n\r\n", Bad(400), id="no-version"),
     pytest.param(b"GET  / HTTP/1.1\r\n\r\n", Bad(400), id="two-spaces"),

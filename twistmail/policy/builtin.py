@@ -10,6 +10,7 @@ from twistmail.policy.blocklists import BlocklistsFactory
 from twistmail.policy.checks import ChecksFactory
 from twistmail.policy.hello import HelloFactory
 from twistmail.policy.limits import LimitsFactory
+from twistmail.policy.lists import ListsFactory
 from twistmail.policy.loops import LoopsFactory
 from twistmail.policy.quota import QuotaFactory
 from twistmail.policy.rates import RatesFactory
@@ -38,6 +39,7 @@ STAGES: dict[str, Any] = {
         RecipientsFactory(),
         QuotaFactory(),
         LoopsFactory(),
+        ListsFactory(),
         SubmissionFactory(),
         AllowanceFactory(),
         ChecksFactory(),

@@ -53,6 +53,7 @@ class House:
     room_for: Any = None  # `policy.quota.RoomFor`; None: there is always room
     circles: Circles = NO_CIRCLES  # groups and roles
     leaving: Any = None  # `leaving.departure.Leaving`: what senders become when mail leaves; None: nothing is changed
+    lists: Any = None  # `lists.mailing_list.Lists`; None, or empty: there are none
     own_addresses: Callable[[], frozenset[str]] = frozenset  # of this machine, loopback included
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ from twistmail.queue.reports import Reports
 
 class Attempts(Protocol):
     """What the queue wants of `mailflow.Dispatch`."""
+
+    def recovered(self, items: Mapping[str, Item]) -> None: ...
 
     def trips(self, item: Item, targets: Sequence[Target]) -> list[Trip]: ...
 

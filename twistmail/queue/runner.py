@@ -89,6 +89,7 @@ class Runner:
         for item in await self.queue.recover():
             self._register.items[item.id] = item
             self._plan_look(item, now)
+        self.rules.dispatch.recovered(self._register.items)
         self._stopping = False
         self._turn()
 

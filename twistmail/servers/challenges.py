@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twistmail.servers.pages import NOTHING, Make, PageSession
+from twistmail.servers.pages import NOTHING, Folders, Make, PageSession
 from twistmail.wire.http import HttpServerWire, Page
 
 PREFIX = "/.well-known/acme-challenge/"
@@ -16,8 +16,8 @@ PREFIX = "/.well-known/acme-challenge/"
 class ChallengeSession(PageSession):
     """One connection. *tokens*: token -> what is answered, as it is now; *pages* as PageSession has them."""
 
-    def __init__(self, tokens: Mapping[str, str], pages: Mapping[str, Make]) -> None:
-        super().__init__(pages)
+    def __init__(self, tokens: Mapping[str, str], pages: Mapping[str, Make], folders: Folders | None = None) -> None:
+        super().__init__(pages, folders)
         self._tokens = tokens
 
     async def page(self, path: str) -> Page:
@@ -28,7 +28,8 @@ class ChallengeSession(PageSession):
 
 
 def open_connection(
-    tokens: Mapping[str, str], pages: Mapping[str, Make], identifier: str, address: str, port: int, via: str = ""
+    tokens: Mapping[str, str], pages: Mapping[str, Make], identifier: str, address: str, port: int, via: str = "",
+    folders: Folders | None = None,
 ) -> tuple[HttpServerWire, ChallengeSession]:
     """The wire and the session of a connection that has come."""
-    return HttpServerWire(), ChallengeSession(tokens, pages)
+    return HttpServerWire(), ChallengeSession(tokens, pages, folders)

@@ -42,13 +42,13 @@ SUBMISSION_EXTENSIONS = (
 )
 LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
 
-MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients quota loops soliciting checks"
-SUBMISSION_STAGES = "limits hello room access senders recipients loops submission checks allowance"
+MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients quota loops lists soliciting checks"
+SUBMISSION_STAGES = "limits hello room access senders recipients loops lists submission checks allowance"
 
 #: Which settings of [mx] which stage looks at.
 STAGE_OPTIONS = {"tarpit": TARPIT, "rates": RATES, "hello": HELLO, "reverse": REVERSE, "blocklists": BLOCKLISTS, "soliciting": SOLICITING}
 
-LMTP_STAGES = "limits hello room relaying recipients quota loops"
+LMTP_STAGES = "limits hello room relaying recipients quota loops lists"
 
 
 def _read_extensions(text: str) -> list[str]:

@@ -32,9 +32,8 @@ class MailboxCourier:
         return (Batch("", tuple(targets)),)
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
-        returned = {None: b"Return-Path: <>\r\n"}
-        for sender in {item.sender_for(target) for target in targets} - {None}:
-            returned[sender] = b"Return-Path: <%s>\r\n" % bytes(sender)
+        senders = {item.sender_for(target) for target in targets}
+        returned = {sender: b"Return-Path: <%s>\r\n" % (bytes(sender) if sender else b"") for sender in senders}
         errors = await self._store.deliver(
             [
                 Delivery(

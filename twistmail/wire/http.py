@@ -1,6 +1,6 @@
-"""As much of HTTP/1.1 (RFC 9112) as a server needs that has a few small pages: one GET or HEAD, one answer, the end.
+"""As much of HTTP/1.1 (RFC 9112) as a server needs that has a few small pages: one GET, HEAD or small POST, one answer, the end.
 
-No bodies, no second request on a connection, nothing that one proxy could read
+No second request on a connection, no body but of a length that is told, nothing that one proxy could read
 otherwise than another: whatever is unusual is refused, and the connection closed.
 """
 
@@ -12,8 +12,9 @@ from typing import Any
 from twistmail.wire.buffer import Buffer, LineTooLong
 from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Signal, Wants
 
-LONGEST_LINE, MOST_LINES = 4096, 64
+LONGEST_LINE, MOST_LINES, LONGEST_BODY = 4096, 64, 4096
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
+           413: "Content Too Large",
            431: "Request Header Fields Too Large", 503: "Service Unavailable", 505: "HTTP Version Not Supported"}  # fmt: skip
 
 
@@ -22,6 +23,14 @@ class Get(Ask):
     """Somebody wants what is at *path*: as it stands in the request, from the first slash on, without a query."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post(Ask):
+    """Somebody sends *body* to *path*, as `Get` has it."""
+
+    path: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class HttpServerWire:
         self._paused = True  # until the silence is said
         self._lines: list[bytes] = []
         self._head_only = False
+        self._awaited: tuple[str, int] | None = None  # where to, and how long the body is
         self._said = b""
 
     @property
@@ -74,16 +84,22 @@ class HttpServerWire:
     def next_event(self) -> Ask | Signal:
         if self._paused:
             return PAUSED
+        if self._awaited is not None:
+            return self._posted(*self._awaited)
         try:
             while (line := self._buffer.line(LONGEST_LINE)) is not None:
                 if not line and self._lines:
-                    return self._asked(self._request())
+                    asked = self._request()
+                    return self._posted(*self._awaited) if self._awaited is not None else self._asked(asked)
                 self._lines.append(line)
                 if len(self._lines) > MOST_LINES:
                     return self._asked(Bad(431))
         except LineTooLong:
             return self._asked(Bad(431))
         return NEED_DATA
+
+    def _posted(self, path: str, size: int) -> Ask | Signal:
+        return NEED_DATA if len(self._buffer) < size else self._asked(Post(path, self._buffer.take(size)))
 
     def said(self) -> bytes:
         return self._said
@@ -102,13 +118,25 @@ class HttpServerWire:
         method, target, version = words
         if version not in (b"HTTP/1.1", b"HTTP/1.0"):
             return Bad(505)
-        if method not in (b"GET", b"HEAD"):
+        if method not in (b"GET", b"HEAD", b"POST"):
             return Bad(405)
         names = [line.partition(b":")[0].lower() for line in self._lines[1:]]
-        if not target.startswith(b"/") or b"content-length" in names or b"transfer-encoding" in names:
+        if not target.startswith(b"/") or names.count(b"content-length") != (method == b"POST") or b"transfer-encoding" in names:
             return Bad(400)
+        path = target.partition(b"?")[0].decode("ascii", "replace")
+        if method == b"POST":
+            return self._announced(path, self._lines[1 + names.index(b"content-length")].partition(b":")[2].strip(b" \t"))
         self._head_only = method == b"HEAD"
-        return Get(target.partition(b"?")[0].decode("ascii", "replace"))
+        return Get(path)
+
+    def _announced(self, path: str, size: bytes) -> Ask:
+        """A body comes (RFC 9112 §6.2)."""
+        if not size.isdigit():
+            return Bad(400)
+        if len(size) > len(str(LONGEST_BODY)) or int(size) > LONGEST_BODY:
+            return Bad(413)
+        self._awaited = path, int(size)
+        return Post(path, b"")
 
     def send(self, response: Any) -> bytes:
         if not self._paused:

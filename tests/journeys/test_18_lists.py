@@ -1,0 +1,228 @@
+"""Mailing lists from end to end: who may write, what the members get, and that they get it once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.house import FAR, House, identifier
+from tests.journeys.lists import LIST, MEMBERS, POST, members, post, sent_to, write
+from twistmail.facts import Removed
+from twistmail.mail.envelope import Kind
+from twistmail.mail.outcome import Result
+
+# ----- to the members
+
+
+def test_each_member_gets_it_once_with_the_fields_of_the_list_and_a_sender_who_hears_of_failures(build: Any) -> None:
+    house: House = build(f"{LIST}description = What is new\narchive = https://blue.test/news\n")
+    peer = house.town("far.test", FAR)
+    post(house)
+    (mine,) = house.mail("ann")
+    assert [len(house.mail("bob")), len(peer.contents), house.waiting] == [1, 1, []]
+    fields = {name: mine[name] for name in mine.keys() if name.startswith("List-")}  # noqa: SIM118 - a Message is no dict
+    assert fields == {
+        "List-Id": '"What is new" <news.blue.test>',
+        "List-Post": "<mailto:news@blue.test>",
+        "List-Help": "<mailto:news-request@blue.test?subject=help>",
+        "List-Unsubscribe": "<mailto:news-unsubscribe@blue.test>",
+        "List-Owner": "<mailto:news-owner@blue.test>",
+        "List-Archive": "<https://blue.test/news>",
+    }
+    assert (mine["From"], mine["To"], mine["Subject"], mine["Precedence"]) == ("Ann <ann@blue.test>", "news@blue.test", "hello", "list")
+    assert mine["Return-Path"] == "<news-bounces@blue.test>"
+    ((sender, recipient),) = sent_to(peer)
+    assert recipient == "harry@far.test"
+    assert re.fullmatch(r"news-bounces\+[a-z2-7]{16}@blue\.test", sender), "it tells of whom a report is"
+
+
+def test_what_an_author_has_signed_is_not_changed(build: Any) -> None:
+    """So DKIM stays good and DMARC content; a tag and Reply-To are the operator's choice."""
+    house: House = build(LIST)
+    peer = house.town("far.test", FAR)
+    post(house)
+    for line in POST.split(b"\r\n"):
+        assert line in peer.contents[0].split(b"\r\n")
+    assert peer.contents[0].endswith(b"\r\n\r\nhow are you\r\n")
+
+
+@pytest.mark.parametrize(("settings", "subject", "reply_to"), [
+    pytest.param("", "hello", None, id="as-it-came"),
+    pytest.param("subject_tag = [News]\nreply_to = list\n", "[News] hello", "news@blue.test", id="a-tag-and-answers-to-the-list"),
+    pytest.param("reply_to = desk@blue.test\n", "hello", "desk@blue.test", id="answers-to-somebody"),
+])  # fmt: skip
+def test_what_the_operator_may_change(build: Any, settings: str, subject: str, reply_to: str | None) -> None:
+    house: House = build(LIST + settings)
+    post(house)
+    (mine,) = house.mail("bob")
+    assert (mine["Subject"], mine["Reply-To"]) == (subject, reply_to)
+
+
+def test_a_file_and_a_group_are_members_too_and_nobody_gets_two(build: Any, tmp_path: Path) -> None:
+    (tmp_path / "people").write_text("# who\nBob <bob@blue.test>\nfred # at work\n\nnobody at all\n")
+    house: House = build(f"[group:office]\nmembers = ann bob\n[list:news@blue.test]\nmembers = file:{tmp_path}/people group:office book\n")
+    post(house)
+    assert [len(house.mail(name)) for name in ("ann", "bob", "fred")] == [1, 1, 1]
+    (tmp_path / "people").write_text("fred\n")
+    assert members(house) == ["fred@blue.test", "ann@blue.test", "bob@blue.test"]
+
+
+def test_a_list_on_itself_and_lists_on_each_other_end(build: Any) -> None:
+    house: House = build(
+        "[list:news@blue.test]\nmembers = news@blue.test ann more@blue.test\nposters = more@blue.test\n"
+        "[list:more@blue.test]\nmembers = bob news@blue.test\nposters = news@blue.test\n"
+    )
+    post(house)
+    assert [len(house.mail("ann")), len(house.mail("bob")), house.waiting] == [1, 1, []]
+    assert house.mail("bob")[0].get_all("X-Loop") == ["news@blue.test", "more@blue.test"]
+    assert house.mail("bob")[0].get_all("List-Id") == ["<more.blue.test>"]
+
+
+def test_a_thousand_members_are_one_message_in_the_queue(build: Any, tmp_path: Path) -> None:
+    (tmp_path / "people").write_text("".join(f"m{number}@far.test\n" for number in range(1000)))
+    house: House = build(f"[list:news@blue.test]\nmembers = file:{tmp_path}/people\npost = anyone\n")
+    post(house)  # nobody is there yet
+    (item,) = house.waiting
+    assert len(item.errands) == 1000
+    assert len({errand.target.sender for errand in item.errands}) == 1000
+
+
+# ----- who may write
+
+
+@pytest.mark.parametrize(("settings", "author", "answer"), [
+    pytest.param("", "harry@far.test", "250", id="a-member"),
+    pytest.param("", "Harry@far.test", "250", id="a-member-who-writes-himself-with-a-capital"),
+    pytest.param("", "eve@far.test", "550 5.7.2", id="a-stranger"),
+    pytest.param("posters = eve@far.test\n", "eve@far.test", "250", id="one-who-may-besides"),
+    pytest.param("posters = @far.test\n", "eve@far.test", "250", id="everybody-from-there"),
+    pytest.param("post = anyone\n", "eve@far.test", "250", id="anyone"),
+    pytest.param("post = owners\n", "harry@far.test", "550 5.7.2", id="a-member-where-only-owners-may"),
+    pytest.param("post = owners\nowners = harry@far.test\n", "harry@far.test", "250", id="an-owner"),
+    pytest.param("max_size = 30\n", "harry@far.test", "552 5.3.4", id="too-much"),
+])  # fmt: skip
+def test_who_may_write_is_said_at_the_door(build: Any, settings: str, author: str, answer: str) -> None:
+    text = f"[list:news@blue.test]\n{MEMBERS}" + ("" if "owners =" in settings else "owners = fred\n") + settings
+    house: House = build(text)
+    house.town("far.test", FAR)
+    assert write(house, "news@blue.test", author).startswith(answer)
+    assert len(house.mail("bob")) == (answer == "250")
+    assert house.mail("fred") == house.waiting == [], "nobody is written to about it"
+
+
+def test_a_user_is_known_by_all_his_names_and_by_no_header(build: Any) -> None:
+    house: House = build("[list:news@blue.test]\nmembers = bob\n[list:ours@blue.test]\nmembers = ann bob\n")
+    forged = b"From: bob@blue.test\r\n\r\nx\r\n"
+    client = house.login("submission")
+    for to in ("MAIL FROM:<ann@blue.test>", "RCPT TO:<news@blue.test>"):
+        assert client.say(to)[-1].startswith("250")
+    assert client.content(forged).startswith("550 5.7.2")
+    identifier(house.submit(forged, "ours@blue.test"))
+
+
+NOT_PASSED_ON = {
+    "the null sender": (b"", "", "550 5.7.2"),
+    "a vacation": (b"Auto-Submitted: auto-replied (vacation)\r\n", "harry@far.test", "550 5.7.2"),
+    "a report": (b"Content-Type: multipart/report; boundary=x\r\n", "harry@far.test", "550 5.7.2"),
+    "its own id": (b'List-Id: "News" <NEWS.blue.test>\r\n', "harry@far.test", "554 5.4.6"),
+    "its own mark": (b"X-Loop: other@x.test\r\nX-Loop: news@blue.test\r\n", "harry@far.test", "554 5.4.6"),
+    "another list": (b"List-Id: <more.news.blue.test.far.test>\r\n", "harry@far.test", "250"),
+    "a program that is a member": (b"Auto-Submitted: auto-generated\r\n", "harry@far.test", "250"),
+}
+
+
+def test_what_no_list_passes_on(build: Any) -> None:
+    house: House = build(LIST)
+    house.town("far.test", FAR)
+    for name, (fields, sender, code) in NOT_PASSED_ON.items():
+        answer = house.send(b"From: harry@far.test\r\n%s\r\nx\r\n" % fields, "news@blue.test", sender=sender)
+        assert answer.startswith(code), name
+
+
+def test_mail_that_came_past_the_door_is_dropped_without_a_word(build: Any) -> None:
+    """An alias of the house, a stage that is not asked: the stranger whose name it bears may never have heard of it."""
+    stages = "[mx]\nstages = limits hello senders relaying recipients loops\n"
+    house: House = build(LIST + stages)
+    peer = house.town("far.test", FAR)
+    message = identifier(write(house, "news@blue.test"))
+    house.pass_time(3600)
+    (outcome,) = [what for what in house.told(about=message) if getattr(what, "result", None) is Result.FAILED]
+    assert (outcome.target.kind, outcome.status.enhanced) == (Kind.LIST, "5.7.2")
+    assert (house.waiting, peer.said, house.mail("bob")) == ([], [], [])
+
+
+# ----- exactly once
+
+
+@pytest.mark.parametrize("step", ["begun", "queued"])
+def test_a_crash_between_two_steps_sends_it_once(tmp_path: Path, monkeypatch: Any, step: str) -> None:
+    """The queue keeps the message for the list until its copy for the members is certain."""
+    house = House(tmp_path, monkeypatch, LIST)
+    house.town("far.test", FAR)
+    courier = house.parts.dispatch._couriers[Kind.LIST]
+
+    async def dies(item: Any, content: Any) -> None:
+        if step == "queued":
+            await house.foundation.queue.add(item, content)
+        raise OSError(5, "the machine dies here")
+
+    courier._office = replace(courier._office, submit=dies)
+    house.submit(POST, "news@blue.test")
+    house.settle()
+    assert len(courier.lists.tools.book.doubtful()) == 1
+    house.kill()
+    again = House(tmp_path, monkeypatch, LIST, world=house)  # a new process, in the same world
+    again.pass_time(4 * 3600)
+    assert [len(again.mail(name)) for name in ("ann", "bob")] == [1, 1]
+    assert courier.lists.tools.book.doubtful() == again.waiting == []
+    again.close()
+
+
+def test_the_same_copy_is_never_put_into_the_queue_twice(build: Any) -> None:
+    house: House = build(LIST)
+    courier = house.parts.dispatch._couriers[Kind.LIST]
+    house.town("far.test", FAR)
+    first = post(house)
+    removed = [fact.about for fact in house.facts if isinstance(fact.what, Removed)]
+    (copy,) = [about for about in removed if about != first]
+    assert house.parts.people.lists.tools.book.begin(copy, 0.0).name == "DONE"
+    assert courier.lists.tools.book.doubtful() == []
+
+
+# ----- trouble
+
+
+def test_while_the_book_cannot_be_read_nothing_is_refused_and_nothing_lost(build: Any) -> None:
+    house: House = build(LIST)
+    house.town("far.test", FAR)
+    path = house.parts.people.lists.tools.book.path
+    path.write_bytes(b"this is no database" * 100)
+    client = house.login("submission")
+    for line in ("MAIL FROM:<ann@blue.test>", "RCPT TO:<news@blue.test>"):
+        assert client.say(line)[-1].startswith("250")
+    assert client.content(POST).startswith("451")
+    path.unlink()
+    post(house)
+    assert len(house.mail("bob")) == 1
+
+
+def test_a_missing_file_of_members_is_a_reason_to_wait(build: Any, tmp_path: Path) -> None:
+    house: House = build(f"[list:news@blue.test]\nmembers = file:{tmp_path}/people\npost = anyone\n")
+    message = post(house)
+    (item,) = house.waiting
+    assert item.id == message
+    (tmp_path / "people").write_text("bob\n")
+    house.pass_time(3600)
+    assert (len(house.mail("bob")), house.waiting) == (1, [])
+
+
+def test_a_list_without_anybody_takes_mail_and_sends_nothing(build: Any) -> None:
+    house: House = build("[list:news@blue.test]\npost = anyone\n")
+    message = post(house)
+    assert house.waiting == []
+    (outcome,) = [what for what in house.told(about=message) if getattr(what, "result", None) is Result.DELIVERED]
+    assert outcome.status.text == "Nobody is on the list at the moment"

@@ -1,0 +1,128 @@
+"""What lists have to remember: who has subscribed or left, whose mail came back, what waits to be confirmed, what was sent. Blocking.
+
+One SQLite file for all lists. The server and the command may have it open at the same time.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import astuple
+from enum import Enum
+
+from twistmail.lists.notes import DAY, Note
+from twistmail.mail.address import Address
+from twistmail.sqlite_book import PATIENCE, SqliteBook
+
+#: The file below the data folder.
+FILE = "lists"
+#: How long (seconds) a request may be confirmed; within ASK_AGAIN nobody is written to about the same a second time.
+CONFIRM_WITHIN, ASK_AGAIN = 3 * DAY, DAY
+#: Requests of one list that wait at a time: more are not answered, so nobody can use us to write to the world.
+MOST_ASKED = 500
+#: How long it is remembered what was sent: longer than the queue keeps anything.
+REMEMBERED = 60 * DAY
+
+_COLUMNS = "subscribed, left, since, bounces, bounced, suspended, tried, why"
+
+
+class Sent(Enum):
+    """How far the copy of a message for a list has come."""
+
+    NEW = 0  # nobody has begun with it
+    BEGUN = 1  # it may be in the queue, or not
+    DONE = 2  # it is, or was, in the queue
+
+
+class Book(SqliteBook):
+    """Addresses are kept folded, as text; lists by their addresses. sqlite3.Error, OSError."""
+
+    version = 1
+    schema = f"""
+        CREATE TABLE members (list TEXT, address TEXT, {_COLUMNS}, PRIMARY KEY (list, address)) WITHOUT ROWID;
+        CREATE TABLE asked (list TEXT, address TEXT, action TEXT, token TEXT, at REAL, PRIMARY KEY (list, address, action)) WITHOUT ROWID;
+        CREATE TABLE sent (id TEXT PRIMARY KEY, at REAL, done INTEGER) WITHOUT ROWID
+    """
+
+    def connect(self, patience: float = PATIENCE) -> sqlite3.Connection:
+        """As any book, but what is written is on the disk: a member who has left must not be one again, nothing is sent twice."""
+        connection = super().connect(patience)
+        connection.execute("PRAGMA synchronous=FULL")
+        return connection
+
+    # ----- members
+
+    def notes(self, name: Address) -> dict[str, Note]:
+        """All that is known about members of the list: address -> Note."""
+        rows = self.rows(f"SELECT address, {_COLUMNS} FROM members WHERE list = ?", str(name))
+        return {address: _note(values) for address, *values in rows}
+
+    def note(self, name: Address, member: str) -> Note | None:
+        """The same of one."""
+        rows = self.rows(f"SELECT {_COLUMNS} FROM members WHERE list = ? AND address = ?", str(name), member)
+        return _note(rows[0]) if rows else None
+
+    def keep(self, name: Address, notes: Iterable[tuple[str, Note]]) -> None:
+        """From now on this is known of them."""
+        with self.writing() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                ((str(name), member, *astuple(note)) for member, note in notes),
+            )
+
+    def forget(self, name: Address, member: str) -> None:
+        """Nothing is known of him any more."""
+        with self.writing() as connection:
+            connection.execute("DELETE FROM members WHERE list = ? AND address = ?", (str(name), member))
+
+    # ----- requests
+
+    def ask(self, name: Address, member: str, action: str, now: float) -> str | None:
+        """The token by which *member* may confirm *action*; None where he must not be written to (again) now."""
+        with self.writing() as connection:
+            connection.execute("DELETE FROM asked WHERE at < ?", (now - CONFIRM_WITHIN,))
+            key = (str(name), member, action)
+            last = connection.execute("SELECT at FROM asked WHERE list = ? AND address = ? AND action = ?", key).fetchone()
+            (count,) = connection.execute("SELECT count(*) FROM asked WHERE list = ?", (str(name),)).fetchone()
+            if (last is not None and now - last[0] < ASK_AGAIN) or count >= MOST_ASKED:
+                return None
+            token = secrets.token_hex(8)
+            connection.execute("INSERT OR REPLACE INTO asked VALUES (?, ?, ?, ?, ?)", (*key, token, now))
+            return token
+
+    def confirmed(self, name: Address, token: str, now: float) -> tuple[str, str] | None:
+        """(address, action) of the request that *token* was given out for, once; None where there is none (any more)."""
+        with self.writing() as connection:
+            found = connection.execute(
+                "SELECT address, action FROM asked WHERE list = ? AND token = ? AND at >= ?", (str(name), token, now - CONFIRM_WITHIN)
+            ).fetchone()
+            if found is not None:
+                connection.execute("DELETE FROM asked WHERE list = ? AND address = ?", (str(name), found[0]))
+            return found  # type: ignore[no-any-return]
+
+    # ----- what was sent
+
+    def begin(self, identifier: str, now: float) -> Sent:
+        """The copy *identifier* is about to be put into the queue; how far it had come before."""
+        with self.writing() as connection:
+            connection.execute("DELETE FROM sent WHERE at < ?", (now - REMEMBERED,))
+            row = connection.execute("SELECT done FROM sent WHERE id = ?", (identifier,)).fetchone()
+            if row is not None:
+                return Sent.DONE if row[0] else Sent.BEGUN
+            connection.execute("INSERT INTO sent VALUES (?, ?, 0)", (identifier, now))
+            return Sent.NEW
+
+    def done(self, identifiers: Iterable[str]) -> None:
+        """These copies are in the queue."""
+        with self.writing() as connection:
+            connection.executemany("UPDATE sent SET done = 1 WHERE id = ?", ((one,) for one in identifiers))
+
+    def doubtful(self) -> list[str]:
+        """The copies that were begun with, of which nobody has said that they are in the queue."""
+        return [identifier for (identifier,) in self.rows("SELECT id FROM sent WHERE NOT done")]
+
+
+def _note(values: Iterable[object]) -> Note:
+    subscribed, left, *rest = values
+    return Note(bool(subscribed), bool(left), *rest)  # type: ignore[arg-type]

@@ -1,0 +1,199 @@
+"""The courier for lists (ICourier, Kind.LIST): what is for the members goes into the queue once more, as one new message to all.
+
+That message has an id of its own, which follows from the id of the first, and the book knows how far it has come. So
+whenever the server dies, it is sent, and sent once:
+
+    begun in the book  ->  durable in the queue  ->  done in the book  ->  the first is delivered, as far as the queue sees it
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twistmail import tasks
+from twistmail.disk import status_of
+from twistmail.interfaces import Batch, ICourier, Unavailable
+from twistmail.lists import copies, letters, rights
+from twistmail.lists.book import Sent
+from twistmail.lists.letters import Letter
+from twistmail.lists.mailing_list import Lists, MailingList, Member
+from twistmail.lists.names import Role, called
+from twistmail.lists.requests import BOUNCE, LEAVE, Request, Requests
+from twistmail.mail import bounced
+from twistmail.mail.address import Address, parse
+from twistmail.mail.content import Content, Memory
+from twistmail.mail.edited import Edited
+from twistmail.mail.envelope import Kind, Target, Wishes
+from twistmail.mail.headers import MOST, split
+from twistmail.mail.item import Errand, Item
+from twistmail.mail.outcome import Outcome, Result, outcome_of
+from twistmail.mail.status import UNAVAILABLE, Status
+
+log = Logger()
+
+SERVED = Status(250, "2.0.0", "The list has seen to it")
+NOBODY = Status(250, "2.0.0", "Nobody is on the list at the moment")
+UNKNOWN = Status(550, "5.1.1", "There is no list of that name here any more")
+#: So many members are looked up before the reactor gets its turn.
+AT_A_TIME = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What the courier works with: `follow` as `Expansion.follow`, `submit` as `Runner.submit`, `is_queued` knows the items there are.
+
+    `threads` reads contents that lie in files. `host` names us.
+    """
+
+    follow: Callable[[Address], Awaitable[tuple[Target, ...]]]
+    submit: Callable[[Item, Content], Awaitable[None]]
+    is_queued: Callable[[str], bool]
+    identifiers: Iterator[str]
+    threads: Any
+    clock: Any
+    epoch: Callable[[], float]
+    host: str
+
+
+@implementer(ICourier)
+class ListCourier:
+    """For targets of Kind LIST; `way` is the address by which the list was called."""
+
+    name = "lists"
+
+    def __init__(self, lists: Lists, office: Office) -> None:
+        self.lists = lists
+        self.requests = Requests(self.write, office.host)
+        self._office = office
+
+    def recovered(self, items: Mapping[str, Item]) -> None:
+        """These *items* were in the queue when the server began, before anything of it was tried. Blocking, for a moment."""
+        book = self.lists.tools.book
+        try:
+            book.done([identifier for identifier in book.doubtful() if identifier in items])
+        except (sqlite3.Error, OSError) as trouble:
+            log.error("the book of lists: {trouble}", trouble=trouble)
+
+    def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        return tuple(Batch("", (target,)) for target in targets)
+
+    async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
+        return [await self._carry(item, target, content) for target in targets]
+
+    async def _carry(self, item: Item, target: Target, content: Content) -> Outcome:
+        call = called(parse(target.way), self.lists)
+        one = self.lists.get(call.name) if call is not None else None
+        if call is None or one is None:
+            return outcome_of(target, UNKNOWN, local=True)
+        try:
+            header = await self._header(content)
+            if call.role is Role.POST:
+                return await self._post(one, item, target, content, header)
+            body = await self._office.threads.run(_beginning, content, len(header))
+            await self.requests.serve(one, call, Request(item, header, body))
+            status = SERVED
+        except Unavailable as trouble:
+            log.error("list {name}: {id}: {trouble}", name=str(one.name), id=item.id, trouble=str(trouble))
+            status = UNAVAILABLE
+        except OSError as error:
+            log.error("list {name}: {id}: {error}", name=str(one.name), id=item.id, error=error)
+            status = status_of(error)
+        return outcome_of(target, status, f"list {one.name}", local=True)
+
+    async def _header(self, content: Content) -> bytes:
+        found: bytes = await self._office.threads.run(_header_of, content)
+        return found
+
+    # ----- to the members
+
+    async def _post(self, one: MailingList, item: Item, target: Target, content: Content, header: bytes) -> Outcome:
+        host = f"list {one.name}"
+        post = rights.Post(item.sender, header, item.size, self._names(item))
+        if (refusal := await one.objection(post)) is not None:
+            # Strangers have been told at the door; whose mail came past it may never have written it, so nobody is written to.
+            log.warn("list {name}: {id} is not sent: {refusal}", name=str(one.name), id=item.id, refusal=str(refusal))
+            return Outcome(target, Result.FAILED, refusal, host, passed_on=not item.account)
+        identifier = copies.copy_id(item.id, one.name)
+        book, now = self.lists.tools.book, self._office.epoch()
+        sent = await one.ask(book.begin, identifier, now)
+        if sent is not Sent.DONE and not self._office.is_queued(identifier):
+            errands = await self._errands(one)
+            if not errands:
+                return outcome_of(target, NOBODY, host, local=True)
+            copy = self._copy(one, item, identifier, errands, header, content)
+            await self._office.submit(*copy)
+            log.info("list {name}: {id} goes to {count} as {copy}", name=str(one.name), id=item.id, count=len(errands), copy=identifier)
+        if sent is not Sent.DONE:
+            await one.ask(book.done, [identifier])
+        return outcome_of(target, Status(250, "2.0.0", f"Sent to the members of the list as {identifier}"), host, local=True)
+
+    def _names(self, item: Item) -> tuple[str, ...]:
+        """Who has sent *item*, as far as that is sure: who has logged in, or another list of ours."""
+        if item.account:
+            return (item.account,)
+        call = called(item.sender.folded, self.lists) if item.sender is not None and copies.is_copy(item.id) else None
+        return (str(call.name),) if call is not None else ()
+
+    def _copy(
+        self, one: MailingList, item: Item, identifier: str, errands: tuple[Errand, ...], header: bytes, content: Content
+    ) -> tuple[Item, Content]:
+        """The message for the members: a new envelope (RFC 5321 §3.9.2), and what `copies` makes of the header."""
+        ours = copies.header(header, item.prefix, one.name, one.settings, one_click=bool(one.tools.url))
+        changed = Edited(ours, content, len(header))
+        asked = item.wishes
+        wishes = Wishes(utf8=asked.utf8, require_tls=asked.require_tls, tls_optional=asked.tls_optional, priority=asked.priority)
+        sender = one.address(Role.BOUNCES)
+        return Item(identifier, sender, errands, self._office.epoch(), changed.size, body=item.body, wishes=wishes), changed
+
+    async def _errands(self, one: MailingList) -> tuple[Errand, ...]:
+        """One for each place that the members lead to. Whom nobody knows here any more counts as one whose mail came back."""
+        found: dict[tuple[Kind, str], Target] = {}
+        for number, member in enumerate(await one.due(await one.members()), 1):
+            targets = await self._office.follow(member.address)
+            if not targets:
+                await self.requests.bounced(one, member.address, "nobody here has that address")
+            for target in targets:
+                if target.kind is not Kind.LIST or target.way != str(one.name):  # a list on itself
+                    found.setdefault(target.place, self._for(one, member, target))
+            if number % AT_A_TIME == 0:
+                await tasks.sleep(self._office.clock, 0)
+        return tuple(map(Errand, found.values()))
+
+    def _for(self, one: MailingList, member: Member, target: Target) -> Target:
+        """*target* with the sender that tells of whom a report is; mailboxes here have none who could tell."""
+        tokens = one.tools.tokens
+        token = "" if target.kind is Kind.MAILBOX else tokens.of(BOUNCE, one.name, member.address)
+        front = b""
+        if one.tools.url:
+            front = copies.unsubscribing(one.name, one.tools.url, tokens.of(LEAVE, one.name, member.address))
+        return replace(target, sender=one.address(Role.BOUNCES, token), front=front)
+
+    # ----- to one person
+
+    async def write(self, one: MailingList, letter: Letter) -> None:
+        """Put *letter* into the queue. OSError, Unavailable."""
+        targets = await self._office.follow(letter.to)
+        if not targets:
+            log.info("list {name}: {to} cannot be written to", name=str(one.name), to=str(letter.to))
+            return
+        identifier, now = next(self._office.identifiers), self._office.epoch()
+        text = letters.message(letter, one, self._office.host, identifier, now)
+        utf8 = not split(text)[0].isascii()
+        item = Item(identifier, None, tuple(map(Errand, targets)), now, len(text), body="" if text.isascii() else "8BITMIME",
+                    wishes=Wishes(utf8=utf8))  # fmt: skip
+        await self._office.submit(item, Memory(text))
+
+
+def _header_of(content: Content) -> bytes:
+    return split(content.beginning(MOST + 4))[0]
+
+
+def _beginning(content: Content, start: int) -> bytes:
+    """The beginning of the body, which begins at *start*."""
+    return content.beginning(start + bounced.MOST)[start:]

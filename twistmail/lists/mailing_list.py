@@ -1,0 +1,205 @@
+"""One mailing list: who is on it, who may write to it, and what becomes of a member whose mail comes back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from twistmail.interfaces import Unavailable
+from twistmail.lists import notes, rights
+from twistmail.lists.book import Book
+from twistmail.lists.names import Role, address_of, called
+from twistmail.lists.notes import FRESH, Note
+from twistmail.lists.tokens import Tokens
+from twistmail.mail.address import Address, parse
+from twistmail.mail.envelope import Transaction
+from twistmail.mail.status import Status
+from twistmail.options import Settings
+
+T = TypeVar("T")
+#: The source of those of whom the book says so.
+IN_BOOK = "book"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody on a list. `origin` says where that is written, `note` what the book knows of him."""
+
+    address: Address
+    origin: str
+    note: Note = FRESH
+
+    @property
+    def key(self) -> str:
+        """What he is called in the book."""
+        return str(self.address.folded)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all lists work with: `threads` (tasks.Threads) read the book, `epoch` tells POSIX seconds, `url` is where pages are."""
+
+    book: Book
+    tokens: Tokens
+    threads: Any
+    epoch: Callable[[], float]
+    url: str = ""
+
+
+class MailingList:
+    """The list *name* (with its domain, folded), by its *settings*. *sources* as in `lists.sources`; *origin*: where it is written."""
+
+    def __init__(
+        self, name: Address, settings: Settings, sources: Sequence[Any], tools: Tools, *, in_book: bool = True, origin: str = ""
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.tools = tools
+        self.origin = origin
+        self.in_book = in_book
+        self._sources = tuple(sources)
+        self.owners = tuple(_whole(one, name.domain) for one in settings.owners)
+        self._posters = frozenset((*self.owners, *(_whole(one, name.domain) for one in settings.posters)))
+
+    def address(self, role: Role, token: str = "") -> Address:
+        """One of its addresses."""
+        return address_of(self.name, role, token)
+
+    # ----- who is on it
+
+    async def members(self) -> list[Member]:
+        """Everybody, in the order of the sources, with who is suspended. Raises Unavailable."""
+        known = await self.ask(self.tools.book.notes, self.name)
+        found: dict[str, Member] = {}
+        for source in self._sources:
+            for key, address in (await source.addresses()).items():
+                note = known.get(key, FRESH)
+                if not note.left and key not in found:
+                    found[key] = Member(address, source.origin, note)
+        if self.in_book:
+            for key, note in known.items():
+                if note.subscribed and key not in found:
+                    found[key] = Member(parse(key), IN_BOOK, note)
+        return list(found.values())
+
+    async def member(self, address: Address) -> Member | None:
+        """Who has that address; None where nobody on the list does. Raises Unavailable."""
+        key = str(address.folded)
+        note = await self.ask(self.tools.book.note, self.name, key) or FRESH
+        if note.left:
+            return None
+        for source in self._sources:
+            if (listed := (await source.addresses()).get(key)) is not None:
+                return Member(listed, source.origin, note)
+        return Member(address.folded, IN_BOOK, note) if self.in_book and note.subscribed else None
+
+    async def whose(self, token: str, purpose: str) -> Address | None:
+        """Who was given *token*: one who is or was on the list; None for a stranger's. Raises Unavailable."""
+        known = await self.ask(self.tools.book.notes, self.name)
+        listed = [one for source in self._sources for one in (await source.addresses()).values()]
+        candidates = [*listed, *map(parse, known)]
+        found: Address | None = await self.tools.threads.run(self.tools.tokens.whose, token, purpose, self.name, candidates)
+        return found
+
+    # ----- who may write
+
+    async def objection(self, post: rights.Post) -> Status | None:
+        """Why *post* is not taken; None where it is. Raises Unavailable."""
+        if (status := rights.objection(self.name, post, self.settings.max_size)) is not None:
+            return status
+        writers = post.writers
+        if self.settings.post == "anyone" or any(map(self._may_always, writers)):
+            return None
+        if self.settings.post == "owners":
+            return rights.OWNERS_ONLY
+        for one in writers:
+            if await self.member(one) is not None:
+                return None
+        return rights.MEMBERS_ONLY
+
+    def _may_always(self, writer: Address) -> bool:
+        return writer in self._posters or Address("", writer.domain) in self._posters
+
+    # ----- changes
+
+    async def subscribe(self, address: Address) -> None:
+        """From now on he is a member, with nothing held against him."""
+        note = await self.ask(self.tools.book.note, self.name, str(address.folded)) or FRESH
+        since = note.since or self.tools.epoch()
+        await self.note(address, replace(notes.resumed(note), subscribed=True, left=False, since=since))
+
+    async def unsubscribe(self, address: Address) -> None:
+        """He is none, whatever the sources say."""
+        note = await self.ask(self.tools.book.note, self.name, str(address.folded)) or FRESH
+        await self.note(address, replace(notes.resumed(note), subscribed=False, left=True))
+
+    async def bounced(self, address: Address, why: str) -> bool:
+        """Mail for him came back; whether he is suspended by that. Raises Unavailable."""
+        found = await self.member(address)
+        if found is None:
+            return False
+        after = notes.after_bounce(found.note, self.tools.epoch(), why, self.settings)
+        if after != found.note:
+            await self.note(found.address, after)
+        return bool(after.suspended) and not found.note.suspended
+
+    async def due(self, members: Iterable[Member]) -> list[Member]:
+        """Those of *members* who get what is sent now; the book hears whose suspension changes by that."""
+        now, changed, found = self.tools.epoch(), [], []
+        for one in members:
+            sends, after = notes.at_post(one.note, now, self.settings)
+            if after != one.note:
+                changed.append((one.key, after))
+            if sends:
+                found.append(one)
+        if changed:
+            await self.ask(self.tools.book.keep, self.name, changed)
+        return found
+
+    async def note(self, address: Address, note: Note) -> None:
+        """From now on this is known of him. Raises Unavailable."""
+        await self.ask(self.tools.book.keep, self.name, [(str(address.folded), note)])
+
+    async def ask(self, function: Callable[..., T], *arguments: Any) -> T:
+        """What a *function* of the book says. Raises Unavailable where it cannot now."""
+        try:
+            return await self.tools.threads.run(function, *arguments)  # type: ignore[no-any-return]
+        except (sqlite3.Error, OSError) as trouble:
+            raise Unavailable(f"the book of lists: {trouble}") from trouble
+
+
+def _whole(address: Address, domain: str) -> Address:
+    return address if address.domain else Address(address.local, domain)
+
+
+class Lists:
+    """All lists of the house, by their addresses."""
+
+    def __init__(self, lists: Iterable[MailingList], tools: Tools) -> None:
+        self._lists = {one.name: one for one in lists}
+        self.tools = tools
+
+    def __iter__(self) -> Any:
+        return iter(self._lists.values())
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._lists
+
+    def get(self, name: Address) -> MailingList | None:
+        """The list called *name* (folded, with its domain)."""
+        return self._lists.get(name)
+
+    async def objection(self, way: str, transaction: Transaction) -> Status | None:
+        """Why what *transaction* brings is not taken by the address *way* of a list; None where it is. Raises Unavailable."""
+        call = called(parse(way), self)
+        one = self.get(call.name) if call is not None else None
+        if call is None or one is None or call.role is not Role.POST:
+            return None
+        account, content = transaction.account, transaction.content
+        names = (account.name, *account.addresses) if account else ()
+        return await one.objection(rights.Post(transaction.sender, transaction.header, content.size if content else 0, names))

@@ -1,0 +1,66 @@
+"""Reads what other servers say of mail of ours: whether it came back, and why. The other side of `bounce`.
+
+A delivery report (RFC 3464, RFC 6533) says so field by field; older servers say it in words of their own, and are known by
+who writes. Answers of people's programs are neither. Pure; one look at what is given, which should be the beginning only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from twistmail.mail.deliverystatus import one_line
+from twistmail.mail.headers import first
+
+#: Octets of a report that are looked at.
+MOST = 64 * 1024
+_STATUS_PART = re.compile(rb"content-type:[ \t]*message/(?:global-)?delivery-status", re.IGNORECASE)
+_FIELD = re.compile(rb"^(action|status|diagnostic-code):[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_SYSTEM = re.compile(rb"\b(?:mailer-daemon|postmaster|mail delivery (?:sub)?system)\b", re.IGNORECASE)
+_LONGEST_WHY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CameBack:
+    """The message was given up. `status`: the enhanced code (RFC 3463), where it is told; `why`: the server's words."""
+
+    status: str = ""
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.why}".strip() or "the report says no reason"
+
+
+def read(header: bytes, body: bytes) -> CameBack | None:
+    """What the report with this *header* and the beginning of this *body* says; None where nothing has come back for good.
+
+    Such are warnings of a delay, good news, and answers of programs and people.
+    """
+    part = _STATUS_PART.search(body)
+    if part is not None:
+        return _of_fields(body[part.end() :])
+    submitted = (first(header, b"auto-submitted") or b"").lower()
+    if first(header, b"x-failed-recipients") is None and (submitted.startswith(b"auto-replied") or not _is_of_a_server(header)):
+        return None
+    subject = (first(header, b"subject") or b"").lower()
+    return None if b"warning" in subject or b"delay" in subject else CameBack()
+
+
+def _is_of_a_server(header: bytes) -> bool:
+    return _SYSTEM.search(first(header, b"from") or b"") is not None
+
+
+def _of_fields(text: bytes) -> CameBack | None:
+    """RFC 3464 §2.3: the fields of each recipient; the boundary of the next part ends them."""
+    end = text.find(b"\n--")
+    found: dict[bytes, bytes] = {}
+    failed = False
+    for match in _FIELD.finditer(text, 0, len(text) if end < 0 else end):
+        name, value = match[1].lower(), match[2].strip()
+        failed = failed or (name == b"action" and value.lower().startswith(b"failed"))
+        found[name] = value
+    if not failed:
+        return None
+    diagnostic = found.get(b"diagnostic-code", b"").partition(b";")[2].strip().decode("utf-8", "replace")
+    why = one_line(diagnostic)[:_LONGEST_WHY] if diagnostic else ""
+    return CameBack(found.get(b"status", b"").decode("ascii", "replace")[:9], why)
