@@ -39,23 +39,26 @@ def is_copy(identifier_: str) -> bool:
     return len(identifier_.partition("-")[2]) == _ID
 
 
-def header(original: bytes, prefix: bytes, name: Address, settings: Settings, *, one_click: bool) -> bytes:
+def header(original: bytes, prefix: bytes, name: Address, settings: Settings, *, one_click: bool, nested: bool = False) -> bytes:
     """The header block of the copies, from that of the *original* and what we have put in front of it (*prefix*).
 
-    With *one_click* each copy is told by `unsubscribing` how its reader unsubscribes.
+    With *one_click* each copy is told by `unsubscribing` how its reader unsubscribes. *nested*: it comes from another list of
+    ours, whose id stays (RFC 2919 §7).
     """
     replaced = FIELDS | _NOT_OURS | ({b"reply-to"} if settings.reply_to != AUTHOR else set())
     replaced |= {b"list-archive"} if settings.archive else set()
+    replaced -= {b"list-id"} if nested else set()
     kept = headers.without(original, replaced)
     if settings.subject_tag:
         kept = tagged(kept, settings.subject_tag.encode())
     if settings.reply_to != AUTHOR:
         kept = headers.add(kept, [(b"Reply-To", bytes(name if settings.reply_to == TO_LIST else settings.reply_to))])
-    return prefix + headers.add(kept, fields(name, settings, one_click=one_click))
+    ours = fields(name, settings, one_click=one_click)
+    return prefix + headers.add(kept, ours[1:] if nested else ours)
 
 
 def fields(name: Address, settings: Settings, *, one_click: bool = False) -> list[tuple[bytes, bytes]]:
-    """What the list *name* says of itself in all that it sends."""
+    """What the list *name* says of itself in all that it sends: first of all its id."""
     words = "".join(c for c in settings.description if c.isascii() and c.isprintable() and c not in '"\\')[:_LONGEST_DESCRIPTION]
     found = [(b"List-Id", (f'"{words}" ' if words else "") + f"<{identifier(name)}>")]
     request = address_of(name, Role.REQUEST)

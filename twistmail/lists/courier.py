@@ -144,7 +144,8 @@ class ListCourier:
         self, one: MailingList, item: Item, identifier: str, errands: tuple[Errand, ...], header: bytes, content: Content
     ) -> tuple[Item, Content]:
         """The message for the members: a new envelope (RFC 5321 §3.9.2), and what `copies` makes of the header."""
-        ours = copies.header(header, item.prefix, one.name, one.settings, one_click=bool(one.tools.url))
+        one_click, nested = bool(one.tools.url), copies.is_copy(item.id)
+        ours = copies.header(header, item.prefix, one.name, one.settings, one_click=one_click, nested=nested)
         changed = Edited(ours, content, len(header))
         asked = item.wishes
         wishes = Wishes(utf8=asked.utf8, require_tls=asked.require_tls, tls_optional=asked.tls_optional, priority=asked.priority)
