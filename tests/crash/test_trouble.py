@@ -44,8 +44,8 @@ def work(house: House, ledger: Ledger, name: str, seconds: float = 0.4, least: i
             break
         load.go_on(0.4)
     load.end()
-    assert ledger.promises >= wanted
     assert house.process.poll() is None, f"the server has ended with {house.process.poll()}:\n{house.news[-4000:]}"
+    assert ledger.promises >= wanted
 
 
 def after_a_kill(house: House, ledger: Ledger, name: str) -> None:
