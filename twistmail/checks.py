@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import resource
 from collections.abc import Callable, Collection, Iterator, Sequence
 from ipaddress import ip_address
 
@@ -319,6 +321,18 @@ def queue_is_safe(config: Config) -> Iterator[Problem]:
         yield config.problem("queue", "path", *found)
 
 
+def blocks_are_pages(config: Config) -> Iterator[Problem]:
+    """Whether what SQLite shares between connections can be full of holes: it fills one block of each page of memory, and where the
+    disk is full then, the kernel ends the process that writes into another one (SIGBUS)."""
+    try:
+        blocks = os.statvfs(config.data_dir).f_bsize
+    except OSError:
+        return  # it is made at the start
+    if blocks < (page := resource.getpagesize()):
+        text = f"{config.data_dir} lies on a file system with blocks of {blocks} octets: were it full, the server could be killed"
+        yield config.problem("server", "data_dir", text, f"use one with blocks of {page} octets (mkfs.ext4 -b {page})", WARNING)
+
+
 def numbers_can_be_had(config: Config) -> Iterator[Problem]:
     """Who counts, and whether everybody can read what he has counted."""
     listens = config["metrics"].listen
@@ -355,6 +369,7 @@ FILE_CHECKS: tuple[CrossCheck, ...] = (
     passwd_files_can_be_read,
     certificates_are_there,
     queue_is_safe,
+    blocks_are_pages,
     routing_checks.table_leads_to_programs,
 )
 QUICK_FILE_CHECKS: tuple[CrossCheck, ...] = (small_rules_can_be_read,)

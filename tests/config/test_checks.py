@@ -1,10 +1,12 @@
 """What is wrong with a configuration as a whole."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from tests.tls.authority import Authority, pem
+from twistmail import checks as checks_module
 from twistmail.config.load import load
 from twistmail.plugins import discover
 from twistmail.sections import checks, everything
@@ -249,3 +251,16 @@ def test_a_directory_of_certificates_that_is_not_there_is_told(told, tmp_path):
     assert told(f"[tls]\ndirectory = {tmp_path}\n") == []
     (line,) = told(f"[tls]\ndirectory = {tmp_path}/live\n")
     assert line == "c.ini:6:1: warning: live: No such file or directory\n    make it, or correct the path"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "is_told"),
+    [pytest.param(1024, True, id="smaller-than-a-page"), pytest.param(4096, False, id="a-page"), pytest.param(65536, False, id="larger")],
+)
+def test_blocks_that_a_full_disk_would_leave_holes_in_are_told(told, monkeypatch, blocks, is_told):
+    monkeypatch.setattr(checks_module.os, "statvfs", lambda path: SimpleNamespace(f_bsize=blocks))
+    monkeypatch.setattr(checks_module.resource, "getpagesize", lambda: 4096)
+    found = [line.partition(": ")[2] for line in told("") if "blocks of" in line]
+    what = f"/var/lib/twistmail lies on a file system with blocks of {blocks} octets: were it full, the server could be killed"
+    hint = "use one with blocks of 4096 octets (mkfs.ext4 -b 4096)"
+    assert found == ([f"warning: {what}\n    {hint}"] if is_told else [])
