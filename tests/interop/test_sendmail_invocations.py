@@ -72,6 +72,7 @@ INVOCATIONS = {
     "a-configuration-of-sendmail": ("sendmail", "-C/etc/mail/submit.cf alice", TEXT, OK, "", 1, 0),
     "nobody-as-sender": ("sendmail", "-f <> alice", TEXT, OK, "", 1, 0),
     "verp": ("sendmail", "-XV -f daemon alice", TEXT, OK, "", 1, 0),
+    "progress": ("sendmail", "alice", "Subject: x\n\n1 %\r2 %\rdone\r\r\n", OK, "", 1, 0),
     "dot": ("sendmail", "alice", "Subject: x\n\nhello\n.\n:no more of this\n", OK, "", 1, 0),
     "unknown-recipient": ("sendmail", "alice nobody-here", TEXT, NO_USER, "nobody-here: There is no mailbox", 0, 0),
     "no-recipient": ("sendmail", "", TEXT, USAGE, "nobody is named", 0, 0),

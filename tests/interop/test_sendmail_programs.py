@@ -168,6 +168,14 @@ def test_cron_sends_what_a_job_has_said(office, client, place):
     assert (message["From"], message["Return-Path"]) == ("root@blue.test (Cron Daemon)", "<root@blue.test>")
 
 
+@pytest.mark.parametrize(("words", "code"), [
+    pytest.param("alice <&-", 0, id="no-input"), pytest.param("-bp >&-", 0, id="no-output"), pytest.param("-bs <&-", 0, id="no-dialogue"),
+    pytest.param("nobody-here <&- >&- 2>&-", 67, id="nothing-at-all"),
+])  # fmt: skip
+def test_whoever_starts_it_may_have_closed_its_descriptors(office, words, code):
+    assert run("sh", "-c", f"TWISTMAIL_CONFIG={office.house.config} {office.program} {words}", expect=code).stderr == ""
+
+
 # ----- SMTP on standard input
 
 

@@ -12,6 +12,7 @@ by SMTP (-bs, `sendmail_smtp`). Which of its names it is called by says what it 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import BinaryIO, NoReturn
 
 import click
 
+from twistmail.cli.control import Control
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.sendmail_message import addresses, cleaned, named, recipients_in, without_blind
 from twistmail.cli.sendmail_talk import Away, hand_over, place_of, sender_of, verified, xtext
@@ -42,6 +44,7 @@ def sendmail(terminal: Terminal, arguments: tuple[str, ...]) -> int:
 
 def run() -> NoReturn:
     """The console script, under any of NAMES."""
+    _open_what_is_closed()
     called = Path(sys.argv[0]).name.removeprefix("twistmail-")
     name = called if called in NAMES else "sendmail"
     try:
@@ -57,6 +60,16 @@ def run() -> NoReturn:
         click.echo(f"{name}: stopped", err=True)
         code = Exit.TEMPFAIL
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Whoever starts us may have closed our standard descriptors; a socket of ours must not become one of them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115  # for as long as we run
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 
 
 def send(terminal: Terminal, arguments: Sequence[str], source: BinaryIO) -> int:
@@ -139,23 +152,26 @@ def _rebuild(terminal: Terminal, wanted: Wanted) -> int:
 
 def _verify(terminal: Terminal, wanted: Wanted) -> int:
     """-bv: the tree of each address for who may ask for it, else what the server says to VRFY. Ends with 67 where one leads nowhere."""
-    from twistmail.cli.alias import shown
     from twistmail.cli.mailq import operators_door
 
     if not wanted.recipients:
         raise Failure("nobody is named to be looked up", Exit.USAGE, "sendmail -bv ADDRESS ...")
-    control, code = operators_door(terminal), Exit.OK
-    for recipient in wanted.recipients:
-        if control is not None:
-            arrives = shown(terminal, control.ask("alias.resolve", address=recipient))
-        else:
-            try:
-                said, text = verified(place_of(terminal), recipient)
-            except Away as away:
-                raise Failure(str(away), Exit.UNAVAILABLE, "addresses are looked up by the server that runs") from None
-            click.echo(safe(f"{recipient} ... {said} {text}"))
-            if 400 <= said < 500:
-                raise Failure(f"{recipient}: {text}", Exit.TEMPFAIL)
-            arrives = said < 400
-        code = code if arrives else Exit.NOUSER
-    return code
+    control = operators_door(terminal)
+    arrive = [_arrives(terminal, control, recipient) for recipient in wanted.recipients]
+    return Exit.OK if all(arrive) else Exit.NOUSER
+
+
+def _arrives(terminal: Terminal, control: Control | None, recipient: str) -> bool:
+    """Whether mail for *recipient* leads anywhere; it is told how. *control*: of an operator."""
+    if control is not None:
+        from twistmail.cli.alias import shown
+
+        return shown(terminal, control.ask("alias.resolve", address=recipient))
+    try:
+        code, text = verified(place_of(terminal), recipient)
+    except Away as away:
+        raise Failure(str(away), Exit.UNAVAILABLE, "addresses are looked up by the server that runs") from None
+    if 400 <= code < 500:
+        raise Failure(f"{recipient}: {text}", Exit.TEMPFAIL)
+    click.echo(safe(f"{recipient} ... {code} {text}"))
+    return code < 400

@@ -13,11 +13,14 @@ RESENT_FIELDS = (b"resent-to", b"resent-cc", b"resent-bcc")
 
 
 def cleaned(raw: bytes, *, dots: bool) -> bytes:
-    """*raw* with CRLF line ends, without mbox's first line and (*dots*) without what stands behind a line of one dot."""
-    lines = raw.split(b"\n")
+    """*raw* with CRLF line ends, without mbox's first line and (*dots*) without what stands behind a line of one dot.
+
+    A CR alone, as programs print it that draw their progress, ends a line too: SMTP has no room for it, and what a job of
+    cron has said shall not be lost for that.
+    """
+    lines = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     if lines[-1] == b"":
         lines.pop()
-    lines = [line.removesuffix(b"\r") for line in lines]
     if dots and b"." in lines:
         del lines[lines.index(b".") :]
     if lines and lines[0].startswith((b"From ", b">From ")):

@@ -22,6 +22,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Recipient, Role, TlsState, Transaction
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.mail.values import changed
+from twistmail.policy.local_users import THIS_MACHINE
 from twistmail.policy.pipeline import Opinion, fated
 from twistmail.servers import stress
 from twistmail.servers.smtp import service as say
@@ -321,6 +322,8 @@ class SmtpSession:
     async def _start_tls(self, event: StartTls) -> Status:
         if self.peer.tls is not None:
             return say.TLS_IS_ON
+        if self.peer.address == THIS_MACHINE:
+            return say.NO_TLS
         return say.START_TLS if self._service.tls_available and self._service.settings.tls != "off" else say.NO_TLS
 
     async def _rset(self, event: Rset) -> Status:
