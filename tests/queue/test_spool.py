@@ -8,8 +8,10 @@ import stat
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from twisted.internet.task import Clock
 
 from tests.contracts.test_queue import BOB, BODY, EVENTS, make_item
 from tests.helpers import result_of, takes_linear_time
@@ -20,6 +22,7 @@ from twistmail.mail.outcome import Outcome, Postponed, Result, SenderWarned
 from twistmail.mail.status import Status
 from twistmail.options import Share
 from twistmail.queue import records
+from twistmail.queue import spool as spool_module
 from twistmail.queue.spool import Spool, bounds
 from twistmail.tasks import Inline
 
@@ -339,3 +342,23 @@ def test_a_thousand_events_are_replayed(root):
     assert opened(root).items() == (item,)
     assert item.errands[0].attempts == 1000
     assert item == replace(make_item(), errands=item.errands)
+
+
+def test_how_much_is_free_is_asked_for_now_and_then(root, monkeypatch):
+    clock, free, asked = Clock(), 1000, []
+
+    def fstatvfs(descriptor):
+        asked.append(clock.seconds())
+        return SimpleNamespace(f_bavail=free, f_frsize=1)
+
+    queue = Spool(root, InlineCommitter(), Inline(), reserve=100, clock=clock)
+    result_of(queue.recover())
+    monkeypatch.setattr(spool_module.os, "fstatvfs", fstatvfs)
+    assert [queue.room_for(900), queue.room_for(900)] == [None, None]
+    queue.bytes += 300  # what has come meanwhile counts
+    assert "700 octets are free" in str(queue.room_for(700))
+    assert queue.room_for(600) is None
+    free = 99
+    clock.advance(spool_module.BELIEVED)
+    assert "99 octets are free" in str(queue.room_for(0))
+    assert asked == [0.0, spool_module.BELIEVED]

@@ -123,6 +123,7 @@ def _literal(address: str) -> str:
     return f"[IPv6:{_word(address)}]" if ":" in address else f"[{_word(address)}]"
 
 
+@lru_cache(256)
 def _word(text: str, utf8: bool = False) -> str:
     if not utf8 and not text.isascii():
         text = text.encode("ascii", "replace").decode()

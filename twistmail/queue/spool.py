@@ -50,6 +50,9 @@ from twistmail.queue.scan import scan
 
 log = Logger()
 
+#: Seconds for which it is believed how much of the disk is free.
+BELIEVED = 0.05
+
 OPTIONS = Section(
     "queue", "Mail that waits.",
     Option("use", TEXT, "spool", "Which queue: spool (files), memory (for tests), or one from a plugin.", Reload.RESTART),
@@ -88,6 +91,8 @@ class Spool:
         self.bounds = bounds or Bounds()
         self.reserve = reserve or 0
         self.bytes = 0
+        self._clock = clock
+        self._seen = (0, 0, 0.0)  # how much was free, what the queue had then, and until when that is believed
         self._items: dict[str, Item] = {}
         self._promised = 0  # additions under way
         self._lengths: dict[str, int] = {}  # of envelopes; only jobs touch it after `recover`
@@ -132,11 +137,19 @@ class Spool:
 
     def room_for(self, size: int, *, report: bool = False) -> OSError | None:
         why = self.bounds.refusal(len(self._items) + self._promised, self.bytes, size, report=report)
-        if not why and self.reserve and not report:
-            disk = os.fstatvfs(self.folders.descriptor)
-            if (free := disk.f_bavail * disk.f_frsize) < self.reserve + size:
-                why = f"{free} octets are free where the queue lies, of which {self.reserve} are kept"
+        if not why and self.reserve and not report and (free := self._free()) < self.reserve + size:
+            why = f"{free} octets are free where the queue lies, of which {self.reserve} are kept"
         return OSError(errno.ENOSPC, why) if why else None
+
+    def _free(self) -> int:
+        """Octets of the file system. The system is asked twenty times a second at most: each message wants to know it twice."""
+        now = 0.0 if self._clock is None else self._clock.seconds()
+        free, had, until = self._seen
+        if now >= until:
+            disk = os.fstatvfs(self.folders.descriptor)
+            free, had = disk.f_bavail * disk.f_frsize, self.bytes
+            self._seen = free, had, 0.0 if self._clock is None else now + BELIEVED
+        return free - max(0, self.bytes - had)
 
     async def _forget(self, identifier: str) -> None:
         """An addition that failed may have been published all the same (its directory could not be synced)."""
