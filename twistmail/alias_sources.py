@@ -12,7 +12,10 @@ from twistmail.aliases.database import DatabaseAliases
 from twistmail.aliases.file import AliasFile
 from twistmail.aliases.meaning import Meaning
 from twistmail.aliases.permits import permits_of
+from twistmail.aliases.regexpfile import RegexpFile
 from twistmail.aliases.table import BY_COMMAND, alias_table
+from twistmail.aliases.virtual import POSTFIX, SENDMAIL
+from twistmail.aliases.virtualfile import House, VirtualFile
 from twistmail.config.settled import Config
 from twistmail.following import separators_of
 from twistmail.foundation import Ground
@@ -21,6 +24,8 @@ from twistmail.mail.address import Address
 from twistmail.mail.domains import Domains
 from twistmail.mail.spelled import spellings
 
+DIALECTS = {dialect.name: dialect for dialect in (POSTFIX, SENDMAIL)}
+
 
 def resolver_of(config: Config, ground: Ground, domains: Domains, first: Sequence[Any] = ()) -> AliasChain:
     """All sources, in order; *first* are some that no setting names."""
@@ -28,6 +33,12 @@ def resolver_of(config: Config, ground: Ground, domains: Domains, first: Sequenc
     meaning = Meaning(permits_of(settings), ground.watched)
     sources = [_source(word, config, ground, domains, meaning) for word in settings.source]
     return AliasChain((*first, *sources), spelled_by(config))
+
+
+def _house(config: Config, domains: Domains) -> House:
+    """Names alone hold in the default domain, and in those that are only other names of it."""
+    own = {domains.default, *(name for name, other in domains.like.items() if other == domains.default)}
+    return House(domains.default, own, spelled_by(config))
 
 
 def spelled_by(config: Config) -> Callable[[Address], tuple[Address, ...]]:
@@ -49,4 +60,8 @@ def _source(word: str, config: Config, ground: Ground, domains: Domains, meaning
         path = config.file(argument)
         compiled = place_of(path, config.data_dir) if config["aliases"].reload == BY_COMMAND else None
         return AliasFile(path, ground.watched, domains.names, meaning, compiled=compiled)
+    if kind in DIALECTS:
+        return VirtualFile(config.file(argument), DIALECTS[kind], ground.watched, _house(config, domains))
+    if kind == "regexp":
+        return RegexpFile(config.file(argument), ground.watched, domains.default, meaning)
     return part("alias source", kind, ground, config=config)

@@ -24,9 +24,9 @@ LARGE = 50
 
 _LOCAL = r"(?![^\s:@,]{65})[A-Za-z0-9_](?:[A-Za-z0-9_+=-]++|\.(?=[A-Za-z0-9_+=-]))*+"
 _LABEL = r"(?![A-Za-z0-9-]{64})[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
-_ADDRESS = rf"{_LOCAL}(?:@(?![^\s,:]{{200}}){_LABEL}(?:\.{_LABEL})*+)?+"
+ADDRESS = rf"{_LOCAL}(?:@(?![^\s,:]{{200}}){_LABEL}(?:\.{_LABEL})*+)?+"
 _PLAIN = re.compile(
-    rf"({_ADDRESS})[ \t]*+:[ \t]*+({_ADDRESS}(?:[ \t]*+,[ \t]*+{_ADDRESS}){{0,{LARGE - 1}}}+)[ \t]*+\r?\n(?=[A-Za-z0-9])"
+    rf"({ADDRESS})[ \t]*+:[ \t]*+({ADDRESS}(?:[ \t]*+,[ \t]*+{ADDRESS}){{0,{LARGE - 1}}}+)[ \t]*+\r?\n(?=[A-Za-z0-9])"
 )
 
 

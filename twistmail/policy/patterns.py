@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 #: Letters of one expression, steps of its program, open groups.
 LONGEST = 2000
@@ -62,7 +63,14 @@ class Edge:
     kind: str
 
 
-Program = list[Letters | Fork | Edge]
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A step that reads nothing and notes where it is: the begin of the group `number` // 2, or (odd) its end. Only in `marked`."""
+
+    number: int
+
+
+Program = list[Letters | Fork | Edge | Mark]
 
 _ANY = Letters((("\n", "\n"),), negated=True)
 _DIGIT = (("0", "9"),)
@@ -70,7 +78,14 @@ _WORD = (("0", "9"), ("A", "Z"), ("_", "_"), ("a", "z"), ("\u00aa", "\U0010ffff"
 _SPACE = ((" ", " "), ("\t", "\r"), ("\u00a0", "\u00a0"), ("\u2000", "\u200a"), ("\u3000", "\u3000"))
 _CLASSES = {"d": (_DIGIT, False), "D": (_DIGIT, True), "w": (_WORD, False), "W": (_WORD, True), "s": (_SPACE, False), "S": (_SPACE, True)}
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
-_WORD_LETTERS = Letters(_WORD)
+WORD_LETTERS = Letters(_WORD)
+#: As the POSIX locale has them.
+_NAMED = {
+    "alnum": (("0", "9"), ("A", "Z"), ("a", "z")), "alpha": (("A", "Z"), ("a", "z")), "blank": (("\t", "\t"), (" ", " ")),
+    "cntrl": (("\0", "\x1f"), ("\x7f", "\x7f")), "digit": _DIGIT, "graph": (("!", "~"),), "lower": (("a", "z"),),
+    "print": ((" ", "~"),), "punct": (("!", "/"), (":", "@"), ("[", "`"), ("{", "~")), "space": (("\t", "\r"), (" ", " ")),
+    "upper": (("A", "Z"),), "xdigit": (("0", "9"), ("A", "F"), ("a", "f")),
+}  # fmt: skip
 _REPEAT = re.compile(r"\{(\d{1,6})(?:(,)(\d{0,6}))?\}")
 _HEX = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})")
 
@@ -90,13 +105,25 @@ class _Set:
 
 
 class Pattern:
-    """*text* as an expression; *folded*: upper and lower case are the same. PatternError. May be searched by several threads at once."""
+    """*text* as an expression; *folded*: upper and lower case are the same. PatternError. May be searched by several threads at once.
 
-    def __init__(self, text: str, *, folded: bool = False) -> None:
+    *memory* is how much it may remember of what it has seen. `groups`: how many ( ) it has that are no (?: ).
+    """
+
+    def __init__(self, text: str, *, folded: bool = False, memory: int = MOST_REMEMBERED) -> None:
         self.text = text
-        self._program = _Reader(text, folded).program()
+        self._folded = folded
+        self._memory = memory
+        reader = _Reader(text, folded)
+        self._program = reader.program()
+        self.groups = reader.groups
         self._sets: dict[tuple[frozenset[int], bool, bool], _Set]
         self._forget()
+
+    @cached_property
+    def marked(self) -> Program:
+        """The program with the marks that `groups.groups_in` needs."""
+        return _Reader(self.text, self._folded, marked=True).program()
 
     def found_in(self, text: str) -> bool:
         """Whether the expression fits any part of *text*."""
@@ -113,14 +140,14 @@ class Pattern:
 
     def _read(self, here: _Set, letter: str) -> _Set | None:
         """What *letter* makes of *here*; None for a match before it."""
-        is_word = _WORD_LETTERS.has(letter)
+        is_word = WORD_LETTERS.has(letter)
         steps = self._reached(here.places, here.at_start, here.after_word, before_word=is_word, at_end=False)
         if steps is None:
             behind = None
         else:
             after = {place + 1 for place in steps if self._program[place].has(letter)}  # type: ignore[union-attr]
             behind = self._set(frozenset((*after, 0)), at_start=False, after_word=is_word)
-        if self._remembered >= MOST_REMEMBERED:
+        if self._remembered >= self._memory:
             self._forget()
         here.behind[letter] = behind
         self._remembered += 1
@@ -153,7 +180,7 @@ class Pattern:
             if isinstance(step, Letters):
                 reading.add(place)
                 continue
-            ways = step.ways if isinstance(step, Fork) else (1,) if holds[step.kind] else ()
+            ways = step.ways if isinstance(step, Fork) else (1,) if isinstance(step, Mark) or holds[step.kind] else ()
             for way in ways:
                 if place + way not in seen:
                     seen.add(place + way)
@@ -168,18 +195,21 @@ class _Group:
     before: list[Program]
     way: Program
     item: int | None = None  # where in `way` the item begins that a repetition would repeat
+    number: int = -1  # of those that are counted
 
 
 class _Reader:
     """Reads an expression into a program. No recursion: open groups lie on a stack."""
 
-    def __init__(self, text: str, folded: bool) -> None:
+    def __init__(self, text: str, folded: bool, *, marked: bool = False) -> None:
         if len(text) > LONGEST:
             raise PatternError(f"the expression is longer than {LONGEST} letters")
         self._text = text
         self._folded = folded
         self._at = 0
         self._groups = [_Group([], [])]
+        self._marked = marked
+        self.groups = 0
 
     def program(self) -> Program:
         while self._at < len(self._text):
@@ -197,20 +227,23 @@ class _Reader:
     # ----- groups and ways
 
     def _open(self) -> None:
+        number = -1
         if self._text.startswith("?:", self._at):
             self._at += 2
         elif self._text.startswith("?", self._at):
             raise PatternError(f"({self._text[self._at : self._at + 3]} is not done here; there are (...) and (?:...)")
+        else:
+            number, self.groups = self.groups, self.groups + 1
         if len(self._groups) > MOST_DEPTH:
             raise PatternError(f"there are more than {MOST_DEPTH} groups inside each other")
-        self._groups.append(_Group([], []))
+        self._groups.append(_Group([], [], number=number))
 
     def _close(self) -> None:
         if len(self._groups) == 1:
             raise PatternError(r"a ) closes nothing; write \) for the letter")
         inside = self._closed()
-        self._groups.pop()
-        self._item(inside)
+        number = self._groups.pop().number
+        self._item([Mark(2 * number), *inside, Mark(2 * number + 1)] if self._marked and number >= 0 else inside)
 
     def _another_way(self) -> None:
         group = self._groups[-1]
@@ -238,7 +271,8 @@ class _Reader:
         if group.item is None:
             raise PatternError(f"{sign} repeats nothing; write \\{sign[0]} for the letter")
         item = group.way[group.item :]
-        if self._text.startswith("?", self._at):  # lazy: the same is found
+        lazy = self._text.startswith("?", self._at)  # the same is found; only the groups may fit less
+        if lazy:
             self._at += 1
         elif self._text.startswith("+", self._at):
             raise PatternError(f"{sign}+ is not done here; write {sign}")
@@ -246,10 +280,10 @@ class _Reader:
             raise PatternError(f"the expression becomes longer than {MOST_STEPS} steps")
         steps = item * least
         if most is None:
-            steps += [Fork((1, len(item) + 2)), *item, Fork((-len(item) - 1,))]
+            steps += [_fork(1, len(item) + 2, lazy), *item, Fork((-len(item) - 1,))]
         else:
             for _ in range(most - least):  # each only behind the one before it
-                steps += [Fork((1, len(item) + 1)), *item]
+                steps += [_fork(1, len(item) + 1, lazy), *item]
         group.way[group.item :] = steps
         group.item = None
         _bounded(group.way)
@@ -318,7 +352,11 @@ class _Reader:
 
     def _range(self) -> Iterable[tuple[str, str]]:
         if self._text.startswith("[:", self._at):
-            raise PatternError(r"[:...:] is not done here; write \w, \d or \s")
+            name, closed, _ = self._text[self._at + 2 :].partition(":]")
+            if not closed or name not in _NAMED:
+                raise PatternError(f"[:{name[:10]}:] is no class; there are {', '.join(sorted(_NAMED))}")
+            self._at += len(name) + 4
+            return _NAMED[name]
         low = self._member()
         if isinstance(low, tuple):
             return low
@@ -356,6 +394,10 @@ class _Reader:
         "[": _choice,
         "\\": _escaped,
     }
+
+
+def _fork(on: int, past: int, lazy: bool) -> Fork:
+    return Fork((past, on) if lazy else (on, past))
 
 
 def _bounded(steps: Program) -> Program:
