@@ -21,6 +21,7 @@ from twistmail.accounts.ldap import OPTIONS as LDAP
 from twistmail.accounts.pam import OPTIONS as PAM
 from twistmail.accounts.sql import OPTIONS as SQL
 from twistmail.accounts.tokens import OPTIONS as OAUTH
+from twistmail.alias_checks import CHECKS as ALIAS_CHECKS
 from twistmail.aliases.own import OPTIONS as FORWARD
 from twistmail.aliases.table import ALIAS
 from twistmail.aliases.table import FILES as ALIAS_FILES
@@ -177,7 +178,7 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
                     yield config.problem(part.options.name, key, text, suggestion)
 
     house = (*CHECKS, *HOUSE_CHECKS, *WAY_OUT_CHECKS, *DELIVERY_CHECKS, *MAILING_CHECKS)
-    return (*house, parts_exist, parts_can_work, *(FILE_CHECKS if files else QUICK_FILE_CHECKS))
+    return (*house, parts_exist, parts_can_work, *((*FILE_CHECKS, *ALIAS_CHECKS) if files else QUICK_FILE_CHECKS))
 
 
 def everything(discovery: Discovery) -> tuple[Section, ...]:

@@ -166,6 +166,32 @@ def test_thousands_are_imported(run):
     assert len(run("alias export")[1].splitlines()) == 3000
 
 
+# ----- what config check says of the files
+
+
+@pytest.mark.parametrize(("source", "text", "told"), [
+    pytest.param("file", TEXT, ["5:1 warning: box leads to a file, which is not allowed ([aliases] files = yes)"], id="not-allowed"),
+    pytest.param("file", "a: b\nnonsense\nc d\n", ["2:1 warning: there is no colon", "3:1 warning: there is no colon"], id="mistakes"),
+    pytest.param("file", "a: b\nlist: :include:/no/such/list\n", ["2:1 warning: /no/such/list: No such file or directory"], id="no-list"),
+    pytest.param("virtual", "a@blue.example b\nc@blue.example\n", ["2:1 warning: c@blue.example stands for nothing"], id="virtual"),
+    pytest.param("virtusertable", "@blue.example b c\n", ["1:1 warning: 'b c' is more than one address"], id="virtusertable"),
+    pytest.param("regexp", "/a/ b\nif /c/\n", ["2:1 warning: this if has no endif"], id="regexp"),
+])
+def test_config_check_tells_mistakes_with_their_lines(run, house, source, text, told):
+    Path("config.ini").write_text(CONFIG.replace("file:aliases", f"{source}:aliases"))
+    Path("data/aliases").write_text(text)
+    _, out, err = run("config check")
+    for words in told:
+        assert words.partition(": ")[2] in (out + err)
+        assert f"data/aliases:{words.partition(':')[0]}" in (out + err)
+
+
+def test_config_check_tells_a_missing_file(run):
+    Path("data/aliases").unlink()
+    _, out, err = run("config check")
+    assert "data/aliases: No such file or directory" in (out + err)
+
+
 # ----- newaliases (row R31)
 
 

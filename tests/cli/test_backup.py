@@ -11,13 +11,14 @@ import pytest
 from tests.helpers import result_of
 from twistmail import disk, tasks
 from twistmail.accounts.sqlite import AccountDatabase
+from twistmail.aliases.book import AliasBook
 from twistmail.cli.exits import Exit
 from twistmail.cli.main import status
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery
 from twistmail.store.mailstore import MailStore
 
-CONFIG = "[server]\nhostname = mail.blue.example\ndata_dir = data\n[aliases]\nsource = config file:aliases\n"
+CONFIG = "[server]\nhostname = mail.blue.example\ndata_dir = data\n[aliases]\nsource = config sqlite file:aliases\n"
 ANNA, BERT = "anna@blue.example", "bert@blue.example"
 
 
@@ -77,6 +78,7 @@ def test_there_and_back_again(run, data):
 
 
 def test_a_new_machine_gets_accounts_queue_and_configuration(run, data):
+    run("alias add info anna")
     run("backup create --to elsewhere")
     (backup,) = Path("elsewhere").iterdir()
     assert sorted(path.name for path in (backup / "server/config").iterdir()) == ["aliases", "config.ini", "more.ini"]
@@ -86,6 +88,7 @@ def test_a_new_machine_gets_accounts_queue_and_configuration(run, data):
     assert code == Exit.OK
     assert "1 item put into the queue" in hints
     assert (data / "queue/ready/abc.envelope").read_bytes() == b"an envelope\n"
+    assert [str(alias.address) for alias in AliasBook(data / "aliases.db").all()] == ["info"]
     assert [account.name for account in AccountDatabase(data / "accounts.db").list()] == [ANNA]
     assert len(list((data / "mail/blue.example/anna/new").iterdir())) == 2
     code, _, complaint = run(f"backup restore {backup} --users")

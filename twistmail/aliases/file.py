@@ -64,6 +64,8 @@ class AliasFile:
 
     async def troubles(self) -> list[tuple[str, str, str]]:
         """What is wrong with the file as it is now: (alias or "-", text, where) each."""
+        if missing := self._missing():
+            return [("-", str(missing), str(self.path))]
         wrong = await self._file.examined()
         found = [("-", text, f"{self.path}:{line}" if line else str(self.path)) for line, text in wrong]
         if self._file.is_read:

@@ -1,6 +1,6 @@
 """What a server needs besides the mail: its accounts, its queue, and its configuration.
 
-The database of accounts is copied by SQLite itself, so it may be in use. Of the
+The databases of accounts and aliases are copied by SQLite itself, so they may be in use. Of the
 queue each item is whole: its envelope is a log that is read once, its content
 never changes. The configuration is copied as it is written, with the alias and
 passwd files that it names: values that it takes from elsewhere (env:, file:,
@@ -23,14 +23,18 @@ from twistmail.backup.copying import copy, link_or_copy
 from twistmail.backup.manifest import MANIFESTS, SERVER, Entry, Share, digest_of, write_manifest
 from twistmail.queue.express import pending
 
-ACCOUNTS, QUEUE, CONFIGURATION = "accounts.sqlite", "queue", "config"
+ACCOUNTS, ALIASES, QUEUE, CONFIGURATION = "accounts.sqlite", "aliases.sqlite", "queue", "config"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
-    """Where they are: the database of accounts, the folder of the queue, the files of the configuration. None of them need be there."""
+    """Where they are: the databases of accounts and of aliases, the folder of the queue, the files of the configuration.
+
+    None of them need be there.
+    """
 
     database: Path
+    aliases: Path
     queue: Path
     configuration: tuple[Path, ...]
 
@@ -42,7 +46,8 @@ def back_up_server(files: ServerFiles, part: Path) -> Share:
         shutil.rmtree(target)
     for folder in (target, target / CONFIGURATION, target / QUEUE):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    paths = [*_database(files.database, target / ACCOUNTS), *_queue(files.queue / "ready", target / QUEUE)]
+    paths = [*_database(files.database, target / ACCOUNTS), *_database(files.aliases, target / ALIASES)]
+    paths += _queue(files.queue / "ready", target / QUEUE)
     paths += _configuration(files.configuration, target / CONFIGURATION)
     return write_manifest(part / MANIFESTS / SERVER, (_entry(path, target) for path in sorted(paths)))
 
@@ -98,12 +103,17 @@ def _configuration(files: Iterable[Path], target: Path) -> Iterator[Path]:
             yield target / name
 
 
-def restore_accounts(backup: Path, database: Path) -> None:
-    """Put the database of accounts back. FileExistsError where there is one: whose passwords would hold?"""
-    if database.exists():
-        raise FileExistsError(f"{database} exists; move it away first")
-    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    copy(backup / SERVER / ACCOUNTS, database)
+def restore_accounts(backup: Path, files: ServerFiles) -> list[Path]:
+    """Put the databases of accounts and of aliases back; which. FileExistsError where there is one: whose passwords would hold?"""
+    pairs = [(backup / SERVER / ACCOUNTS, files.database), (backup / SERVER / ALIASES, files.aliases)]
+    wanted = [(kept, path) for kept, path in pairs if kept.exists()]
+    for _, path in wanted:
+        if path.exists():
+            raise FileExistsError(f"{path} exists; move it away first")
+    for kept, path in wanted:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy(kept, path)
+    return [path for _, path in wanted]
 
 
 def restore_queue(backup: Path, queue: Path) -> int:

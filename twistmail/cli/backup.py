@@ -107,7 +107,8 @@ def _server_files(terminal: Terminal) -> ServerFiles:
         kind, _, path = source.partition(":")
         if kind in ("passwd", *ALIAS_FILES):
             files.append(users.file(path))
-    return ServerFiles(users.file(users["users"].database), queue.file(queue["queue"].path), tuple(files))
+    databases = users.file(users["users"].database), aliases.file(aliases["aliases"].database)
+    return ServerFiles(*databases, queue.file(queue["queue"].path), tuple(files))
 
 
 def _tell(terminal: Terminal, path: Path, summary: Summary) -> None:
@@ -213,7 +214,7 @@ def prune(terminal: Terminal, keep: int | None, dry_run: bool, directory: str | 
 @click.option("--folder", "folders", multiple=True, help="Only this folder; repeatable.")
 @click.option("--message", "uids", multiple=True, type=click.IntRange(1, 0xFFFFFFFF), metavar="UID", help="Only this message of --folder.")
 @click.option("--as", "target", metavar="ACCOUNT", help="Into this account instead.")
-@click.option("--users", is_flag=True, help="The database of accounts, too; there must be none.")
+@click.option("--users", is_flag=True, help="The databases of accounts and aliases, too; there must be none.")
 @click.option("--queue", is_flag=True, help="The queue, too: what was sent since the backup is sent again. The server must not run.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would come back.")
 @_to
@@ -283,10 +284,11 @@ def _restore_server(terminal: Terminal, path: Path, summary: Summary, asked: dic
     files = _server_files(terminal)
     if asked["users"]:
         try:
-            restore_accounts(path, files.database)
+            restored = restore_accounts(path, files)
         except FileExistsError as error:
             raise Failure(str(error), Exit.CANTCREAT) from None
-        terminal.hint(f"{files.database} restored")
+        for database in restored:
+            terminal.hint(f"{database} restored")
     if asked["queue"]:
         terminal.hint(f"{plural(restore_queue(path, files.queue), 'item')} put into the queue")
     return []
