@@ -25,6 +25,7 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Item
+from twistmail.mail.outcome import Foreseen, Result
 from twistmail.policy.witness import Said
 from twistmail.rehearsal import Rehearsal, Rehearsed
 from twistmail.relay.route import Transport
@@ -89,7 +90,7 @@ async def explained(house: House, arguments: Mapping[str, Any], message: bytes |
             "policy": [*map(_told, rehearsed.said), *(_unasked(point.value, name, message) for point, name in rehearsed.unasked)],
             "aliases": await _tree(house, question.recipient),
             "limits": await _limits(house, rehearsed, message),
-            "deliveries": await _deliveries(house, rehearsed),
+            "deliveries": await _deliveries(house, question, rehearsal, rehearsed),
             "running": isinstance(house.foundation, Foundation),
             "message": None if message is None else len(message),
         }
@@ -151,38 +152,52 @@ async def _limits(house: House, rehearsed: Rehearsed, message: bytes | None) -> 
 # ----- where it goes
 
 
-async def _deliveries(house: House, rehearsed: Rehearsed) -> list[dict[str, Any]]:
+async def _deliveries(house: House, question: Question, rehearsal: Rehearsal, rehearsed: Rehearsed) -> list[dict[str, Any]]:
     """Every target of what is on its way, in order."""
     item = rehearsed.item
     if item is None:
         return []
     copies = {(copy.account, copy.folder): copy for copy in rehearsed.copies}
-    return [await _delivery(house, errand.target, item, copies) for errand in item.errands]
+    found = []
+    for target in [errand.target for errand in item.errands if errand.result is not Result.EXPANDED]:
+        told: dict[str, Any] = {"address": str(target.address), "for": str(target.original), "kind": target.kind.value, "to": target.way}
+        if target.kind is Kind.REMOTE:
+            told["way"] = await _way(house, target, item, question.sender)
+        elif (foreseen := await rehearsal.foresee(item, target)) is not None:
+            told |= _foreseen(foreseen)
+        elif target.kind is Kind.MAILBOX:
+            told |= _mailbox(target, copies.get((target.account, target.folder or "INBOX")))
+        else:
+            told |= {"where": target.way, "status": "", "why": ""}
+        found.append(told)
+    return found
 
 
-async def _delivery(house: House, target: Target, item: Item, copies: Mapping[tuple[str, str], Copy]) -> dict[str, Any]:
-    told = {"address": str(target.address), "for": str(target.original), "kind": target.kind.value}
-    match target.kind:
-        case Kind.MAILBOX:
-            folder = target.folder or "INBOX"
-            copy = copies.get((target.account, folder))
-            status = str(status_of(copy.error)) if copy is not None and copy.error is not None else ""
-            return told | {"account": target.account, "folder": folder, "at_once": copy is not None and not status, "status": status}
-        case Kind.REMOTE:
-            return told | {"way": await _way(house, target, item)}
-    return told | {"account": target.account, "to": target.way, "status": ""}
+def _foreseen(foreseen: Foreseen) -> dict[str, Any]:
+    return {"where": foreseen.where, "status": str(foreseen.status or ""), "why": foreseen.why}
 
 
-async def _way(house: House, target: Target, item: Item) -> dict[str, Any]:
-    """As `twistmail route` tells it, with the sender that the next server would hear."""
-    desk = house.routes
-    told = await route_views.way(desk, target, item)
-    if told["transport"] != Transport.SMTP.value or item.sender is None:
+def _mailbox(target: Target, copy: Copy | None) -> dict[str, Any]:
+    """A mailbox of ours, which has got its *copy* at once; None where there is no message yet."""
+    folder, error = target.folder or "INBOX", copy and copy.error
+    told = {"where": f"the mailbox of {target.account}, {folder}", "account": target.account, "folder": folder}
+    return told | {"at_once": copy is not None and error is None, "status": str(status_of(error)) if error else "", "why": ""}
+
+
+async def _way(house: House, target: Target, item: Item, sender: Address | None) -> dict[str, Any]:
+    """As `twistmail route` tells it, with the sender that the next server would hear, where that is not *sender*."""
+    told = await route_views.way(house.routes, target, item)
+    rules = [told.pop("sender_by", "")]
+    told.pop("sender", None)
+    said = item.sender_for(target)
+    if told["transport"] == Transport.SMTP.value and item.sender is not None:
+        (departure,) = await house.people.leaving.departures(item, (target,), Memory(b""))
+        said = departure.item.sender
+    if said is None or said == sender:
         return told
-    (departure,) = await house.people.leaving.departures(item, (target,), Memory(b""))
-    if departure.item.sender in (None, item.sender):
-        return {key: value for key, value in told.items() if key not in ("sender", "sender_by")}
-    return told | {"sender": str(departure.item.sender), "sender_by": told.get("sender_by") or "leaving"}
+    rules += ["[canonical]"] if item.sender != sender else []
+    rules += ["the owner of the alias"] if target.sender is not None else []
+    return told | {"sender": str(said), "sender_by": ", ".join(filter(None, rules))}
 
 
 class ExplainDesk:

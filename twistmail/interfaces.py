@@ -215,6 +215,7 @@ class ICourier(Interface):
         that nobody there was reached, so nothing is tried there for a while.
         """
 
+    # async foresee(item, target): optional: the `mail.outcome.Foreseen` of *target*, or None; nothing is done. Raises Unavailable
     # at_once(target): optional, of a courier to mailboxes: whether it may be brought while the peer waits; True where missing
 
 

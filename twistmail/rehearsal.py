@@ -14,23 +14,27 @@ from typing import Any
 
 from twistmail import tasks
 from twistmail.config.settled import Config
+from twistmail.delivering import delivered
 from twistmail.dry_run import Question
 from twistmail.facts import Fact, Facts, Fated, Refused
 from twistmail.foundation import Foundation, Standing
 from twistmail.interfaces import Point
 from twistmail.mail.account import Account
-from twistmail.mail.envelope import Kind, TlsState
+from twistmail.mail.content import Memory
+from twistmail.mail.envelope import Peer, Recipient, Target, TlsState, Transaction
 from twistmail.mail.ids import identifiers
-from twistmail.mail.item import Errand, Item
+from twistmail.mail.item import Item
 from twistmail.mail.lines import to_crlf
+from twistmail.mail.outcome import Foreseen
 from twistmail.mail.status import Status
+from twistmail.policy.pipeline import Pipeline
 from twistmail.policy.witness import Said, Witness
 from twistmail.receiving import reception_of, trial
+from twistmail.routing import programs_of
 from twistmail.servers.smtp.offers import wire_limits
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import SmtpSession, open_connection
-from twistmail.store.courier import MailboxCourier
-from twistmail.understudies import Copy, Drafts, NotingDispatch, Queue, Store, Understudies
+from twistmail.understudies import Copy, Drafts, NotingDispatch, Queue, Relay, Store, Understudies
 from twistmail.wire.contract import NEED_DATA, Wants
 from twistmail.wire.dotted import Stuffer
 from twistmail.wire.smtp.server import SmtpServerWire
@@ -77,6 +81,7 @@ class Rehearsal:
     """*people*: `assembly.People`. *foundation* is a Foundation, or a Standing where no server runs."""
 
     def __init__(self, config: Config, foundation: Standing, people: Any, question: Question, account: Account | None) -> None:
+        self._config = config
         self._question = question
         self._account = account
         self._people = people
@@ -87,13 +92,15 @@ class Rehearsal:
         self._ground = replace(ground, facts=facts, identifiers=identifiers(ground.epoch, 0))
         self._store = Store(foundation.store if isinstance(foundation, Foundation) else None, ground.terms)
         self._queue = Queue(foundation.queue if isinstance(foundation, Foundation) else None)
-        self._dispatch = NotingDispatch({Kind.MAILBOX: MailboxCourier(self._store)})
+        house = Understudies(self._ground, self._store, self._queue)
+        couriers = delivered(config, house, people, Relay(), programs_of(config, ground))
+        self._dispatch = NotingDispatch(couriers)
         self._policy = trial(Witness, question.role, config, foundation, people)
-        self._service = self._made(config)
+        self._service = self._made(config, house)
         self._result = Rehearsed()
 
-    def _made(self, config: Config) -> SmtpService:
-        ground, role, house = self._ground, self._question.role, Understudies(self._ground, self._store, self._queue)
+    def _made(self, config: Config, house: Understudies) -> SmtpService:
+        ground, role = self._ground, self._question.role
         return SmtpService(
             hostname=config["server"].hostname,
             role=role,
@@ -125,6 +132,10 @@ class Rehearsal:
         self._conclude(message is not None)
         return result
 
+    async def foresee(self, item: Item, target: Target) -> Foreseen | None:
+        """What the courier for *target* knows before anything is brought; None: nothing. Raises Unavailable."""
+        return await self._dispatch.foresee(item, target)
+
     async def _envelope(self, talk: _Talk, message: bytes | None) -> bool:
         """Whether everything up to the message was accepted."""
         question = self._question
@@ -150,12 +161,19 @@ class Rehearsal:
             words.append(b" SMTPUTF8")
         return b"".join(words)
 
-    async def _with_envelope_only(self) -> Item:
-        """The item of a message of which nothing is known."""
-        followed = await self._people.expansion.explain(self._people.expansion.complete(self._question.recipient))
-        errands = tuple(Errand(target) for target in followed.targets)
-        account = self._account.name if self._account else ""
-        return Item("", self._question.sender, errands, self._ground.epoch(), 0, account=account)
+    async def _with_envelope_only(self) -> Item | None:
+        """The item of a message of which nothing is known but its envelope: nobody judges it."""
+        question, expansion = self._question, self._people.expansion
+        address = expansion.complete(question.recipient)
+        recipient = Recipient(address, (await expansion.explain(address)).targets)
+        peer = Peer("rehearsal", question.client, 0, question.role, question.hello, account=self._account)
+        nothing = Memory(b"\r\n")
+        transaction = Transaction(peer, "", self._ground.epoch(), question.sender, recipients=(recipient,), content=nothing)
+        house = Understudies(self._ground, self._store, self._queue)
+        unjudged = Pipeline((), self._ground.reactor)
+        await reception_of(question.role, self._config, house, self._people, self._dispatch, unjudged).accept(transaction)
+        self._store.copies.clear()
+        return self._on_its_way()
 
     def _on_its_way(self) -> Item | None:
         """What waits in the queue, or what was served at once."""

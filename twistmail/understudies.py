@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail.content import Content, Memory
+from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.mailbox import Delivery, Quota
-from twistmail.mail.outcome import Outcome
+from twistmail.mail.outcome import Foreseen, Outcome
 from twistmail.mailflow import Dispatch
 
 
@@ -90,6 +91,25 @@ class NotingDispatch(Dispatch):
     async def attempt_mailboxes(self, item: Item, content: Content) -> Sequence[Outcome]:
         self.item = item
         return await super().attempt_mailboxes(item, content)
+
+    async def foresee(self, item: Item, target: Target) -> Foreseen | None:
+        """What its courier knows of *target*; None where that knows nothing. Raises Unavailable."""
+        foresee = getattr(self._couriers.get(target.kind), "foresee", None)
+        return None if foresee is None else await foresee(item, target)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Piper:
+    """Where no helper runs: what it would have been told to do (`names`). It does nothing."""
+
+    names: frozenset[str]
+
+
+class Relay:
+    """Whom nobody asks for anything."""
+
+    async def carry_along(self, *about: Any) -> Sequence[Outcome]:
+        raise AssertionError("a rehearsal brings nothing anywhere")
 
 
 class Drafts:

@@ -130,6 +130,33 @@ def test_the_whole_story_is_told_in_order(explain):
     assert "the server does not run" in hint
 
 
+@pytest.mark.parametrize(
+    ("to", "lines"),
+    [
+        pytest.param("box", ["goes      to the file {0}/mail/box"], id="a-file"),
+        pytest.param("link", ["waits     451 4.3.5 Mail for that address goes into a file that it cannot go into",
+                              "{0}/mail/link: is a symbolic link"], id="a-symbolic-link"),
+        pytest.param("far", ["451 4.3.5", "does not lie below {0}/mail"], id="a-file-elsewhere"),
+        pytest.param("ticket", ["goes      to the program ticket --new", "waits     451 4.3.5 Mail for that address goes to a program"],
+                     id="a-program-without-a-folder"),
+        pytest.param("none", ["goes      nowhere: it is thrown away"], id="nowhere"),
+        pytest.param("black", ["goes      nowhere: it is thrown away"], id="a-black-hole"),
+    ],
+)  # fmt: skip
+def test_files_and_programs_are_told_with_what_stands_against_them(explain, house, to, lines):
+    text = CONFIG + "[aliases]\nsource = config file:aliases\nfiles = yes\nprograms = yes\n[delivery]\nfile_dirs = {0}/mail\n"
+    Path("config.ini").write_text(text.format(house))
+    table = "box: {0}/mail/box\nlink: {0}/mail/link\nfar: /etc/passwd\nticket: |ticket --new\nnone: /dev/null\nblack: :blackhole:\n"
+    Path("data/aliases").write_text(table.format(house))
+    Path("mail").mkdir(mode=0o700)
+    Path("mail/link").symlink_to("/etc/passwd")
+    code, said, _ = explain("--from", "eve@a.example", "--to", to, "letter")
+    for line in lines:
+        assert line.format(house) in said
+    assert code == 0
+    assert os.listdir("mail") == ["link"]
+
+
 def test_programs_get_all_of_it(explain):
     code, said, hint = explain("--from", "eve@a.example", "--to", "list", "letter", "--json")
     answer = json.loads(said)

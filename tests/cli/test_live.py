@@ -229,3 +229,14 @@ def test_a_source_of_accounts_from_elsewhere_has_mailboxes_and_lets_people_in(ho
             client.login("gwen@club.example", "gwen likes nobody")
         client.login("gwen@club.example", "gwen likes the club")
         assert client.select("INBOX")[1] == [b"1"]
+
+
+def test_the_running_server_tells_what_would_become_of_a_long_message(house):
+    folder, _, command = house
+    (folder / "long").write_bytes(b"Subject: long\n\n" + b"0123456789\n" * 20_000)
+    done = command("explain --from spam@away.example --to anna@blue.example long")
+    assert "refused by unwelcome" in done.stdout
+    done = command("explain --from eve@away.example --to anna@blue.example long --json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, answer["result"], answer["running"], answer["message"]) == (0, "", "accepted", True, 220_015)
+    assert answer["deliveries"][0]["where"] == "the mailbox of anna@blue.example, INBOX"

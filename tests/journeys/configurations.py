@@ -17,7 +17,9 @@ SENDERS = ("eve@far.test", "carl@green.test", "ann@blue.test", "", "spam@old.tes
 RECIPIENTS = (
     "ann@blue.test", "Bob@blue.test", "fred+box@red.test", "nobody@blue.test", "team@blue.test", "loop@blue.test", "info@red.test",
     "away@blue.test", "all@blue.test", "postmaster@blue.test", "x@far.test", "y@green.test", "z@old.test", "ann@red.test", "w@hidden.test",
-    "gone@blue.test", "black@blue.test", "archive@blue.test", "ticket@blue.test", "deep@blue.test",
+    "deep@blue.test", "old.ann@blue.test", "root@red.test", "gone@blue.test", "black@blue.test", "archive@blue.test", "ticket@blue.test",
+    "later@blue.test", "maildir@blue.test", "outside@blue.test", "crooked@blue.test", "circle@blue.test", "included@blue.test",
+    "lost@blue.test", "within@blue.test", "staff@blue.test", "null@blue.test",
 )  # fmt: skip
 LETTERS = (
     b"From: eve@far.test\r\nSubject: hello\r\n\r\nhow are you?\r\n",
@@ -42,7 +44,14 @@ GOALS = ("ann", "bob", "fred", "x@far.test", "y@green.test", "z@old.test", "team
 MX = ("max_message = 1000", "relay_networks = 198.51.100.0/24", "relay_domains = hidden.test", "max_hops = 5", "over_quota = never")
 STAGES = ("stages = limits hello access relaying recipients quota loops checks", "stages = limits rates hello relaying recipients loops")
 #: What only a file of aliases can say.
-ODD = {"gone": ":fail: moved to far.test", "black": ":blackhole:", "archive": "/var/archive/box", "ticket": "|/usr/bin/ticket --new"}
+ODD = {
+    "gone": ":fail: moved to far.test", "black": ":blackhole:",
+    "ticket": "|/usr/bin/ticket --new", "later": ":defer: not today",
+    "archive": "{folder}/archive/box, ann", "maildir": "{folder}/archive/dir/", "outside": "/etc/passwd",
+    "crooked": "{folder}/archive/link",
+    "circle": "circle2, bob", "circle2": "circle, \\ann", "included": ":include:{folder}/list", "lost": ":include:{folder}/no-such-list",
+    "within": ":include:{folder}/within", "staff": "ann, y@green.test", "owner-staff": "bob@blue.test", "null": "/dev/null",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,15 +101,26 @@ def _people(chance: random.Random) -> Iterator[str]:
 
 def _aliases(chance: random.Random, folder: Path, number: int) -> Iterator[str]:
     table = folder / f"aliases-{number}"
-    lines = [f"{name}: {goal}" for name, goal in ODD.items() if chance.random() < 0.5]
+    lines = [f"{name}: {goal.format(folder=folder)}" for name, goal in ODD.items() if chance.random() < 0.8]
     lines += [f"deep{step}: deep{step + 1}" for step in range(chance.choice((3, 12)))] + ["deep: deep0, ann"]
     table.write_text("\n".join(lines) + "\n")
-    yield f"[aliases]\nsource = config file:{table}\nsubaddress = {chance.choice(('+', '+-'))}"
+    yield f"[delivery]\nfile_dirs = {chance.choice((folder / 'archive', folder / 'elsewhere'))}"
+    yield f"[aliases]\nsource = config file:{table}\nfiles = {chance.choice(('no', 'yes', 'yes', 'included'))}"
+    yield f"programs = {chance.choice(('no', 'yes'))}\nincludes = {chance.choice(('no', 'yes', 'yes'))}"
+    yield f"subaddress = {chance.choice(('+', '+-'))}"
     yield f"depth_limit = {chance.choice((10, 3))}\nexpansion_limit = {chance.choice((1000, 4))}"
     for name in ("team", "loop", "info@red.test", "away", "all", "bob"):
         if chance.random() < 0.6:
             goals = [*(("loop",) if name == "loop" else ()), *chance.sample(GOALS, chance.randint(1, 4))]
             yield f"[alias:{name}]\nto = {' '.join(goals)}"
+
+
+def prepare(folder: Path) -> None:
+    """What the cases find in *folder*: lists, and places for files of aliases."""
+    (folder / "archive").mkdir(mode=0o700)
+    (folder / "archive" / "link").symlink_to(folder / "archive" / "box")
+    (folder / "list").write_text(f"bob, x@far.test # a comment\n{folder}/archive/list\n")
+    (folder / "within").write_text(f"ann\n:include:{folder}/within\n")
 
 
 def _doors(chance: random.Random, folder: Path, number: int) -> Iterator[str]:
@@ -137,3 +157,9 @@ def _ways(chance: random.Random, folder: Path, number: int) -> Iterator[str]:
         yield f"[srs]\nenabled = yes\naccept = {chance.choice(('all', 'reports'))}"
     if chance.random() < 0.3:
         yield "[rewrite]\nmasquerade_as = blue.example"
+    if chance.random() < 0.3:
+        path = folder / f"canonical-{number}"
+        path.write_text("old.ann@blue.test ann@blue.test\nbob@blue.test bobby@blue.test\neve@far.test eva@far.test\n")
+        yield f"[canonical]\ntable = {path}"
+    if chance.random() < 0.3:
+        yield f"[copies]\nalways = {chance.choice(('fred@blue.test', 'x@far.test', 'archive@blue.test', 'nobody@blue.test'))}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.journeys.configurations import HUBS, PEOPLE, TOWNS, Case, case
+from tests.journeys.configurations import HUBS, PEOPLE, TOWNS, Case, case, prepare
 from tests.journeys.house import House, identifier
 from tests.relay.peers import Peer
 from twistmail import assembly, explaining, route_views
@@ -25,15 +26,16 @@ CONFIGURATIONS, IN_ONE_HOUSE = 500, 25
 def test_what_is_explained_is_what_happens(build: Any, tmp_path: Any, monkeypatch: Any, first: int) -> None:
     monkeypatch.setattr("OpenSSL.SSL.Context.set_default_verify_paths", lambda self: None)  # 9 ms, for servers that have no certificates
     house = build("[queue]\nallow = memory\nuse = memory\n[store]\nuse = memory\n")
+    prepare(tmp_path)
     ends = set()
     for number in range(first, first + IN_ONE_HOUSE):
         one = case(number, tmp_path)
         _become(house, one.config)
         told = explained(house, one)
-        before, already = seen(house, one), len(house.facts)
+        before, already = seen(house, one, tmp_path), len(house.facts)
         replies = converse(house, one)
         assert [_plain(line["reply"]) for line in told["conversation"]] == list(map(_plain, replies)), f"{number}: {one}"
-        assert expected(told, one) == seen(house, one) - before, f"{number}: {one}"
+        assert expected(told, one) == seen(house, one, tmp_path) - before, f"{number}: {one}"
         assert troubles(told) == _told_troubles(house, already, replies[-1]), f"{number}: {one}"
         ends.add(told["reply"][:9])
     assert len(ends) >= 4, "chance makes too little of what can happen"
@@ -106,6 +108,8 @@ def expected(told: dict[str, Any], one: Case) -> Counter[tuple[str, ...]]:
     for delivery in told["deliveries"]:
         if delivery["kind"] == "mailbox" and delivery["at_once"]:
             places["mailbox", delivery["account"], delivery["folder"]] += 1
+        elif delivery["kind"] == "file" and not delivery["status"] and delivery["to"] != "/dev/null":
+            places["file", delivery["to"]] += 1
         elif delivery["kind"] == "remote" and not delivery["way"]["status"]:
             way = delivery["way"]
             if way["hosts"] and not way["held"]:
@@ -113,10 +117,15 @@ def expected(told: dict[str, Any], one: Case) -> Counter[tuple[str, ...]]:
     return places
 
 
-def seen(house: House, one: Case) -> Counter[tuple[str, ...]]:
+def seen(house: House, one: Case, folder: Path) -> Counter[tuple[str, ...]]:
     """Where mail lies, or has come to, but for reports about it."""
     places: Counter[tuple[str, ...]] = Counter()
     places["held",] = sum(item.held for item in house.waiting)
+    for name in ("box", "list"):
+        path = folder / "archive" / name
+        places["file", str(path)] = len(re.findall(rb"(?m)^From ", path.read_bytes())) if path.exists() else 0
+    maildir = folder / "archive" / "dir"
+    places["file", f"{maildir}/"] = len(list(maildir.glob("new/*")))
     for name in (*PEOPLE, "postmaster"):
         for account in (f"{name}@blue.test", f"{name}@red.test"):
             letters = house.run(_letters(house, account))

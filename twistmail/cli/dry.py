@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from twistmail.accounts.domains import DomainBook
 from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.accounts.verified import Verifier
 from twistmail.config.settled import Config
+from twistmail.delivering import commands_of
 from twistmail.dry_run import DryRun, read
 from twistmail.facts import Facts
 from twistmail.foundation import SECRET, Ground, Standing, build
@@ -38,6 +40,7 @@ from twistmail.relay.terms import AsRouted
 from twistmail.routing import routes_of
 from twistmail.tables import Tables
 from twistmail.terms import Terms
+from twistmail.understudies import Piper
 from twistmail.watched import WatchedFiles
 
 
@@ -83,6 +86,8 @@ def explained(config: Config, arguments: Mapping[str, Any], message: bytes | Non
     with _stood(config) as (reactor, stands):
         people = assembly.people_of(config, stands)
         stands.ground.terms.accounts = people.accounts
+        names = frozenset({*config.named("pipe"), *commands_of(config, None)})
+        stands = replace(stands, ground=replace(stands.ground, piper=Piper(names)))
         routes = routes_of(config, stands.ground, build("lookup", config["dns"].use, stands.ground, config=config))
         desk = route_views.Desk(people.expansion, routes, AsRouted(), people.leaving)
         return finish(reactor, explaining.explained(explaining.House(config, stands, people, desk), arguments, message))  # type: ignore[no-any-return]

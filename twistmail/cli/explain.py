@@ -140,19 +140,11 @@ def _show_delivery(terminal: Terminal, delivery: dict[str, Any]) -> None:
         show_way(terminal, delivery["for"], delivery["way"])
         return
     terminal.say(f"{delivery['address']} (for {delivery['for']})" if delivery["for"] != delivery["address"] else delivery["address"])
-    terminal.say(f"  {'goes':10}{_place(delivery)}")
+    terminal.say(f"  {'goes':10}{_to(delivery['where'])}" + (", at once" if delivery.get("at_once") else ""))
     if delivery["status"]:
-        terminal.say(f"  {'waits':10}{delivery['status']}")
+        word = "waits" if delivery["status"].startswith("4") else "comes back"
+        terminal.say(f"  {word:10}{delivery['status']}" + (f" ({delivery['why']})" if delivery["why"] else ""))
 
 
-def _place(delivery: dict[str, Any]) -> str:
-    match delivery["kind"]:
-        case "mailbox":
-            return f"to the mailbox of {delivery['account']}, {delivery['folder']}" + (", at once" if delivery["at_once"] else "")
-        case "file":
-            return f"to the file {delivery['to']}"
-        case "program":
-            return f"to the program {delivery['to']}"
-        case "list":
-            return f"to the members of the list {delivery['to']}"
-    return "nowhere: it is thrown away"
+def _to(where: str) -> str:
+    return where if where.startswith("nowhere") else f"to {where}"

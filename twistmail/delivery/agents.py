@@ -21,7 +21,7 @@ from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.letter import letter
-from twistmail.mail.outcome import Outcome, Result, outcome_of
+from twistmail.mail.outcome import Foreseen, Outcome, Result, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.piping import Piper, Wanted
 from twistmail.programs import BAD_NAME, GONE, may_be_given, safe, status_of, values_of
@@ -35,6 +35,9 @@ class Agent(Protocol):
     """Somebody else who keeps mailboxes. `place`: a word for lists and pacing."""
 
     place: str
+
+    def objection(self) -> Status | None:
+        """What is known to come of whatever is brought there; None: nothing ill."""
 
     async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
         """One Outcome per target, in order."""
@@ -53,6 +56,10 @@ class AgentCourier:
     def at_once(self, target: Target) -> bool:
         """Whether it may be brought while the peer waits."""
         return self._agent(target) is None
+
+    async def foresee(self, item: Item, target: Target) -> Foreseen | None:
+        agent = self._agent(target)
+        return None if agent is None else Foreseen(f"the mailbox of {target.account}, kept by {agent.place}", agent.objection())
 
     def _agent(self, target: Target) -> Agent | None:
         return None if target.folder else self._agent_of(target.account)
@@ -98,6 +105,9 @@ class ProgramAgent:
         self._own = own
         self._extension = extension
         self._limit = tasks.Limit(max(most, 1))
+
+    def objection(self) -> Status | None:
+        return None if self._piper is not None and self._row in self._piper.names else NOT_SET_UP
 
     async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
         return await tasks.gather(*(self._one(item, target, content) for target in targets))
@@ -148,6 +158,9 @@ class ServerAgent:
     def __init__(self, place: str, bring: Callable[[Item, Sequence[Target], Content], Coroutine[Any, Any, Sequence[Outcome]]]) -> None:
         self.place = place
         self._bring = bring
+
+    def objection(self) -> Status | None:
+        return None
 
     async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
         renamed = {target: replace(target, address=parse(target.account)) for target in targets}

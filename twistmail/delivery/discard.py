@@ -11,7 +11,7 @@ from twistmail.interfaces import Batch, ICourier
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
-from twistmail.mail.outcome import Outcome, outcome_of
+from twistmail.mail.outcome import Foreseen, Outcome, outcome_of
 
 
 @implementer(ICourier)
@@ -25,3 +25,6 @@ class DiscardCourier:
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
         return [outcome_of(target, DISCARDED, "nobody", local=True) for target in targets]
+
+    async def foresee(self, item: Item, target: Target) -> Foreseen:
+        return Foreseen("nowhere: it is thrown away")

@@ -24,7 +24,7 @@ from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.letter import Letter, letter
-from twistmail.mail.outcome import Outcome, outcome_of
+from twistmail.mail.outcome import Foreseen, Outcome, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.piping import Piper, Run, Wanted
 from twistmail.piping_helper import NOT_FILED
@@ -75,6 +75,29 @@ class FileCourier:
             places.setdefault((target.account, target.way), []).append(target)
         return tuple(Batch(f"file:{way}" + (f" ({whose})" if whose else ""), tuple(group)) for (whose, way), group in places.items())
 
+    async def foresee(self, item: Item, target: Target) -> Foreseen:
+        if target.way == filing.NOWHERE:
+            return Foreseen("nowhere: it is thrown away")
+        where = f"the file {target.way}" + (f", as {target.account}" if target.account else "")
+        try:
+            return Foreseen(where, await self._known(target))
+        except OSError as error:
+            return Foreseen(where, status_of(error), str(error))
+
+    async def _known(self, target: Target) -> Status | None:
+        """What is known to keep mail from the file, as far as we may see it ourselves. OSError as when it is brought."""
+        if target.account:
+            await self._owner(target)
+            return self._missing(OWN_FILES)
+        way = filing.way_to(target.way, self._allowed)
+        if self._writers.apart:
+            return self._missing(HOUSE_FILES)
+        await self._writers.threads.run(filing.look, way)
+        return None
+
+    def _missing(self, row: str) -> Status | None:
+        return None if self._writers.piper is not None and row in self._writers.piper.names else NOT_SET_UP
+
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
         return list(await tasks.gather(*(self._bring(item, target, content) for target in targets)))
 
@@ -104,10 +127,13 @@ class FileCourier:
 
     async def _put_as(self, target: Target, message: Letter) -> Status:
         """Into a file of a user of this machine, as he may. Nobody else has files."""
+        return await self._ask(Wanted(OWN_FILES, user=await self._owner(target), path=target.way), message)
+
+    async def _owner(self, target: Target) -> int:
         number = await self._uid_of(target.account)
         if number is None:
             raise filing.Unfit(target.way, f"{target.account} is no user of this machine, so there is nobody to write it as")
-        return await self._ask(Wanted(OWN_FILES, user=number, path=target.way), message)
+        return number
 
     async def _ask(self, wanted: Wanted, message: Letter) -> Status:
         piper = self._writers.piper

@@ -21,7 +21,7 @@ from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.letter import letter
-from twistmail.mail.outcome import Outcome, outcome_of
+from twistmail.mail.outcome import Foreseen, Outcome, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.piping import Piper, Wanted
 from twistmail.programs import BAD_NAME, GONE, may_be_given, status_of, values_of
@@ -69,6 +69,23 @@ class ProgramCourier:
         for target in targets:
             places.setdefault((target.account, target.way), []).append(target)
         return tuple(Batch(f"program:{way}" + (f" ({whose})" if whose else ""), tuple(group)) for (whose, way), group in places.items())
+
+    async def foresee(self, item: Item, target: Target) -> Foreseen:
+        where = f"the program {target.way}" + (f", as {target.account}" if target.account else "")
+        try:
+            words = words_of(target.way)
+        except ValueError as error:
+            return Foreseen(where, BAD_COMMAND, str(error))
+        if not target.account and len(words) == 1 and words[0] in self._named:
+            return Foreseen(f"the program of [pipe:{words[0]}]")
+        if target.account and await self._uid_of(target.account) is None:
+            return Foreseen(where, NOT_SET_UP, f"{target.account} is no user of this machine, so there is nobody to run it as")
+        if not may_be_given(values_of(item, target, self._runners.extension(target))):
+            return Foreseen(where, BAD_NAME)
+        piper, row = self._runners.piper, OWN_PROGRAMS if target.account else HOUSE_PROGRAMS
+        if piper is None or row not in piper.names:
+            return Foreseen(where, NOT_SET_UP, "no programs are run for it")
+        return Foreseen(where)
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
         return list(await tasks.gather(*(self._bring(item, target, content) for target in targets)))

@@ -116,6 +116,20 @@ def deliver(way: Way, content: Content, *, timeout: float = TIMEOUT, now: float 
                     _to_mh(way, mailbox, content, timeout, at)
 
 
+def look(way: Way) -> None:
+    """Find what is known to keep mail from being put there; nothing is made. OSError, Unfit, as `deliver`."""
+    with _opened(way) as folder:
+        status = _status(folder, way.names[-1])
+        if way.shape is Shape.MBOX:
+            _is_fit(way, status)
+        elif status is not None:
+            mailbox = _open_inside(way, folder, way.names[-1])
+            try:
+                _is_ours(way, os.fstat(mailbox))
+            finally:
+                os.close(mailbox)
+
+
 # ----- the way there
 
 

@@ -105,3 +105,15 @@ class Rerouted:
 
 
 Event = Outcome | Postponed | SenderWarned | Reported | Frozen | GaveUp | Rerouted
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is known before anything is brought: `where` it would go, in words, and the `status` that is known to come of it.
+
+    None: nothing is known that stands against it. `why`: in words for an operator.
+    """
+
+    where: str
+    status: Status | None = None
+    why: str = ""
