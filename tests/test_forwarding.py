@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers import result_of
+from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.aliases.own import OPTIONS
 from twistmail.control import Refusal
 from twistmail.dotfiles_helper import Found
 from twistmail.forwarding import CLEAR, SET, SHOW, ForwardDesk
 from twistmail.mail.account import Account
 from twistmail.own_passwords import Desk
+from twistmail.store.mailstore import OPTIONS as STORE
 from twistmail.tasks import Inline
 
 BOB = Account("bob@dom2.test", forward=("set@far.test",))
@@ -28,6 +31,7 @@ class House:
         self.place = place
         self.changed: list[str] = []
         self.homes = Found()
+        self.sources: tuple[str, ...] = ("pam:system",)
         self.settings = OPTIONS.defaults(**settings)
         self.desk = ForwardDesk(lambda: self, Inline(), self.changed.append, lambda: self)  # type: ignore[arg-type, return-value]
 
@@ -36,7 +40,9 @@ class House:
     data_dir = property(lambda self: self.place)
 
     def __getitem__(self, section: str) -> Any:
-        return self.settings if section == "forward" else type("Store", (), {"path": "mail/%d/%n"})
+        if section == "users":
+            return USERS.defaults(source=self.sources)
+        return self.settings if section == "forward" else STORE.defaults()
 
     def read(self, user: int, extension: str) -> Found:
         return self.homes
@@ -114,6 +120,16 @@ def test_a_disk_that_will_not_is_told(house: House) -> None:
         house.ask(SET, text="a@x.test")
 
 
+def test_whether_a_home_counts_is_told_to_whoever_lives_in_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = pwd.struct_passwd(("ann", "x", 1000, 1000, "", "/home/ann", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", {1000: ann}.__getitem__)
+    assert [result_of(house.desk.has_home(user))["home"] for user in (1000, 1001, None)] == [True, False, False]
+    house.sources = ("sqlite",)
+    assert result_of(house.desk.has_home(1000)) == {"home": False}
+    house.sources, house.settings = ("system",), OPTIONS.defaults(homes=False)
+    assert result_of(house.desk.has_home(1000)) == {"home": False}
+
+
 # ----- by one's own password
 
 
@@ -141,5 +157,5 @@ def test_who_does_not_changes_nothing(house: House) -> None:
 
 def test_the_configuration_is_asked_for_each_time(house: House) -> None:
     house.ask(SET, text="a@x.test")
-    house.settings = OPTIONS.defaults(folder="forwards/%d/%n")
+    house.settings = OPTIONS.defaults(users=False)
     assert house.ask(SHOW)["text"] is None

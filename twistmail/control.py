@@ -54,6 +54,8 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     user.remove     name, dry_run        as user.list, what was removed
     user.dump       name                 all that is kept, the password's hash among it
     user.usage      name                 {"name", "octets", "messages", "quota"}
+    forward.show    name, extension      {"name", "extension", "file", "text" or null, "goals", "problems", "settled": [...]}
+    forward.set     name, extension, text    the same, afterwards; so forward.clear: name, extension
     domain.list     -                    [{"name", "same_as", "catchall", "description", "default", "source", "users"}]
     domain.show     name                 one of them; so domain.add: name, same_as, catchall, description; domain.remove: name, dry_run
     popauth.list    -                     [{"address", "account", "service", "left_s"}]

@@ -63,7 +63,7 @@ def allowed_by(config: Config) -> Permissions:
 
 def folders_of(config: Config) -> Folders:
     """Where the forwards of those are who have no home on this machine."""
-    return Folders(config.data_dir, config["forward"].folder or config["store"].path)
+    return Folders(config.data_dir, config["store"].path)
 
 
 class ForwardDesk:

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers import result_of
 from twistmail.aliases import own
 from twistmail.aliases.forward import Permissions
-from twistmail.aliases.own import OPTIONS, Folders, OwnForwards
+from twistmail.aliases.own import Folders, OwnForwards
 from twistmail.dotfiles_helper import Found
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
@@ -197,13 +197,3 @@ def test_the_log_is_one_line_whatever_the_file_is_called(log: Log) -> None:
     homes = Homes(unsafe=["/home/a{x}nn/.forward: {nothing}"])
     assert goals(OwnForwards(Inline(), home=homes), ANN) is None
     assert log.lines == ["/home/a{x}nn/.forward: {nothing}; it is passed over"]
-
-
-@pytest.mark.parametrize(("text", "right"), [("", True), ("forwards/%d/%n", True), ("/srv/%u", True), ("forwards", False), ("x/%d", False)])
-def test_a_folder_for_everybody_is_none(text: str, right: bool) -> None:
-    kind = OPTIONS.option("folder").kind
-    if right:
-        assert kind.read(text) == text
-    else:
-        with pytest.raises(ValueError, match="same folder"):
-            kind.read(text)

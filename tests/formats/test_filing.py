@@ -18,6 +18,8 @@ from twistmail.formats.locks import MailboxBusy
 from twistmail.mail.content import Memory
 
 LETTER = Memory(b"Return-Path: <eve@red.test>\r\nSubject: x\r\n\r\nFrom here on\r\n>From there\r\nend\r\n")
+#: As it comes to the helper that writes as somebody else.
+WITH_LF = Memory(LETTER.data.replace(b"\r\n", b"\n"))
 NOON = 1_700_000_000.0
 
 
@@ -79,8 +81,9 @@ def test_where_no_folder_is_allowed_there_is_no_way():
 # ----- what stands there
 
 
-def test_an_mbox_has_a_from_line_the_message_quoted_and_an_empty_line(dirs):
-    put(dirs, "box")
+@pytest.mark.parametrize("letter", [LETTER, WITH_LF], ids=["crlf", "lf"])
+def test_an_mbox_has_a_from_line_the_message_quoted_and_an_empty_line(dirs, letter):
+    put(dirs, "box", letter)
     assert (dirs / "box").read_bytes() == (
         b"From eve@red.test Tue Nov 14 22:13:20 2023\nReturn-Path: <eve@red.test>\nSubject: x\n\n>From here on\n>>From there\nend\n\n"
     )

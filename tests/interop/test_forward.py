@@ -59,7 +59,8 @@ def machine():
         mount = f'mount --bind "{place}/passwd" /etc/passwd && exec "$@"'
         inside = ("unshare", "-m", "sh", "-c", mount, "sh")
         os.chown(place, 0, 0)  # nobody but root may move the homes
-        house = House(place, more="[users]\nsource = system\n", inside=inside)
+        more = f"[users]\nsource = system\n[forward]\nfiles = yes\n[delivery]\nfile_dirs = {place}\n[relay]\nretry = 1h\n"
+        house = House(place, more=more, inside=inside)
         with running(house):
             yield house
 
@@ -126,12 +127,30 @@ def test_an_unsafe_file_is_passed_over_with_a_line_in_the_log(house, mode, owner
     assert mail(house, ANN) == 0
 
 
+def test_the_book_s_example_appends_once_and_sends_one_copy(house):
+    """R32: nothing lies in the inbox; the archive is his, and is written as him."""
+    archive = house.folder / "ann" / "archive"
+    write(house, "ann", f'"{archive}", james@far.test\n')
+    eventually(lambda: (deliver(house, "ann"), archive.exists() and archive.stat().st_size)[1], "it is appended to")
+    content = archive.read_text()
+    assert content.startswith("From eve@red.test "), repr(content)
+    assert "A line about herons." in content
+    assert (archive.stat().st_uid, stat.S_IMODE(archive.stat().st_mode)) == (UIDS["ann"], 0o600)
+    waiting = house.twistmail("queue", "list", "--json")
+    assert waiting.count('"james@far.test"') >= 1
+    house.twistmail("queue", "delete", "--all", "--yes")
+
+
 def test_what_the_house_does_not_allow_waits_and_nothing_is_run(house):
     write(house, "ann", f'"|/usr/bin/touch {house.folder}/ann/owned", {house.folder}/ann/box\n')
-    with smtp(house.port("mx"), "eve@red.test") as talk:
-        assert talk.ask("RCPT TO:<ann@blue.test>").startswith("451")
+
+    def refused():
+        with smtp(house.port("mx"), "eve@red.test") as talk:
+            return talk.ask("RCPT TO:<ann@blue.test>").startswith("451")
+
+    eventually(refused, "mail for her waits outside")
     eventually(lambda: "/.forward:1: touch is a program, and none is run" in house.news, "the log says why")
-    assert sorted(path.name for path in (house.folder / "ann").iterdir()) == [".forward"]
+    assert not {"owned", "box"} & set(os.listdir(house.folder / "ann"))
 
 
 def test_he_changes_it_without_a_server_and_for_nobody_else(house):

@@ -29,7 +29,7 @@ from twistmail.interfaces import IForwards, Unavailable
 from twistmail.mail.account import Account, account_directory
 from twistmail.mail.alias import Goal, Step
 from twistmail.mail.forward import settled
-from twistmail.options import SWITCH, Kind, Option, Section
+from twistmail.options import SWITCH, Option, Section
 from twistmail.watched import Broken
 
 log = Logger()
@@ -40,16 +40,6 @@ MOST_REMEMBERED = 10_000
 NAME = "forward"
 
 
-def _read_template(text: str) -> str:
-    if text:
-        account_directory(text, "anna@blue.example")
-        if not {"%n", "%u"} & {text[place : place + 2] for place in range(len(text))}:
-            raise ValueError(f"{text} would be the same folder for everybody\nwrite %u, or %d and %n, into it")
-    return text
-
-
-FOLDER = Kind("a folder with %u, %n and %d", _read_template)
-
 OPTIONS = Section(
     "forward",
     "Where users themselves have their mail sent on to: twistmail forward, and ~/.forward of users of this machine.",
@@ -57,9 +47,8 @@ OPTIONS = Section(
     Option("files", SWITCH, "no", "~/.forward may name files, to which mail is appended as its user. Otherwise mail for it waits."),
     Option("programs", SWITCH, "no", "~/.forward may name programs, which are run as its user, within the bounds of those of aliases. "
            "Otherwise mail for it waits."),
-    Option("users", SWITCH, "yes", "Everybody else may have his mail sent on, to addresses only: twistmail forward."),
-    Option("folder", FOLDER, "", "The folder in which that is kept, in a file `forward`: %u user@domain, %n user, %d domain. Empty: where "
-           "[store] path says.", example="forwards/%d/%n"),
+    Option("users", SWITCH, "yes", "Everybody else may have his mail sent on, to addresses only: twistmail forward. It is kept in his "
+           "mail folder ([store] path)."),
 )  # fmt: skip
 
 #: Of everybody who is no user of this machine.

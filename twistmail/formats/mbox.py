@@ -166,7 +166,7 @@ def _opening(message: NewMessage, now: float) -> bytes:
 
 
 def _sender(content: Content) -> bytes:
-    header, _ = headers.split(content.beginning(_BEGINNING))
+    header, _ = headers.split(lines.to_crlf(content.beginning(_BEGINNING)))  # what a helper has open may have LF line ends
     return (headers.first(header, b"Return-Path") or b"").strip(b"<> \t")
 
 
