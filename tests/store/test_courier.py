@@ -55,3 +55,19 @@ def test_what_stops_the_store_is_told_as_a_temporary_status(error, code):
     outcomes = result_of(MailboxCourier(Refuses(None, error)).carry(item(None), TARGETS, BODY))
     assert [outcome.result for outcome in outcomes] == [Result.DELIVERED, Result.DEFERRED]
     assert outcomes[1].status.code == code
+
+
+def test_many_who_get_it_by_one_list_get_the_same_octets():
+    told = []
+
+    class Takes:
+        async def deliver(self, deliveries):
+            told.extend(deliveries)
+            return [None] * len(deliveries)
+
+    everybody = Address("all", "blue.test")
+    names = [Address(f"user{number}", "blue.test") for number in range(25)]
+    targets = (*(Target(Kind.MAILBOX, name, everybody, str(name)) for name in names), Target(Kind.MAILBOX, ALICE, INFO, str(ALICE)))
+    result_of(MailboxCourier(Takes()).carry(item(None), targets, BODY))
+    assert {delivery.prefix for delivery in told[:-1]} == {b"Return-Path: <>\r\nDelivered-To: all@blue.test\r\nReceived: by us\r\n"}
+    assert b"Delivered-To: alice@blue.test" in told[-1].prefix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,16 @@ from zope.interface import implementer
 
 from twistmail.disk import status_of
 from twistmail.interfaces import Batch, ICourier
+from twistmail.mail.address import Address
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.mailbox import Delivery
 from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import Status
+
+#: From so many mailboxes on that one address has led to, Delivered-To names that address instead of each of theirs.
+LIST_FROM = 20
 
 STORED = Status(250, "2.0.0", "Delivered to the mailbox")
 
@@ -34,11 +39,17 @@ class MailboxCourier:
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
         senders = {item.sender_for(target) for target in targets}
         returned = {sender: b"Return-Path: <%s>\r\n" % (bytes(sender) if sender else b"") for sender in senders}
+        lists = _lists(targets)
         errors = await self._store.deliver(
             [
                 Delivery(
                     target.account,
-                    b"%sDelivered-To: %s\r\n%s%s" % (returned[item.sender_for(target)], bytes(target.address), item.prefix, target.front),
+                    b"%sDelivered-To: %s\r\n%s%s" % (
+                        returned[item.sender_for(target)],
+                        bytes(target.original if target.original in lists else target.address),
+                        item.prefix,
+                        target.front,
+                    ),
                     content,
                     target.folder or "INBOX",
                     item.id,
@@ -48,6 +59,14 @@ class MailboxCourier:
             ]
         )
         return [_outcome(target, error) for target, error in zip(targets, errors, strict=True)]
+
+
+def _lists(targets: Sequence[Target]) -> frozenset[Address]:
+    """The addresses by which so many got it that their copies say so, each the same to the octet: the store writes them once."""
+    if len(targets) < LIST_FROM:
+        return frozenset()
+    counts = Counter(target.original for target in targets if target.original != target.address)
+    return frozenset(address for address, count in counts.items() if count >= LIST_FROM)
 
 
 def _outcome(target: Target, error: BaseException | None) -> Outcome:

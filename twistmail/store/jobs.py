@@ -52,6 +52,8 @@ class Piece:
 SEEN = b"S"
 #: Larger messages are cheaper to sync than to write twice.
 LARGEST_LOGGED = 256 * 1024
+#: From so many copies on that are equal to the octet, the content is written once, and has a name in each mailbox.
+SHARED_FROM = 20
 #: The mailboxes whose UID lists are locked, and what was in the way of the others.
 Locked = Mapping[Maildir, OSError | None]
 _Writing = Callable[[Maildir, Iterable[bytes | Drafted]], Draft]
@@ -65,21 +67,27 @@ class DeliveryJob:
         self.count = len(pieces)
         sizes = [len(piece.prefix) + piece.content.size for piece in pieces]
         self.size = sum(sizes)
-        self.redo = pieces[0].tree.redo if pieces and max(sizes) <= LARGEST_LOGGED and all(piece.tree.redo for piece in pieces) else None
+        self._equal = _equal(pieces) if self.count >= SHARED_FROM else {}
+        is_logged = pieces and not self._equal and max(sizes) <= LARGEST_LOGGED and all(piece.tree.redo for piece in pieces)
+        self.redo = pieces[0].tree.redo if is_logged else None
 
     def write(self) -> Iterable[int]:
-        return [draft.descriptor for draft in self._written(Maildir.write)]
+        return [draft.descriptor for draft in self._written(Maildir.write) if draft.descriptor >= 0]
 
     def stage(self) -> None:
         self._written(Maildir.stage)
 
     def _written(self, write: _Writing) -> list[Draft]:
         written = []
-        for piece in self.pieces:
+        firsts: dict[int, Piece] = {}
+        for place, piece in enumerate(self.pieces):
+            group = self._equal.get(place, place)
             try:
-                written.append(_write(piece, write))
+                written.append(_second_name(piece, firsts.get(group)) or _write(piece, write))
             except OSError as error:
                 piece.error = error
+            else:
+                firsts.setdefault(group, piece)
         return written
 
     def maildirs(self) -> Iterable[Maildir]:
@@ -133,6 +141,23 @@ class DeliveryJob:
 def _drafts(pieces: Sequence[Piece]) -> tuple[list[Draft], list[bytes | None]]:
     """What *pieces* have become in tmp/, and their flags."""
     return [piece.draft for piece in pieces if piece.draft], [piece.letters for piece in pieces if piece.draft]
+
+
+def _equal(pieces: Sequence[Piece]) -> dict[int, int]:
+    """The places of the pieces that are copies of many, each with the place of the first of those."""
+    groups: dict[tuple[bytes, int], list[int]] = {}
+    for place, piece in enumerate(pieces):
+        groups.setdefault((piece.prefix, id(piece.content)), []).append(place)
+    return {place: group[0] for group in groups.values() if len(group) >= SHARED_FROM for place in group}
+
+
+def _second_name(piece: Piece, first: Piece | None) -> Draft | None:
+    """*piece* as another name of the file that was written for *first*; None where there is none, or no such name can be."""
+    if first is None or first.maildir is None or first.draft is None:
+        return None
+    piece.maildir = _destination(piece)
+    piece.draft = piece.maildir.second(first.maildir, first.draft)
+    return piece.draft
 
 
 def _write(piece: Piece, write: _Writing) -> Draft:

@@ -197,6 +197,19 @@ class Maildir:
             raise
         return Draft(descriptor, base, names.with_sizes(base, stored, crlf), crlf, date)
 
+    def second(self, other: Maildir, draft: Draft) -> Draft | None:
+        """Another name in our tmp/ for *draft* of *other*, which has been written. None where the file must be one of our own:
+        it belongs to somebody, or the file system will not have it (another disk, too many names, no such thing).
+        """
+        if self._owner or other._owner:
+            return None
+        base = self._fresh_name()
+        try:
+            os.link(draft.temporary, base, src_dir_fd=other.descriptor("tmp"), dst_dir_fd=self.descriptor("tmp"), follow_symlinks=False)
+        except OSError:
+            return None  # whatever it is, to write the file tells it better
+        return Draft(-1, base, base + draft.base.removeprefix(draft.temporary), draft.size, draft.date)
+
     def stage(self, chunks: Iterable[bytes | Drafted], date: float | None = None) -> Draft:
         """As `write`, for the redo log: with the content, and closed already."""
         content = b"".join(chunk if isinstance(chunk, bytes) else chunk.path.read_bytes() for chunk in chunks)
