@@ -197,6 +197,7 @@ def test_aliases_are_listed_with_their_places_and_checked(ask, tmp_path):
     listed = {alias["address"]: (alias["targets"], alias["source"]) for alias in ask("alias.list")}
     assert listed["info@blue.example"] == (["anna@blue.example", "sales"], f"{tmp_path}/c.ini:3")
     assert [(problem["address"], problem["problem"].split(":")[0]) for problem in ask("alias.check")] == [
+        ("info@blue.example", "loop, ignored"),
         ("old@blue.example", "gone@blue.example"), ("sales@blue.example", "leads outside, to carl@partner.example")]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Aliases as people see them: the list with its sources, the tree of one address, and what is wrong with them.
+"""Aliases as people see them: the list with its sources, and the tree of one address. What is wrong with them tells `alias_problems`.
 
 The rules are `expansion`'s, and so is the trail that the tree is made of.
 """
@@ -10,7 +10,6 @@ from typing import Any
 
 from twistmail.aliases.listed import Listed
 from twistmail.expansion import Expansion
-from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address
 from twistmail.mail.trail import Move
 
@@ -49,32 +48,3 @@ def _grown(trail: Sequence[Move]) -> dict[str, Any]:
 
 def _node(move: Move) -> dict[str, Any]:
     return {"address": move.name, "what": move.text} | ({"source": move.origin} if move.origin else {})
-
-
-async def problems(expansion: Expansion) -> list[dict[str, Any]]:
-    """What is wrong with the sources of aliases and with the aliases that can be listed: [{"address", "problem", "source"}]."""
-    found = []
-    for source in getattr(expansion.aliases, "sources", ()):
-        if hasattr(source, "troubles"):
-            found += [{"address": name, "problem": text, "source": origin} for name, text, origin in await source.troubles()]
-    try:
-        aliases = await listed(expansion.aliases)
-    except Unavailable as trouble:
-        return [*found, {"address": "-", "problem": f"the aliases cannot be listed: {trouble}", "source": "-"}]
-    for alias in aliases:
-        domain = (alias.address.domain if alias.address else "") or expansion.default_domain
-        for target in alias.targets:
-            if text := await _problem(expansion, Address(target.local, target.domain or domain)):
-                found.append({"address": alias.name, "problem": text, "source": alias.origin})
-    return found
-
-
-async def _problem(expansion: Expansion, target: Address) -> str:
-    """What is wrong with an alias that leads to *target*, or nothing."""
-    if not expansion.is_local(target):
-        return f"leads outside, to {target}"
-    try:
-        fault = await expansion.judge(target)
-    except Unavailable as trouble:
-        return f"{target} cannot be looked up: {trouble}"
-    return f"{target}: {fault.text}" if fault else ""

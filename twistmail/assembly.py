@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from twistmail import alias_problems, tasks
 from twistmail.account_sources import sources_of
 from twistmail.accounts.app_passwords import OWN
 from twistmail.accounts.circles import circles, members
@@ -158,6 +159,7 @@ class Parts:
         self.foundation.renewal.adopt(wish(self.config["acme"], self.config["server"].hostname, self.config.file))
         self.foundation.access.adopt(_sharing_rules(self.config, self.people))
         self.foundation.warn_by(_quota_watch(self))
+        tasks.start(alias_problems.warn(self.people.expansion), "looking for accounts that aliases hide")
         reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
         separate: Any = SeparateReports(reports, self.people.leaving)
         pickups = _pickups(self.config, self.foundation, self.relay.routes.holds if self.config["relay"].route_table else None)

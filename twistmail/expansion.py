@@ -185,6 +185,11 @@ class Expansion:
         self._remembered.clear()
         self._told.clear()
 
+    async def rest(self) -> None:
+        """Let others have their turn: for whoever follows many addresses, one after the other."""
+        if self._pause is not None:
+            await self._pause()
+
     async def _begin(self, walk: Walk, address: Address) -> list[Branch]:
         """Where the walk begins: whom *address* means. Raises Unavailable."""
         branch = Branch(address, (), address)
@@ -201,8 +206,8 @@ class Expansion:
             if len(branch.path) > self._depth_limit:
                 walk.end(branch, branch.called, "too deep", TOO_MANY, whole=True)
                 continue
-            if self._pause is not None and not walk.steps % PIECE:
-                await self._pause()
+            if not walk.steps % PIECE:
+                await self.rest()
             try:
                 waiting.extend(reversed(await self._step(walk, branch)))
             except Unavailable as trouble:

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from twistmail import alias_views, journal
+from twistmail import alias_problems, alias_views, journal
 from twistmail.alias_desk import AliasDesk
 from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
@@ -156,7 +156,7 @@ class Operator:
         return await alias_views.tree(self._expansion, self._address(arguments.get("address")))
 
     async def _check_aliases(self, arguments: Mapping[str, Any]) -> Any:
-        return await alias_views.problems(self._expansion)
+        return await alias_problems.problems(self._expansion)
 
     def _address(self, text: Any) -> Address:
         try:

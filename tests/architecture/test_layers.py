@@ -23,7 +23,8 @@ LAYERS = (
     "following way_in way_out receiving registrar domain_records quota_watch "
     "couriers delivering routing routing_checks route_views "
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
-    "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views dry_run rows systemd "
+    "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views alias_problems "
+    "dry_run rows systemd "
     "steering pickup privileges units foreground demo backup cli secrecy own_passwords tables pacing uplink_desk "
     "alias_sources alias_desk alias_checks",
 )
