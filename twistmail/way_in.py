@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twistmail.canonical.rules import Canonical, Map
+from twistmail.canonical.rules import Canonical, House, Map
 from twistmail.canonical.table import parse
 from twistmail.config.settled import Config
 from twistmail.following import spelled
@@ -21,4 +21,4 @@ def canonical_of(config: Config, foundation: Standing, domains: Domains) -> Cano
         (settings.table, settings.table_in),
     )
     maps = [Map(ground.watched.file(config.file(name), parse), classes) for name, classes in wanted if name]
-    return Canonical(names, domains.default, maps, ground.threads, everybody=settings.headers_of == "everybody")
+    return Canonical(House(names, domains.default), maps, ground.threads, everybody=settings.headers_of == "everybody")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import result_of
-from twistmail.canonical.rules import CLASSES, Canonical, Map
+from twistmail.canonical.rules import CLASSES, Canonical, House, Map
 from twistmail.canonical.table import parse
 from twistmail.expansion import spellings
 from twistmail.interfaces import Unavailable
@@ -47,7 +47,7 @@ def built(tmp_path: Path):
             path = tmp_path / f"table{number}"
             path.write_text(text)
             maps.append(Map(WatchedFile(path, parse, AtOnce()), classes))
-        return Canonical(NAMES, "blue.test", maps, AtOnce(), everybody=everybody)
+        return Canonical(House(NAMES, "blue.test"), maps, AtOnce(), everybody=everybody)
 
     return build
 
@@ -139,7 +139,7 @@ def test_without_tables_nobody_is_asked(built) -> None:
 
 
 def test_a_table_that_was_never_there_means_later(tmp_path: Path) -> None:
-    canonical = Canonical(NAMES, "blue.test", [Map(WatchedFile(tmp_path / "none", parse, AtOnce()), ALL)], AtOnce())
+    canonical = Canonical(House(NAMES, "blue.test"), [Map(WatchedFile(tmp_path / "none", parse, AtOnce()), ALL)], AtOnce())
     with pytest.raises(Unavailable):
         result_of(canonical.recipient(address("ann@blue.test")))
 

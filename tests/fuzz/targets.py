@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from twistmail.accounts import passwords
 from twistmail.aliases import members
 from twistmail.aliases.index import Index
 from twistmail.aliases.parse import parse as parse_aliases
+from twistmail.canonical import table as canonical_table
+from twistmail.canonical.rules import House
+from twistmail.expansion import spellings
 from twistmail.leaving import generic
+from twistmail.leaving.senders import Names
 from twistmail.mail import headers, imapurl
 from twistmail.mail.address import Address
 from twistmail.mail.addresses import addresses
@@ -159,6 +164,17 @@ def senders(data: bytes) -> None:
 def senders_shown(data: bytes) -> None:
     with suppress(ValueError):
         generic.parse(_text(data))
+
+
+def canonical(data: bytes) -> None:
+    """A canonical table, applied to whoever stands in it: what comes out is an address."""
+    with suppress(ValueError):
+        table = canonical_table.parse(_text(data))
+        house = House(Names(frozenset(("b.test",)), frozenset(), partial(spellings, separators="+")), "b.test")
+        for line in table.values():
+            found = house.replaced(Address(line.who.local or "x", line.who.domain), [("table", table)]).address
+            assert found.local
+            assert found.domain
 
 
 def routes(data: bytes) -> None:
@@ -324,7 +340,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
         smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, senders_shown, leaving,
-        aliases, login, replies, imap, pop3,
+        aliases, canonical, login, replies, imap, pop3,
         beginnings, urls, http, kept, routes, elsewhere,
     )
 }
@@ -374,6 +390,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "checks": (b"header Subject /worm/i reject no\nbody /x+y/ hold\n",),
     "senders": (b"a@b.test alice bob\n@c.test dave\n",),
     "senders_shown": (b"root me@isp.test\n@lan @blue.test # why\nann@pc7.lan ann@blue.test\n",),
+    "canonical": (b"ann Ann.Smith\n@old.b.test @b.test\n  # x\nc@d\n  e@f.test # y\n", b"a b\nb a+x\n@b.test c@b.test\n"),
     "leaving": (b"From: \"A\" <a@b.lan>\r\nTo: g: c@d.lan, <@e.lan:f@g.lan>;\r\n\r\n", b"SRS1=aaaaaa=far.test==bbbbbb=cc=x.test=ann"),
     "routes": (b"far.test smtp:[10.0.0.2]:2525\n.part.test lmtp:unix:/x\na@b.test local:c\n* error:5.1.6 moved\n hold:\n",),
     "elsewhere": (b"\x05\x02\x01\x00\x05\x00\x00\x01\x7f\0\0\x01\x04\x38", b"r=nonceserver,s=c2FsdA==,i=4096\nv=x"),

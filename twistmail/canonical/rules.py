@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twistmail.canonical.table import Line, Table
+from twistmail.canonical.table import Found, Table
 from twistmail.leaving.senders import Names
 from twistmail.mail.address import LONGEST_LOCAL_PART, Address
 from twistmail.mail.readdressed import Change, Shown, by_field, readdressed
@@ -35,16 +35,53 @@ _AT_ONCE = 64 * 1024
 class Map:
     """One table, and the classes that it holds for."""
 
-    file: WatchedFile[Table]
+    file: WatchedFile[Any]  # of a Table
     classes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Whose names they are, and the domain of those without one. Pure."""
+
+    names: Names
+    default_domain: str
+
+    def replaced(self, address: Address, tables: Sequence[tuple[str, Table]]) -> Shown:
+        """What takes the place of *address* by *tables*, (name, table) each, and by which lines of them."""
+        here, rules = address, list[str]()
+        for path, table in tables:
+            for _ in range(DEEPEST):
+                whole = Address(here.local, here.domain or self.default_domain)
+                if (found := table.find(whole, self._keys(whole))) is None:
+                    break
+                before, here = here, self._result(found, here)
+                if here != before:
+                    rules.append(f"{path}:{found.number}")
+                if here.folded == before.folded:
+                    break
+        return Shown(here if rules else address, ", ".join(rules))
+
+    def _keys(self, whole: Address) -> Iterator[tuple[Address, str]]:
+        """name+suffix@domain, name@domain, then the same without the domain where it is one of ours, then @domain."""
+        spellings = [(one.folded, whole.local[len(one.local) :]) for one in self.names.spellings(whole)]
+        yield from spellings
+        if self.names.has(whole.domain):
+            yield from ((Address(one.local), suffix) for one, suffix in spellings)
+        yield Address("", whole.domain), ""
+
+    def _result(self, found: Found, address: Address) -> Address:
+        becomes = found.becomes
+        local = becomes.local + found.suffix if becomes.local else address.local
+        if len(local.encode()) > LONGEST_LOCAL_PART:  # nobody could be written to by that
+            local = becomes.local or address.local
+        return Address(local, becomes.domain or self.default_domain)
 
 
 class Canonical:
     """*maps*: in the order in which they are asked. *everybody*: the headers of strangers' messages are changed too."""
 
-    def __init__(self, names: Names, default_domain: str, maps: Sequence[Map], threads: Any, *, everybody: bool = False) -> None:
-        self._names = names
-        self._default = default_domain
+    def __init__(self, house: House, maps: Sequence[Map], threads: Any, *, everybody: bool = False) -> None:
+        self._house = house
         self._files = tuple(dict.fromkeys(one.file for one in maps))
         self._maps = {name: tuple(one.file for one in maps if name in one.classes) for name in CLASSES}
         self._threads = threads
@@ -103,39 +140,4 @@ class Canonical:
             await file.freshen()
 
     def _mapped(self, name: str, address: Address) -> Shown:
-        """What *address* becomes in the class *name*, by the tables as they were last read."""
-        here, rules = address, list[str]()
-        for file in self._maps[name]:
-            for _ in range(DEEPEST):
-                if (found := self._line_for(file.value, here)) is None:
-                    break
-                line, suffix = found
-                before, here = here, self._result(line, here, suffix)
-                if here != before:
-                    rules.append(f"{file.path}:{line.number}")
-                if here.folded == before.folded:
-                    break
-        return Shown(here if rules else address, ", ".join(rules))
-
-    def _line_for(self, table: Table, address: Address) -> tuple[Line, str] | None:
-        """The line for *address*, and the suffix (with what divides it from the name) that it does not name."""
-        for key, suffix in self._keys(address):
-            if (line := table.get(key)) is not None:
-                return line, suffix
-        return None
-
-    def _keys(self, address: Address) -> Iterator[tuple[Address, str]]:
-        """name+suffix@domain, name@domain, then the same without the domain where it is one of ours, then @domain."""
-        whole = Address(address.local, address.domain or self._default)
-        spellings = [(one.folded, address.local[len(one.local) :]) for one in self._names.spellings(whole)]
-        yield from spellings
-        if self._names.has(whole.domain):
-            yield from ((Address(one.local), suffix) for one, suffix in spellings)
-        yield Address("", whole.domain), ""
-
-    def _result(self, line: Line, address: Address, suffix: str) -> Address:
-        becomes = line.becomes
-        local = becomes.local + suffix if becomes.local else address.local
-        if len(local.encode()) > LONGEST_LOCAL_PART:  # nobody could be written to by that
-            local = becomes.local or address.local
-        return Address(local, becomes.domain or self._default)
+        return self._house.replaced(address, [(str(file.path), file.value) for file in self._maps[name]])

@@ -12,7 +12,9 @@ too, which Postfix does not know. Case does not count on the left. Quotes mean n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
@@ -32,13 +34,32 @@ class Line:
     becomes: Address
 
 
-#: The lines by the folded left side.
-Table = dict[Address, Line]
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What line `number` makes of an address: `becomes`, as in Line. `suffix` goes along: the line does not name it."""
+
+    number: int
+    becomes: Address
+    suffix: str = ""
 
 
-def parse(text: str) -> Table:
+class Table(Protocol):
+    """A table that has been read."""
+
+    def find(self, address: Address, keys: Iterable[tuple[Address, str]]) -> Found | None:
+        """The line for *address*, which has a domain. *keys*: what it may stand under, folded, each with the suffix that is not in it."""
+
+
+class Listed(dict[Address, Line]):
+    """The lines by the folded left side."""
+
+    def find(self, address: Address, keys: Iterable[tuple[Address, str]]) -> Found | None:
+        return next((Found(line.number, line.becomes, suffix) for key, suffix in keys if (line := self.get(key)) is not None), None)
+
+
+def parse(text: str) -> Listed:
     """The lines of *text*. Broken where there are mistakes."""
-    found: Table = {}
+    found = Listed()
     mistakes: list[tuple[int, str]] = []
     for number, row in logical(text):
         try:
