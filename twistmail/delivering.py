@@ -98,21 +98,21 @@ def _server(text: str) -> Route:
 
 def commands_of(config: Config, server: int | None) -> dict[str, tuple[str, Command]]:
     """What the helper may do for final delivery: its rows, each with the place that says so. *server*: as `routing.piper_of`'s user."""
-    settings, users = config["delivery"], config["users"]
+    settings, users, own = config["delivery"], config["users"], config["forward"]
     runs = max(settings.concurrency, 1)
-    has_users = are_meant(users.source) and os.geteuid() == 0
+    has_homes = are_meant(users.source) and own.homes
     rows: dict[str, tuple[str, Command]] = {}
     if settings.file_user and not _is_server(settings.file_user, server):
         filing = Command(user=settings.file_user, files=settings.file_dirs, keeps_mail=True, seconds=2 * settings.lock_timeout, runs=runs)
         rows[HOUSE_FILES] = "[delivery] file_user:", filing
-    if has_users and settings.file_dirs:
+    if has_homes and own.files:
         filing = Command(least=users.min_uid, files=settings.file_dirs, keeps_mail=True, seconds=2 * settings.lock_timeout, runs=runs)
-        rows[OWN_FILES] = "[delivery] files of users:", filing
+        rows[OWN_FILES] = "[forward] files:", filing
     if settings.program_dir:
         program = partial(Command, folder=settings.program_dir, seconds=settings.program_timeout, output=settings.program_output, runs=runs)
         rows[HOUSE_PROGRAMS] = "[delivery] program_user:", program(user=settings.program_user, apart=True)
-        if has_users:
-            rows[OWN_PROGRAMS] = "[delivery] programs of users:", program(least=users.min_uid, keeps_mail=True)
+        if has_homes and own.programs:
+            rows[OWN_PROGRAMS] = "[forward] programs:", program(least=users.min_uid, keeps_mail=True)
     for name, one in _sections(config).items():
         if one.command:
             rows[_row_of(name)] = f"[{_row_of(name)}] command:", _agent_command(one, users.min_uid)

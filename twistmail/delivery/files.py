@@ -111,7 +111,7 @@ class FileCourier:
             log.error("delivery: {id}: whose {path} is cannot be told: {error}", id=item.id, path=target.way, error=str(error))
             status = UNAVAILABLE
         except OSError as error:
-            log.error("delivery: {id} is not put into {path}: {error}", id=item.id, path=target.way, error=str(error))
+            log.error("delivery: {id} is not put into {path}: {error}", id=item.id, path=target.way, error=error.strerror or error)
             status = status_of(error)
         return outcome_of(target, status, f"file {target.way}", local=True)
 
