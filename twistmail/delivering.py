@@ -38,12 +38,12 @@ def delivered(config: Config, foundation: Any, people: Any, relay: Any, programs
     extension = partial(extension_of, people.expansion)
     writers = Writers(ground.lasting.threads("files of aliases", most), ground.piper, not is_ours(settings.file_user, _number))
     runners = Runners(ground.lasting.threads("programs of aliases", most), ground.piper, extension)
-    agents = _agents(config, ground, relay, extension)
-    box = f"postmaster@{people.default_domain}"  # the house's own, which nobody else knows
+    agents = {name: _agent(_row_of(name), one, ground, relay, extension) for name, one in _sections(config).items()}
+    name_of = partial(_speaks_for, agents, people.default_domain)
 
     def agent_of(account: str) -> Agent | None:
-        name = chosen(account, agents)
-        return None if account == box and not name else agents[name]
+        name = name_of(account)
+        return None if name is None else agents[name]
 
     own = MailboxCourier(foundation.store)
     return {
@@ -72,9 +72,10 @@ def _row_of(name: str) -> str:
     return f"{MDA_FOR}:{name}" if name else MDA
 
 
-def _agents(config: Config, ground: Any, relay: Any, extension: Any) -> dict[str, Agent | None]:
-    """Who keeps mailboxes, by the name of the section; None: our own store."""
-    return {name: _agent(_row_of(name), one, ground, relay, extension) for name, one in _sections(config).items()}
+def _speaks_for(sections: Mapping[str, object], default_domain: str, account: str) -> str | None:
+    """Which of *sections* speaks for *account*; None: nobody but our own store, which keeps the house's own box."""
+    name = chosen(account, sections)
+    return None if account == f"postmaster@{default_domain}" and not name else name
 
 
 def _agent(row: str, settings: Settings, ground: Any, relay: Any, extension: Any) -> Agent | None:

@@ -93,6 +93,9 @@ async def way(desk: Desk, target: Target, item: Item) -> dict[str, Any]:
     told: dict[str, Any] = {"address": str(target.address)}
     if target.kind is Kind.MAILBOX:
         return told | {"transport": "mailbox", "next_hop": target.account, "rule": "a mailbox here", "status": "", "hosts": [], "out": []}
+    if target.kind is not Kind.REMOTE:
+        told |= {"transport": target.kind.value, "next_hop": target.way, "rule": "as its alias says"}
+        return told | {"status": "", "hosts": [], "out": []}
     chosen = desk.routes.choice(target, item)
     route = chosen.route
     told |= {
