@@ -39,11 +39,11 @@ def delivered(config: Config, foundation: Any, people: Any, relay: Any, programs
     writers = Writers(ground.lasting.threads("files of aliases", most), ground.piper, not is_ours(settings.file_user, _number))
     runners = Runners(ground.lasting.threads("programs of aliases", most), ground.piper, extension)
     agents = {name: _agent(_row_of(name), one, ground, relay, extension) for name, one in _sections(config).items()}
-    name_of = partial(_speaks_for, agents, people.default_domain)
+    box = f"postmaster@{people.default_domain}"  # the house's own, which nobody else knows
 
     def agent_of(account: str) -> Agent | None:
-        name = name_of(account)
-        return None if name is None else agents[name]
+        name = chosen(account, agents)
+        return None if account == box and not name else agents[name]
 
     own = MailboxCourier(foundation.store)
     return {
@@ -70,12 +70,6 @@ def _sections(config: Config) -> dict[str, Settings]:
 
 def _row_of(name: str) -> str:
     return f"{MDA_FOR}:{name}" if name else MDA
-
-
-def _speaks_for(sections: Mapping[str, object], default_domain: str, account: str) -> str | None:
-    """Which of *sections* speaks for *account*; None: nobody but our own store, which keeps the house's own box."""
-    name = chosen(account, sections)
-    return None if account == f"postmaster@{default_domain}" and not name else name
 
 
 def _agent(row: str, settings: Settings, ground: Any, relay: Any, extension: Any) -> Agent | None:
