@@ -58,6 +58,10 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     forward.set     name, extension, text    the same, afterwards; so forward.clear: name, extension
     domain.list     -                    [{"name", "same_as", "catchall", "description", "default", "source", "users"}]
     domain.show     name                 one of them; so domain.add: name, same_as, catchall, description; domain.remove: name, dry_run
+    list.all        -                    [{"name", "members", "suspended", "post", "owners", "source"}]; list.show: name, one, with more
+    list.members    name                 [{"address", "source", "since", "state", "suspended", "bounces", "why"}]
+    list.add        name, addresses      {"added", "were_members"}; list.remove {"removed", "kept_out": [{"address", "source"}]};
+                                         list.suspend {"suspended"}, list.resume {"resumed"}
     popauth.list    -                     [{"address", "account", "service", "left_s"}]
 """
 

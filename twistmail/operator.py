@@ -23,6 +23,7 @@ from twistmail.dry_run import DryRun, read
 from twistmail.explaining import ExplainDesk
 from twistmail.forwarding import ForwardDesk
 from twistmail.guests import Guests
+from twistmail.list_views import ListDesk
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
 from twistmail.policy.pipeline import Pipeline
@@ -75,6 +76,7 @@ class Operator:
             **ForwardDesk.of(present, foundation.threads, lambda: foundation.ground.reader).verbs(registrar.account),
             **ExplainDesk(self._service).verbs(),
             **AliasDesk(present).verbs(),
+            **ListDesk(present).verbs(),
         }
 
     @property

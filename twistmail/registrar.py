@@ -85,6 +85,11 @@ class Present:
         return self._service.foundation.store
 
     @property
+    def lists(self) -> Any:
+        """`lists.mailing_list.Lists`."""
+        return self._service.parts.people.lists
+
+    @property
     def expansion(self) -> Expansion:
         return self._service.parts.people.expansion  # type: ignore[no-any-return]
 

@@ -20,6 +20,7 @@ from twistmail.cli.terminal import Terminal
 from twistmail.config.server import SERVER
 from twistmail.config.settled import Config
 from twistmail.expansion import Expansion
+from twistmail.lists.mailing_list import Lists
 from twistmail.mail.domains import Domains
 
 
@@ -49,6 +50,10 @@ class Files:
     def expansion(self) -> Expansion:
         return self._people.expansion
 
+    @property
+    def lists(self) -> Lists | None:
+        return self._people.lists
+
     @cached_property
     def store(self) -> Any:
         return self._stack.enter_context(opened(Storage(self._terminal)))
@@ -67,7 +72,7 @@ class Files:
 class Remains:
     """What there is beside a configuration with mistakes: the database alone."""
 
-    store = expansion = None
+    store = expansion = lists = None
     threads = tasks.Inline()
 
     def __init__(self, config: Config, database: AccountDatabase) -> None:

@@ -48,12 +48,14 @@ class Desk:
         from twistmail.cli.books import books
         from twistmail.control import Refusal
         from twistmail.forwarding import ForwardDesk
+        from twistmail.list_views import ListDesk
         from twistmail.registrar import Registrar
         from twistmail.tasks import Inline
 
         with books(self.terminal, *self._configuration) as found:
             registrar = Registrar(found)
-            verbs = {**registrar.verbs(), **AliasDesk(found).verbs(), **ForwardDesk.of(found, Inline()).verbs(registrar.account)}
+            forwards = ForwardDesk.of(found, Inline()).verbs(registrar.account)
+            verbs = {**registrar.verbs(), **AliasDesk(found).verbs(), **ListDesk(found).verbs(), **forwards}
             try:
                 return found.finish(verbs[verb](arguments))
             except Refusal as refusal:

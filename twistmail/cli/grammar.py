@@ -51,7 +51,7 @@ class Noun(click.Group):
         super().__init__(*args, **keywords)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if ctx.resilient_parsing:  # a shell completes: what is not there yet is not list
+        if ctx.resilient_parsing or ctx.parent is None:  # a shell completes: what is not there yet is not list; nor is `twistmail` a noun
             return super().parse_args(ctx, args)
         if "list" in self.list_commands(ctx) and (not args or (args[0].startswith("-") and args[0] not in ("--help", "-h"))):
             args = ["list", *args]

@@ -35,6 +35,7 @@ COMMANDS = {
     "domain": ("twistmail.cli.domain:group", "The domains whose mail is kept here."),
     "explain": ("twistmail.cli.explain:explain", "Tell what would become of a message, and why; or what an answer like 550 5.7.1 means."),
     "forward": ("twistmail.cli.forward:group", "Where somebody's own mail goes on to: ~/.forward, and what stands for it."),
+    "list": ("twistmail.cli.list:group", "Mailing lists and their members."),
     "mailbox": ("twistmail.cli.mailbox:group", "The mail of an account, in our store and in the formats of others."),
     "metrics": ("twistmail.cli.server:metrics", "Print the counters and gauges of the server, as Prometheus reads them."),
     "msg": ("twistmail.cli.msg:group", "Single messages in the mailboxes of an account."),

@@ -87,7 +87,7 @@ class ListCourier:
         return [await self._carry(item, target, content) for target in targets]
 
     async def _carry(self, item: Item, target: Target, content: Content) -> Outcome:
-        call = called(parse(target.way), self.lists)
+        call = called(parse(target.way or str(target.address)).folded, self.lists)
         one = self.lists.get(call.name) if call is not None else None
         if call is None or one is None:
             return outcome_of(target, UNKNOWN, local=True)

@@ -196,7 +196,7 @@ class Lists:
 
     async def objection(self, way: str, transaction: Transaction) -> Status | None:
         """Why what *transaction* brings is not taken by the address *way* of a list; None where it is. Raises Unavailable."""
-        call = called(parse(way), self)
+        call = called(parse(way).folded, self)
         one = self.get(call.name) if call is not None else None
         if call is None or one is None or call.role is not Role.POST:
             return None

@@ -1,0 +1,76 @@
+"""What lists remember: on the disk, for several processes at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from twistmail.lists.book import ASK_AGAIN, CONFIRM_WITHIN, MOST_ASKED, REMEMBERED, Book, Sent
+from twistmail.lists.notes import FRESH, Note
+from twistmail.mail.address import parse
+
+NEWS, MORE = parse("news@blue.test"), parse("more@blue.test")
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    return Book(tmp_path / "lists")
+
+
+def test_before_anything_was_written_nothing_is_known_and_no_file_is_made(book: Book) -> None:
+    assert (book.notes(NEWS), book.note(NEWS, "a@b.test"), book.doubtful()) == ({}, None, [])
+    assert not book.path.exists()
+
+
+def test_what_is_noted_is_what_was_noted(book: Book) -> None:
+    note = Note(True, False, 1.5, 2, 3.5, 4.5, 5.5, "550 \u00e9")
+    book.keep(NEWS, [("a@b.test", note), ("c@d.test", FRESH)])
+    book.keep(MORE, [("a@b.test", FRESH)])
+    other = Book(book.path)
+    assert other.notes(NEWS) == {"a@b.test": note, "c@d.test": FRESH}
+    book.keep(NEWS, [("a@b.test", replace(note, bounces=9))])
+    assert other.note(NEWS, "a@b.test") == replace(note, bounces=9)
+    book.forget(NEWS, "a@b.test")
+    assert (other.note(NEWS, "a@b.test"), other.note(MORE, "a@b.test")) == (None, FRESH)
+    assert book.path.stat().st_mode & 0o077 == 0, "who is on a list is nobody else's business"
+
+
+def test_a_request_is_confirmed_once_and_in_time(book: Book) -> None:
+    token = book.ask(NEWS, "a@b.test", "subscribe", NOW)
+    assert token is not None
+    assert book.confirmed(MORE, token, NOW) is None
+    assert book.confirmed(NEWS, token, NOW + CONFIRM_WITHIN + 1) is None
+    assert book.confirmed(NEWS, token, NOW + 60) == ("a@b.test", "subscribe")
+    assert book.confirmed(NEWS, token, NOW + 60) is None
+
+
+def test_nobody_is_asked_again_the_same_day_and_not_very_many_at_all(book: Book) -> None:
+    assert book.ask(NEWS, "a@b.test", "subscribe", NOW)
+    assert book.ask(NEWS, "a@b.test", "subscribe", NOW + ASK_AGAIN - 1) is None
+    assert book.ask(NEWS, "a@b.test", "unsubscribe", NOW)
+    assert book.ask(NEWS, "a@b.test", "subscribe", NOW + ASK_AGAIN)
+    for number in range(MOST_ASKED):
+        book.ask(NEWS, f"m{number}@b.test", "subscribe", NOW + ASK_AGAIN)
+    assert book.ask(NEWS, "last@b.test", "subscribe", NOW + ASK_AGAIN) is None
+    assert book.ask(MORE, "last@b.test", "subscribe", NOW + ASK_AGAIN), "another list is not concerned"
+    assert book.ask(NEWS, "last@b.test", "subscribe", NOW + ASK_AGAIN + CONFIRM_WITHIN + 1)
+
+
+def test_how_far_a_copy_has_come(book: Book) -> None:
+    assert book.begin("i1", NOW) is Sent.NEW
+    assert book.begin("i1", NOW) is Sent.BEGUN
+    assert book.doubtful() == ["i1"]
+    book.done(["i1", "never-begun"])
+    assert book.begin("i1", NOW) is Sent.DONE
+    assert book.doubtful() == []
+    assert book.begin("i2", NOW + REMEMBERED + 1) is Sent.NEW
+    assert book.begin("i1", NOW + REMEMBERED + 1) is Sent.NEW, "the queue keeps nothing for so long"
+
+
+def test_what_is_written_is_on_the_disk(book: Book) -> None:
+    book.begin("i1", NOW)
+    with book.writing() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
