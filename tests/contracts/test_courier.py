@@ -18,7 +18,13 @@ from twistmail import tasks
 from twistmail.delivery.agents import AgentCourier, ProgramAgent, ServerAgent
 from twistmail.delivery.files import OWN_FILES, FileCourier, Writers
 from twistmail.delivery.programs import OWN_PROGRAMS, ProgramCourier, Runners
-from twistmail.interfaces import ICourier
+from twistmail.interfaces import ICourier, Unavailable
+from twistmail.lists.book import Book
+from twistmail.lists.courier import ListCourier, Office
+from twistmail.lists.mailing_list import Lists, MailingList
+from twistmail.lists.mailing_list import Tools as ListTools
+from twistmail.lists.settings import LIST
+from twistmail.lists.tokens import Tokens
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind, Target
@@ -39,7 +45,7 @@ from twistmail.store.courier import MailboxCourier
 BODY = Memory(b"Subject: x\r\n\r\nhello\r\n")
 CLOCK = Clock()
 #: What targets of a kind are called.
-WAYS = {Kind.FILE: "/home/{}/box", Kind.PROGRAM: "archive {}"}
+WAYS = {Kind.FILE: "/home/{}/box", Kind.PROGRAM: "archive {}", Kind.LIST: "{}-unsubscribe+token@far.test"}
 
 
 @dataclass(frozen=True)
@@ -175,9 +181,27 @@ def server():
     return Case(AgentCourier(MailboxCourier(Boxes()), lambda account: kept), Result.DELIVERED, Result.FAILED, Kind.MAILBOX, kept.place)
 
 
-@pytest.fixture(params=[in_memory, relay, mailboxes, webhook, routed, piped, stored, files, programs, agent, server])
-def case(request):
-    return request.param()
+class Away:
+    """Members who are written down where nobody can read it now."""
+
+    origin = "away"
+
+    async def addresses(self):
+        raise Unavailable("away")
+
+
+def lists(tmp_path):
+    """Those called no are not there, and nobody knows who is on later."""
+    tools = ListTools(Book(tmp_path / "lists"), Tokens(b"secret"), tasks.Inline(), CLOCK.seconds)
+    known = {name: MailingList(Address(name, "far.test"), LIST.defaults(), (), tools) for name in ("yes", "yes2", "more0", "more1")}
+    known["later"] = MailingList(Address("later", "far.test"), LIST.defaults(), (Away(),), tools)
+    office = Office(None, None, None, iter(()), tasks.Inline(), CLOCK, CLOCK.seconds, "us.example")
+    return Case(ListCourier(Lists(known.values(), tools), office), Result.DELIVERED, Result.FAILED, Kind.LIST)
+
+
+@pytest.fixture(params=[in_memory, relay, mailboxes, webhook, routed, piped, stored, files, programs, agent, server, lists])
+def case(request, tmp_path):
+    return request.param(tmp_path) if request.param is lists else request.param()
 
 
 def targets_of(case, *names):
@@ -251,7 +275,7 @@ def test_every_target_is_in_one_batch_and_places_differ(case):
 def test_only_what_is_here_is_nowhere(case):
     """`Batch.place`: lists, pacing and fairness go by it."""
     places = {batch.place for batch in case.courier.batches(item_for(()), targets_of(case, "a"))}
-    is_here = case.kind is Kind.MAILBOX and not case.place
+    is_here = case.kind in (Kind.MAILBOX, Kind.LIST) and not case.place
     assert (places == {""}) is (is_here or isinstance(case.courier, MemoryCourier))
 
 

@@ -81,10 +81,10 @@ class ListCourier:
             log.error("the book of lists: {trouble}", trouble=trouble)
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
-        return tuple(Batch("", (target,)) for target in targets)
+        return (Batch("", tuple(targets)),)
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
-        return [await self._carry(item, target, content) for target in targets]
+        return await tasks.gather(*(self._carry(item, target, content) for target in targets))
 
     async def _carry(self, item: Item, target: Target, content: Content) -> Outcome:
         call = called(parse(target.way or str(target.address)).folded, self.lists)
