@@ -168,7 +168,7 @@ async def _deliveries(house: House, question: Question, rehearsal: Rehearsal, re
         elif target.kind is Kind.MAILBOX:
             told |= _mailbox(target, copies.get((target.account, target.folder or "INBOX")))
         else:
-            told |= {"where": target.way, "status": "", "why": ""}
+            told |= {"where": f"the members of the list {target.way}", "status": "", "why": ""}
         found.append(told)
     return found
 
@@ -187,6 +187,8 @@ def _mailbox(target: Target, copy: Copy | None) -> dict[str, Any]:
 async def _way(house: House, target: Target, item: Item, sender: Address | None) -> dict[str, Any]:
     """As `twistmail route` tells it, with the sender that the next server would hear, where that is not *sender*."""
     told = await route_views.way(house.routes, target, item)
+    uplink = getattr(house.foundation, "uplink", None)
+    told["offline"] = uplink is not None and uplink.is_down and told["transport"] in (Transport.SMTP.value, Transport.LMTP.value)
     rules = [told.pop("sender_by", "")]
     told.pop("sender", None)
     said = item.sender_for(target)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.house import House, Person, eventually, folder, give_away, running
+from tests.interop.house import IS_ROOT, House, Person, eventually, folder, give_away, running
 
 pytestmark = pytest.mark.client("strace")
 
@@ -40,6 +40,8 @@ DOMAINS = ("zq7.test", "../zq7", "[/tmp/zq7]", "zq7|id.test", "$(zq7).test", "bl
 MORE = """\
 [aliases]
 source = config file:aliases
+files = yes
+programs = yes
 [users]
 source = sqlite
 [checks]
@@ -52,6 +54,21 @@ to = bob
 catchall = bob@blue.test
 [srs]
 enabled = yes
+"""
+
+PATIENT = """\
+soft_errors = 10000
+hard_errors = 10000
+tarpit_after = unlimited
+max_unknown_per_ip = unlimited
+vrfy = everybody
+expn = everybody
+"""
+PROGRAMS = """\
+[delivery]
+file_dirs = {0}/boxes
+program_dir = {0}/programs
+program_user = daemon
 """
 
 
@@ -69,13 +86,33 @@ def test_no_address_runs_opens_or_makes_anything(tmp_path: Path) -> None:
     assert [call for call in calls if MARK in call.lower()] == []
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="programs are run as somebody else, which takes root")
+def test_where_programs_and_files_get_mail_an_address_chooses_neither(tmp_path: Path) -> None:
+    with _house(PROGRAMS) as house:
+        place = house.folder
+        with _watched(house, tmp_path / "calls"):
+            with _client(house) as client:
+                addresses = [(name, f'"{name}+{_quoted(suffix)}"@blue.test') for suffix in SUFFIXES for name in ("ticket", "archive")]
+                taken = [name for name, address in addresses if _letter(client, f"<{address}>", f"<{address}>")]
+            eventually(lambda: not house.twistmail("queue", "list", "--json").strip(), "all has been brought", 60)
+        said, archive = (place / "said" / "said").read_text(), (place / "boxes" / "box").read_text()
+    calls = (tmp_path / "calls").read_text("utf-8", "replace").splitlines()
+    runs = [call for call in calls if "execve(" in call]
+    assert runs, "no program was run"
+    assert all(f'execve("{place}/programs/ticket", ["{place}/programs/ticket", "--new"]' in run for run in runs), runs
+    assert [call for call in calls if MARK in call.lower()] == []
+    assert re.fullmatch(r"([A-Za-z0-9.@_+=-]*\n)+", said), said
+    assert len(re.findall("(?m)^From ", archive)) == taken.count("archive") > 5
+
+
 @contextlib.contextmanager
-def _house() -> Iterator[House]:
+def _house(more: str = "") -> Iterator[House]:
     with folder() as place:
-        house = House(place, domain="blue.test", more=MORE, more_mx="soft_errors = 10000\nhard_errors = 10000\ntarpit_after = unlimited\n"
-                      "max_unknown_per_ip = unlimited\nvrfy = everybody\nexpn = everybody")  # fmt: skip
+        if more:
+            _furnish(place)
+        house = House(place, domain="blue.test", more=MORE + more.format(place), more_mx=PATIENT)
         house.config.write_text(house.config.read_text().replace("local = blue.test", "local = blue.test red.test"))
-        (house.data / "aliases").write_text("team: alice, bob\nlist: alice\n")
+        (house.data / "aliases").write_text(f"team: alice, bob\nlist: alice\nticket: |ticket --new\narchive: {place}/boxes/box\n")
         (house.data / "checks").write_text("header Subject /nothing/ hold\n")
         (house.data / "access").write_text("From:nobody@nowhere.test REJECT\n")
         for name in ("aliases", "checks", "access"):
@@ -83,6 +120,19 @@ def _house() -> Iterator[House]:
         house.add(ALICE, BOB)
         with running(house):
             yield house
+
+
+def _furnish(place: Path) -> None:
+    """A folder of programs with one that tells what it was told, and a folder for files of aliases."""
+    place.chmod(0o755)
+    for name, mode in (("programs", 0o755), ("said", 0o777), ("boxes", 0o700)):
+        (place / name).mkdir()
+        (place / name).chmod(mode)
+    give_away(place / "boxes")
+    program = place / "programs" / "ticket"
+    words = '"$@" "$SENDER" "$RECIPIENT" "$USER" "$EXTENSION" "$DOMAIN"'
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' {words} >>{place}/said/said\nwhile read -r line; do :; done\n")
+    program.chmod(0o755)
 
 
 @contextlib.contextmanager
@@ -151,17 +201,17 @@ def _quoted(text: str) -> str:
     return re.sub(r'([\\"])', r"\\\1", text)
 
 
-def _letter(client: smtplib.SMTP, sender: str, recipient: str, subject: str = "$(touch zq7)") -> None:
-    """A whole transaction, as far as it gets; its header has the same words."""
+def _letter(client: smtplib.SMTP, sender: str, recipient: str, subject: str = "$(touch zq7)") -> bool:
+    """A whole transaction, as far as it gets: whether it was taken. Its header has the same words."""
     client.docmd("RSET")
     if client.docmd(f"MAIL FROM:{sender}")[0] != 250 or client.docmd(f"RCPT TO:{recipient}")[0] != 250:
-        return
+        return False
     client.docmd("DATA")
     words = (sender, "|zq7", "/tmp/zq7", ":include:/zq7")
     header = [f"{name}: {word}" for name in ("To", "Return-Receipt-To", "Resent-To") for word in words]
     header += ["Content-Type: text/plain; name=../../zq7", "Apparently-To: |/bin/touch zq7", "X-Forward: /zq7", f"Subject: {subject}"]
     client.send(("\r\n".join(header) + "\r\n\r\n|touch zq7\r\n.\r\n").encode("utf-8", "replace"))
-    client.getreply()
+    return client.getreply()[0] == 250
 
 
 @contextlib.contextmanager

@@ -239,6 +239,12 @@ def test_what_a_role_sends_is_filed(build: Any) -> None:
     assert [(one["account"], one["folder"]) for one in answer["deliveries"]] == [("bob@blue.test", "INBOX"), ("desk@blue.test", "Sent")]
 
 
+def test_what_is_kept_while_the_line_is_down_is_told_so(house: House) -> None:
+    house.foundation.uplink.go(offline=True, now=house.reactor.seconds())
+    answer = ask(house, "explain.show", sender="ann", recipient="authors", login="ann")
+    assert [one["way"]["offline"] for one in answer["deliveries"] if "way" in one] == [True]
+
+
 @pytest.mark.parametrize(
     ("verb", "arguments", "told"),
     [

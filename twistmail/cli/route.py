@@ -73,6 +73,8 @@ def _lines(way: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("rule", way["rule"]), ("goes", f"by {way['transport']}" + (f" to {way['next_hop']}" if way["next_hop"] else ""))]
     if way.get("held"):
         lines.append(("kept", "until its server calls for it (ETRN), or twistmail queue flush names it"))
+    if way.get("offline"):
+        lines.append(("kept", "until twistmail online: the line is down"))
     if way.get("sender_by"):
         lines.append(("sender", f"{way['sender']} ({way['sender_by']})"))
     lines += [(label, way[key]) for label, key in (("login", "login"), ("proxy", "proxy"), ("fallback", "fallback"), ("tls", "tls"))
