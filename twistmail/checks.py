@@ -15,7 +15,7 @@ from ipaddress import ip_address
 
 from twistmail import routing_checks
 from twistmail.accounts import domains, file, kerberos, tokens
-from twistmail.canonical import table as canonical_table
+from twistmail.canonical_tables import table_at
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Place, Problem, error, warning
 from twistmail.config.settled import Config
@@ -247,16 +247,17 @@ def rules_can_be_read(config: Config, most: int | None = None) -> Iterator[Probl
         ("mx", "relay_recipients", relay_domains.parse),
         ("submission", "sender_map", sender_map.parse),
         ("rewrite", "sender_map", generic.parse),
-        ("canonical", "table", canonical_table.parse),
+        ("canonical", "table", None),
         ("copies", "of_senders", copies.parse),
         ("copies", "of_recipients", copies.parse),
-        ("canonical", "senders", canonical_table.parse),
-        ("canonical", "recipients", canonical_table.parse),
+        ("canonical", "senders", None),
+        ("canonical", "recipients", None),
         ("relay", "tls_policy", tlstable.parse),
         ("relay", "route_table", table.parse),
     ):
         if name := getattr(config[section], key):
-            rules: WatchedFile[object] = WatchedFile(config.file(name), parse_file, None)
+            name, reads = (name, parse_file) if parse_file is not None else table_at(name)
+            rules: WatchedFile[object] = WatchedFile(config.file(name), reads, None)
             for line, text in rules.problems(most):
                 if line:
                     yield error(Place(str(rules.path), line, 1), *text.split("; ", 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twistmail.canonical.rules import Canonical, House, Map
-from twistmail.canonical.table import parse
+from twistmail.canonical_tables import table_at
 from twistmail.config.settled import Config
 from twistmail.following import spelled
 from twistmail.foundation import Standing
@@ -20,5 +20,6 @@ def canonical_of(config: Config, foundation: Standing, domains: Domains) -> Cano
         (settings.recipients, frozenset(f"{part}_recipient" for part in settings.recipients_in)),
         (settings.table, settings.table_in),
     )
-    maps = [Map(ground.watched.file(config.file(name), parse), classes) for name, classes in wanted if name]
+    named = ((*table_at(word), classes) for word, classes in wanted if word)
+    maps = [Map(ground.watched.file(config.file(name), parse), classes) for name, parse, classes in named]
     return Canonical(House(names, domains.default), maps, ground.threads, everybody=settings.headers_of == "everybody")

@@ -77,6 +77,8 @@ def told(tmp_path, discovery):
         ),
         pytest.param("[rewrite]\nmasquerade_as = a..b\n", "c.ini:6:17: error: masquerade_as = a..b is no domain", id="no-mask"),
         pytest.param("[rewrite]\nsender_map = missing\n", "c.ini:6:1: error: ", id="no-sender-map"),
+        pytest.param("[canonical]\ntable = missing\n", "c.ini:6:1: error: ", id="no-canonical-table"),
+        pytest.param("[canonical]\nsenders = regexp:missing\n", "c.ini:6:1: error: ", id="no-canonical-expressions"),
         pytest.param(
             "[alias:a@blue.example]\nto = b\n[alias:b@blue.example]\nto = A@blue.example\n",
             "c.ini:6:1: error: a@blue.example leads in a circle",

@@ -115,6 +115,25 @@ def test_strangers_headers_are_changed_where_that_is_wanted(mapped: Any) -> None
     assert [mine["To"] for mine in house.mail("bob")] == ["bob@blue.test"]
 
 
+EXPRESSIONS = """\
+/^bobb?y@blue\\.test$/      bob
+if /@pc[0-9]+\\.lan$/
+/^(.*)@/                    $1@blue.test
+endif
+!/[@]/                      never@blue.test
+"""
+
+
+def test_a_table_may_have_regular_expressions(build: Any, tmp_path: Path) -> None:
+    (tmp_path / "map").write_text(EXPRESSIONS)
+    house = build(f"[canonical]\nrecipients = regexp:{tmp_path}/map\n[domains]\nlocal = blue.test\nnormal = pc1.lan\n")
+    letter = b"From: ann@blue.test\r\nTo: Bobby@blue.test, ann@pc7.lan, x@far.test\r\n\r\nx\r\n"
+    identifier(house.submit(letter, "Bobby@blue.test", "ann@pc7.lan", "boby@pc1.lan"))
+    (mine,) = house.mail("bob")
+    assert mine["To"] == "bob@blue.test, ann@blue.test, x@far.test"
+    assert len(house.mail("ann")) == 1
+
+
 def test_a_report_goes_to_the_name_that_the_sender_has_now(mapped: Any) -> None:
     house = mapped()
     house.zone.names["far.test"] = {"MX": [(0, "")]}  # takes no mail (RFC 7505)
