@@ -63,7 +63,7 @@ def test_which_file_counts(home: Path, files: list[str], extension: str, found: 
 
 @pytest.mark.parametrize("extension", ["..", "../x", "a/b", ".hidden", "A", "x" * 65, "a b", "a\0b", "a\nb", "é", "-\udcff", "*", "$(id)"])
 def test_no_extension_from_outside_becomes_another_name(home: Path, extension: str) -> None:
-    assert list(dotfiles.names(".forward", extension)) == [".forward"]
+    assert dotfiles.names(".forward", extension) == (".forward",)
     put(home)
     assert look(str(home), extension, OWNERS).place == str(home / ".forward")
 

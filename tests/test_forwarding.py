@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import result_of
+from twistmail import forwarding
 from twistmail.accounts.config import OPTIONS as USERS
 from twistmail.aliases.own import OPTIONS
 from twistmail.control import Refusal
@@ -30,6 +31,7 @@ class House:
     def __init__(self, place: Path, **settings: Any) -> None:
         self.place = place
         self.changed: list[str] = []
+        self.is_whole = True
         self.homes = Found()
         self.sources: tuple[str, ...] = ("pam:system",)
         self.settings = OPTIONS.defaults(**settings)
@@ -38,6 +40,9 @@ class House:
     # as much of a Config as is asked for, and a Reader
 
     data_dir = property(lambda self: self.place)
+
+    def __contains__(self, section: str) -> bool:
+        return self.is_whole
 
     def __getitem__(self, section: str) -> Any:
         if section == "users":
@@ -128,6 +133,37 @@ def test_whether_a_home_counts_is_told_to_whoever_lives_in_it(house: House, monk
     assert result_of(house.desk.has_home(1000)) == {"home": False}
     house.sources, house.settings = ("system",), OPTIONS.defaults(homes=False)
     assert result_of(house.desk.has_home(1000)) == {"home": False}
+
+
+# ----- when accounts change
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ("\\bob\nx@far.test\n", "\\ben@dom2.test\nx@far.test\n"),
+    ("# mine\n\\Bob@dom2.test\n", "\\ben@dom2.test\n"),
+    ("# mine\n\\ann\nx@far.test\n", "# mine\n\\ann\nx@far.test\n"),
+    ("two words\n\\bob\n", "two words\n\\bob\n"),
+])
+def test_a_copy_stays_under_a_new_name(house: House, before: str, after: str) -> None:
+    folder = house.place / "mail/dom2.test/ben"
+    folder.mkdir(parents=True)
+    for name in ("forward", "forward+list"):
+        (folder / name).write_text(before)
+    forwarding.renamed(house, "bob@dom2.test", "ben@dom2.test")  # type: ignore[arg-type]
+    assert [(folder / name).read_text() for name in ("forward", "forward+list")] == [after, after]
+
+
+def test_whoever_gets_the_name_later_does_not_inherit_where_the_mail_went(house: House) -> None:
+    house.ask(SET, text="x@far.test")
+    house.ask(SET, text="x@far.test", extension="list")
+    (house.place / "mail/dom2.test/bob/dovecot-uidlist").write_text("3 V1 N1\n")
+    forwarding.removed(house, "bob@dom2.test")  # type: ignore[arg-type]
+    assert os.listdir(house.place / "mail/dom2.test/bob") == ["dovecot-uidlist"]
+    forwarding.removed(house, "nobody@dom2.test")  # type: ignore[arg-type]
+    house.is_whole = False
+    forwarding.removed(house, "bob@dom2.test")  # type: ignore[arg-type]
+    with pytest.raises(Refusal, match="mistakes"):
+        house.ask(SHOW)
 
 
 # ----- by one's own password

@@ -30,7 +30,7 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
@@ -61,11 +61,9 @@ class Found:
     trouble: str = ""
 
 
-def names(name: str, extension: str) -> Iterator[str]:
-    """The files that may hold the forward, the first that there is counts."""
-    if EXTENSION.fullmatch(extension):
-        yield f"{name}+{extension}"
-    yield name
+def names(name: str, extension: str) -> tuple[str, ...]:
+    """The files that may hold the forward; the first that there is counts."""
+    return (f"{name}+{extension}", name) if extension and EXTENSION.fullmatch(extension) else (name,)
 
 
 def look(folder: str, extension: str, owners: Sequence[int], *, name: str = NAME, above: bool = True) -> Found:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,16 @@ from twistmail.config.settled import Config
 from twistmail.control import Refusal, Verb
 from twistmail.dotfiles_helper import EXTENSION
 from twistmail.mail.account import Account
+from twistmail.mail.address import Address, parse
+from twistmail.mail.alias import Final
 from twistmail.mail.forward import settled
 from twistmail.watched import Broken
 
 log = Logger()
 
-USAGE, DATA, TEMPORARY, NO_PERMISSION = 64, 65, 75, 77  # sysexits
+USAGE, DATA, TEMPORARY, NO_PERMISSION, CONFIG = 64, 65, 75, 77, 78  # sysexits
+#: Forwards that are read at a time: a home that does not answer holds up no other files.
+AT_A_TIME = 4
 SHOW, SET, CLEAR = "forward.show", "forward.set", "forward.clear"
 VERBS = (SHOW, SET, CLEAR)
 #: Whether ~/.forward counts for whoever asks, which is no secret: {"home"}. At the desk for everybody only.
@@ -44,7 +49,7 @@ def forwards_of(config: Config, ground: Any) -> OwnForwards:
     """The forwards that *config* lets people have, standing on *ground* (`foundation.Ground`)."""
     settings = config["forward"]
     return OwnForwards(
-        ground.threads,
+        ground.lasting.threads("forwards", AT_A_TIME),
         home=_reader(ground) if settings.homes else None,
         folders=folders_of(config) if settings.users else None,
         allowed=allowed_by(config),
@@ -64,6 +69,50 @@ def allowed_by(config: Config) -> Permissions:
 def folders_of(config: Config) -> Folders:
     """Where the forwards of those are who have no home on this machine."""
     return Folders(config.data_dir, config["store"].path)
+
+
+# ----- when accounts change
+
+
+def renamed(config: Config, old: str, new: str) -> None:
+    """The account *old* is called *new* now, and its folder with it: a copy that stays by that name goes on to stay. Blocks."""
+    before, after = parse(old), Final(parse(new))
+    for path in _files(config, new):
+        with _told(path), suppress(Broken, UnicodeDecodeError):  # what is broken has to be mended anyway
+            goals = read(path.read_text("utf-8"), ADDRESSES_ONLY)
+            now = [after if isinstance(goal, Final) and _is(goal.address, before) else goal for goal in goals]
+            if now != list(goals):
+                dotfiles.save(path, written(now), 0o600)
+
+
+def _is(name: Address, whole: Address) -> bool:
+    return name.folded in (whole, Address(whole.local))
+
+
+def removed(config: Config, name: str) -> None:
+    """The account *name* is no more: nobody who is called so later has his mail sent on to where it went. Blocks."""
+    for path in _files(config, name):
+        with _told(path):
+            dotfiles.remove(path)
+
+
+def _files(config: Config, name: str) -> list[Path]:
+    """The forwards of the account *name*, as far as *config* is known."""
+    folder = folders_of(config).of(name) if "store" in config else None
+    found = os.listdir(folder) if folder is not None and os.path.isdir(folder) else []
+    return [Path(str(folder), one) for one in sorted(found) if one == NAME or one.startswith(f"{NAME}+")]
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What has been done about the account stays done, whatever becomes of its forward."""
+    try:
+        yield
+    except OSError as error:
+        log.error("{path} is not changed: {error}", path=str(path), error=error.strerror)
+
+
+# ----- the verbs
 
 
 class ForwardDesk:
@@ -113,6 +162,8 @@ class ForwardDesk:
     async def answer(self, verb: str, account: Account, arguments: Mapping[str, Any], who: str) -> Any:
         """What *verb* does for *account*, asked by *who*. Refusal."""
         extension = arguments.get("extension") or ""
+        if "forward" not in self._config():
+            raise Refusal("the configuration has mistakes", CONFIG, "mend them: twistmail config check")
         if not isinstance(extension, str) or (extension and not EXTENSION.fullmatch(extension)):
             raise Refusal("that extension cannot be the name of a file", USAGE, "use lower-case letters, digits, - and _")
         try:
@@ -142,7 +193,7 @@ class ForwardDesk:
         folder = folders_of(config).of(account.name) if config["forward"].users else None
         if folder is None:
             raise Refusal("nobody changes his own forward here", NO_PERMISSION, "ask an administrator; see [forward] users")
-        return Path(folder, next(dotfiles.names(NAME, extension)))
+        return Path(folder, dotfiles.names(NAME, extension)[0])
 
     def _shown(self, account: Account, extension: str) -> dict[str, Any]:
         """What holds for mail to *account* with *extension*, and where it is written."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Mapping
 from difflib import get_close_matches
 from typing import Any, Protocol
 
+from twistmail import forwarding
 from twistmail.accounts import passwords
 from twistmail.accounts.config import PERSONAL
 from twistmail.accounts.secrets import AppPassword, Entry
@@ -254,6 +255,7 @@ class Registrar:
         entry, source = await self._changeable(arguments)
         if not arguments.get("dry_run"):
             await _kept(source.remove(entry.account.name))
+            forwarding.removed(self._books.config, entry.account.name)
             self._books.user_changed(entry.account.name)
         return self._row(entry.account, source)
 
@@ -272,6 +274,7 @@ class Registrar:
         finally:
             for name in (old, new):
                 self._books.user_changed(name)
+        forwarding.renamed(self._books.config, old, new)
         return await self._show({"name": new})
 
     async def _changeable(self, arguments: Mapping[str, Any]) -> tuple[Entry, Any]:

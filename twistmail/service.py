@@ -135,7 +135,8 @@ class MailService(Service):
             self._giver = giving.start(self._user, users.min_uid)
             self._reader = dotfiles.start(users.min_uid)
         else:
-            log.warn("mail of users of this machine will belong to the server: that takes a start as root, with twistd --uid")
+            log.warn("mail of users of this machine will belong to the server, and closed homes cannot be looked into for ~/.forward: "
+                     "that takes a start as root, with twistd --uid")
 
     def startService(self) -> None:
         """Build everything, then start the queue; nobody is let in before the queue has read what an earlier process left."""

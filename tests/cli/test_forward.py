@@ -118,6 +118,23 @@ def test_what_is_broken_by_hand_is_told_and_ends_with_1(run):
     assert "forward:2: sort is a program, and none is run for users without a home on this machine; mail for it has to wait" in err
 
 
+def test_it_goes_along_with_a_new_name_and_away_with_its_user(run, monkeypatch):
+    Path("config.ini").write_text(CONFIG.replace("source = config", "source = config sqlite"))
+    assert run("user add dora@blue.example --generate")[0] == 0
+    run("forward set dora@blue.example d@far.example")
+    assert run("user rename dora@blue.example dot@blue.example --yes")[0] == 0
+    row = json.loads(run("forward show dot@blue.example --json")[1])
+    assert (row["goals"], row["problems"]) == (["\\dot@blue.example", "d@far.example"], [])
+    assert run("user remove dot@blue.example --yes")[0] == 0
+    assert run("user add dot@blue.example --generate")[0] == 0
+    assert run("forward show dot@blue.example")[1] == "mail for dot@blue.example goes on to nobody\n"
+
+
+def test_a_configuration_with_mistakes_is_told(run):
+    Path("config.ini").write_text(CONFIG + "[imapp]\nx = y\n")
+    assert run("forward show anna@blue.example")[0] in (Exit.CONFIG, Exit.NOUSER)  # anna is one of those that cannot be read
+
+
 def test_the_help_has_examples():
     assert "twistmail forward set anna anna@partner.example" in CliRunner().invoke(forward.group, ["--help"]).output
 

@@ -101,12 +101,13 @@ class OwnForwards:
         self._allowed = allowed
         self._files: OrderedDict[str, _Remembered] = OrderedDict()
         self._told: OrderedDict[str, str] = OrderedDict()
+        self._places: dict[str, str] = {}  # account -> its folder: what a name makes of the template is worth remembering
 
     async def lookup(self, account: Account, extension: str) -> Step | None:
         if account.uid is not None:
             return await self._from_home(account, extension)
-        folder = self._folders.of(account.name) if self._folders is not None else None
-        if folder is not None:
+        folder = self._places.get(account.name) or self._place(account.name)
+        if folder:
             for name in dotfiles.names(NAME, extension):
                 if (kept := await self._kept(f"{folder}/{name}")) is not None:
                     return self._step(kept.place, kept.goals or (), kept.problems)
@@ -131,6 +132,13 @@ class OwnForwards:
         return self._step(found.place, goals, problems)
 
     # ----- folders
+
+    def _place(self, account: str) -> str:
+        """The folder of *account*; empty where it has none."""
+        if len(self._places) >= MOST_REMEMBERED:
+            self._places.clear()
+        folder = self._places[account] = (self._folders.of(account) if self._folders is not None else None) or ""
+        return folder
 
     async def _kept(self, path: str) -> _Remembered | None:
         """What the file at *path* says; None where there is none that counts. One `stat` where nothing has changed."""

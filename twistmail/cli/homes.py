@@ -43,7 +43,7 @@ class Home:
     def ask(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """As the verbs of `forwarding` answer. Failure."""
         extension = str(arguments.get("extension") or "")
-        path = Path(self.user.pw_dir, next(dotfiles.names(NAME, extension)))
+        path = Path(self.user.pw_dir, dotfiles.names(NAME, extension)[0])
         if verb == "forward.set":
             text = str(arguments["text"])
             _goals(text, self.allowed)
