@@ -165,7 +165,7 @@ def finish(reactor: Any, coroutine: Coroutine[Any, Any, Any]) -> Any:
 
     def ended(result: Any) -> None:
         results.append(result)
-        if reactor.running:
+        if reactor is not None and reactor.running:
             reactor.stop()
 
     tasks.shielded(coroutine).addBoth(ended)
