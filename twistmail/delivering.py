@@ -15,11 +15,11 @@ from twistmail.accounts.system import are_meant
 from twistmail.config.load import CrossCheck
 from twistmail.config.problem import WARNING, Problem, error
 from twistmail.config.settled import Config
-from twistmail.delivery.agents import Agent, AgentCourier, ProgramAgent, ServerAgent
+from twistmail.delivery.agents import Agent, AgentCourier, FileAgent, ProgramAgent, ServerAgent
 from twistmail.delivery.discard import DiscardCourier
 from twistmail.delivery.files import HOUSE_FILES, OWN_FILES, FileCourier, Writers, is_ours
 from twistmail.delivery.programs import HOUSE_PROGRAMS, OWN_PROGRAMS, Named, ProgramCourier, Runners
-from twistmail.delivery.settings import chosen
+from twistmail.delivery.settings import beginning_of, chosen
 from twistmail.interfaces import ICourier
 from twistmail.mail.address import canonical_domain, parse
 from twistmail.mail.envelope import Kind, Target
@@ -55,9 +55,12 @@ def delivered(config: Config, foundation: Any, people: Any, relay: Any, programs
 
 
 def extension_of(expansion: Any, target: Target) -> str:
-    """What stands behind the separator in the recipient's name; empty where there is none."""
+    """What stands behind the separator in the recipient's name, or behind his account's name in it; empty where there is none."""
     whole, *shorter = expansion.spellings(target.address)
-    return whole.local[len(shorter[0].local) + 1 :] if shorter else ""
+    if not shorter:
+        return ""
+    stem = next((name.local for name in shorter if name.local == target.account.rpartition("@")[0]), shorter[-1].local)
+    return str(whole.local[len(stem) + 1 :])
 
 
 # ----- agents
@@ -76,9 +79,12 @@ def _agent(row: str, settings: Settings, ground: Any, relay: Any, extension: Any
     if settings.lmtp:
         route = _server(settings.lmtp)
         return ServerAgent(str(route), partial(relay.carry_along, route))
-    if not settings.command:
+    if not settings.command and not settings.file:
         return None
     most = max(settings.concurrency, 1)
+    if settings.file:
+        return FileAgent(row, ground.piper, ground.lasting.threads(row, most), ground.terms.uid_of,
+                         own=not settings.user, file=settings.file, most=most)
     return ProgramAgent(row, ground.piper, ground.lasting.threads(row, most), ground.terms.uid_of,
                         own=not settings.user, extension=extension, most=most)
 
@@ -109,14 +115,16 @@ def commands_of(config: Config, server: int | None) -> dict[str, tuple[str, Comm
         if has_homes and own.programs:
             rows[OWN_PROGRAMS] = "[forward] programs:", program(least=users.min_uid, keeps_mail=True)
     for name, one in _sections(config).items():
-        if one.command:
-            rows[_row_of(name)] = f"[{_row_of(name)}] command:", _agent_command(one, users.min_uid)
+        if one.command or one.file:
+            rows[_row_of(name)] = f"[{_row_of(name)}]", _agent_command(one, users.min_uid)
     return rows
 
 
 def _agent_command(settings: Settings, least: int) -> Command:
+    folder = beginning_of(settings.file)
     return Command(
-        words=settings.command, user=settings.user, least=None if settings.user else least, groups=settings.groups, keeps_mail=True,
+        words=settings.command, files=((folder,) if folder else ()) if settings.file else None, user=settings.user,
+        least=None if settings.user else least, groups=settings.groups, keeps_mail=True,
         seconds=settings.timeout, output=settings.output, runs=max(settings.concurrency, 1),
     )  # fmt: skip
 
@@ -140,13 +148,17 @@ def agents_are_in_order(config: Config) -> Iterator[Problem]:
     """One way for each, which can be gone."""
     for name, one in _sections(config).items():
         section = _row_of(name)
-        if one.lmtp and one.command:
-            yield config.problem(section, "lmtp", "mail cannot go to a server and to a command", "remove one of lmtp and command")
+        ways = [key for key in ("file", "lmtp", "command") if getattr(one, key)]
+        if len(ways) > 1:
+            yield config.problem(section, ways[0], f"mail cannot go by {' and '.join(ways)}", f"remove one of {' and '.join(ways)}")
         if one.lmtp and (trouble := _server_trouble(one.lmtp)):
             yield config.problem(section, "lmtp", *trouble)
-        if one.command and not one.user and not are_meant(config["users"].source):
-            text = "the users here are none of this machine, so there is nobody to run it as"
-            yield config.problem(section, "command", text, "set user, such as vmail")
+        key = "command" if one.command else "file"
+        if (one.command or one.file) and not one.user and not are_meant(config["users"].source):
+            text = "the users here are none of this machine, so there is nobody to do it as"
+            yield config.problem(section, key, text, "set user, such as vmail")
+        if one.user and one.file.startswith("~"):
+            yield config.problem(section, "file", "a home is only known of who has the file himself", "remove user, or write a path")
         if one.user == "root":
             yield config.problem(section, "user", "no program is run as root", "name an ordinary user")
 

@@ -139,7 +139,10 @@ def environment(values: dict[str, str], user: dict[str, Any]) -> dict[str, str]:
 
 def put_into_file(path: str, program: dict[str, Any], user: dict[str, Any], content: int) -> NoReturn:
     """Instead of a program: the message, standard input, is put into the mailbox at *path*. The answer: an errno and a sentence."""
-    allowed = [folder for folder in (*program["files"], user.get("home", "")) if folder not in ("", "/")]
+    home = user.get("home", "")
+    allowed = [folder for folder in (*program["files"], home) if folder not in ("", "/")]
+    if home and path.startswith("~/"):
+        path = home + path[1:]
     put = filing()
     try:
         put.deliver(put.way_to(path, allowed), put.Opened(0), timeout=program["seconds"] / 2)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from tests.delivery.places import CONTENT, EVE, WHOLE, Helper, item, to, uid_of
 from tests.helpers import result_of
 from twistmail import tasks
-from twistmail.delivery.agents import AgentCourier, ProgramAgent, ServerAgent
-from twistmail.delivery.settings import AGENT, FOLDER, FOLDERS, chosen
+from twistmail.delivery.agents import AgentCourier, FileAgent, ProgramAgent, ServerAgent
+from twistmail.delivery.settings import AGENT, FILE, FOLDER, FOLDERS, chosen
 from twistmail.mail.envelope import Kind
 from twistmail.mail.outcome import Result, outcome_of
 from twistmail.mail.status import Status
 from twistmail.memory.courier import MemoryCourier
-from twistmail.piping import Run
-from twistmail.piping_helper import filled
+from twistmail.piping import Run, Wanted
+from twistmail.piping_helper import NOT_FILED, filled
 
 
 def box(account, **more):
@@ -83,6 +85,47 @@ def test_a_name_that_would_be_an_option_is_refused():
     helper = Helper(Run(0), "mda")
     assert carried(AgentCourier(None, lambda name: agent(helper)), box("-rf@here")) == [(Result.FAILED, "5.1.3")]
     assert helper.asked == []
+
+
+# ----- files
+
+
+def filed(helper, file="~/Maildir/", *, own=True):
+    return AgentCourier(None, lambda account: FileAgent("mda", helper, tasks.Inline(), uid_of, own=own, file=file))
+
+
+@pytest.mark.parametrize(("file", "account", "own", "path", "user"), [
+    ("~/Maildir/", "ann@here", True, "~/Maildir/", 1001),
+    ("/var/mail/%n", "ann@here", True, "/var/mail/ann", 1001),
+    ("/var/mail/%u", "ann@here", True, "/var/mail/ann", 1001),
+    ("/srv/mail/%d/%n/", "ann@elsewhere", False, "/srv/mail/elsewhere/ann/", None),
+    ("/srv/mail/%u", "ann@elsewhere", False, "/srv/mail/ann@elsewhere", None),
+])  # fmt: skip
+def test_each_has_a_file_of_his_own(file, account, own, path, user):
+    helper = Helper(Run(0), "mda")
+    assert carried(filed(helper, file, own=own), box(account)) == [(Result.DELIVERED, "2.0.0")]
+    assert helper.asked == [Wanted("mda", user=user, path=path)]
+    assert helper.messages == [WHOLE % b"ann@blue.test"]
+
+
+@pytest.mark.parametrize(("end", "enhanced"), [
+    (Run(NOT_FILED, f"{errno.EPERM} is a symbolic link"), "4.3.5"), (Run(NOT_FILED, f"{errno.EDQUOT} Quota exceeded"), "4.2.2"),
+    (Run(NOT_FILED, f"{errno.ETIMEDOUT} locked by process 7"), "4.2.0"), (Run(-9, late=True), "4.3.0"),
+])  # fmt: skip
+def test_mail_waits_while_his_file_cannot_be_written(end, enhanced):
+    assert carried(filed(Helper(end, "mda")), box("ann@here")) == [(Result.DEFERRED, enhanced)]
+
+
+def test_a_name_that_would_climb_out_has_no_file():
+    helper = Helper(Run(0), "mda")
+    assert carried(filed(helper, "/srv/mail/%n/", own=False), box("../x@elsewhere")) == [(Result.FAILED, "5.1.3")]
+    assert helper.asked == []
+
+
+@pytest.mark.parametrize("text", ["Maildir/", "/%u", "/var/mail/%x", "~ann/x"])
+def test_what_is_no_file_for_each(text):
+    with pytest.raises(ValueError, match="\n"):
+        FILE.read(text)
 
 
 # ----- servers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import mailbox
 import os
 import pwd
@@ -220,6 +221,28 @@ def test_maildrop_keeps_them_too():
         assert deliver(house, "ann@blue.test")[1].startswith("250")
         eventually(lambda: list(home.glob("Maildir/new/*")), "maildrop has it")
         assert "From the quay.\n" in next(iter(home.glob("Maildir/new/*"))).read_text()
+
+
+@pytest.mark.client("unshare")
+def test_mail_lies_in_the_homes_of_those_whose_it_is_and_in_the_place_of_old():
+    """ann's in a maildir in her home, bob's in an mbox below a folder of the group mail, as Debian's /var/mail is."""
+    more = "[mda]\nfile = ~/Maildir/\n[mda_for:bob@blue.test]\nfile = {place}/spool/%n\ngroups = mail\n[relay]\nretry = 1h\n"
+    with machine(more) as house:
+        spool = house.folder / "spool"
+        spool.mkdir()
+        os.chown(spool, 0, grp.getgrnam("mail").gr_gid)
+        spool.chmod(0o2775)
+        assert deliver(house, "ann@blue.test")[1].startswith("250")
+        assert deliver(house, "bob@blue.test")[1].startswith("250")
+        eventually(lambda: list((house.folder / "ann").glob("Maildir/new/*")) and (spool / "bob").exists(), "both have theirs")
+        (letter,) = (house.folder / "ann").glob("Maildir/new/*")
+        assert (letter.stat().st_uid, (spool / "bob").stat().st_uid) == (UID, UID + 1)
+        assert "Delivered-To: ann@blue.test\n" in letter.read_text()
+        assert len(mailbox.mbox(str(spool / "bob"))) == 1
+        (house.folder / "ann" / "Maildir").rename(house.folder / "ann" / "other")
+        (house.folder / "ann" / "Maildir").symlink_to(house.folder / "bob")
+        answer = deliver(house, "ann@blue.test")[1]
+        eventually(lambda: "4.3.5" in house.twistmail("queue", "show", answer.split()[-1]), "it waits")
 
 
 DOVECOT = """\

@@ -1,4 +1,4 @@
-"""The courier for mailboxes where others keep some of them (ICourier; row R06): delivery agents, and servers by LMTP.
+"""The courier for mailboxes where others keep some of them (ICourier; row R06): delivery agents, files of users, servers by LMTP.
 
 Our own store takes what is left, and does so before the 250; an agent gets its mail
 from the queue, as long as it takes. A copy that is to lie in a certain folder (of
@@ -15,7 +15,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistmail import tasks
+from twistmail.delivery import files
 from twistmail.interfaces import Batch, ICourier, Unavailable
+from twistmail.mail.account import account_directory
 from twistmail.mail.address import parse
 from twistmail.mail.content import Content
 from twistmail.mail.envelope import Target
@@ -23,7 +25,7 @@ from twistmail.mail.item import Item
 from twistmail.mail.letter import letter
 from twistmail.mail.outcome import Foreseen, Outcome, Result, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
-from twistmail.piping import Piper, Wanted
+from twistmail.piping import Piper, Run, Wanted
 from twistmail.programs import BAD_NAME, GONE, may_be_given, safe, status_of, values_of
 
 log = Logger()
@@ -87,23 +89,21 @@ class AgentCourier:
         return [outcomes[target] for target in targets]
 
 
-class ProgramAgent:
-    """A program such as procmail: a run for each recipient. *row*: of the helper's table. *uid_of*(account name): his number, or None.
+class HelperAgent:
+    """What the helper does for each recipient. *row*: of its table. *uid_of*(account name): his number, or None.
 
-    *own*: it is run as the user whose mail it is. *extension*(target): what stands behind his separator.
+    *own*: it is done as the user whose mail it is.
     """
 
     def __init__(
-        self, row: str, piper: Piper | None, threads: Any, uid_of: Callable[[str], Awaitable[int | None]], *,
-        own: bool, extension: Callable[[Target], str] = lambda target: "", most: int = 4,
-    ) -> None:  # fmt: skip
+        self, row: str, piper: Piper | None, threads: Any, uid_of: Callable[[str], Awaitable[int | None]], *, own: bool, most: int = 4
+    ) -> None:
         self.place = row
         self._row = row
         self._piper = piper
         self._threads = threads
         self._uid_of = uid_of
         self._own = own
-        self._extension = extension
         self._limit = tasks.Limit(max(most, 1))
 
     def objection(self) -> Status | None:
@@ -118,29 +118,68 @@ class ProgramAgent:
         except Unavailable as error:
             log.error("delivery: {id}: who {account} is cannot be told: {error}", id=item.id, account=target.account, error=str(error))
             return outcome_of(target, UNAVAILABLE, self._row, local=True)
-        return outcome_of(target, await self._run(item, target, content, number), self._row, local=True)
+        return outcome_of(target, await self._bring(item, target, content, number), self._row, local=True)
 
-    async def _run(self, item: Item, target: Target, content: Content, number: int | None) -> Status:
+    async def _bring(self, item: Item, target: Target, content: Content, number: int | None) -> Status:
         if self._own and number is None:
             why = f"{target.account} is no user of this machine; set user"
             log.error("delivery: {id}: [{row}] {why}", id=item.id, row=self._row, why=why)
             return NOT_SET_UP
         if self._piper is None or self._row not in self._piper.names:
-            log.error("delivery: {id}: [{row}] is not run; the log of the start says why", id=item.id, row=self._row)
+            log.error("delivery: {id}: [{row}] is not done; the log of the start says why", id=item.id, row=self._row)
             return NOT_SET_UP
-        values = values_of(item, target, self._extension(target)) | safe(_names(target.account, is_system=number is not None))
-        if not may_be_given(values):
+        wanted = self._wanted(item, target, is_system=number is not None)
+        if wanted is None:
             return BAD_NAME
-        wanted = Wanted(self._row, values, number if self._own else None)
         try:
             async with self._limit:
-                run = await self._threads.run(self._piper.do, wanted, letter(item, target, content).chunks())
+                run = await self._threads.run(
+                    self._piper.do, replace(wanted, user=number if self._own else None), letter(item, target, content).chunks())
         except OSError as error:
             log.error("delivery: {id}: [{row}] {error}", id=item.id, row=self._row, error=str(error))
             return GONE
         if run.status or run.late:
             log.warn("delivery: {id}: [{row}] ended for {account} with {run}", id=item.id, row=self._row, account=target.account, run=run)
+        return self._meaning(run)
+
+    def _wanted(self, item: Item, target: Target, *, is_system: bool) -> Wanted | None:
+        """What the helper is asked for; None where it cannot be for a recipient of that name."""
+        raise NotImplementedError
+
+    def _meaning(self, run: Run) -> Status:
+        raise NotImplementedError
+
+
+class ProgramAgent(HelperAgent):
+    """A program such as procmail. *extension*(target): what stands behind his separator."""
+
+    def __init__(self, *where: Any, extension: Callable[[Target], str] = lambda target: "", **how: Any) -> None:
+        super().__init__(*where, **how)
+        self._extension = extension
+
+    def _wanted(self, item: Item, target: Target, *, is_system: bool) -> Wanted | None:
+        values = values_of(item, target, self._extension(target)) | safe(_names(target.account, is_system=is_system))
+        return Wanted(self._row, values) if may_be_given(values) else None
+
+    def _meaning(self, run: Run) -> Status:
         return status_of(run)
+
+
+class FileAgent(HelperAgent):
+    """A file for each user, such as ~/Maildir/ or /var/mail/%n: *file*, with its gaps."""
+
+    def __init__(self, *where: Any, file: str, **how: Any) -> None:
+        super().__init__(*where, **how)
+        self._file = file
+
+    def _wanted(self, item: Item, target: Target, *, is_system: bool) -> Wanted | None:
+        try:
+            return Wanted(self._row, path=account_directory(self._file.replace("%u", "%n") if is_system else self._file, target.account))
+        except ValueError:
+            return None
+
+    def _meaning(self, run: Run) -> Status:
+        return files.FILED if run.status == 0 else files.status_of(files.trouble(run, self._file))
 
 
 def _names(account: str, *, is_system: bool) -> dict[str, str]:

@@ -143,10 +143,10 @@ class FileCourier:
         run: Run = await self._writers.threads.run(piper.do, wanted, message.chunks())
         if run.status == 0:
             return FILED
-        raise _trouble(run, wanted.path)
+        raise trouble(run, wanted.path)
 
 
-def _trouble(run: Run, path: str) -> OSError:
+def trouble(run: Run, path: str) -> OSError:
     """What has kept the helper from writing, as it would have been raised here."""
     number, _, why = run.output.partition(" ")
     if run.status != NOT_FILED or not number.isdigit():

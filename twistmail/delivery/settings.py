@@ -34,7 +34,23 @@ def _read_folder(text: str) -> str:
     return folders[0].rstrip("/") if folders else ""
 
 
+def _read_file(text: str) -> str:
+    if text and not text.startswith(("/", "~/")):
+        raise ValueError(f"{text} is no whole path\nwrite /var/mail/%n, or ~/Maildir/ in the home of each")
+    if re.search(r"%(?![und])", text):
+        raise ValueError(f"{text} has a % that means nothing\nwrite %u, %n or %d")
+    if text.startswith("/") and beginning_of(text) == "":
+        raise ValueError(f"{text} would let mail be written anywhere\nname a folder before the first %, such as /var/mail/%n")
+    return text
+
+
+def beginning_of(file: str) -> str:
+    """The folder that stands in *file* before anything is filled in; empty where that is a home, or nothing."""
+    return file.partition("%")[0].rpartition("/")[0] if file.startswith("/") else ""
+
+
 AGENT = Kind("a program and its words", _read_agent, " ".join)
+FILE = Kind("a path", _read_file)
 FOLDERS = Kind("folders", _read_folders, " ".join)
 FOLDER = Kind("a folder", _read_folder)
 
@@ -63,10 +79,13 @@ _AGENT = (
            "his name, else user@domain), %n what stands before the @, %d what stands behind it; {recipient}, {original}, {extension}, "
            "{sender}, {size}, {id} are filled in, too. What its exit means: docs/delivery.md.", Reload.RESTART,
            example="/usr/bin/procmail -d %u"),
+    Option("file", FILE, "", "A file for each user in which his mail lies, as docs/delivery.md has files: an mbox, a maildir (/ behind) "
+           "or an MH folder (/.); ~ is the home of a user of this machine, %u, %n and %d as for command.", Reload.RESTART,
+           example="~/Maildir/"),
     Option("lmtp", TEXT, "", "A server that keeps the mailboxes, spoken to by LMTP (RFC 2033): unix:/path, or [address]:port.",
            example="unix:/run/dovecot/lmtp"),
-    Option("user", TEXT, "", "The user of this machine who runs the command, never root. Empty: the user whose mail it is. Another than "
-           "the server takes a start as root.", Reload.RESTART, example="vmail"),
+    Option("user", TEXT, "", "The user of this machine who runs the command, or whose the files are, never root. Empty: the user whose "
+           "mail it is. Another than the server takes a start as root.", Reload.RESTART, example="vmail"),
     Option("groups", WORDS, "", "Groups of this machine that the command gets besides its user's own, such as mail for a locked "
            "/var/mail: set-user-id bits of a program do not count.", Reload.RESTART, example="mail"),
     Option("timeout", DURATION, "5m", "After this the command is ended, with all that it has begun, and the mail is tried again later.",
@@ -76,7 +95,7 @@ _AGENT = (
 )  # fmt: skip
 AGENT_OPTIONS = Section(
     "mda", "Who keeps the mailboxes, where that is not our own store: a delivery agent such as procmail, or another server. Mail waits in "
-    "the queue until it has taken it. One of command and lmtp; neither: our own store.",
+    "the queue until it has taken it. One of command, file and lmtp; none: our own store.",
     *_AGENT,
 )
 #: For one domain or one account; it has all settings of its own.
