@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.helpers import takes_linear_time
-from twistmail.canonical.table import Found, Listed
+from twistmail.canonical.table import Found, Listed, parse_domains
 from twistmail.canonical_tables import Expressions, table_at
 from twistmail.mail.address import Address
 from twistmail.mail.address import parse as address
@@ -54,6 +54,7 @@ def test_a_mistake_is_told_with_its_line(text, line, words):
 def test_which_reader_a_name_has():
     assert table_at("regexp:/x") == ("/x", Expressions)
     assert table_at("pcre:/x") == ("/x", Expressions)
+    assert table_at("domaintable:/x") == ("/x", parse_domains)
     name, parse = table_at("/etc/canonical")
     assert (name, type(parse("a b\n"))) == ("/etc/canonical", Listed)
 

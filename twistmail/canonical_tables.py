@@ -1,4 +1,5 @@
-"""What [canonical] names: plain tables, and tables of regular expressions (regexp_table(5), pcre_table(5) of Postfix), as one kind.
+"""What [canonical] names: plain tables, sendmail's domaintable, and tables of regular expressions (regexp_table(5), pcre_table(5) of
+Postfix), as one kind.
 
 `way_in` has them watched, `checks` looks whether they can be read. An expression is held against the whole address, in its domain,
 as it was written; what it leads to is one address.
@@ -14,9 +15,6 @@ from twistmail.canonical import table
 from twistmail.canonical.table import Found
 from twistmail.mail.address import Address
 from twistmail.watched import Broken
-
-#: What stands before the name of a file of expressions. Both are read alike.
-EXPRESSIONS = ("regexp:", "pcre:")
 
 
 class Expressions:
@@ -44,7 +42,11 @@ class Expressions:
 
 def table_at(word: str) -> tuple[str, Callable[[str], Any]]:
     """The file that *word*, a value of [canonical], names, and what reads it."""
-    for kind in EXPRESSIONS:
+    for kind, reads in KINDS.items():
         if word.startswith(kind):
-            return word.removeprefix(kind), Expressions
+            return word.removeprefix(kind), reads
     return word, table.parse
+
+
+#: What stands before the name of a file that is no plain table, and what reads it.
+KINDS: dict[str, Callable[[str], Any]] = {"regexp:": Expressions, "pcre:": Expressions, "domaintable:": table.parse_domains}

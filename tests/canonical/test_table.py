@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twistmail.canonical.table import parse
+from twistmail.canonical.table import Found, parse, parse_domains
 from twistmail.mail.address import Address
 from twistmail.watched import Broken
 
@@ -49,6 +49,15 @@ def test_a_mistake_is_told_with_its_line(text: str, line: int, words: str) -> No
         parse(text)
     ((found, said),) = broken.value.problems
     assert (found, words in said) == (line, True), said
+
+
+def test_a_domaintable_of_sendmail() -> None:
+    """What is said of it in cf/README: a domain that has been renamed."""
+    found = parse_domains("anotherfake.test  thefake.test\nold.test new.test # a comment\n")
+    assert found.find(Address("ann", "old.test"), [(Address("ann", "old.test"), ""), (Address("", "old.test"), "")]) == Found(
+        2, Address("", "new.test"))  # fmt: skip
+    with pytest.raises(Broken, match="line 2: 'ann@x' is not a domain name"):
+        parse_domains("a.test b.test\nann@x b.test\n")
 
 
 @given(st.text(alphabet="an@. #\t\n%+\"\\", max_size=60))

@@ -26,7 +26,8 @@ _PARTS = _words((ENVELOPE, HEADER))
 OPTIONS = Section(
     "canonical", "Addresses that are replaced as mail comes in, before aliases are looked up: canonical(5) of Postfix. Empty: none are.",
     Option("table", TEXT, "", "A file for senders and recipients: ann@pc7.lan, ann (in any domain of this house) or @pc7.lan, and behind "
-           "it the address that takes its place; regexp:FILE has regular expressions on the left. Read again when it changes.",
+           "it the address that takes its place; regexp:FILE has regular expressions on the left, domaintable:FILE domains alone. "
+           "Read again when it changes.",
            example="/etc/mail/canonical"),
     Option("table_in", _words(CLASSES), " ".join(CLASSES), "Where table holds: all of this, or some of it."),
     Option("senders", TEXT, "", "A file of the same kind that is asked before table, for senders only.",

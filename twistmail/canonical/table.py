@@ -12,7 +12,7 @@ too, which Postfix does not know. Case does not count on the left. Quotes mean n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,11 +59,20 @@ class Listed(dict[Address, Line]):
 
 def parse(text: str) -> Listed:
     """The lines of *text*. Broken where there are mistakes."""
+    return _read(text, _line)
+
+
+def parse_domains(text: str) -> Listed:
+    """The lines of *text*, a domaintable of sendmail: `old.example new.example`, everybody there under the same name. Broken."""
+    return _read(text, _domains)
+
+
+def _read(text: str, read: Callable[[int, list[str]], Line]) -> Listed:
     found = Listed()
     mistakes: list[tuple[int, str]] = []
     for number, row in logical(text):
         try:
-            line = _line(number, row.partition(" #")[0].split())
+            line = read(number, row.partition(" #")[0].split())
             earlier = found.setdefault(line.who, line)
             if earlier is not line:
                 raise ValueError(f"{_spelled(line.who)} stands in line {earlier.number} already; remove one of them")
@@ -83,6 +92,13 @@ def _line(number: int, words: list[str]) -> Line:
         raise ValueError(f"{words[0]} wants one address behind it; write {words[0]} Ann.Smith@blue.example, say")
     who, becomes = words
     return Line(number, _side(who).folded, _side(becomes))
+
+
+def _domains(number: int, words: list[str]) -> Line:
+    if len(words) != 2:
+        raise ValueError(f"{words[0]} wants one domain behind it; write {words[0]} blue.example, say")
+    old, new = (canonical_domain(word.removeprefix("@")) for word in words)
+    return Line(number, Address("", old), Address("", new))
 
 
 def _side(word: str) -> Address:
