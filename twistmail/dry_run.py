@@ -16,7 +16,7 @@ from twistmail.expansion import Expansion
 from twistmail.interfaces import Point, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
-from twistmail.mail.envelope import Fate, Kind, Peer, Role, Transaction
+from twistmail.mail.envelope import Fate, Kind, Peer, Role, Target, Transaction
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.networks import address_of
 from twistmail.policy.pipeline import Opinion, Pipeline
@@ -101,7 +101,7 @@ class DryRun:
             return []
         if followed.fault is not None and self._refusal is None:
             self._hear("recipient", "aliases", Opinion("aliases", followed.fault))
-        return [f"{target.address} (elsewhere)" if target.kind is Kind.REMOTE else target.account for target in followed.targets]
+        return [_in_words(target) for target in followed.targets]
 
     def _hear(self, point: str, stage: str, opinion: Opinion | None, *, decides: bool = True) -> None:
         if opinion is None:
@@ -138,3 +138,9 @@ def _greeting(status: Status) -> Status:
 
 def _fate(fate: Fate) -> str:
     return {Fate.USUAL: "", Fate.HOLD: "held", Fate.DISCARD: "thrown away"}[fate]
+
+
+def _in_words(target: Target) -> str:
+    if target.kind is Kind.MAILBOX:
+        return target.account
+    return f"{target.address} (elsewhere)" if target.kind is Kind.REMOTE else f"{target.way or target.address} ({target.kind.value})"

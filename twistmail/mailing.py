@@ -33,7 +33,7 @@ def lists_of(config: Config, foundation: Standing, domains: Domains, circles: Ci
     ground = foundation.ground
     book = Book(ground.data_dir / FILE)
     tokens = Tokens(hmac.digest(foundation.secret, PURPOSE, "sha256"))
-    tools = Tools(book, tokens, ground.threads, ground.epoch, config["lists"].url)
+    tools = Tools(book, tokens, ground.threads, ground.epoch, config["lists"].url, domains.names)
     made = []
     for written, settings in config.named("list").items():
         name = whole(written, domains.default)
@@ -46,7 +46,7 @@ def lists_of(config: Config, foundation: Standing, domains: Domains, circles: Ci
 def _source(config: Config, ground: Any, word: str, name: Address, circles: Circles) -> Any:
     kind, colon, rest = word.partition(":")
     if colon and kind == MEMBERS_FILE:
-        return sources.Listed(ground.watched.file(config.file(rest), sources.read), name.domain)
+        return sources.Listed(ground.watched.file(config.file(rest), sources.read), name.domain, ground.threads)
     if colon and kind == GROUP:
         return sources.Written(word, map(parse, sorted(circles.groups.get(rest, ()))))
     return sources.Written(config.place(f"list:{name}", "members").short, [_in_domain(parse(word), name.domain)])

@@ -11,9 +11,12 @@ import pytest
 
 from tests.journeys.house import FAR, House, identifier
 from tests.journeys.lists import LIST, MEMBERS, POST, members, post, sent_to, write
+from twistmail.dry_run import DryRun, read
 from twistmail.facts import Removed
 from twistmail.mail.envelope import Kind
 from twistmail.mail.outcome import Result
+from twistmail.policy.pipeline import Pipeline
+from twistmail.receiving import trial
 
 # ----- to the members
 
@@ -100,6 +103,8 @@ def test_a_thousand_members_are_one_message_in_the_queue(build: Any, tmp_path: P
     pytest.param("", "eve@far.test", "550 5.7.2", id="a-stranger"),
     pytest.param("posters = eve@far.test\n", "eve@far.test", "250", id="one-who-may-besides"),
     pytest.param("posters = @far.test\n", "eve@far.test", "250", id="everybody-from-there"),
+    pytest.param("", "ann@blue.test", "550 5.7.2", id="somebody-who-says-he-is-a-user-of-ours"),
+    pytest.param("local_writers = header\n", "ann@blue.test", "250", id="and-is-believed"),
     pytest.param("post = anyone\n", "eve@far.test", "250", id="anyone"),
     pytest.param("post = owners\n", "harry@far.test", "550 5.7.2", id="a-member-where-only-owners-may"),
     pytest.param("post = owners\nowners = harry@far.test\n", "harry@far.test", "250", id="an-owner"),
@@ -226,3 +231,12 @@ def test_a_list_without_anybody_takes_mail_and_sends_nothing(build: Any) -> None
     assert house.waiting == []
     (outcome,) = [what for what in house.told(about=message) if getattr(what, "result", None) is Result.DELIVERED]
     assert outcome.status.text == "Nobody is on the list at the moment"
+
+
+def test_what_the_stages_would_say_tells_where_it_goes(build: Any) -> None:
+    house: House = build(LIST)
+    people = house.parts.people
+    question = read({"service": "mx", "client": "192.0.2.7", "sender": "harry@far.test", "recipient": "news@blue.test"})
+    policy = trial(Pipeline, question.role, house.config, house.foundation, people)
+    answer = house.run(DryRun(policy, people.expansion, question, None).run())
+    assert answer["targets"] == ["news@blue.test (list)"]

@@ -44,7 +44,8 @@ def show(terminal: Terminal, name: str) -> None:
     if terminal.as_json:
         terminal.object(row)
         return
-    terminal.show(row | {"owners": " ".join(row["owners"])} | {f"{role} by": address for role, address in row.pop("addresses").items()})
+    addresses = {f"{role} by": address for role, address in row.pop("addresses").items()}
+    terminal.show(row | {"owners": " ".join(row["owners"])} | addresses)
 
 
 @group.command()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, TypeVar
 
 from twistmail.interfaces import Unavailable
@@ -39,13 +40,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all lists work with: `threads` (tasks.Threads) read the book, `epoch` tells POSIX seconds, `url` is where pages are."""
+    """What all lists work with: `threads` (tasks.Threads) read the book, `epoch` tells POSIX seconds, `url` is where pages are.
+
+    `local`: the domains whose users log in before they write.
+    """
 
     book: Book
     tokens: Tokens
     threads: Any
     epoch: Callable[[], float]
     url: str = ""
+    local: Container[str] = ()
 
 
 class MailingList:
@@ -72,17 +77,9 @@ class MailingList:
     async def members(self) -> list[Member]:
         """Everybody, in the order of the sources, with who is suspended. Raises Unavailable."""
         known = await self.ask(self.tools.book.notes, self.name)
-        found: dict[str, Member] = {}
-        for source in self._sources:
-            for key, address in (await source.addresses()).items():
-                note = known.get(key, FRESH)
-                if not note.left and key not in found:
-                    found[key] = Member(address, source.origin, note)
-        if self.in_book:
-            for key, note in known.items():
-                if note.subscribed and key not in found:
-                    found[key] = Member(parse(key), IN_BOOK, note)
-        return list(found.values())
+        listed = [(source.origin, await source.addresses()) for source in self._sources]
+        found: list[Member] = await self.tools.threads.run(_together, listed, known, in_book=self.in_book)
+        return found
 
     async def member(self, address: Address) -> Member | None:
         """Who has that address; None where nobody on the list does. Raises Unavailable."""
@@ -98,8 +95,8 @@ class MailingList:
     async def whose(self, token: str, purpose: str) -> Address | None:
         """Who was given *token*: one who is or was on the list; None for a stranger's. Raises Unavailable."""
         known = await self.ask(self.tools.book.notes, self.name)
-        listed = [one for source in self._sources for one in (await source.addresses()).values()]
-        candidates = [*listed, *map(parse, known)]
+        listed = [(await source.addresses()).values() for source in self._sources]
+        candidates = chain(*listed, map(parse, known))
         found: Address | None = await self.tools.threads.run(self.tools.tokens.whose, token, purpose, self.name, candidates)
         return found
 
@@ -109,7 +106,7 @@ class MailingList:
         """Why *post* is not taken; None where it is. Raises Unavailable."""
         if (status := rights.objection(self.name, post, self.settings.max_size)) is not None:
             return status
-        writers = post.writers
+        writers = [one for one in post.writers if self._is_believed(one, post)]
         if self.settings.post == "anyone" or any(map(self._may_always, writers)):
             return None
         if self.settings.post == "owners":
@@ -118,6 +115,10 @@ class MailingList:
             if await self.member(one) is not None:
                 return None
         return rights.MEMBERS_ONLY
+
+    def _is_believed(self, writer: Address, post: rights.Post) -> bool:
+        """Whether *post* may be from *writer*: whoever has an address here can log in, so without that it is somebody else."""
+        return bool(post.account) or self.settings.local_writers == "header" or writer.domain not in self.tools.local
 
     def _may_always(self, writer: Address) -> bool:
         return writer in self._posters or Address("", writer.domain) in self._posters
@@ -147,16 +148,12 @@ class MailingList:
 
     async def due(self, members: Iterable[Member]) -> list[Member]:
         """Those of *members* who get what is sent now; the book hears whose suspension changes by that."""
-        now, changed, found = self.tools.epoch(), [], []
-        for one in members:
-            sends, after = notes.at_post(one.note, now, self.settings)
-            if after != one.note:
-                changed.append((one.key, after))
-            if sends:
-                found.append(one)
+        now = self.tools.epoch()
+        standing = [(one, *notes.at_post(one.note, now, self.settings)) for one in members]
+        changed = [(one.key, after) for one, _, after in standing if after is not one.note]
         if changed:
             await self.ask(self.tools.book.keep, self.name, changed)
-        return found
+        return [one for one, sends, _ in standing if sends]
 
     async def note(self, address: Address, note: Note) -> None:
         """From now on this is known of him. Raises Unavailable."""
@@ -168,6 +165,21 @@ class MailingList:
             return await self.tools.threads.run(function, *arguments)  # type: ignore[no-any-return]
         except (sqlite3.Error, OSError) as trouble:
             raise Unavailable(f"the book of lists: {trouble}") from trouble
+
+
+def _together(listed: Iterable[tuple[str, dict[str, Address]]], known: dict[str, Note], *, in_book: bool) -> list[Member]:
+    """Those who are *listed* (origin, address by name), and those of whom the book says so; each once, and nobody who has left."""
+    found: dict[str, Member] = {}
+    for origin, addresses in listed:
+        for key, address in addresses.items():
+            note = known.get(key, FRESH)
+            if not note.left and key not in found:
+                found[key] = Member(address, origin, note)
+    if in_book:
+        for key, note in known.items():
+            if note.subscribed and key not in found:
+                found[key] = Member(parse(key), IN_BOOK, note)
+    return list(found.values())
 
 
 def _whole(address: Address, domain: str) -> Address:

@@ -89,6 +89,8 @@ LIST = Section(
            "line, read again when it changes), group:NAME (a [group:NAME] section), addresses.", example="book group:office"),
     Option("post", choice("members", "owners", "anyone"), "members", "Who may write to it; owners always may."),
     Option("posters", PEOPLE, "", "Who may besides: addresses, or @domain for everybody there.", example="@blue.example"),
+    Option("local_writers", choice("login", "header"), "login", "Whether members and owners with addresses in domains of ours must have "
+           "logged in to write to it, or whether the header is believed, which anybody can forge."),
     Option("subscribe", choice("closed", "confirm"), "closed", "Whether people may subscribe by mail to news-subscribe@, and have to "
            "confirm it. Everybody may always unsubscribe."),
     Option("subject_tag", TAG, "", "Put in front of subjects that do not have it, such as [News]; it breaks signatures (DKIM)."),

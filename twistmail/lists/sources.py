@@ -26,23 +26,28 @@ class Written:
 
 
 class Listed:
-    """*file*: WatchedFile that `read` has read. Names without a domain are in *domain*."""
+    """*file*: WatchedFile that `read` has read. Names without a domain are in *domain*. Long ones are looked through in *threads*."""
 
-    def __init__(self, file: Any, domain: str) -> None:
+    def __init__(self, file: Any, domain: str, threads: Any) -> None:
         self.origin = str(file.path)
         self._file = file
         self._domain = domain
+        self._threads = threads
         self._read: Any = None
         self._addresses: dict[str, Address] = {}
 
     async def addresses(self) -> dict[str, Address]:
         """As `Written.addresses`. Raises Unavailable where the file was never in order."""
         await self._file.freshen()
-        if self._file.value is not self._read:
-            self._read = self._file.value
-            whole = (one if one.domain else Address(one.local, self._domain) for one in self._read)
-            self._addresses = {str(address.folded): address for address in whole}
+        if (value := self._file.value) is not self._read:
+            self._addresses = await self._threads.run(_by_name, value, self._domain)
+            self._read = value
         return self._addresses
+
+
+def _by_name(addresses: Iterable[Address], domain: str) -> dict[str, Address]:
+    whole = (one if one.domain else Address(one.local, domain) for one in addresses)
+    return {str(address.folded): address for address in whole}
 
 
 def read(text: str) -> Partly[tuple[Address, ...]]:
