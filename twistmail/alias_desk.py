@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
-from twistmail import alias_views
+from twistmail import alias_problems, alias_views
 from twistmail.aliases import compiled, items
 from twistmail.aliases.book import AliasExists, Kept
 from twistmail.aliases.compiled import Tally
@@ -54,6 +54,8 @@ class AliasDesk:
         return {
             "alias.list": self._list,
             "alias.show": self._show,
+            "alias.resolve": self._resolve,
+            "alias.check": self._check,
             "alias.add": self._add,
             "alias.set": self._set,
             "alias.remove": self._remove,
@@ -92,6 +94,17 @@ class AliasDesk:
         known = [alias.name for alias in await alias_views.listed(self._expansion.aliases)]
         near = get_close_matches(str(address), known, 1, 0.6)
         raise Refusal(f"there is no alias {address}", NO_USER, f"did you mean {near[0]}?" if near else "twistmail alias list")
+
+    async def _resolve(self, arguments: Mapping[str, Any]) -> Any:
+        """Where mail for an address goes in the end."""
+        address = self._address(arguments.get("address"))
+        try:
+            return await alias_views.tree(self._expansion, self._expansion.complete(address))
+        except Unavailable as trouble:
+            raise Refusal(f"mail for {address} has to wait: {trouble}", TEMPORARY, "twistmail alias check") from None
+
+    async def _check(self, arguments: Mapping[str, Any]) -> Any:
+        return await alias_problems.problems(self._expansion)
 
     # ----- changing
 
@@ -204,14 +217,13 @@ class AliasDesk:
 
     async def _rebuild(self, arguments: Mapping[str, Any]) -> Any:
         """Look at every alias file; where [aliases] reload = newaliases those in order count from now on. One row for each."""
-        config, rows = self._books.config, []
+        expansion, config, rows = self._expansion, self._books.config, []
         by_command = config["aliases"].reload == BY_COMMAND
         for word in config["aliases"].source:
             kind, _, name = word.partition(":")
             if kind == "file":
                 rows.append(await self._books.threads.run(_rebuilt, config.file(name), config.data_dir, by_command))
-        if self._books.expansion is not None:
-            self._books.expansion.forget()
+        expansion.forget()
         return rows
 
 

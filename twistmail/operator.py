@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from twistmail import alias_problems, alias_views, journal
+from twistmail import journal
 from twistmail.alias_desk import AliasDesk
 from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
@@ -59,8 +59,6 @@ class Operator:
             **MetricsDesk(self._service.foundation).verbs(),
             **self._guests.verbs(),
             **UplinkDesk(self._service).verbs(),
-            "alias.resolve": self._resolve,
-            "alias.check": self._check_aliases,
             "policy.check": self._check_policy,
             "popauth.list": self._readers,
             "trace.story": self._story,
@@ -153,12 +151,6 @@ class Operator:
     @property
     def _expansion(self) -> Any:
         return self._service.parts.people.expansion
-
-    async def _resolve(self, arguments: Mapping[str, Any]) -> Any:
-        return await alias_views.tree(self._expansion, self._address(arguments.get("address")))
-
-    async def _check_aliases(self, arguments: Mapping[str, Any]) -> Any:
-        return await alias_problems.problems(self._expansion)
 
     def _address(self, text: Any) -> Address:
         try:

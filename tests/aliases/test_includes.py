@@ -149,11 +149,12 @@ def test_troubles_are_told_with_their_places(folder: Path) -> None:
     (folder / "aliases").write_text(f"staff: :include:{folder}/staff\nbox: /var/box\nlist: :include:{folder}/none\n")
     broken(folder, "wrong")
     aliases = alias_file(folder / "aliases", DOMAINS)
-    result_of(aliases.listed())
     assert result_of(aliases.troubles()) == [
         ("staff", f"{folder}/staff:2: 'tom dick' has white space in it; divide addresses by commas", f"{folder}/aliases:1"),
         ("box", "leads to a file, which is not allowed ([aliases] files = yes)", f"{folder}/aliases:2"),
         ("list", f"{folder}/none: No such file or directory", f"{folder}/aliases:3"),
     ]
+    broken(folder, "of itself")
+    assert result_of(aliases.troubles())[0][1] == f"{folder}/staff includes itself: staff > {folder}/staff > {folder}/staff"
     (folder / "aliases").write_text("a: b\nnonsense\n")
     assert result_of(aliases.troubles())[0] == ("-", "there is no colon; write NAME: TARGET, TARGET", f"{folder}/aliases:2")

@@ -166,6 +166,30 @@ def test_thousands_are_imported(run):
     assert len(run("alias export")[1].splitlines()) == 3000
 
 
+def test_where_mail_goes_is_shown_from_the_files(run, house):
+    run("user add anna@blue.example --generate")
+    code, out, _ = run("alias resolve boss@blue.example")
+    assert (code, out.split()) == (Exit.OK, ["boss@blue.example", "alias,", "config.ini:8", "`-", "anna@blue.example", "mailbox"])
+    assert run("alias resolve nobody@blue.example")[0] == Exit.NOTHING
+
+
+def test_what_is_wrong_is_told_from_the_files(run, house):
+    Path("data/aliases").write_text(TEXT + f"list: :include:{house}/none\n")
+    code, out, _ = run("alias check --json")
+    told = {row["source"]: row["problem"] for row in rows(out)}
+    assert code == Exit.NOTHING
+    assert told[f"{house}/data/aliases:5"] == "leads to a file, which is not allowed ([aliases] files = yes)"
+    assert told[f"{house}/data/aliases:6"] == f"{house}/none: No such file or directory"
+    assert "leads outside" in told[f"{house}/data/aliases:3"]
+
+
+def test_a_broken_configuration_is_told_and_nothing_else_happens(run):
+    Path("config.ini").write_text(CONFIG + "nonsense = 1\n")
+    for line in ("alias list", "alias add info anna", "newaliases", "alias check"):
+        code, _, err = run(line)
+        assert (code, "twistmail config check" in err) == (Exit.CONFIG, True)
+
+
 # ----- what config check says of the files
 
 

@@ -68,7 +68,7 @@ def run(capsys, monkeypatch):
         pytest.param("queue hold", Exit.USAGE, "--all means all of them", id="nor-does-hold"),
         pytest.param("queue list --age 5", Exit.USAGE, "write 5s for seconds", id="age-without-unit"),
         pytest.param("status", Exit.UNAVAILABLE, "start it: twistd -n twistmail --config config.ini", id="server-down"),
-        pytest.param("alias resolve x@y.example", Exit.UNAVAILABLE, "the server does not run", id="server-down-alias"),
+        pytest.param("alias show x@y.example", Exit.NOUSER, "there is no alias x@y.example", id="no-such-alias"),
         pytest.param("stop --yes", Exit.UNAVAILABLE, "the server does not run", id="server-down-stop"),
         pytest.param("user show ann@blue.example", Exit.NOUSER, "make it: twistmail user add ann@blue.example", id="unknown-user"),
         pytest.param("trace show 6k3fa2-9akq", Exit.NOUSER, "nothing is known of 6k3fa2-9akq", id="unknown-message"),

@@ -14,6 +14,8 @@ from twistmail.accounts import passwords
 from twistmail.aliases import members
 from twistmail.aliases.index import Index
 from twistmail.aliases.parse import parse as parse_aliases
+from twistmail.aliases.regexp import Rules
+from twistmail.aliases.virtual import POSTFIX, SENDMAIL, Table
 from twistmail.canonical import table as canonical_table
 from twistmail.canonical.rules import House
 from twistmail.expansion import spellings
@@ -214,6 +216,22 @@ def aliases(data: bytes) -> None:
         members.parse(text)
 
 
+def alias_tables(data: bytes) -> None:
+    """A virtual table of each kind, and one of regular expressions; whoever they are asked for."""
+    text, _, name = _text(data).rpartition("\n")
+    for dialect in (POSTFIX, SENDMAIL):
+        with suppress(Broken):
+            table = Table(text, dialect)
+            for one in table.listed("t"):
+                line = table.find(one.name if "@" in one.name else f"{one.name}@")
+                assert line is not None
+                with suppress(ValueError):
+                    line.goals(Address(name or "x", "x.test"), (name, name, name))
+    with suppress(Broken):
+        found = Rules(text).find(f"{name}@x.test")
+        assert found is None or found[1]
+
+
 def login(data: bytes) -> None:
     """Each mechanism: the octets as one response, and as two where they hold a line end."""
     decode(data)
@@ -340,7 +358,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
         smtp, paths, mail_parameters, header, message, proxy, access, checks, senders, senders_shown, leaving,
-        aliases, canonical, login, replies, imap, pop3,
+        aliases, alias_tables, canonical, login, replies, imap, pop3,
         beginnings, urls, http, kept, routes, elsewhere,
     )
 }
@@ -394,6 +412,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "leaving": (b"From: \"A\" <a@b.lan>\r\nTo: g: c@d.lan, <@e.lan:f@g.lan>;\r\n\r\n", b"SRS1=aaaaaa=far.test==bbbbbb=cc=x.test=ann"),
     "routes": (b"far.test smtp:[10.0.0.2]:2525\n.part.test lmtp:unix:/x\na@b.test local:c\n* error:5.1.6 moved\n hold:\n",),
     "elsewhere": (b"\x05\x02\x01\x00\x05\x00\x00\x01\x7f\0\0\x01\x04\x38", b"r=nonceserver,s=c2FsdA==,i=4096\nv=x"),
+    "alias_tables": (b"if /^a/\n/^(.*)@(b+)$/i $1@$2.x, c\nendif\na@b.test c, d@e\nold+*@f.test n+%2@g.test\n@h.test @i.test\nold+x",),
     "aliases": (b'a: b, "|c d", :include:/x\n # x\n  e@f\n',),
     "login": (b"\0user\0password", b"user"),
     "replies": (b"250-a\r\n250 2.0.0 b\r\n", b"421 x\r\n"),

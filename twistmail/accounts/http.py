@@ -76,7 +76,7 @@ def check(settings: Settings) -> Iterator[tuple[str, str, str]]:
 def build_aliases(settings: Settings, house: House) -> DirectoryAliases:
     """The aliases of these settings."""
     source = build(settings, house)
-    return DirectoryAliases(source.targets, source.asking)
+    return DirectoryAliases(source.targets, source.asking, "http")
 
 
 def build(settings: Settings, house: House) -> HttpSource:

@@ -240,7 +240,7 @@ def check_aliases(settings: Settings) -> Iterator[tuple[str, str, str]]:
 def build_aliases(settings: Settings, house: House) -> DirectoryAliases:
     """The aliases of these settings. ImportError without the extra."""
     source = build(settings, house)
-    return DirectoryAliases(source.targets, source.asking)
+    return DirectoryAliases(source.targets, source.asking, "ldap")
 
 
 def build(settings: Settings, house: House) -> LdapSource:

@@ -26,9 +26,10 @@ _NO_ADDRESS = ("|", "/", ":", '"|', '"/', "\\")
 class DirectoryAliases:
     """The aliases that *ask*(address) tells of: texts with one address or several, with commas or spaces between them."""
 
-    def __init__(self, ask: Callable[[str], Awaitable[Iterable[Any]]], asking: Asking) -> None:
+    def __init__(self, ask: Callable[[str], Awaitable[Iterable[Any]]], asking: Asking, origin: str = "") -> None:
         self._ask = ask
         self._asking = asking
+        self._origin = origin
 
     async def lookup(self, address: Address) -> Step | None:
         name = str(address)
@@ -39,7 +40,7 @@ class DirectoryAliases:
             targets = targets_of(told)
         except ValueError as error:
             raise self._asking.unavailable(f"what {name} stands for cannot be understood: {error}") from error
-        return Step(targets) if targets else None
+        return Step(targets, self._origin) if targets else None
 
 
 def targets_of(told: Iterable[Any]) -> tuple[Address, ...]:

@@ -88,7 +88,7 @@ def _check_driver(settings: Settings) -> Iterator[tuple[str, str, str]]:
 def build_aliases(settings: Settings, house: House) -> DirectoryAliases:
     """The aliases of these settings. ImportError without the extra."""
     source = build(settings, house)
-    return DirectoryAliases(source.targets, source.asking)
+    return DirectoryAliases(source.targets, source.asking, "sql")
 
 
 def build(settings: Settings, house: House) -> SqlSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -68,6 +69,8 @@ class AliasFile:
             return [("-", str(missing), str(self.path))]
         wrong = await self._file.examined()
         found = [("-", text, f"{self.path}:{line}" if line else str(self.path)) for line, text in wrong]
+        with suppress(Unavailable):
+            await self._index()
         if self._file.is_read:
             special = await self._meaning.troubles(self._file.value.special)
             found += [(str(address), text, f"{self.path}:{line}") for line, address, text in special]

@@ -62,6 +62,11 @@ class Meaning:
             elif isinstance(item, Include):
                 wrong = await self._files.file(Path(item.path), members.parse).examined()
                 found += [(line, address, f"{item.path}{f':{number}' if number else ''}: {text}") for number, text in wrong]
+                if not wrong:
+                    try:
+                        await self.goals((item,), str(address))
+                    except Unavailable as trouble:
+                        found.append((line, address, str(trouble)))
         return found
 
     async def _included(self, path: str, trail: tuple[str, ...]) -> Sequence[Goal]:

@@ -29,7 +29,7 @@ from twistmail.watched import Broken
 
 #: Lines with more on their right side are kept as they were read.
 LARGE = 50
-_KEY = re.compile(r'("(?:[^"\\]|\\.)*"\S*|\S+)(?:[ \t]+|$)')
+_KEY = re.compile(r'("(?:[^"\\]|\\.)*"\S*|\S+)(?:\s+|$)')
 _PLAIN = re.compile(rf"({ADDRESS})[ \t]++{ADDRESS}[ \t]*+\r?\n(?=[A-Za-z0-9@])")
 _GAP = re.compile(r"%([123])")
 _WORDS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s,"])+|"')

@@ -109,7 +109,7 @@ def remove(terminal: Terminal, name: str, yes: bool, dry_run: bool) -> None:
 @click.pass_obj
 def resolve(terminal: Terminal, address: str) -> int:
     """Show where mail for ADDRESS goes in the end, as a tree. Ends with 1 where it goes nowhere."""
-    return Exit.OK if shown(terminal, terminal.server().ask("alias.resolve", address=address)) else Exit.NOTHING
+    return Exit.OK if shown(terminal, Desk(terminal).ask("alias.resolve", address=address)) else Exit.NOTHING
 
 
 def shown(terminal: Terminal, tree: dict[str, Any]) -> bool:
@@ -135,7 +135,7 @@ def tree_lines(node: dict[str, Any], indent: str = "", mark: str = "") -> Iterat
 @click.pass_obj
 def check(terminal: Terminal) -> int:
     """Find aliases that loop, that lead nowhere, or that lead outside. Ends with 1 where there are problems."""
-    found = terminal.server().ask("alias.check")
+    found = Desk(terminal).ask("alias.check")
     rows = [(problem["address"], problem["problem"], problem["source"]) for problem in found]
     if rows or terminal.as_json:
         terminal.table(("ADDRESS", "PROBLEM", "SOURCE"), rows, found)
