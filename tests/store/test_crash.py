@@ -166,6 +166,30 @@ def test_a_directory_that_cannot_be_synced_takes_the_delivery_back(house, monkey
     assert list(inbox.uids) == [2]
 
 
+@pytest.mark.parametrize("adds", ["deliver", "append"])
+def test_where_nothing_can_be_taken_back_either_the_first_trouble_is_told(house, monkeypatch, adds):
+    """A disk that has become read-only between the publishing and its sync."""
+    store = house.store()
+    inbox = house.open(store)
+    broken, read_only = OSError(errno.EIO, "Input/output error"), OSError(errno.EROFS, "Read-only file system")
+
+    class Breaks:
+        async def commit(self, job):
+            job.write()
+            job.publish()
+            job.close()
+            raise broken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.committer.__class__, "commit", Breaks.commit)
+        patch.setattr(maildir.Maildir, "_unlink", failing(read_only))
+        if adds == "deliver":
+            assert house.deliver(store) == [broken]
+        else:
+            with pytest.raises(OSError, match="Input/output"):
+                result_of(inbox.append([NewMessage(Memory(PLAIN))]))
+
+
 def test_flags_that_had_not_reached_the_names_are_replayed_at_the_next_start(house):
     store = house.store(NeverSettles())
     house.deliver(store, *[PLAIN] * 50)

@@ -249,7 +249,7 @@ class Mailbox(Sorting):
         except BaseException:
             if job.arrivals:
                 self.maildir.known = None
-                await self._workshop.threads.run(job.retract)
+                await self._workshop.retract(job)
             raise
         self._home.count(sum(arrival.size for arrival in job.arrivals), len(job.arrivals))
         self.arrived(job.arrivals)

@@ -169,7 +169,7 @@ class MailStore:
         try:
             await self._workshop.committer.commit(job)
         except OSError as error:
-            await self._workshop.threads.run(job.retract)
+            await self._workshop.retract(job)
             return error
         finally:
             for home in homes:

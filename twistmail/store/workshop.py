@@ -6,9 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.logger import Logger
+
 from twistmail import tasks
 from twistmail.mail.mime import Description
 from twistmail.store.hints import Hints
+
+log = Logger()
 
 Limits = tuple[int | None, int | None]
 
@@ -32,3 +36,10 @@ class Workshop:
     quota_of: Callable[[str], Awaitable[Limits]]
     readers: tasks.Limit
     fulltext: bool
+
+    async def retract(self, job: Any) -> None:
+        """Take back what *job*, which has failed, had published (`Job.retract`), as far as the disk lets us."""
+        try:
+            await self.threads.run(job.retract)
+        except OSError as error:
+            log.warn("a message that could not be made durable stays, and may come twice: {error}", error=error)
