@@ -19,7 +19,6 @@ together 0.06 ms each.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import threading
@@ -33,6 +32,7 @@ from twisted.logger import Logger
 
 from twistmail.mail.content import CHUNK
 from twistmail.mail.status import BUG, DISK_TROUBLE, NO_ROOM, OVER_QUOTA, Status
+from twistmail.syncfs import syncfs
 
 log = Logger()
 
@@ -77,7 +77,6 @@ class Committer:
         self.syncfs = syncfs
         self.takes_logs = fsync
         self._fsync = fsync
-        self._libc = ctypes.CDLL(None, use_errno=True)
         self._waiting: list[tuple[Job, Deferred[None]]] = []
         self._wake = threading.Condition()
         self._stopping = False
@@ -181,9 +180,7 @@ class Committer:
         if self.syncfs and len(descriptors) >= SYNCFS_FROM:
             # store and queue may lie on different file systems: one call for each
             for descriptor in {os.fstat(descriptor).st_dev: descriptor for descriptor in descriptors}.values():
-                if self._libc.syncfs(descriptor) != 0:
-                    code = ctypes.get_errno()
-                    raise OSError(code, os.strerror(code))
+                syncfs(descriptor)
             return
         for descriptor in descriptors:
             os.fsync(descriptor)

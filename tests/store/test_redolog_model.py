@@ -71,7 +71,7 @@ class World:
         self.mailboxes = result_of(self.store.mailboxes(ALICE))
         syncer = self.store._redo._syncer
         syncer._syncfs = syncfs
-        syncer._libc = type("Libc", (), {"syncfs": staticmethod(self.disk.sync_all)})
+        syncer._sync_all = self.disk.sync_all
         self.disk.sync_all(0)
         self.left = doom
         self.disk.patch(monkeypatch)

@@ -15,7 +15,6 @@ Blocking; stdlib only, because the sendmail command imports it.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import secrets
@@ -25,6 +24,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from twistmail.syncfs import syncfs
 
 SUFFIX, UNFINISHED, WHY = ".mail", "tmp.", ".why"
 #: Modes of `new`: as wanted, and where the folder may not have the setgid bit.
@@ -77,10 +78,7 @@ def _sync_names(folder: Path, descriptor: int) -> None:
     try:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.syncfs(descriptor) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code)) from None
+        syncfs(descriptor)
         return
     try:
         os.fsync(opened)

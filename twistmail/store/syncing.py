@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from twistmail import syncfs as file_systems
 from twistmail.store.names import INFO
 from twistmail.store.uidlist import FILE
 
@@ -17,7 +17,7 @@ class Syncer:
 
     def __init__(self, *, syncfs: bool = True) -> None:
         self._syncfs = syncfs
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._sync_all = file_systems.syncfs
         self._devices: dict[int, int] = {}
 
     def watch(self, path: Path) -> None:
@@ -35,9 +35,7 @@ class Syncer:
                 else:
                     _sync_files(path, bases)
         for descriptor in self._devices.values() if self._syncfs else ():
-            if self._libc.syncfs(descriptor) != 0:
-                code = ctypes.get_errno()
-                raise OSError(code, os.strerror(code))
+            self._sync_all(descriptor)
 
     def close(self) -> None:
         for descriptor in self._devices.values():
