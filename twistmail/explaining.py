@@ -162,14 +162,14 @@ async def _deliveries(house: House, question: Question, rehearsal: Rehearsal, re
     for target in [errand.target for errand in item.errands if errand.result is not Result.EXPANDED]:
         told: dict[str, Any] = {"address": str(target.address), "for": str(target.original), "kind": target.kind.value, "to": target.way}
         if target.kind is Kind.REMOTE:
-            told["way"] = await _way(house, target, item, question.sender)
+            told["way"] = await _way(house, target, item)
         elif (foreseen := await rehearsal.foresee(item, target)) is not None:
             told |= _foreseen(foreseen)
         elif target.kind is Kind.MAILBOX:
             told |= _mailbox(target, copies.get((target.account, target.folder or "INBOX")))
         else:
             told |= {"where": f"the members of the list {target.way}", "status": "", "why": ""}
-        found.append(told)
+        found.append(told | await _sender(house, target, item, question))
     return found
 
 
@@ -184,22 +184,27 @@ def _mailbox(target: Target, copy: Copy | None) -> dict[str, Any]:
     return told | {"at_once": copy is not None and error is None, "status": str(status_of(error)) if error else "", "why": ""}
 
 
-async def _way(house: House, target: Target, item: Item, sender: Address | None) -> dict[str, Any]:
-    """As `twistmail route` tells it, with the sender that the next server would hear, where that is not *sender*."""
+async def _way(house: House, target: Target, item: Item) -> dict[str, Any]:
+    """As `twistmail route` tells it, without the sender."""
     told = await route_views.way(house.routes, target, item)
     uplink = getattr(house.foundation, "uplink", None)
     told["offline"] = uplink is not None and uplink.is_down and told["transport"] in (Transport.SMTP.value, Transport.LMTP.value)
-    rules = [told.pop("sender_by", "")]
-    told.pop("sender", None)
-    said = item.sender_for(target)
-    if told["transport"] == Transport.SMTP.value and item.sender is not None:
-        (departure,) = await house.people.leaving.departures(item, (target,), Memory(b""))
-        said = departure.item.sender
-    if said is None or said == sender:
-        return told
-    rules += ["[canonical]"] if item.sender != sender else []
+    return {key: value for key, value in told.items() if key not in ("sender", "sender_by")}
+
+
+async def _sender(house: House, target: Target, item: Item, question: Question) -> dict[str, Any]:
+    """As whom the sender is known where *target* is, and why, where that is not how he calls himself."""
+    said, rules = item.sender_for(target), []
+    if item.sender is None or said is None:
+        return {}
+    rules += ["[canonical]"] if item.sender != question.sender else []
     rules += ["the owner of the alias"] if target.sender is not None else []
-    return told | {"sender": str(said), "sender_by": ", ".join(filter(None, rules))}
+    if target.kind is Kind.REMOTE and house.routes.routes.of(target, item).transport is Transport.SMTP:
+        (departure,) = await house.people.leaving.departures(item, (target,), Memory(b""))
+        if departure.item.sender is not None and departure.item.sender != said:
+            rules.append((await house.people.leaving.explain(said, target)).rule)
+            said = departure.item.sender
+    return {} if said == question.sender else {"sender": str(said), "sender_by": ", ".join(filter(None, rules))}
 
 
 class ExplainDesk:

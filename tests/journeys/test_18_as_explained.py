@@ -107,13 +107,13 @@ def expected(told: dict[str, Any], one: Case) -> Counter[tuple[str, ...]]:
         return Counter({("held",): 1})
     for delivery in told["deliveries"]:
         if delivery["kind"] == "mailbox" and delivery["at_once"]:
-            places["mailbox", delivery["account"], delivery["folder"]] += 1
+            places["mailbox", delivery["account"], delivery["folder"], delivery.get("sender", one.sender)] += 1
         elif delivery["kind"] == "file" and not delivery["status"] and delivery["to"] != "/dev/null":
             places["file", delivery["to"]] += 1
         elif delivery["kind"] == "remote" and not delivery["way"]["status"]:
             way = delivery["way"]
             if way["hosts"] and not way["held"]:
-                places["server", way["hosts"][0]["address"], way.get("sender") or one.sender, delivery["address"]] += 1
+                places["server", way["hosts"][0]["address"], delivery.get("sender", one.sender), delivery["address"]] += 1
     return places
 
 
@@ -128,8 +128,10 @@ def seen(house: House, one: Case, folder: Path) -> Counter[tuple[str, ...]]:
     places["file", f"{maildir}/"] = len(list(maildir.glob("new/*")))
     for name in (*PEOPLE, "postmaster"):
         for account in (f"{name}@blue.test", f"{name}@red.test"):
-            letters = house.run(_letters(house, account))
-            places["mailbox", account, "INBOX"] = sum(one.sender == "" or not text.startswith(b"Return-Path: <>") for text in letters)
+            for letter in house.run(_letters(house, account)):
+                sender = letter.partition(b">")[0].partition(b"Return-Path: <")[2].decode()
+                if sender or not one.sender:
+                    places["mailbox", account, "INBOX", sender] += 1
     for address, peer in house.net.peers.items():
         sender = ""
         for line in peer.said:

@@ -131,16 +131,19 @@ def _sentence(answer: dict[str, Any]) -> str:
     rule = f" ({answer['rule']})" if answer["rule"] else ""
     if answer["result"] == "refused":
         return f"refused{by}{rule}: {answer['reply']}"
-    more = "" if answer["message"] is not None else "; the message itself may change that"
+    more = " until an operator releases it (twistmail queue release)" if answer["result"] == "held" else ""
+    more += "" if answer["message"] is not None else "; the message itself may change that"
     return f"{answer['result']}{by}{rule}{more}"
 
 
 def _show_delivery(terminal: Terminal, delivery: dict[str, Any]) -> None:
     if "way" in delivery:
-        show_way(terminal, delivery["for"], delivery["way"])
+        show_way(terminal, delivery["for"], delivery["way"] | {key: delivery[key] for key in ("sender", "sender_by") if key in delivery})
         return
     terminal.say(f"{delivery['address']} (for {delivery['for']})" if delivery["for"] != delivery["address"] else delivery["address"])
     terminal.say(f"  {'goes':10}{_to(delivery['where'])}" + (", at once" if delivery.get("at_once") else ""))
+    if "sender" in delivery:
+        terminal.say(f"  {'sender':10}{delivery['sender']} ({delivery['sender_by']})")
     if delivery["status"]:
         word = "waits" if delivery["status"].startswith("4") else "comes back"
         terminal.say(f"  {word:10}{delivery['status']}" + (f" ({delivery['why']})" if delivery["why"] else ""))
