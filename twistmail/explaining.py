@@ -19,7 +19,7 @@ from twistmail.control import Refusal, Verb
 from twistmail.disk import status_of
 from twistmail.dry_run import Question, read
 from twistmail.foundation import Foundation, Standing
-from twistmail.interfaces import Unavailable
+from twistmail.interfaces import ICourier, Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Memory
@@ -40,12 +40,13 @@ MOST_LETTERS, MOST_OCTETS = 4, 128 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Whom it is asked of. *foundation* is a Foundation where a server runs; `routes`: `route_views.Desk`."""
+    """Whom it is asked of. `foundation` is a Foundation where a server runs; `lists`: the courier for lists, None where none runs."""
 
     config: Config
     foundation: Standing
     people: Any
     routes: route_views.Desk
+    lists: ICourier | None = None
 
 
 def question_of(arguments: Mapping[str, Any], default_domain: str) -> Question:
@@ -80,7 +81,7 @@ async def explained(house: House, arguments: Mapping[str, Any], message: bytes |
     question = question_of(arguments, house.people.default_domain)
     try:
         account = await _account(house.people, question.login)
-        rehearsal = Rehearsal(house.config, house.foundation, house.people, question, account)
+        rehearsal = Rehearsal(house.config, house.foundation, house.people, question, account, house.lists)
         rehearsed = await rehearsal.play(message)
         await house.routes.routes.freshen()
         return {
@@ -242,4 +243,5 @@ class ExplainDesk:
         message = bytes(self._letters.pop(str(name))) if name else None
         service, parts = self._service, self._service.parts
         routes = route_views.Desk(parts.people.expansion, parts.relay.routes, parts.relay.policies, parts.people.leaving)
-        return await explained(House(service.config, service.foundation, parts.people, routes), arguments, message)
+        house = House(service.config, service.foundation, parts.people, routes, parts.dispatch.courier(Kind.LIST))
+        return await explained(house, arguments, message)

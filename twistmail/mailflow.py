@@ -84,6 +84,10 @@ class Dispatch:
             if (hear := getattr(courier, "recovered", None)) is not None:
                 hear(items)
 
+    def courier(self, kind: Kind) -> ICourier | None:
+        """Who carries targets of that *kind*."""
+        return self._couriers.get(kind)
+
     def trips(self, item: Item, targets: Sequence[Target]) -> list[Trip]:
         """The trips that *targets* of *item* need. Nobody is asked."""
         return [

@@ -18,10 +18,10 @@ from twistmail.delivering import delivered
 from twistmail.dry_run import Question
 from twistmail.facts import Fact, Facts, Fated, Refused
 from twistmail.foundation import Foundation, Standing
-from twistmail.interfaces import Point
+from twistmail.interfaces import ICourier, Point
 from twistmail.mail.account import Account
 from twistmail.mail.content import Memory
-from twistmail.mail.envelope import Peer, Recipient, Target, TlsState, Transaction
+from twistmail.mail.envelope import Kind, Peer, Recipient, Target, TlsState, Transaction
 from twistmail.mail.ids import identifiers
 from twistmail.mail.item import Item
 from twistmail.mail.lines import to_crlf
@@ -78,9 +78,10 @@ class Rehearsed:
 
 
 class Rehearsal:
-    """*people*: `assembly.People`. *foundation* is a Foundation, or a Standing where no server runs."""
+    """*people*: `assembly.People`. *foundation* is a Foundation, or a Standing where no server runs. *lists*: the courier for lists."""
 
-    def __init__(self, config: Config, foundation: Standing, people: Any, question: Question, account: Account | None) -> None:
+    def __init__(self, config: Config, foundation: Standing, people: Any, question: Question, account: Account | None,
+                 lists: ICourier | None = None) -> None:
         self._config = config
         self._question = question
         self._account = account
@@ -94,7 +95,7 @@ class Rehearsal:
         self._queue = Queue(foundation.queue if isinstance(foundation, Foundation) else None)
         house = Understudies(self._ground, self._store, self._queue)
         couriers = delivered(config, house, people, Relay(), programs_of(config, ground))
-        self._dispatch = NotingDispatch(couriers)
+        self._dispatch = NotingDispatch(couriers if lists is None else {**couriers, Kind.LIST: lists})
         self._policy = trial(Witness, question.role, config, foundation, people)
         self._service = self._made(config, house)
         self._result = Rehearsed()

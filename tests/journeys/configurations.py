@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,10 @@ RECIPIENTS = (
     "away@blue.test", "all@blue.test", "postmaster@blue.test", "x@far.test", "y@green.test", "z@old.test", "ann@red.test", "w@hidden.test",
     "deep@blue.test", "old.ann@blue.test", "root@red.test", "gone@blue.test", "black@blue.test", "archive@blue.test", "ticket@blue.test",
     "later@blue.test", "maildir@blue.test", "outside@blue.test", "crooked@blue.test", "circle@blue.test", "included@blue.test",
-    "lost@blue.test", "within@blue.test", "staff@blue.test", "null@blue.test",
+    "lost@blue.test", "within@blue.test", "staff@blue.test", "null@blue.test", "fred+box@blue.test", "bob+box@blue.test",
+    "ann-box@red.test", "fred@blue.test", "virtual@blue.test", "any123@blue.test", "other@red.test", "any7@red.test",
 )  # fmt: skip
+LOCAL = [recipient for recipient in RECIPIENTS if recipient.endswith(("@blue.test", "@red.test"))]
 LETTERS = (
     b"From: eve@far.test\r\nSubject: hello\r\n\r\nhow are you?\r\n",
     b"From: eve@far.test\r\nSubject: worm alert\r\n\r\n.dots\r\n..and more\r\n",
@@ -43,6 +46,12 @@ ROUTES = ("far.test smtp:[192.0.2.30]", "green.test error:5.1.6 moved away", "ol
 GOALS = ("ann", "bob", "fred", "x@far.test", "y@green.test", "z@old.test", "team", "loop", "nobody", "w@hidden.test", "ann@red.test")
 MX = ("max_message = 1000", "relay_networks = 198.51.100.0/24", "relay_domains = hidden.test", "max_hops = 5", "over_quota = never")
 STAGES = ("stages = limits hello access relaying recipients quota loops checks", "stages = limits rates hello relaying recipients loops")
+#: What people may write into a `forward` of their own; not all of it counts.
+FORWARDS = ("\\{0}, x@far.test\n", "bob\n", "", "/etc/passwd\n", "|vacation\n", "{0}\n", "y@green.test, z@old.test\n")
+#: Lines of tables of other kinds.
+VIRTUAL = ("virtual@blue.test ann, x@far.test", "@red.test bob@blue.test", "other@red.test y@green.test", "fred@blue.test fred@blue.test")
+REGEXP = ("/^any([0-9]+)@blue\\.test$/ ann+$1@blue.test", "/^any.*@red/ x@far.test", "if /@red/\n/^other@/ fred@blue.test\nendif",
+          "!/@blue/ bob@blue.test")  # fmt: skip
 #: What only a file of aliases can say.
 ODD = {
     "gone": ":fail: moved to far.test", "black": ":blackhole:",
@@ -67,15 +76,20 @@ class Case:
 
 
 def case(number: int, folder: Path) -> Case:
-    """The case of that *number*; the files that it names are written into *folder*."""
+    """The case of that *number*; the files that it names are written into *folder*, forwards into the house that is there."""
     chance = random.Random(number)
     login = chance.choice(("", "", *PEOPLE))
+    mail = folder / "house-0" / "data" / "mail"
+    shutil.rmtree(mail, ignore_errors=True)
+    parts = (_house(chance), _people(chance, mail), *(part(chance, folder, number) for part in (_aliases, _doors, _ways)))
     return Case(
-        "\n".join([*_house(chance), *_people(chance), *_aliases(chance, folder, number), *_doors(chance, folder, number),
-                   *_ways(chance, folder, number)]) + "\n",
-        chance.choice((f"{login}@blue.test", *SENDERS)) if login else chance.choice(SENDERS),
-        chance.choice(RECIPIENTS), chance.choice(CLIENTS), login, chance.choice(LETTERS),
-    )  # fmt: skip
+        "\n".join(line for part in parts for line in part) + "\n",
+        chance.choice((*[f"{login}@blue.test", f"{login}@red.test"] * 4, *SENDERS) if login else SENDERS),
+        chance.choice(RECIPIENTS if login or chance.random() < 0.2 else LOCAL),
+        chance.choice(CLIENTS),
+        login,
+        chance.choice((*LETTERS, *LETTERS[:1] * 8)),
+    )
 
 
 def _house(chance: random.Random) -> Iterator[str]:
@@ -84,19 +98,26 @@ def _house(chance: random.Random) -> Iterator[str]:
     yield "[domains]\nlocal = blue.test red.test"
     if chance.random() < 0.5:
         yield "[domain:red.test]"
-        yield chance.choice(("same_as = blue.test", "catchall = bob@blue.test", "catchall = x@far.test", "other_server = [192.0.2.31]"))
+        yield chance.choice(
+            ("same_as = blue.test", "catchall = bob@blue.test", "catchall = x@far.test", "other_server = [192.0.2.31]", "subaddress = -")
+        )
     yield "[dsn]\ndouble_bounce = discard"  # what comes of reports is not asked here
     yield "[queue]\nallow = memory\nuse = memory\n[store]\nuse = memory\n[dns]\nuse = zone\n[auth]\ncleartext_from = 0.0.0.0/0 ::/0"
 
 
-def _people(chance: random.Random) -> Iterator[str]:
+def _people(chance: random.Random, mail: Path) -> Iterator[str]:
     yield "[users]\nsource = config"
     for name in PEOPLE:
-        yield f"[user:{name}@{chance.choice(('blue.test', 'blue.test', 'red.test'))}]\npassword = sesame street"
+        domain = chance.choice(("blue.test", "blue.test", "red.test"))
+        yield f"[user:{name}@{domain}]\npassword = sesame street"
         if chance.random() < 0.2:
             yield f"quota = {chance.choice((500, 2000))}"
         if chance.random() < 0.2:
             yield f"forward = {chance.choice(GOALS[:6])}\nkeep_copy = {chance.choice(('yes', 'no'))}"
+        if chance.random() < 0.2:
+            own = mail / domain / name / chance.choice(("forward", "forward", "forward+box"))
+            own.parent.mkdir(parents=True)
+            own.write_text(chance.choice(FORWARDS).format(name))
 
 
 def _aliases(chance: random.Random, folder: Path, number: int) -> Iterator[str]:
@@ -105,8 +126,12 @@ def _aliases(chance: random.Random, folder: Path, number: int) -> Iterator[str]:
     lines += [f"deep{step}: deep{step + 1}" for step in range(chance.choice((3, 12)))] + ["deep: deep0, ann"]
     table.write_text("\n".join(lines) + "\n")
     yield f"[delivery]\nfile_dirs = {chance.choice((folder / 'archive', folder / 'elsewhere'))}"
-    yield f"[aliases]\nsource = config file:{table}\nfiles = {chance.choice(('no', 'yes', 'yes', 'included'))}"
-    yield f"programs = {chance.choice(('no', 'yes'))}\nincludes = {chance.choice(('no', 'yes', 'yes'))}"
+    (folder / f"virtual-{number}").write_text("\n".join(chance.sample(VIRTUAL, chance.randint(0, 4))) + "\n")
+    (folder / f"regexp-{number}").write_text("\n".join(chance.sample(REGEXP, chance.randint(0, 3))) + "\n")
+    words = ["config", f"file:{table}", f"virtual:{folder}/virtual-{number}", f"regexp:{folder}/regexp-{number}"]
+    yield f"[aliases]\nsource = {' '.join(chance.sample(words, chance.randint(2, 4)))}"
+    yield f"files = {chance.choice(('no', 'yes', 'yes', 'yes', 'included'))}"
+    yield f"programs = {chance.choice(('no', 'yes', 'yes'))}\nincludes = {chance.choice(('no', 'yes', 'yes', 'yes', 'yes'))}"
     yield f"subaddress = {chance.choice(('+', '+-'))}"
     yield f"depth_limit = {chance.choice((10, 3))}\nexpansion_limit = {chance.choice((1000, 4))}"
     for name in ("team", "loop", "info@red.test", "away", "all", "bob"):
@@ -119,7 +144,7 @@ def prepare(folder: Path) -> None:
     """What the cases find in *folder*: lists, and places for files of aliases."""
     (folder / "archive").mkdir(mode=0o700)
     (folder / "archive" / "link").symlink_to(folder / "archive" / "box")
-    (folder / "list").write_text(f"bob, x@far.test # a comment\n{folder}/archive/list\n")
+    (folder / "list").write_text(f"# a comment\nbob, x@far.test\n{folder}/archive/list\n")
     (folder / "within").write_text(f"ann\n:include:{folder}/within\n")
 
 
@@ -129,12 +154,12 @@ def _doors(chance: random.Random, folder: Path, number: int) -> Iterator[str]:
     yield from chance.sample(STAGES, chance.randint(0, 1))
     yield "[submission]\nlisten = tcp:0:interface=127.0.0.1"
     yield from chance.sample(
-        ("rate = 2/1h", "recipient_rate = 3/1h", "own_addresses_only = no", "from_check = reject"), chance.randint(0, 2)
+        ("rate = 20/1h", "recipient_rate = 30/1h", "own_addresses_only = no", "from_check = reject"), chance.randint(0, 2)
     )
     for section, name, rules in (("access", "access", ACCESS), ("checks", "checks", CHECKS)):
-        if chance.random() < 0.6:
+        if chance.random() < 0.4:
             path = folder / f"{name}-{number}"
-            path.write_text("\n".join(chance.sample(rules, chance.randint(1, 3))) + "\n")
+            path.write_text("\n".join(chance.sample(rules, chance.randint(1, 2))) + "\n")
             yield f"[{section}]\nfile = {path}"
 
 

@@ -32,7 +32,7 @@ from twistmail.mail.edited import Edited
 from twistmail.mail.envelope import Kind, Target, Wishes
 from twistmail.mail.headers import MOST, split
 from twistmail.mail.item import Errand, Item
-from twistmail.mail.outcome import Outcome, Result, outcome_of
+from twistmail.mail.outcome import Foreseen, Outcome, Result, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
 
 log = Logger()
@@ -82,6 +82,16 @@ class ListCourier:
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
         return (Batch("", tuple(targets)),)
+
+    async def foresee(self, item: Item, target: Target) -> Foreseen:
+        call = called(parse(target.way or str(target.address)).folded, self.lists)
+        one = self.lists.get(call.name) if call is not None else None
+        if call is None or one is None:
+            return Foreseen(f"the list {target.way}", UNKNOWN)
+        if call.role is not Role.POST:
+            return Foreseen(f"the list {one.name} itself, which sees to it ({call.role.name.lower()})")
+        members = len(await one.members())
+        return Foreseen(f"the {members} member{'' if members == 1 else 's'} of the list {one.name}")
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
         return await tasks.gather(*(self._carry(item, target, content) for target in targets))
