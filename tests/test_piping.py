@@ -200,12 +200,36 @@ def test_what_lies_elsewhere_or_is_no_command_is_not_begun(helper: Any, tmp_path
 
 @as_root
 def test_a_program_is_run_as_the_user_who_is_asked_for_with_his_groups(helper: Any, tmp_path: Path) -> None:
-    piper = helper(words=("/bin/sh", "-c", 'id -u; id -G; echo "$USER $LOGNAME $HOME {login}"'), least=1, groups=("mail",), keeps_mail=True)
+    piper = helper(words=("/bin/sh", "-c", 'id -u; id -G; echo "$USER $LOGNAME $HOME {login}"'), least=1, keeps_mail=True)
     said = piper.do(Wanted("p", {"login": "games"}, SOMEBODY.pw_uid), MESSAGE).output.split("\n")
-    groups = {*os.getgrouplist("games", SOMEBODY.pw_gid), grp.getgrnam("mail").gr_gid}
     assert said[0] == str(SOMEBODY.pw_uid)
-    assert set(map(int, said[1].split())) == groups
+    assert set(map(int, said[1].split())) == {*os.getgrouplist("games", SOMEBODY.pw_gid)}
     assert said[2] == f"games games {SOMEBODY.pw_dir} games"
+
+
+@as_root
+def test_a_further_group_is_lent_to_it_and_can_be_given_up(helper: Any) -> None:
+    """As by a set-group-id bit: it is the effective group only (and what can be taken up again), and none of the further ones."""
+    piper = helper(words=("/bin/grep", "-E", "^(Gid|Groups):", "/proc/self/status"), least=1, groups=("mail",), keeps_mail=True)
+    his, mail = SOMEBODY.pw_gid, grp.getgrnam("mail").gr_gid
+    said = piper.do(Wanted("p", {"login": "games"}, SOMEBODY.pw_uid), MESSAGE).output.splitlines()
+    assert said[0].split() == ["Gid:", *map(str, (his, mail, mail, mail))]
+    assert str(mail) not in said[1].split()
+
+
+@as_root
+@pytest.mark.client("procmail")
+def test_what_the_user_has_procmail_run_does_not_get_that_group(helper: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.touch()
+    os.chown(out, SOMEBODY.pw_uid, SOMEBODY.pw_gid)
+    (tmp_path / "rc").write_text(f"SHELL=/bin/sh\n:0\n| /usr/bin/id > {out}\n")
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(folder.stat().st_mode | 0o755)
+    piper = helper(words=("/usr/bin/procmail", f"{tmp_path}/rc"), least=1, groups=("mail",), keeps_mail=True)
+    assert piper.do(Wanted("p", {"login": "games"}, SOMEBODY.pw_uid), MESSAGE).status == 0
+    assert "(games)" in out.read_text()
+    assert "mail" not in out.read_text()
 
 
 @as_root

@@ -159,6 +159,8 @@ def agents_are_in_order(config: Config) -> Iterator[Problem]:
             yield config.problem(section, key, text, "set user, such as vmail")
         if one.user and one.file.startswith("~"):
             yield config.problem(section, "file", "a home is only known of who has the file himself", "remove user, or write a path")
+        if one.command and not one.user and len(one.groups) > 1:
+            yield config.problem(section, "groups", "a command that is run as whose mail it is gets one group", "name one, or set user")
         if one.user == "root":
             yield config.problem(section, "user", "no program is run as root", "name an ordinary user")
 

@@ -108,8 +108,12 @@ def user_of(program: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     if not program["least"] <= number < 2**32 - 1:
         raise ValueError(f"nothing is run as the user {number}")
     user = pwd.getpwuid(number)
+    him = {"user": number, "group": user.pw_gid, "name": user.pw_name, "home": user.pw_dir}
     groups = os.getgrouplist(user.pw_name, user.pw_gid)
-    return {"user": number, "group": user.pw_gid, "groups": groups + program["groups"], "name": user.pw_name, "home": user.pw_dir}
+    if program["files"] is None and program["groups"]:
+        # What he says may be run, as by a line of his ~/.procmailrc: the agent, which knows that, can give such a group up, and does.
+        return him | {"groups": groups, "lent": program["groups"][0]}
+    return him | {"groups": groups + program["groups"]}
 
 
 def work_of(program: dict[str, Any], asked: dict[str, Any], content: int) -> Callable[[dict[str, Any]], NoReturn]:
@@ -201,7 +205,8 @@ def become(program: dict[str, Any], work: Callable[[dict[str, Any]], NoReturn], 
         limit(program, size)
         if os.geteuid() == 0:
             os.setgroups(program["groups"])
-            os.setresgid(program["group"], program["group"], program["group"])
+            lent = program.get("lent", program["group"])
+            os.setresgid(program["group"], lent, lent)
             os.setresuid(program["user"], program["user"], program["user"])
         if os.geteuid() == 0 or os.getuid() != program["user"]:
             raise PermissionError("nothing is run as root, or as somebody else")

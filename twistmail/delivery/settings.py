@@ -87,7 +87,8 @@ _AGENT = (
     Option("user", TEXT, "", "The user of this machine who runs the command, or whose the files are, never root. Empty: the user whose "
            "mail it is. Another than the server takes a start as root.", Reload.RESTART, example="vmail"),
     Option("groups", WORDS, "", "Groups of this machine that the command gets besides its user's own, such as mail for a locked "
-           "/var/mail: set-user-id bits of a program do not count.", Reload.RESTART, example="mail"),
+           "/var/mail: set-user-id bits of a program do not count. One where the command is run as whose mail it is: it is lent as by such "
+           "a bit, and procmail and maildrop give it up before they do what the user says.", Reload.RESTART, example="mail"),
     Option("timeout", DURATION, "5m", "After this the command is ended, with all that it has begun, and the mail is tried again later.",
            Reload.RESTART),
     Option("output", OUTPUT, "4K", "How much is heard of what it says; its first line goes into reports to senders.", Reload.RESTART),
