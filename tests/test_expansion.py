@@ -302,3 +302,13 @@ def test_what_the_routes_say_of_addresses_elsewhere(address, expected, fault):
 def test_a_domain_with_a_second_server(everything, address, expected):
     made = blue({"both@blue.example": ["anna@blue.example"]}, second_servers={"blue.example": everything})
     assert [(target.kind.value, str(target.address)) for target in result_of(made.follow(parse(address)))] == expected
+
+
+@pytest.mark.parametrize("name", ["staff", "postmaster"])
+def test_whose_forward_cannot_be_read_keeps_mail_from_nobody_else(name: str) -> None:
+    aliases = MemoryAliases({f"{name}@dom1.test": ["anna@far.test", "fred"]})
+    forwards = MemoryForwards()
+    forwards.available = False
+    followed = result_of(expansion(aliases=aliases, forwards=forwards).explain(parse(f"{name}@dom1.test")))
+    assert [str(target.account or target.address) for target in followed.targets] == ["anna@far.test", "fred@dom1.test"]
+    assert any("so it stays" in move.what for move in followed.trail)

@@ -261,13 +261,23 @@ class Expansion:
 
     async def _at_home(self, walk: Walk, branch: Branch, here: Address, account: Account, extension: str) -> list[Branch]:
         """Somebody who has a mailbox: his mail goes on, or stays. What has come from him already stays."""
-        step = await self._forward(account, extension) if account.name not in branch.path else None
+        step = await self._forward_of(walk, branch, here, account, extension) if account.name not in branch.path else None
         if step is None:
             self._to_account(walk, branch, here, account)
             return []
         walk.lead(branch, here, "forwarded" if account.name == str(here) else f"forwarded by {account.name}", step)
         self._to_second_server(walk, branch, here)
         return branch.onward(here, step, account.name, account.name)
+
+    async def _forward_of(self, walk: Walk, branch: Branch, here: Address, account: Account, extension: str) -> Step | None:
+        """What *account* wants. Who gets mail by an alias, with others, keeps it from nobody by what he has written: then it stays."""
+        try:
+            return await self._forward(account, extension)
+        except Unavailable as trouble:
+            if not branch.path:
+                raise
+            walk.trail.append(Move(here, len(branch.path), f"where it goes on to cannot be told, so it stays: {trouble}"))
+            return None
 
     async def _forward(self, account: Account, extension: str) -> Step | None:
         """What *account* wants done with his mail; None: it stays in his mailbox."""
