@@ -53,6 +53,31 @@ def item(identifier: str, recipient: str, sender: str | None = "alice@blue.examp
     return Item(identifier, parse(sender) if sender else None, (Errand(target),), NOW - 3600, 500, due=NOW + 600)
 
 
+class Limits:
+    """Only anna's mailbox has one."""
+
+    async def quota_of(self, account):
+        return (5000, None) if account == "anna@blue.example" else (None, None)
+
+
+class Boxes:
+    async def peek(self, account):
+        return self
+
+    async def quota(self):
+        return SimpleNamespace(octets=1200)
+
+
+class OneWay:
+    """All goes by one rule."""
+
+    async def freshen(self):
+        pass
+
+    def choice(self, target, item):
+        return SimpleNamespace(rule="c.ini:9 [relay] smarthost")
+
+
 @pytest.fixture
 def service(tmp_path):
     """As much of a MailService as the operator looks at, with two messages in its queue."""
@@ -86,10 +111,13 @@ def service(tmp_path):
         listeners={},
         connections=dict,
         foundation=SimpleNamespace(
-            runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds, reactor=clock), threads=Inline(), renewal=renewal,
-            uplink=Uplink.of(tmp_path),
+            runner=runner, facts=facts, ground=SimpleNamespace(epoch=clock.seconds, reactor=clock, terms=Limits()), threads=Inline(),
+            renewal=renewal, uplink=Uplink.of(tmp_path), store=Boxes(),
         ),
-        parts=SimpleNamespace(people=SimpleNamespace(expansion=expansion), contexts=SimpleNamespace(certificates=certificates)),
+        parts=SimpleNamespace(
+            people=SimpleNamespace(expansion=expansion), contexts=SimpleNamespace(certificates=certificates),
+            relay=SimpleNamespace(routes=OneWay()),
+        ),
         look_at_certificates=look_at_certificates,
     )
 
@@ -174,7 +202,8 @@ def test_an_alias_is_resolved_to_a_tree_in_which_loops_end(ask):
     assert (tree["address"], tree["what"].partition(",")[0], tree["arrives"]) == ("info@blue.example", "alias", True)
     assert tree["source"].endswith("c.ini:3")
     anna, sales = tree["children"]
-    assert (anna["address"], anna["what"]) == ("anna@blue.example", "mailbox")
+    assert (anna["address"], anna["what"], anna["used"], anna["most"]) == ("anna@blue.example", "mailbox", 1200, 5000)
+    assert [child.get("rule") for child in sales["children"]] == [None, "c.ini:9 [relay] smarthost", None]
     assert [(child["address"], child["what"]) for child in sales["children"]] == [
         ("bert@blue.example", "mailbox"), ("carl@partner.example", "outside"),
         ("info@blue.example", "loop, ignored: info@blue.example -> sales@blue.example -> info@blue.example")]  # fmt: skip

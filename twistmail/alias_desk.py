@@ -45,10 +45,11 @@ class Books(Protocol):
 
 
 class AliasDesk:
-    """The verbs over *books*."""
+    """The verbs over *books*. *further*: what a running server tells of where mail ends (`alias_views.Ends`)."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, further: alias_views.Further | None = None) -> None:
         self._books = books
+        self._further = further
 
     def verbs(self) -> dict[str, Verb]:
         return {
@@ -99,7 +100,7 @@ class AliasDesk:
         """Where mail for an address goes in the end."""
         address = self._address(arguments.get("address"))
         try:
-            return await alias_views.tree(self._expansion, self._expansion.complete(address))
+            return await alias_views.tree(self._expansion, self._expansion.complete(address), self._further)
         except Unavailable as trouble:
             raise Refusal(f"mail for {address} has to wait: {trouble}", TEMPORARY, "twistmail alias check") from None
 

@@ -6,7 +6,7 @@ read its configuration again (row R26). The rules are `expansion`'s; here it is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from itertools import islice
 from typing import Any
@@ -80,7 +80,7 @@ async def _circles(expansion: Expansion, address: Address) -> list[str]:
     return [move.what for move in trail if move.status is LOOP and move.address == address]
 
 
-async def hidden(expansion: Expansion, aliases: Sequence[Listed]) -> AsyncIterator[tuple[Listed, str]]:
+async def hidden(expansion: Expansion, aliases: Sequence[Listed]) -> AsyncGenerator[tuple[Listed, str], None]:
     """Each of *aliases* that takes the mail of an account of the same name, and that account's name; one that leads to it does not."""
     looked_at = 0
     for alias in aliases:

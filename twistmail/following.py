@@ -19,7 +19,7 @@ def limits(config: Config, reactor: Any) -> dict[str, Any]:
     """The keywords of `Expansion` that only need settings."""
     settings = config["aliases"]
     return {
-        "separators": settings.subaddress,
+        "separators": _characters(settings.subaddress),
         "separators_of": separators_of(config),
         "depth_limit": settings.depth_limit,
         "limit": settings.expansion_limit,
@@ -31,10 +31,14 @@ def limits(config: Config, reactor: Any) -> dict[str, Any]:
 def separators_of(config: Config) -> dict[str, str]:
     """The separators of the domains that have some of their own."""
     said = {name: one.subaddress for name, one in config.named("domain").items() if one.subaddress}
-    return {name: "" if text == NONE else text for name, text in said.items()}
+    return {name: _characters(text) for name, text in said.items()}
+
+
+def _characters(text: str) -> str:
+    return "" if text == NONE else text
 
 
 def spelled(config: Config) -> Callable[[Address], tuple[Address, ...]]:
     """What tells the names that an address has without what stands behind a separator (`mail.spelled`)."""
-    usual, own = config["aliases"].subaddress, separators_of(config)
+    usual, own = _characters(config["aliases"].subaddress), separators_of(config)
     return lambda address: spellings(address, own.get(address.domain, usual))

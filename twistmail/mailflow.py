@@ -40,6 +40,7 @@ TOO_LONG_A_HEADER = Status(552, "5.3.4", "The header of the message, or a field 
 REMEMBERED = 3600.0
 MOST_REMEMBERED = 10_000
 NEVER = float("-inf")
+_NEEDS_NO_QUEUE = (Kind.MAILBOX, Kind.DISCARD)
 
 Record = Callable[[Event], Coroutine[Any, Any, Item]]
 Submit = Callable[[Item, Content], Awaitable[None]]
@@ -104,9 +105,14 @@ class Dispatch:
         return outcomes
 
     async def attempt_mailboxes(self, item: Item, content: Content) -> Sequence[Outcome]:
-        """One round for the local mailboxes only, those that others keep left out: the first attempt, made while the peer waits."""
+        """One round for the local mailboxes only, those that others keep left out: the first attempt, made while the peer waits.
+
+        What is thrown away needs no second one, and so no queue.
+        """
         targets = tuple(e.target for e in item.pending if e.target.kind is Kind.MAILBOX and self._at_once(e.target))
-        return await self._couriers[Kind.MAILBOX].carry(item, targets, content) if targets else ()
+        outcomes = await self._couriers[Kind.MAILBOX].carry(item, targets, content) if targets else ()
+        thrown = tuple(e.target for e in item.pending if e.target.kind is Kind.DISCARD)
+        return (*outcomes, *await self._couriers[Kind.DISCARD].carry(item, thrown, content)) if thrown else outcomes
 
     def places(self, item: Item) -> dict[Target, str]:
         """Where each target that still waits goes next (`Batch.place`; "": it is here)."""
@@ -155,7 +161,7 @@ class Reception:
 
         Asked before the content comes, with the size that was announced (RFC 1870), so that nothing is sent in vain.
         """
-        if all(target.kind is Kind.MAILBOX for target in targets):
+        if all(target.kind in _NEEDS_NO_QUEUE for target in targets):
             return None
         full = self.room_for(int(transaction.parameters.get("SIZE", 0)), report=transaction.sender is None)
         return None if full is None else status_of(full)

@@ -16,6 +16,7 @@ from typing import Any
 
 from twistmail import journal
 from twistmail.alias_desk import AliasDesk
+from twistmail.alias_views import Ends
 from twistmail.certificate_desk import CertificateDesk
 from twistmail.config.settled import Difference
 from twistmail.control import Refusal, Speaker, Verb
@@ -73,7 +74,7 @@ class Operator:
             **registrar.verbs(),
             **ForwardDesk.of(present, foundation.threads, lambda: foundation.ground.reader).verbs(registrar.account),
             **ExplainDesk(self._service).verbs(),
-            **AliasDesk(present).verbs(),
+            **AliasDesk(present, Ends(self._service)).verbs(),
             **ListDesk(present).verbs(),
         }
 

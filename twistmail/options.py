@@ -150,6 +150,14 @@ def _read_rate(word: str) -> tuple[int, float]:
     return int(count), _read_duration(seconds)
 
 
+def _read_separators(text: str) -> str:
+    """Characters of a local part that divide a name from a suffix; "none" where there are none, though others have some."""
+    wrong = [character for character in text if not character.isprintable() or character.isalnum() or character in ' .@"\\,;:<>()[]']
+    if wrong and text != "none":
+        raise ValueError(f"{wrong[0]!r} cannot divide a name from a suffix\nwrite characters such as + - = without anything between them")
+    return text
+
+
 TEXT = Kind("text", str)
 DURATION = Kind("a length of time", _read_duration, lambda value: f"{value:.12g}s")
 SIZE = Kind("a size", _read_size, lambda value: UNLIMITED if value is None else str(value))
@@ -223,6 +231,7 @@ def count_from(least: int) -> Kind:
 
 SWITCH = Kind("yes or no", _read_switch, lambda value: "yes" if value else "no")
 #: Words divided by spaces, commas or line ends.
+SEPARATORS = Kind("separators", _read_separators)
 WORDS = Kind("a list of words", lambda text: tuple(re.split(r"[\s,]+", text.strip())) if text.strip() else (), " ".join)
 LINES = Kind("lines", lambda text: tuple(line.strip() for line in text.splitlines() if line.strip()), "\n".join)
 DURATIONS = Kind(

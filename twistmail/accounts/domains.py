@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import canonical_domain
 from twistmail.mail.domains import Domain, Domains
-from twistmail.options import TEXT, WORDS, Option, Section, Settings, choice
+from twistmail.options import SEPARATORS, TEXT, WORDS, Option, Section, Settings, choice
 from twistmail.watched import Broken, Partly, WatchedFile
 
 log = Logger()
@@ -43,7 +43,7 @@ DOMAIN_OPTIONS = Section(
            example="[10.0.0.2]:25"),
     Option("other_gets", choice("unknown", "all"), "unknown", "What goes there: mail for names that nobody has here (a split domain), or "
            "all: a copy of the mail for those who are here, too."),
-    Option("subaddress", TEXT, "", "What divides names from suffixes in this domain, as [aliases] subaddress; empty: the same as there; "
+    Option("subaddress", SEPARATORS, "", "What divides names from suffixes in this domain, as [aliases] subaddress; empty: the same as there; "
            "none: nothing.", example="-"),
     Option("description", TEXT, "", "A word about it, for people."),
     pattern=True,

@@ -18,7 +18,7 @@ from twistmail.interfaces import IAliasResolver
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Step
-from twistmail.options import COUNT, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
+from twistmail.options import COUNT, SEPARATORS, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
 
 #: Sources that are files, and what is in them.
 FILES = {
@@ -77,7 +77,7 @@ OPTIONS = Section(
     Option("includes", SWITCH, "yes", "Whether aliases may lead to lists in files (:include:/path)."),
     Option("reload", choice(AUTO, BY_COMMAND), AUTO,
            "When a changed file:PATH counts: auto, with the next message; newaliases, when that has been run and has found it in order."),
-    Option("subaddress", TEXT, "+", "What divides a name from a suffix: one character or several, each of which does; empty: nothing. "
+    Option("subaddress", SEPARATORS, "+", "What divides a name from a suffix: one character or several, each of which does; empty: nothing. "
            "anna+x@ is anna@, unless anna+x@ or anna+default@ is an alias."),
     Option("to_postmaster", WORDS, "mailer-daemon root",
            "Names, in every local domain, whose mail postmaster gets where they are neither alias nor user."),

@@ -12,6 +12,7 @@ from twistmail.cli.desk import Desk
 from twistmail.cli.exits import Exit
 from twistmail.cli.grammar import Large
 from twistmail.cli.terminal import Terminal
+from twistmail.cli.words import amount
 
 #: As `main.COMMANDS`; a test compares the sentences.
 VERBS: dict[str, tuple[str, str]] = {
@@ -124,17 +125,24 @@ def shown(terminal: Terminal, tree: dict[str, Any]) -> bool:
 
 def tree_lines(node: dict[str, Any], indent: str = "", mark: str = "") -> Iterator[tuple[str, str]]:
     """(address with its branch, what it is) of *node* and all below it; as deep as aliases may be."""
-    yield indent + mark + node["address"], node["what"]
+    yield indent + mark + node["address"], node["what"] + _more(node)
     children = node.get("children", [])
     below = indent + {"": "", "|- ": "|  ", "`- ": "   "}[mark]
     for place, child in enumerate(children, 1):
         yield from tree_lines(child, below, "`- " if place == len(children) else "|- ")
 
 
+def _more(node: dict[str, Any]) -> str:
+    """What a running server knows of an end of the tree."""
+    if "most" in node:
+        return f", {amount(node['used'])} of {amount(node['most'])}"
+    return f", by {node['rule']}" if node.get("rule") else ""
+
+
 @group.command()
 @click.pass_obj
 def check(terminal: Terminal) -> int:
-    """Find aliases that loop, that lead nowhere, or that lead outside. Ends with 1 where there are problems."""
+    """Find aliases that loop, lead nowhere or outside, or hide an account. Ends with 1 where there are problems."""
     found = Desk(terminal).ask("alias.check")
     rows = [(problem["address"], problem["problem"], problem["source"]) for problem in found]
     if rows or terminal.as_json:

@@ -39,7 +39,10 @@ MOST_COPIES = 100
 
 
 def _read_addresses(text: str) -> tuple[Address, ...]:
-    return tuple(addresses.parse(word) for word in WORDS.read(text))
+    try:
+        return tuple(addresses.parse(word) for word in WORDS.read(text))
+    except ValueError as error:
+        raise ValueError(f"{error}\nwrite addresses, divided by spaces") from None
 
 
 ADDRESSES = Kind("addresses", _read_addresses, lambda found: " ".join(map(str, found)))
