@@ -43,8 +43,8 @@ DOMAIN_OPTIONS = Section(
            example="[10.0.0.2]:25"),
     Option("other_gets", choice("unknown", "all"), "unknown", "What goes there: mail for names that nobody has here (a split domain), or "
            "all: a copy of the mail for those who are here, too."),
-    Option("subaddress", SEPARATORS, "", "What divides names from suffixes in this domain, as [aliases] subaddress; empty: the same as there; "
-           "none: nothing.", example="-"),
+    Option("subaddress", SEPARATORS, "", "What divides names from suffixes in this domain, as [aliases] subaddress; empty: the same as "
+           "there; none: nothing.", example="-"),
     Option("description", TEXT, "", "A word about it, for people."),
     pattern=True,
 )

@@ -77,7 +77,8 @@ OPTIONS = Section(
     Option("includes", SWITCH, "yes", "Whether aliases may lead to lists in files (:include:/path)."),
     Option("reload", choice(AUTO, BY_COMMAND), AUTO,
            "When a changed file:PATH counts: auto, with the next message; newaliases, when that has been run and has found it in order."),
-    Option("subaddress", SEPARATORS, "+", "What divides a name from a suffix: one character or several, each of which does; empty: nothing. "
+    Option("subaddress", SEPARATORS, "+",
+           "What divides a name from a suffix: one character or several, each of which does; empty: nothing. "
            "anna+x@ is anna@, unless anna+x@ or anna+default@ is an alias."),
     Option("to_postmaster", WORDS, "mailer-daemon root",
            "Names, in every local domain, whose mail postmaster gets where they are neither alias nor user."),
