@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -78,3 +81,14 @@ def test_an_empty_sender_is_nobody() -> None:
 def test_any_line_means_something_or_is_told_what_is_wrong(words: list[str]) -> None:
     with contextlib.suppress(Misused):
         assert len(read(words).recipients) <= len(words)
+
+
+def test_whoever_only_sends_does_not_wait_for_the_server_s_modules(tmp_path: Path) -> None:
+    """Programs call it for each message: what Twisted needs to be imported would be most of its time."""
+    (tmp_path / "config.ini").write_text("[server]\nhostname = a.test\n[submission]\nlisten = unix:x.sock:mode=666\nrate = 1/1h\n")
+    code = (
+        "import sys; from twistmail.cli import sendmail; from twistmail.cli.sendmail_talk import place_of; "
+        "print(place_of(sendmail.Terminal('config.ini')), [name for name in sys.modules if name.startswith(('twisted.', 'zope.'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip().endswith("x.sock []"), done.stdout

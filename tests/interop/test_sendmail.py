@@ -35,7 +35,8 @@ to = daemon alice
 
 #: Who it is to be may not be allowed to read the program.
 PROGRAM = (
-    "import os; from twistmail.cli.sendmail import run; from twistmail.cli import dropping; from twistmail.queue import dropbox; "
+    "import os; from twistmail.cli.sendmail import run; from twistmail.cli import dropping; "
+    "from twistmail.queue import dropbox, spool; from twistmail.servers import smtp_options; from twistmail.wire.smtp import server; "
     "{become}run()"
 )
 

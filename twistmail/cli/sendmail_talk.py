@@ -11,13 +11,15 @@ from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.sendmail_message import addresses, spelled, user
 from twistmail.cli.sendmail_words import Wanted
 from twistmail.cli.terminal import Terminal
-from twistmail.endpoints import Transport
+from twistmail.endpoints import ENDPOINTS, Transport
 from twistmail.mail import verp
-from twistmail.servers.smtp_options import SUBMISSION
+from twistmail.options import Option, Section
 
 #: Where the server is looked for by who may not read the configuration; and the variable that names another place.
 USUAL_PLACE = Path("/run/twistmail/submit.sock")
 PLACE = "TWISTMAIL_SUBMIT"
+#: All of [submission] that we need. Its own declaration (`servers.smtp_options`) would bring half the server with it.
+LISTEN = Section("submission", "Where the server listens.", Option("listen", ENDPOINTS, "off", "Endpoints."))
 PATIENCE = 300.0  # seconds; RFC 5321 §4.5.3.2 asks for minutes
 
 
@@ -30,10 +32,10 @@ def place_of(terminal: Terminal) -> Path:
     if named := terminal.environ.get(PLACE):
         return Path(named)
     try:
-        config = terminal.glance(SUBMISSION)
+        config = terminal.glance(LISTEN)
     except (OSError, Failure):
         return USUAL_PLACE  # the configuration is not for everybody's eyes
-    places = [listen for listen in config[SUBMISSION.name].listen if listen.kind is Transport.UNIX]
+    places = [listen for listen in config[LISTEN.name].listen if listen.kind is Transport.UNIX]
     return config.file(places[0].path) if places else USUAL_PLACE
 
 
