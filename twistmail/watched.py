@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
@@ -54,8 +54,11 @@ class WatchedFile(Generic[T]):
     too, and whoever asks meanwhile waits for it: for files that may be large.
     """
 
-    def __init__(self, path: Path, parse: Callable[[str], T | Partly[T]], threads: Any, *, patient: bool = False) -> None:
+    def __init__(
+        self, path: Path, parse: Callable[[str], T | Partly[T]], threads: Any, *, patient: bool = False, most: int = MOST_OCTETS
+    ) -> None:
         self.path = path
+        self._most = most
         self._parse = parse
         self._threads = threads
         self._patient = patient
@@ -119,9 +122,9 @@ class WatchedFile(Generic[T]):
     def _load(self) -> T | Partly[T] | OSError | ValueError:
         try:
             with self._opened() as file:
-                octets = file.read(MOST_OCTETS + 1)
-            if len(octets) > MOST_OCTETS:
-                return Broken([(1, f"the file is larger than {MOST_OCTETS // 1024 // 1024} MiB")])
+                octets = file.read(self._most + 1)
+            if len(octets) > self._most:
+                return Broken([(1, f"the file is larger than {self._most // 1024 // 1024} MiB")])
             return self._parse(octets.decode())
         except UnicodeDecodeError as error:
             return Broken([(octets.count(b"\n", 0, error.start) + 1, "this is not UTF-8")])
@@ -169,9 +172,18 @@ class WatchedFiles:
         self._threads = threads
         self._files: dict[tuple[Path, Callable[[str], Any]], WatchedFile[Any]] = {}
 
-    def file(self, path: Path, parse: Callable[[str], T | Partly[T]]) -> WatchedFile[T]:
-        """The one WatchedFile of *path* that *parse* (a function of a module) reads."""
-        return self._files.setdefault((path, parse), WatchedFile(path, parse, self._threads, patient=True))
+    def file(self, path: Path, parse: Callable[[str], T | Partly[T]], most: int = MOST_OCTETS) -> WatchedFile[T]:
+        """The one WatchedFile of *path* that *parse* (a function of a module) reads, up to *most* octets."""
+        return self._files.setdefault((path, parse), WatchedFile(path, parse, self._threads, patient=True, most=most))
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of *text*, one after the other: a list of millions of short ones would take fifty times what the file has."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

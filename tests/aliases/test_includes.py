@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.aliases.sources import alias_file
 from tests.helpers import result_of
+from twistmail.aliases import members
 from twistmail.aliases.file import AliasFile
 from twistmail.aliases.members import MOST_MEMBERS
 from twistmail.aliases.permits import Permits
@@ -95,7 +99,7 @@ def broken(folder: Path, what: str) -> None:
     ("of itself", "includes itself"), ("of each other", "includes itself"), ("deep", "included by more than 10"),
     ("empty", "leads nowhere"), ("nul", "line 2: there is a control character"), ("not UTF-8", "line 2: this is not UTF-8"),
     ("answer", "line 2: an answer is no member"),
-    ("wrong", "line 2: .* white space"), ("long", "longer than 64"), ("many", "more than 100000 members"),
+    ("wrong", "line 2: .* white space"), ("long", "larger than 8 MiB"), ("many", "more than 100000 members"),
 ])
 def test_mail_for_a_list_that_cannot_be_read_waits(folder: Path, what: str, words: str) -> None:
     broken(folder, what)
@@ -158,3 +162,42 @@ def test_troubles_are_told_with_their_places(folder: Path) -> None:
     assert result_of(aliases.troubles())[0][1] == f"{folder}/staff includes itself: staff > {folder}/staff > {folder}/staff"
     (folder / "aliases").write_text("a: b\nnonsense\n")
     assert result_of(aliases.troubles())[0] == ("-", "there is no colon; write NAME: TARGET, TARGET", f"{folder}/aliases:2")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("makes", "why"),
+    [
+        pytest.param(lambda folder: os.chown(folder / "staff", 65534, 65534), "belongs to user 65534, so it may not include", id="owner"),
+        pytest.param(lambda folder: (folder / "staff").chmod(0o664), "can be written to by others (mode 664)", id="mode"),
+    ],
+)
+def test_a_list_that_others_write_names_no_other_files(folder: Path, makes: Callable[[Path], object], why: str) -> None:
+    """The server may read what he cannot, and would tell him who is on it."""
+    (folder / "others").write_text("bert")
+    (folder / "staff").write_text(f"anna\n:include:{folder}/others\n")
+    makes(folder)
+    with pytest.raises(Unavailable, match=re.escape(why)):
+        goals(alias_file(folder / "aliases", DOMAINS))
+    (folder / "staff").write_text("anna\n")
+    assert goals(alias_file(folder / "aliases", DOMAINS)) == ["boss", "anna"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_list_is_no_link_of_somebody_else(folder: Path) -> None:
+    (folder / "others").write_text("bert")
+    (folder / "staff").unlink()
+    (folder / "staff").symlink_to(folder / "others")
+    assert goals(alias_file(folder / "aliases", DOMAINS)) == ["boss", "bert"]
+    os.lchown(folder / "staff", 65534, 65534)
+    with pytest.raises(Unavailable, match="is a link of user 65534"):
+        goals(alias_file(folder / "aliases", DOMAINS))
+
+
+def test_a_list_of_short_lines_takes_no_memory_for_each() -> None:
+    text = "# \n" * 100_000
+    tracemalloc.start()
+    assert members.parse(text).items == ()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < len(text)

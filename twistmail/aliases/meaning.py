@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from twistmail.aliases import members
+from twistmail.aliases import members, trust
 from twistmail.aliases.items import Include, Item
 from twistmail.aliases.members import Members
 from twistmail.aliases.permits import Permits
@@ -60,7 +60,7 @@ class Meaning:
             if why := self.permits.refusal(item):
                 found.append((line, address, why))
             elif isinstance(item, Include):
-                wrong = await self._files.file(Path(item.path), members.parse).examined()
+                wrong = await self._files.file(Path(item.path), members.parse, members.MOST_OCTETS).examined()
                 found += [(line, address, f"{item.path}{f':{number}' if number else ''}: {text}") for number, text in wrong]
                 if not wrong:
                     try:
@@ -75,7 +75,9 @@ class Meaning:
             raise Unavailable(f"{path} includes itself: {' > '.join((*trail, path))}")
         if len(trail) > DEEPEST:
             raise Unavailable(f"{path} is included by more than {DEEPEST} others: {' > '.join(trail)}")
-        file: WatchedFile[Members] = self._files.file(Path(path), members.parse)
+        if why := trust.leads_astray(path):
+            raise Unavailable(f"{path} {why}, and could lead to any file that the server may read")
+        file: WatchedFile[Members] = self._files.file(Path(path), members.parse, members.MOST_OCTETS)
         await file.freshen()
         listed = file.value
         self._judge(file.path, listed)
@@ -84,6 +86,8 @@ class Meaning:
         found: list[Goal] = []
         for item in listed.items:
             if isinstance(item, Include):
+                if why := trust.doubt(path):
+                    raise Unavailable(f"{path} {why}, so it may not include {item.path}")
                 found += await self._included(item.path, (*trail, path))
             else:
                 found.append(item)

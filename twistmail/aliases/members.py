@@ -12,9 +12,10 @@ from twistmail.aliases import items, scan
 from twistmail.aliases.items import Include
 from twistmail.aliases.parse import MOST_PROBLEMS
 from twistmail.mail.alias import Goal, Refusal, ToFile, ToProgram
-from twistmail.watched import Broken
+from twistmail.watched import Broken, lines_of
 
 MOST_MEMBERS = 100_000
+MOST_OCTETS = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def parse(text: str) -> Members:
     found: list[Goal | Include] = []
     special: list[tuple[int, ToFile | ToProgram | Include]] = []
     problems: scan.Problems = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(lines_of(text), 1):
         bare = line.strip()
         if not bare or bare[0] == "#":
             continue

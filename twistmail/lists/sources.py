@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from twistmail.mail.address import Address, parse
-from twistmail.watched import Partly
+from twistmail.watched import Partly, lines_of
 
 MOST_MEMBERS = 100_000
 #: Octets of a line that is looked at.
@@ -54,7 +54,7 @@ def read(text: str) -> Partly[tuple[Address, ...]]:
     """The members in a file: an address a line, `Anna <anna@blue.example>` too; from # on it is a remark. Wrong lines are told."""
     found: list[Address] = []
     problems: list[tuple[int, str]] = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(lines_of(text), 1):
         word = line[:LONGEST_LINE].partition("#")[0].strip()
         if not word:
             continue
