@@ -107,7 +107,9 @@ def test_a_thousand_members_are_one_message_in_the_queue(build: Any, tmp_path: P
     pytest.param("local_writers = header\n", "ann@blue.test", "250", id="and-is-believed"),
     pytest.param("post = anyone\n", "eve@far.test", "250", id="anyone"),
     pytest.param("post = owners\n", "harry@far.test", "550 5.7.2", id="a-member-where-only-owners-may"),
-    pytest.param("post = owners\nowners = harry@far.test\n", "harry@far.test", "250", id="an-owner"),
+    pytest.param("post = owners\nowners = harry@far.test\n", "harry@far.test", "550 5.7.2", id="who-says-he-is-the-owner"),
+    pytest.param("post = owners\nlocal_writers = header\n", "fred@blue.test", "250", id="and-is-believed-as-an-owner"),
+    pytest.param("post = anyone\n", "ann@blue.test", "550 5.7.2", id="anyone-but-not-in-our-name"),
     pytest.param("max_size = 30\n", "harry@far.test", "552 5.3.4", id="too-much"),
 ])  # fmt: skip
 def test_who_may_write_is_said_at_the_door(build: Any, settings: str, author: str, answer: str) -> None:
@@ -117,6 +119,30 @@ def test_who_may_write_is_said_at_the_door(build: Any, settings: str, author: st
     assert write(house, "news@blue.test", author).startswith(answer)
     assert len(house.mail("bob")) == (answer == "250")
     assert house.mail("fred") == house.waiting == [], "nobody is written to about it"
+
+
+@pytest.mark.parametrize(("sender", "author"), [
+    pytest.param("mallory@evil.test", b"harry@far.test", id="only-the-header-names-a-member"),
+    pytest.param("harry@far.test", b"mallory@evil.test", id="only-the-envelope"),
+    pytest.param("harry@far.test", b"harry@far.test, mallory@evil.test", id="one-of-two-authors"),
+    pytest.param("mallory@evil.test", b"fred@blue.test, mallory@evil.test", id="one-of-two-is-the-owner"),
+    pytest.param("fred@blue.test", b"mallory@evil.test", id="the-owner-is-only-in-the-envelope"),
+])  # fmt: skip
+@pytest.mark.parametrize("who", ["members", "owners"])
+def test_a_stranger_is_nobody_whom_only_half_of_his_message_names(build: Any, who: str, sender: str, author: bytes) -> None:
+    house: House = build(f"{LIST}post = {who}\n")
+    assert house.send(b"From: %s\r\n\r\nx\r\n" % author, "news@blue.test", sender=sender).startswith("550 5.7.2")
+
+
+def test_who_has_logged_in_is_not_whom_his_envelope_names(build: Any) -> None:
+    house: House = build(f"[submission]\nown_addresses_only = no\n{LIST}post = owners\n")
+    answers = []
+    for name in ("ann", "fred"):
+        client = house.login("submission", name)
+        for line in ("MAIL FROM:<fred@blue.test>", "RCPT TO:<news@blue.test>"):
+            assert client.say(line)[-1].startswith("250")
+        answers.append(client.content(b"From: fred@blue.test\r\n\r\nx\r\n")[:9])
+    assert [answers[0], answers[1][:3]] == ["550 5.7.2", "250"]
 
 
 def test_a_user_is_known_by_all_his_names_and_by_no_header(build: Any) -> None:

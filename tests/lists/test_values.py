@@ -139,17 +139,30 @@ def test_whatever_happens_who_is_not_suspended_gets_what_is_sent(events: list[tu
 # ----- who writes
 
 
+EVE = "Eve@far.test"
+
+
 @pytest.mark.parametrize(("sender", "header", "account", "writers"), [
-    pytest.param("Eve@far.test", b"From: Bob <BOB@far.test>\r\n", (), ["eve@far.test", "bob@far.test"], id="a-stranger-is-who-he-says"),
-    pytest.param("eve@far.test", b"From: bob@far.test\r\n", ("eve@blue.test",), ["eve@far.test", "eve@blue.test"], id="a-user-is-himself"),
-    pytest.param("eve@far.test", b"From: nobody, <>, undisclosed:;\r\n", (), ["eve@far.test"], id="no-author"),
-    pytest.param("eve@far.test", b"", (), ["eve@far.test"], id="no-header"),
-    pytest.param(None, b"From: bob@far.test\r\n", (), ["bob@far.test"], id="no-sender"),
-    pytest.param("eve@far.test", b"From: " + b"x@far.test," * 500 + b"\r\n", (), ["eve@far.test", "x@far.test"], id="very-many"),
+    pytest.param(EVE, b"From: Eve <EVE@far.test>\r\n", (), ["eve@far.test"], id="a-stranger-is-whom-envelope-and-header-name"),
+    pytest.param(EVE, b"From: bob@far.test\r\n", (), [], id="a-stranger-with-the-name-of-another"),
+    pytest.param(EVE, b"From: eve@far.test, bob@far.test\r\n", (), [], id="a-stranger-who-is-two"),
+    pytest.param(EVE, b"From: eve@far.test\r\nFrom: eve@far.test\r\n", (), [], id="a-stranger-who-says-it-twice"),
+    pytest.param(EVE, b"From: eve@far.test, <>\r\n", (), [], id="a-stranger-and-nobody"),
+    pytest.param(EVE, b"From: nobody, <>, undisclosed:;\r\n", (), [], id="no-author"),
+    pytest.param(EVE, b"", (), [], id="no-header"),
+    pytest.param(None, b"From: bob@far.test\r\n", (), [], id="no-sender"),
+    pytest.param(EVE, b"From: x@y.test\r\n", ("eve@blue.test", "E@blue.test"), ["eve@blue.test", "e@blue.test"], id="a-user-is-himself"),
 ])  # fmt: skip
-def test_who_a_message_may_be_from(sender: str | None, header: bytes, account: tuple[str, ...], writers: list[str]) -> None:
+def test_who_a_message_is_from(sender: str | None, header: bytes, account: tuple[str, ...], writers: list[str]) -> None:
     post = rights.Post(parse(sender) if sender else None, header + b"\r\n", 10, account)
     assert [str(one) for one in post.writers] == writers
+
+
+def test_whom_a_stranger_says_he_belongs_to() -> None:
+    header = b"From: " + b"x@far.test," * 500 + b"\r\nFrom: Boss <boss@BLUE.test>, no, <>\r\n\r\n"
+    assert rights.Post(parse("eve@Evil.test"), header, 10).claimed == {"far.test", "blue.test", "evil.test"}
+    assert rights.Post(parse("eve@evil.test"), header, 10, ("ann@blue.test",)).claimed == frozenset()
+    assert rights.Post(None, b"\r\n", 10).claimed == frozenset()
 
 
 # ----- files of members

@@ -106,19 +106,20 @@ class MailingList:
         """Why *post* is not taken; None where it is. Raises Unavailable."""
         if (status := rights.objection(self.name, post, self.settings.max_size)) is not None:
             return status
-        writers = [one for one in post.writers if self._is_believed(one, post)]
-        if self.settings.post == "anyone" or any(map(self._may_always, writers)):
+        if self.settings.local_writers == "login" and any(domain in self.tools.local for domain in post.claimed):
+            return rights.LOG_IN
+        if self.settings.post == "anyone":
             return None
         if self.settings.post == "owners":
-            return rights.OWNERS_ONLY
-        for one in writers:
-            if await self.member(one) is not None:
+            return None if any(self._may_always(one) and self._is_sure(one, post) for one in post.writers) else rights.OWNERS_ONLY
+        for one in post.writers:
+            if self._may_always(one) or await self.member(one) is not None:
                 return None
         return rights.MEMBERS_ONLY
 
-    def _is_believed(self, writer: Address, post: rights.Post) -> bool:
-        """Whether *post* may be from *writer*: whoever has an address here can log in, so without that it is somebody else."""
-        return bool(post.account) or self.settings.local_writers == "header" or writer.domain not in self.tools.local
+    def _is_sure(self, writer: Address, post: rights.Post) -> bool:
+        """Whether *post* is from *writer* for certain, or the operator says that he is to be believed."""
+        return bool(post.account) or (self.settings.local_writers == "header" and writer.domain in self.tools.local)
 
     def _may_always(self, writer: Address) -> bool:
         return writer in self._posters or Address("", writer.domain) in self._posters

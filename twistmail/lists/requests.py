@@ -112,8 +112,7 @@ class Requests:
             return None
         if answerable.forgery(item, self._host):
             return None
-        found = rights.authors(header)
-        return found[0].folded if len(found) == 1 else None
+        return rights.author(header)
 
     # ----- mail that comes back
 

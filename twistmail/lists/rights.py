@@ -9,20 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twistmail.mail.address import Address, parse
-from twistmail.mail.addresses import addresses
+from twistmail.mail.addresses import ListedAddress, addresses
 from twistmail.mail.headers import first, unfold, values
 from twistmail.mail.status import Status
 
 #: RFC 3463 §3.8: X.7.2, "mailing list expansion prohibited".
 MEMBERS_ONLY = Status(550, "5.7.2", "Only members may write to that list")
-OWNERS_ONLY = Status(550, "5.7.2", "Only its owners may write to that list")
+OWNERS_ONLY = Status(550, "5.7.2", "Only its owners may write to that list, and they log in for that")
+LOG_IN = Status(550, "5.7.2", "Whoever has an address here logs in to write to that list")
 NO_PERSON = Status(550, "5.7.2", "That list takes no reports and no automatic answers")
 TOO_LARGE = Status(552, "5.3.4", "The message is larger than that list takes")
 LOOPS = Status(554, "5.4.6", "That list has sent this message already: it runs in circles")
 #: Fields in which a list leaves its mark.
 LIST_ID, LOOP = b"list-id", b"x-loop"
-#: Authors of one message that are looked at.
-MOST_AUTHORS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +35,19 @@ class Post:
 
     @property
     def writers(self) -> tuple[Address, ...]:
-        """Who it may be from, folded. Of a stranger both envelope and header are only what he says."""
-        said = authors(self.header) if not self.account else ()
-        own = (_address(name) for name in self.account)
-        return tuple(dict.fromkeys(one.folded for one in (self.sender, *own, *said) if one is not None))
+        """Who it is from, folded. A stranger only says so: he is believed where envelope and header name the same one person."""
+        if self.account:
+            own = (_address(name) for name in self.account)
+            return tuple(dict.fromkeys(one.folded for one in own if one is not None))
+        said = author(self.header)
+        return (said,) if said is not None and self.sender is not None and said == self.sender.folded else ()
+
+    @property
+    def claimed(self) -> frozenset[str]:
+        """The domains that a stranger says he is from: that of the envelope, and those of all authors."""
+        if self.account:
+            return frozenset()
+        return authors_domains(self.header) | ({self.sender.folded.domain} if self.sender is not None else frozenset())
 
 
 def objection(name: Address, post: Post, most: int | None) -> Status | None:
@@ -72,12 +80,25 @@ def is_answer(header: bytes) -> bool:
     return submitted.startswith(b"auto-replied") or submitted == b"auto-notified" or kind == b"multipart/report"
 
 
-def authors(header: bytes) -> tuple[Address, ...]:
-    """Those in the From field."""
-    listed = addresses(first(header, b"from") or b"")[:MOST_AUTHORS]
-    found = (_address(f"{one.local.decode('utf-8', 'replace')}@{one.domain.decode('utf-8', 'replace')}")
-             for one in listed if one.local and one.domain)  # fmt: skip
-    return tuple(one for one in found if one is not None)
+def author(header: bytes) -> Address | None:
+    """Who is in the From field, folded, where that is exactly one person; None where it is anybody else."""
+    listed = _authors(header)
+    if len(listed) != 1 or not listed[0].local or not listed[0].domain:
+        return None
+    one = _address(f"{listed[0].local.decode('utf-8', 'replace')}@{listed[0].domain.decode('utf-8', 'replace')}")
+    return one.folded if one is not None else None
+
+
+def authors_domains(header: bytes) -> frozenset[str]:
+    """The domains of all authors, as they are compared."""
+    found = {one.domain for one in _authors(header) if one.domain}
+    named = (_address(f"x@{domain.decode('utf-8', 'replace')}") for domain in found)
+    return frozenset(one.folded.domain for one in named if one is not None)
+
+
+def _authors(header: bytes) -> list[ListedAddress]:
+    """All that From fields list; there should be one field (RFC 5322 §3.6), but whoever forges may write two."""
+    return [one for value in values(header, b"from") for one in addresses(value)]
 
 
 def _address(text: str) -> Address | None:

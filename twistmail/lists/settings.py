@@ -87,10 +87,11 @@ LIST = Section(
     Option("owners", OWNERS, "postmaster", "Whom people may ask, and who hears of members that cannot be reached."),
     Option("members", MEMBERS, BOOK, "Who is on it: book (who has subscribed, or was added by twistmail list add), file:PATH (an address a "
            "line, read again when it changes), group:NAME (a [group:NAME] section), addresses.", example="book group:office"),
-    Option("post", choice("members", "owners", "anyone"), "members", "Who may write to it; owners always may."),
+    Option("post", choice("members", "owners", "anyone"), "members", "Who may write to it; owners always may. Where it is owners, "
+           "they log in for that; of members outside there is only what their messages say."),
     Option("posters", PEOPLE, "", "Who may besides: addresses, or @domain for everybody there.", example="@blue.example"),
-    Option("local_writers", choice("login", "header"), "login", "Whether members and owners with addresses in domains of ours must have "
-           "logged in to write to it, or whether the header is believed, which anybody can forge."),
+    Option("local_writers", choice("login", "header"), "login", "Whether whoever names an address in a domain of ours must have logged in "
+           "to write to it, or whether header and envelope are believed, which anybody can forge."),
     Option("subscribe", choice("closed", "confirm"), "closed", "Whether people may subscribe by mail to news-subscribe@, and have to "
            "confirm it. Everybody may always unsubscribe."),
     Option("subject_tag", TAG, "", "Put in front of subjects that do not have it, such as [News]; it breaks signatures (DKIM)."),
