@@ -62,6 +62,9 @@ def test_what_a_text_means(text: str, goals: tuple[object, ...]) -> None:
     pytest.param('"|vacation james"', 1, "not built in yet", id="vacation"),
     pytest.param('\\james, "|/usr/bin/vacation -a x james"', 1, "not built in yet", id="vacation-with-its-path"),
     pytest.param("|", 1, "no program", id="a-bar-alone"),
+    pytest.param('"|/bin/sort; rm -rf /"', 1, "mean something to a shell", id="a-second-command"),
+    pytest.param('"|IFS=\' \' && exec /usr/bin/procmail || exit 75 #ann"', 1, "mean something to a shell", id="procmail-s-old-line"),
+    pytest.param('|"/bin/x `id`"', 1, "mean something to a shell", id="a-backtick"),
     pytest.param("x" * (LONGEST_TEXT + 1), 1, "longer than", id="endless"),
     pytest.param("\n".join(f"a{number}@x.test" for number in range(MOST_GOALS + 1)), MOST_GOALS + 1, "more than", id="too-many"),
 ])  # fmt: skip
@@ -96,7 +99,7 @@ GOALS = st.one_of(
     st.builds(Address, WORDS, st.just("x.test")),
     st.builds(Final, st.builds(Address, WORDS, st.sampled_from(["", "x.test"]))),
     st.builds(ToFile, WORDS.map(lambda word: f"/{word}")).filter(lambda goal: goal.path != "/dev/null"),
-    st.builds(ToProgram, WORDS.map(lambda word: f"/bin/{word} -x, y")).filter(lambda goal: not goal.command.startswith("/bin/vacation")),
+    st.builds(ToProgram, st.text("abcdefgh-_.", min_size=1).map(lambda word: f'/bin/x{word} "-x, {word}" y')),
     st.just(Discard()),
 )  # fmt: skip
 

@@ -59,7 +59,21 @@ def machine():
         mount = f'mount --bind "{place}/passwd" /etc/passwd && exec "$@"'
         inside = ("unshare", "-m", "sh", "-c", mount, "sh")
         os.chown(place, 0, 0)  # nobody but root may move the homes
-        more = f"[users]\nsource = system\n[forward]\nfiles = yes\n[delivery]\nfile_dirs = {place}\n[relay]\nretry = 1h\n"
+        (place / "bin").mkdir(mode=0o755)
+        (place / "bin" / "keep").write_text(f'#!/bin/sh\n(id -u; echo "$@"; cat) > {place}/ann/kept\n')
+        (place / "bin" / "keep").chmod(0o755)
+        more = f"""
+[users]
+source = system
+[forward]
+files = yes
+programs = yes
+[delivery]
+file_dirs = {place}
+program_dir = {place}/bin
+[relay]
+retry = 1h
+"""
         house = House(place, more=more, inside=inside)
         with running(house):
             yield house
@@ -141,15 +155,24 @@ def test_the_book_s_example_appends_once_and_sends_one_copy(house):
     house.twistmail("queue", "delete", "--all", "--yes")
 
 
+def test_a_program_is_run_as_its_user_and_gets_the_mail(house):
+    write(house, "ann", '\\ann, "|keep this, please"\n')
+    kept = house.folder / "ann" / "kept"
+    eventually(lambda: (deliver(house, "ann"), kept.exists() and "herons" in kept.read_text())[1], "it has run")
+    lines = kept.read_text().splitlines()
+    assert lines[:2] == [str(UIDS["ann"]), "this, please"]
+    assert (kept.stat().st_uid, mail(house, ANN) > 0) == (UIDS["ann"], True)
+
+
 def test_what_the_house_does_not_allow_waits_and_nothing_is_run(house):
-    write(house, "ann", f'"|/usr/bin/touch {house.folder}/ann/owned", {house.folder}/ann/box\n')
+    write(house, "ann", f'"|/bin/sh -c \'touch {house.folder}/ann/owned; id\'"\n:include:{house.folder}/ann/box\n')
 
     def refused():
         with smtp(house.port("mx"), "eve@red.test") as talk:
             return talk.ask("RCPT TO:<ann@blue.test>").startswith("451")
 
     eventually(refused, "mail for her waits outside")
-    eventually(lambda: "/.forward:1: touch is a program, and none is run" in house.news, "the log says why")
+    eventually(lambda: "/.forward:1: ; would mean something to a shell" in house.news and "/.forward:2: " in house.news, "the log says why")
     assert not {"owned", "box"} & set(os.listdir(house.folder / "ann"))
 
 

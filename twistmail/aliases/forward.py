@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from twistmail.aliases import items
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Discard, Final, Goal, Refusal, ToFile, ToProgram
+from twistmail.mail.commands import words_of
 from twistmail.watched import Broken
 
 MOST_GOALS = 100
@@ -84,15 +85,18 @@ def _goal(item: str, allowed: Permissions) -> Goal:
         case ToFile(path) if not allowed.files:
             raise ValueError(f"{path} is a file, and mail is put into no file {allowed.why}")
         case ToProgram(command):
-            _may_be_run(command.split()[0].rpartition("/")[2], allowed)
+            _may_be_run(command, allowed)
     return found
 
 
-def _may_be_run(program: str, allowed: Permissions) -> None:
+def _may_be_run(command: str, allowed: Permissions) -> None:
+    """ValueError where the program of *command* may not, or could not."""
+    program = command.split()[0].rpartition("/")[2]
     if program == "vacation":
         raise ValueError("vacation is not built in yet, and no program of that name is run; take it out")
     if not allowed.programs:
         raise ValueError(f"{program} is a program, and none is run {allowed.why}")
+    words_of(command)
 
 
 # ----- back
