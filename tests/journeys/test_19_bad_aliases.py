@@ -68,6 +68,12 @@ CASES = {
     "database-that-is-down": Bad("a", LATER, {}, "[aliases]\nsource = config sql\n[sql]\nhost = 127.0.0.1\nport = 1\n"
                                  "alias_query = SELECT goal FROM aliases WHERE name = '%u'\n"),
     "directory-service-that-is-down": Bad("a", LATER, {}, "[aliases]\nsource = config http\n[http]\nurl = http://127.0.0.1:1/%u\n"),
+    "expression-that-explodes": Bad("a" * 40 + "-x", "550 5.1.1", {"one": "/^(a+)+$/ fred\n/^((a|a)*)*b@/ fred\n/^(.*a){25}$/ fred\n"},
+                                    "[aliases]\nsource = config regexp:{0}/one\n"),
+    "expression-that-is-none": Bad("a", LATER, {"one": "/^(a/ fred\n"}, "[aliases]\nsource = config regexp:{0}/one\n", log="one:1"),
+    "expression-that-looks-back": Bad("a", LATER, {"one": "/^(a)\\1/ fred\n"}, "[aliases]\nsource = config regexp:{0}/one\n", log="one:1"),
+    "virtual-table-with-a-nul": Bad("a", LATER, {"one": "x@blue.test fred\nb\0@blue.test fred\n"},
+                                    "[aliases]\nsource = config virtual:{0}/one\n", log="one:2"),
 }  # fmt: skip
 
 
@@ -75,7 +81,7 @@ def _built(build: Any, folder: Path, bad: Bad) -> House:
     folder.mkdir()
     for name, text in bad.files.items():
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text.format(folder) if len(text) < 1000 else text, "utf-8", "surrogateescape")
+        (folder / name).write_text(text.replace("{0}", str(folder)), "utf-8", "surrogateescape")
     house: House = build(bad.config.format(folder))
     return house
 
