@@ -102,7 +102,8 @@ def lists_are_lists(config: Config) -> Iterator[Problem]:
         if name.domain and local and name.domain not in local:
             text = f"{name.domain} is no domain of ours: mail for the list goes elsewhere"
             yield config.problem(section, "", text, "name one of [domains] local", WARNING)
-        names[name] = section
+        if (first := names.setdefault(name, section)) != section:
+            yield config.problem(section, "", f"{name} is a list already: [{first}]", "remove one of the two sections")
         for word in settings.members:
             kind, colon, rest = word.partition(":")
             if colon and kind == GROUP and rest not in config.named("group"):
