@@ -34,7 +34,7 @@ def told(tmp_path: Path, discovery: Any) -> Callable[[str], list[str]]:
 
 @pytest.mark.parametrize("text", [
     pytest.param("[list:news@blue.example]\n", id="nothing-said"),
-    pytest.param("[list:news]\nmembers = anna bert@far.example book file:/x group:a\n[group:a]\nmembers = anna@blue.example\n", id="all-kinds"),
+    pytest.param("[list:news]\nmembers = anna b@far.example book file:/x group:a\n[group:a]\nmembers = anna\n", id="all-kinds"),
     pytest.param("[list:news]\nreply_to = list\n[list:more]\nreply_to = anna@blue.example\nposters = @far.example\n", id="two"),
     pytest.param("[lists]\nurl = https://lists.blue.example/u/\n[list:news]\narchive = http://blue.example\n", id="pages"),
 ])  # fmt: skip
