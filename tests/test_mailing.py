@@ -12,7 +12,16 @@ from twistmail.config.load import load
 from twistmail.plugins import discover
 from twistmail.sections import checks, everything
 
-HOUSE = "[server]\nhostname = mail.blue.example\n[mx]\nlisten = tcp:2525:interface=127.0.0.1\n[domains]\nlocal = blue.example\n[users]\nsource = sqlite\n"
+HOUSE = """\
+[server]
+hostname = mail.blue.example
+[mx]
+listen = tcp:2525:interface=127.0.0.1
+[domains]
+local = blue.example
+[users]
+source = sqlite
+"""
 
 
 @pytest.fixture(scope="module")
