@@ -53,6 +53,16 @@ def test_a_full_address_goes_before_a_bare_name(book: AliasBook) -> None:
     assert book.find(Address("ann", "dom2.test"), everywhere=False) is None
 
 
+def test_a_file_in_its_place_is_read_at_once(book: AliasBook) -> None:
+    book.put([kept("ann", "bob")])
+    assert book.find(Address("ann"), everywhere=True) == kept("ann", "bob")
+    for path in book.path.parent.iterdir():
+        path.unlink()
+    assert book.find(Address("ann"), everywhere=True) is None
+    AliasBook(book.path).put([kept("ann", "carl")])
+    assert book.find(Address("ann"), everywhere=True) == kept("ann", "carl")
+
+
 def test_all_are_made_or_none(book: AliasBook) -> None:
     book.put([kept("ann", "bob")])
     with pytest.raises(AliasExists, match="an alias Ann already"):

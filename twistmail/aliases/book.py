@@ -8,6 +8,7 @@ for is kept as it would be written in aliases(5).
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from twistmail.mail.address import Address, parse
 from twistmail.sqlite_book import PATIENCE, SqliteBook
 
 _KEPT = "SELECT address, items, owner FROM aliases"
-_TWO = f"{_KEPT} WHERE name IN (?, ?) ORDER BY length(name) DESC LIMIT 1"
+#: The full address, and the name for all domains. Which of two rows counts is told in `find`: a sort would cost ten times the question.
+_TWO = f"{_KEPT} WHERE name = ? UNION ALL {_KEPT} WHERE name = ?"
 #: Seconds that a question on the reactor's thread may wait (only while a log is recovered).
 READ_PATIENCE = 0.2
 #: Octets of text beyond which what was read of it is remembered, and how many such texts are.
@@ -57,6 +59,7 @@ class AliasBook(SqliteBook):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._reading: sqlite3.Connection | None = None
+        self._inode: int | None = None  # of the file that it reads
         self._remembered: dict[str, tuple[Item, ...]] = {}
 
     # ----- reading
@@ -65,17 +68,14 @@ class AliasBook(SqliteBook):
         """The alias *address* (folded); with *everywhere* also the one of that name that holds in all local domains."""
         own = key(address)
         try:
-            if self._reading is None:
-                if not self.path.exists():
-                    return None
-                self._reading = self._connected()
-                if self._reading is None:
-                    return None
-            row = self._reading.execute(_TWO, (own, f"{address.local}@" if everywhere else own)).fetchone()
+            reading = self._connection()
+            if reading is None:
+                return None
+            rows = reading.execute(_TWO, (own, f"{address.local}@" if everywhere else own)).fetchall()
         except sqlite3.Error as error:
             self.retire()
             raise Unavailable(f"{self.path}: {error}") from error
-        return self._kept(row) if row else None
+        return self._kept(max(rows, key=lambda row: "@" in row[0])) if rows else None
 
     def all(self) -> tuple[Kept, ...]:
         """All, by domain and name. In any thread."""
@@ -85,19 +85,27 @@ class AliasBook(SqliteBook):
             raise Unavailable(f"{self.path}: {error}") from error
         return tuple(sorted(map(self._kept, rows), key=lambda kept: (kept.address.domain, kept.address.local)))
 
-    def _connected(self) -> sqlite3.Connection | None:
-        """A connection to keep; None while another is making the tables."""
-        connection = self.connect(READ_PATIENCE)
-        if connection.execute("PRAGMA user_version").fetchone()[0]:
-            return connection
-        connection.close()
-        return None
+    def _connection(self) -> sqlite3.Connection | None:
+        """The kept connection, to the file that is there now; None where there is none, or one without tables."""
+        try:
+            inode = os.stat(self.path).st_ino
+        except FileNotFoundError:
+            self.retire()
+            return None
+        if inode != self._inode:  # somebody has put another in its place
+            self.retire()
+            connection = self.connect(READ_PATIENCE)
+            if not connection.execute("PRAGMA user_version").fetchone()[0]:
+                connection.close()  # another is making them
+                return None
+            self._reading, self._inode = connection, inode
+        return self._reading
 
     def retire(self) -> None:
         """Let go of the kept connection; the next question opens another."""
         if self._reading is not None:
             self._reading.close()
-            self._reading = None
+        self._reading = self._inode = None
 
     def _kept(self, row: tuple[str, str, str]) -> Kept:
         address, text, owner = row
