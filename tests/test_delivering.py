@@ -39,6 +39,11 @@ PROBLEMS = [
     ("[delivery]\nprogram_user = root\n", "no program is run as root"),
     ("[delivery]\nfile_user = root\n", "not written to files as root"),
     ("[delivery]\nfile_user = games\n", "warning: no folder is named"),
+    ("[delivery]\nfile_dirs = /var/archive\nfile_user = no-such-user\n", "warning: there is no user no-such-user"),
+    ("[delivery]\nprogram_dir = /tmp\n", "warning: others than its owner may put programs into /tmp"),
+    ("[delivery]\nprogram_dir = /missing\n", "warning: /missing: No such file"),
+    ("[mda]\ncommand = /usr/bin/missing\nuser = games\n", "warning: /usr/bin/missing is no program here"),
+    ("[mda]\nfile = /srv/mail/%n\nuser = games\ngroups = no-such-group\n", "warning: there is no group no-such-group"),
 ]
 
 
@@ -97,3 +102,16 @@ def test_aliases_lead_into_files(build: Any, tmp_path: Path) -> None:
     assert results(house) == [(Result.DELIVERED, "2.0.0")] * 2
     assert (tmp_path / "files" / "box").read_bytes().startswith(b"From eve@")
     assert len(house.files("ann")) == 1
+
+
+def test_the_postmaster_hears_of_a_file_that_is_not_fit(build: Any, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "box").symlink_to("/etc/motd")
+    more = f"[delivery]\nfile_dirs = {tmp_path}/files\n[aliases]\nfiles = yes\n[alias:archive]\nto = {tmp_path}/files/box\n"
+    house = with_helper(build, more)
+    for _ in range(2):
+        identifier(house.send(MESSAGE, "archive@blue.test"))
+        house.settle()
+    (letter,) = house.files("ann")
+    assert b"Subject: Mail waits for something to be set up" in letter
+    assert f"file {tmp_path}/files/box".encode() in letter

@@ -46,6 +46,7 @@ from twistmail.mail.domains import Domains
 from twistmail.mail.envelope import Kind, Role
 from twistmail.mailflow import Dispatch
 from twistmail.mailing import folders, list_courier, lists_of
+from twistmail.notices import Notices, Writer
 from twistmail.options import Settings
 from twistmail.outbound import manners, tls_policies
 from twistmail.own_passwords import Desk
@@ -158,7 +159,7 @@ class Parts:
         self.foundation.popauth.keep_for(self.config["mx"].pop_before_smtp)
         self.foundation.renewal.adopt(wish(self.config["acme"], self.config["server"].hostname, self.config.file))
         self.foundation.access.adopt(_sharing_rules(self.config, self.people))
-        self.foundation.warn_by(_quota_watch(self))
+        self.foundation.warn_by(_quota_watch(self), _notices(self))
         tasks.start(alias_problems.warn(self.people.expansion), "looking for accounts that aliases hide")
         reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
         separate: Any = SeparateReports(reports, self.people.leaving)
@@ -403,6 +404,15 @@ def _quota_watch(parts: Parts) -> QuotaWatch:
     postmaster = _address(config["server"].postmaster, parts.people.default_domain)
     sender = Sender(str(postmaster), config["server"].hostname, ground.identifiers, ground.epoch)
     return QuotaWatch(parts.foundation.store, ground.terms, sender, ground.reactor, config["store"].quota_warnings)
+
+
+def _notices(parts: Parts) -> Notices:
+    """Who tells the postmaster of mail that waits for something to be set up."""
+    ground, expansion = parts.foundation.ground, parts.people.expansion
+    postmaster = _address(parts.config["server"].postmaster, parts.people.default_domain)
+    writer = Writer(postmaster, parts.config["server"].hostname, ground.identifiers, ground.epoch, expansion.follow,
+                    parts.foundation.runner.submit)
+    return Notices(writer)
 
 
 def _report_house(parts: Parts) -> ReportHouse:

@@ -24,7 +24,7 @@ from twistmail.interfaces import ICourier
 from twistmail.mail.address import canonical_domain, parse
 from twistmail.mail.envelope import Kind, Target
 from twistmail.options import Settings
-from twistmail.piping import Command
+from twistmail.piping import Command, folder_objection, is_group
 from twistmail.relay.route import Route, Tls, Transport, parse_via
 from twistmail.store.courier import MailboxCourier
 
@@ -199,4 +199,26 @@ def users_of_files_are_ordinary(config: Config) -> Iterator[Problem]:
         yield config.problem("delivery", "program_user", "no program is run as root", "name an ordinary user, such as nobody")
 
 
+def what_is_named_is_there(config: Config) -> Iterator[Problem]:
+    """Users, groups, programs and folders of this machine. It may be another one that the configuration is for: warnings."""
+    settings = config["delivery"]
+    named = [("delivery", "file_user", settings.file_user)]
+    if settings.program_dir:
+        named.append(("delivery", "program_user", settings.program_user))
+        if why := folder_objection(settings.program_dir):
+            yield config.problem("delivery", "program_dir", why, "mail for programs waits until that is so", WARNING)
+    for name, one in _sections(config).items():
+        if one.command or one.file:
+            named.append((_row_of(name), "user", one.user))
+            missing = [group for group in one.groups if not is_group(group)]
+            if missing:
+                yield config.problem(_row_of(name), "groups", f"there is no group {missing[0]} on this machine", level=WARNING)
+        if one.command and not os.access(one.command[0], os.X_OK):
+            yield config.problem(_row_of(name), "command", f"{one.command[0]} is no program here", "correct the path", WARNING)
+    for section, key, user in named:
+        if user and _number(user) < 0:
+            yield config.problem(section, key, f"there is no user {user} on this machine", "make it, or name another", WARNING)
+
+
+FILE_CHECKS: tuple[CrossCheck, ...] = (what_is_named_is_there,)
 CHECKS: tuple[CrossCheck, ...] = (agents_are_in_order, agents_are_of_somebody, users_of_files_are_ordinary)

@@ -35,6 +35,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.ids import COUNTERS, identifiers
 from twistmail.mail.schedule import Schedule
 from twistmail.mailflow import Dispatch
+from twistmail.notices import Notices
 from twistmail.pacing import Uplink
 from twistmail.plugins import Discovery
 from twistmail.policy.ledger import Ledger
@@ -136,10 +137,16 @@ class Foundation(Standing):
     def threads(self) -> tasks.Threads:
         return self.ground.threads
 
-    def warn_by(self, watch: QuotaWatch) -> None:
-        """From now on *watch* tells people that their mailboxes are filling up, and no other."""
+    def warn_by(self, *watches: QuotaWatch | Notices) -> None:
+        """From now on *watches* tell people that their mailboxes are filling up, or the postmaster what waits for him, and no others."""
         self.unwarn()
-        self.unwarn = self.facts.listen(watch.note)
+        stops = [self.facts.listen(watch.note) for watch in watches]
+
+        def unwarn() -> None:
+            for stop in stops:
+                stop()
+
+        self.unwarn = unwarn
 
     async def look_around(self) -> None:
         """Merge what others did to mailboxes that somebody has open."""

@@ -136,9 +136,9 @@ def _answer(connection: socket.socket) -> Run:
 def objection(command: Command, server: int | None = None) -> str:
     """Why *command* cannot be run, in words; empty: it can. *server* as for `start`."""
     us = os.geteuid() if server is None else server
-    if command.folder and (why := _folder_objection(command.folder)):
+    if command.folder and (why := folder_objection(command.folder)):
         return why
-    if missing := [name for name in command.groups if not _is_group(name)]:
+    if missing := [name for name in command.groups if not is_group(name)]:
         return f"there is no group {missing[0]} on this machine"
     if command.least is not None:
         return "" if os.geteuid() == 0 and us else "to run it as the user whose mail it is takes a start as root, with twistd --uid"
@@ -155,7 +155,8 @@ def objection(command: Command, server: int | None = None) -> str:
     return "" if user == us or os.geteuid() == 0 else f"to run it as {command.user} takes a start as root, with twistd --uid"
 
 
-def _folder_objection(folder: str) -> str:
+def folder_objection(folder: str) -> str:
+    """Why nothing is run that lies in *folder*, in words; empty: it may be."""
     try:
         status = os.stat(folder)
     except OSError as error:
@@ -165,7 +166,8 @@ def _folder_objection(folder: str) -> str:
     return f"others than its owner may put programs into {folder}" if status.st_mode & _OPEN_TO_OTHERS else ""
 
 
-def _is_group(name: str) -> bool:
+def is_group(name: str) -> bool:
+    """Whether there is such a group on this machine, which is not root's."""
     try:
         return grp.getgrnam(name).gr_gid > 0
     except KeyError:

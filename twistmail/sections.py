@@ -37,6 +37,7 @@ from twistmail.config.server import LOG, SERVER
 from twistmail.config.settled import Config
 from twistmail.couriers import named as couriers_named
 from twistmail.delivering import CHECKS as DELIVERY_CHECKS
+from twistmail.delivering import FILE_CHECKS as DELIVERY_FILE_CHECKS
 from twistmail.delivery.settings import AGENT_OF_OPTIONS as MDA_FOR
 from twistmail.delivery.settings import AGENT_OPTIONS as MDA
 from twistmail.delivery.settings import OPTIONS as DELIVERY
@@ -178,7 +179,7 @@ def checks(discovery: Discovery, *, files: bool = True) -> tuple[CrossCheck, ...
                     yield config.problem(part.options.name, key, text, suggestion)
 
     house = (*CHECKS, *HOUSE_CHECKS, *WAY_OUT_CHECKS, *DELIVERY_CHECKS, *MAILING_CHECKS)
-    return (*house, parts_exist, parts_can_work, *((*FILE_CHECKS, *ALIAS_CHECKS) if files else QUICK_FILE_CHECKS))
+    return (*house, parts_exist, parts_can_work, *((*FILE_CHECKS, *ALIAS_CHECKS, *DELIVERY_FILE_CHECKS) if files else QUICK_FILE_CHECKS))
 
 
 def everything(discovery: Discovery) -> tuple[Section, ...]:
