@@ -72,6 +72,15 @@ def test_who_is_not_answered(build: Any) -> None:
         assert (peer.said, house.waiting) == ([], []), name
 
 
+@pytest.mark.parametrize("role", ["subscribe", "request"])
+def test_nobody_is_written_to_whom_only_the_header_names(build: Any, role: str) -> None:
+    house: House = build(f"{LIST}subscribe = confirm\n")
+    peer = house.town("far.test", FAR)
+    assert house.send(b"From: victim@far.test\r\n\r\nx\r\n", f"news-{role}@blue.test", sender="eve@far.test").startswith("250")
+    house.settle()
+    assert (peer.said, house.waiting) == ([], [])
+
+
 def test_a_vacation_confirms_nothing(build: Any) -> None:
     house: House = build(f"{LIST}subscribe = confirm\n")
     peer = house.town("far.test", FAR)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twistmail.lists.book import ASK_AGAIN, CONFIRM_WITHIN, MOST_ASKED, REMEMBERED, Book, Sent
+from twistmail.lists.book import ASK_AGAIN, CONFIRM_WITHIN, HELP, POTS, REMEMBERED, SUBSCRIBE, UNSUBSCRIBE, Book, Sent
 from twistmail.lists.notes import FRESH, Note
 from twistmail.mail.address import parse
 
@@ -52,11 +52,44 @@ def test_nobody_is_asked_again_the_same_day_and_not_very_many_at_all(book: Book)
     assert book.ask(NEWS, "a@b.test", "subscribe", NOW + ASK_AGAIN - 1) is None
     assert book.ask(NEWS, "a@b.test", "unsubscribe", NOW)
     assert book.ask(NEWS, "a@b.test", "subscribe", NOW + ASK_AGAIN)
-    for number in range(MOST_ASKED):
-        book.ask(NEWS, f"m{number}@b.test", "subscribe", NOW + ASK_AGAIN)
-    assert book.ask(NEWS, "last@b.test", "subscribe", NOW + ASK_AGAIN) is None
-    assert book.ask(MORE, "last@b.test", "subscribe", NOW + ASK_AGAIN), "another list is not concerned"
-    assert book.ask(NEWS, "last@b.test", "subscribe", NOW + ASK_AGAIN + CONFIRM_WITHIN + 1)
+
+
+@pytest.mark.parametrize("action", [SUBSCRIBE, HELP])
+def test_very_many_are_not_written_to_and_that_is_over_after_a_day(book: Book, action: str) -> None:
+    for number in range(POTS[action].most):
+        assert book.ask(NEWS, f"m@b{number}.test", action, NOW)
+    assert book.ask(NEWS, "last@b.test", action, NOW + 1) is None
+    assert book.ask(MORE, "last@b.test", action, NOW + 1), "another list is not concerned"
+    assert all(book.ask(NEWS, "last@b.test", other, NOW + 1) for other in (SUBSCRIBE, HELP, UNSUBSCRIBE) if other != action)
+    assert book.ask(NEWS, "last@b.test", action, NOW + ASK_AGAIN + 1)
+
+
+@pytest.mark.parametrize("action", [SUBSCRIBE, HELP])
+def test_a_domain_can_use_up_its_own_share_only(book: Book, action: str) -> None:
+    answers = [book.ask(NEWS, f"m{number}@evil.test", action, NOW) for number in range(POTS[action].most_of_domain + 5)]
+    assert [bool(one) for one in answers[-6:]] == [True] + [False] * 5
+    assert book.ask(NEWS, "a@b.test", action, NOW)
+
+
+def test_however_many_ask_a_member_can_leave(book: Book) -> None:
+    for number in range(600):
+        book.ask(NEWS, f"m{number}@b.test", UNSUBSCRIBE, NOW)
+    assert book.ask(NEWS, "last@b.test", UNSUBSCRIBE, NOW)
+
+
+def test_one_mailbox_is_one_however_it_is_written(book: Book) -> None:
+    assert book.ask(NEWS, "a+1@b.test", SUBSCRIBE, NOW)
+    assert [book.ask(NEWS, f"{name}@b.test", SUBSCRIBE, NOW) for name in ("a", "a+2", "a+1+2")] == [None] * 3
+    assert book.ask(NEWS, "b+1@b.test", SUBSCRIBE, NOW)
+
+
+def test_what_was_answered_with_help_is_forgotten_after_a_day(book: Book) -> None:
+    book.ask(NEWS, "a@b.test", HELP, NOW)
+    token = book.ask(NEWS, "a@b.test", SUBSCRIBE, NOW)
+    book.ask(MORE, "a@b.test", SUBSCRIBE, NOW + ASK_AGAIN + 1)
+    assert sorted(book.rows("SELECT list, action FROM asked")) == [(str(MORE), SUBSCRIBE), (str(NEWS), SUBSCRIBE)]
+    assert token is not None
+    assert book.confirmed(NEWS, token, NOW + ASK_AGAIN + 1) == ("a@b.test", SUBSCRIBE)
 
 
 def test_how_far_a_copy_has_come(book: Book) -> None:

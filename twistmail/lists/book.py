@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from enum import Enum
 
 from twistmail.lists.notes import DAY, Note
@@ -19,8 +19,20 @@ from twistmail.sqlite_book import PATIENCE, SqliteBook
 FILE = "lists"
 #: How long (seconds) a request may be confirmed; within ASK_AGAIN nobody is written to about the same a second time.
 CONFIRM_WITHIN, ASK_AGAIN = 3 * DAY, DAY
-#: Requests of one list that wait at a time: more are not answered, so nobody can use us to write to the world.
-MOST_ASKED = 500
+SUBSCRIBE, UNSUBSCRIBE, HELP = "subscribe", "unsubscribe", "help"
+
+
+@dataclass(frozen=True, slots=True)
+class Pot:
+    """Letters about one matter that one list writes within ASK_AGAIN: to all the world, and to one domain of it."""
+
+    most: int
+    most_of_domain: int
+
+
+#: More is not answered, so nobody can use us to write to the world. Who unsubscribes is on the list, which is cap enough: no
+#: crowd of strangers shall keep a member from leaving.
+POTS = {SUBSCRIBE: Pot(500, 50), HELP: Pot(200, 20)}
 #: How long it is remembered what was sent: longer than the queue keeps anything.
 REMEMBERED = 60 * DAY
 
@@ -81,11 +93,10 @@ class Book(SqliteBook):
     def ask(self, name: Address, member: str, action: str, now: float) -> str | None:
         """The token by which *member* may confirm *action*; None where he must not be written to (again) now."""
         with self.writing() as connection:
-            connection.execute("DELETE FROM asked WHERE at < ?", (now - CONFIRM_WITHIN,))
+            connection.execute("DELETE FROM asked WHERE at < ? OR (action = ? AND at < ?)", (now - CONFIRM_WITHIN, HELP, now - ASK_AGAIN))
             key = (str(name), member, action)
             last = connection.execute("SELECT at FROM asked WHERE list = ? AND address = ? AND action = ?", key).fetchone()
-            (count,) = connection.execute("SELECT count(*) FROM asked WHERE list = ?", (str(name),)).fetchone()
-            if (last is not None and now - last[0] < ASK_AGAIN) or count >= MOST_ASKED:
+            if (last is not None and now - last[0] < ASK_AGAIN) or (action in POTS and _is_full(connection, POTS[action], key, now)):
                 return None
             token = secrets.token_hex(8)
             connection.execute("INSERT OR REPLACE INTO asked VALUES (?, ?, ?, ?, ?)", (*key, token, now))
@@ -121,6 +132,22 @@ class Book(SqliteBook):
     def doubtful(self) -> list[str]:
         """The copies that were begun with, of which nobody has said that they are in the queue."""
         return [identifier for (identifier,) in self.rows("SELECT id FROM sent WHERE NOT done")]
+
+
+def _is_full(connection: sqlite3.Connection, pot: Pot, key: tuple[str, str, str], now: float) -> bool:
+    """Whether the one of *key* (list, address, action) must not be written to because of what was written to others: or to
+    himself, by another suffix of his name."""
+    name, member, action = key
+    found = connection.execute("SELECT address FROM asked WHERE list = ? AND action = ? AND at > ?", (name, action, now - ASK_AGAIN))
+    others = [_person(address) for (address,) in found]
+    person = _person(member)
+    return len(others) >= pot.most or person in others or sum(domain == person[1] for _, domain in others) >= pot.most_of_domain
+
+
+def _person(address: str) -> tuple[str, str]:
+    """(local part, domain) of *address*, without what stands behind a plus sign: all that is one mailbox."""
+    local, _, domain = address.rpartition("@")
+    return local.partition("+")[0], domain
 
 
 def _note(values: Iterable[object]) -> Note:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twistmail.lists.book import SUBSCRIBE
 from twistmail.lists.copies import fields
 from twistmail.lists.mailing_list import MailingList
 from twistmail.lists.names import Role
@@ -16,7 +17,6 @@ from twistmail.mail.address import Address
 from twistmail.mail.deliverystatus import one_line
 from twistmail.mail.trace import date
 
-SUBSCRIBE, UNSUBSCRIBE, HELP = "subscribe", "unsubscribe", "help"
 _DAYS = 3
 
 

@@ -2,7 +2,8 @@
 
 Nobody is put on a list or taken off it by a message that only says whose it is: he is written to, and has to answer. Who
 leaves by the token in his own copy need not. Programs are not answered (RFC 3834 §2), nobody twice a day about the same,
-nobody at all while very many have asked; so nobody can have others written to by us.
+nobody at all while very many have asked; and only who is the sender as well as the author, so that whatever judges senders
+judges him. So nobody can have others written to by us.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from twistmail.lists import letters, rights
-from twistmail.lists.letters import HELP, SUBSCRIBE, UNSUBSCRIBE, Letter
+from twistmail.lists.book import HELP, SUBSCRIBE, UNSUBSCRIBE
+from twistmail.lists.letters import Letter
 from twistmail.lists.mailing_list import MailingList
 from twistmail.lists.names import Call, Role
 from twistmail.mail import answerable, bounced
@@ -106,13 +108,14 @@ class Requests:
             await self._write(one, letters.goodbye(one, member))
 
     def _person(self, request: Request) -> Address | None:
-        """Who writes, where he can be answered: one person, who is not a program and not only said to be him."""
+        """Who writes, where he can be answered: one person, in the envelope as in the header, who is not a program."""
         item, header = request.item, request.header
         if item.sender is None or answerable.is_automatic(header) or answerable.no_answer_to(item, header, self._host):
             return None
         if answerable.forgery(item, self._host):
             return None
-        return rights.author(header)
+        author = rights.author(header)
+        return author if author == item.sender.folded else None
 
     # ----- mail that comes back
 
