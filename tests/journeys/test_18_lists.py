@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from tests.journeys.house import FAR, House, identifier
-from tests.journeys.lists import LIST, MEMBERS, POST, members, post, sent_to, write
+from tests.journeys.lists import LIST, MEMBERS, NEWS, POST, members, post, sent_to, write
 from twistmail.dry_run import DryRun, read
 from twistmail.facts import Removed
-from twistmail.mail.envelope import Kind
+from twistmail.mail.address import parse
+from twistmail.mail.content import Memory
+from twistmail.mail.envelope import Kind, Target, Wishes
+from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.policy.pipeline import Pipeline
 from twistmail.receiving import trial
@@ -184,6 +187,25 @@ def test_mail_that_came_past_the_door_is_dropped_without_a_word(build: Any) -> N
     (outcome,) = [what for what in house.told(about=message) if getattr(what, "result", None) is Result.FAILED]
     assert (outcome.target.kind, outcome.status.enhanced) == (Kind.LIST, "5.7.2")
     assert (house.waiting, peer.said, house.mail("bob")) == ([], [], [])
+
+
+@pytest.mark.parametrize(("account", "strict"), [
+    pytest.param("ann@blue.test", True, id="who-has-logged-in"),
+    pytest.param("", False, id="a-stranger"),
+])  # fmt: skip
+def test_only_who_has_logged_in_keeps_a_message_from_members_whose_servers_have_no_tls(build: Any, account: str, strict: bool) -> None:
+    house: House = build("[list:news@blue.test]\nmembers = harry@far.test\npost = anyone\n")
+    target = Target(Kind.LIST, NEWS, NEWS, way=str(NEWS))
+    header = b"From: eve@far.test\r\n\r\n"
+    item = Item("i1-abc", parse("eve@far.test"), (Errand(target),), 0.0, 30, account=account, wishes=Wishes(require_tls=True))
+    courier, submitted = house.parts.dispatch._couriers[Kind.LIST], []
+
+    async def submit(copy: Item, content: Any) -> None:
+        submitted.append(copy)
+
+    courier._office = replace(courier._office, submit=submit)
+    house.run(courier.carry(item, [target], Memory(header)))
+    assert [one.wishes.require_tls for one in submitted] == [strict]
 
 
 # ----- exactly once

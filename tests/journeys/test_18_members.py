@@ -199,13 +199,13 @@ def test_what_the_pages_do_not_take(build: Any) -> None:
 # ----- mail that comes back
 
 
-def report(house: House, to: str, action: str = "failed", sender: str = "") -> None:
+def report(house: House, to: str, action: str = "failed", sender: str = "", status: str = "5.1.1") -> None:
     """What a server of the world sends to *to* about mail that it could not deliver."""
     text = (
         "From: MAILER-DAEMON@far.test\r\nSubject: Undeliverable\r\nContent-Type: multipart/report; boundary=x\r\n\r\n--x\r\n\r\nSorry.\r\n"
         "--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; far.test\r\n\r\n"
         "Final-Recipient: rfc822; harry@far.test\r\n"
-        f"Action: {action}\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 No such user\r\n--x--\r\n"
+        f"Action: {action}\r\nStatus: {status}\r\nDiagnostic-Code: smtp; 550 No such user\r\n--x--\r\n"
     )
     house.send(text.encode(), to, sender=sender)
     house.settle()
@@ -247,6 +247,14 @@ def test_a_refusal_at_once_counts_as_a_report_does(build: Any) -> None:
     assert len(house.mail("ann")) == 1
 
 
+def test_a_message_that_nobody_takes_suspends_nobody(build: Any) -> None:
+    """Else whoever may write to the list could have all members suspended."""
+    house: House = build(f"{LIST}suspend_after = 1\n")
+    house.town("far.test", FAR, {b"DATA": b"554 5.7.1 That is spam"})
+    post(house)
+    assert (note(house, "harry@far.test"), house.waiting) == (None, [])
+
+
 def test_after_a_while_one_message_is_tried_and_decides(build: Any) -> None:
     house: House = build(f"{LIST}suspend_after = 1\nretry_after = 7d\n")
     peer = house.town("far.test", FAR)
@@ -267,16 +275,17 @@ def test_after_a_while_one_message_is_tried_and_decides(build: Any) -> None:
     assert note(house, "harry@far.test").suspended == 0
 
 
-@pytest.mark.parametrize(("action", "sender", "counts"), [
-    pytest.param("failed", "", True, id="a-report"),
-    pytest.param("delayed", "", False, id="a-warning"),
-    pytest.param("failed", "eve@far.test", False, id="somebody-who-has-a-sender"),
+@pytest.mark.parametrize(("action", "sender", "status", "counts"), [
+    pytest.param("failed", "", "5.1.1", True, id="a-report"),
+    pytest.param("delayed", "", "5.1.1", False, id="a-warning"),
+    pytest.param("failed", "eve@far.test", "5.1.1", False, id="somebody-who-has-a-sender"),
+    pytest.param("failed", "", "5.7.1", False, id="what-one-message-was-refused-for"),
 ])  # fmt: skip
-def test_what_counts_as_mail_that_came_back(build: Any, action: str, sender: str, counts: bool) -> None:
+def test_what_counts_as_mail_that_came_back(build: Any, action: str, sender: str, status: str, counts: bool) -> None:
     house: House = build(LIST)
     peer = house.town("far.test", FAR)
     post(house)
-    report(house, bounces(peer), action, sender)
+    report(house, bounces(peer), action, sender, status)
     assert (note(house, "harry@far.test") is not None) is counts
 
 

@@ -31,6 +31,8 @@ def dsn(*fields: bytes, kind: bytes = b"message/delivery-status", behind: bytes 
     pytest.param(REPORT, dsn(b"Action: delayed", behind=b"Action: failed\r\n"), None, id="what-the-original-says-does-not-count"),
     pytest.param(REPORT, dsn(b"Action: failed", b"Diagnostic-Code: smtp; a\x00b\x1b[1m"), CameBack("", "a b [1m"), id="controls"),
     pytest.param(DAEMON, b"Hi. This is the qmail-send program.\r\n", CameBack(), id="qmail"),
+    pytest.param(DAEMON, b"<h@far.test>:\n192.5.1.1 said:\n550 (#5.1.1) No such user.\n", CameBack("5.1.1"), id="qmail-has-a-code"),
+    pytest.param(DAEMON, b"5.1.2.3 and 15.1.1 and 5.1 and v5.1.1.\n", CameBack("5.1.1"), id="numbers-that-are-no-codes"),
     pytest.param(b"From: x@far.test\r\nX-Failed-Recipients: y\r\n\r\n", b"", CameBack(), id="exim-under-another-name"),
     pytest.param(b"From: Mail Delivery System <m@far.test>\r\nX-Failed-Recipients: y\r\nAuto-Submitted: auto-replied\r\n\r\n", b"",
                  CameBack(), id="exim"),
@@ -41,6 +43,27 @@ def dsn(*fields: bytes, kind: bytes = b"message/delivery-status", behind: bytes 
 ])  # fmt: skip
 def test_what_a_report_says(header: bytes, body: bytes, found: CameBack | None) -> None:
     assert read(header, body) == found
+
+
+@pytest.mark.parametrize(("status", "expected"), [
+    pytest.param("5.1.1", True, id="nobody-there"),
+    pytest.param("5.2.1", True, id="closed"),
+    pytest.param("4.2.2", True, id="full-for-days"),
+    pytest.param("5.4.4", True, id="no-way"),
+    pytest.param("4.4.7", True, id="not-reached-for-days"),
+    pytest.param("5.1.8", False, id="the-sender-s-domain"),
+    pytest.param("5.2.3", False, id="too-long-for-him"),
+    pytest.param("5.3.4", False, id="too-large"),
+    pytest.param("5.5.4", False, id="a-parameter"),
+    pytest.param("5.6.7", False, id="no-utf-8-there"),
+    pytest.param("5.7.1", False, id="spam"),
+    pytest.param("5.7.30", False, id="no-tls-there"),
+    pytest.param("5.0.0", False, id="nobody-knows"),
+    pytest.param("5.10.1", False, id="a-row-that-is-none"),
+    pytest.param("", False, id="nothing-said"),
+])  # fmt: skip
+def test_what_says_that_an_address_takes_no_mail(status: str, expected: bool) -> None:
+    assert CameBack(status).is_about_address is expected
 
 
 def test_it_is_told_in_one_line() -> None:
@@ -55,10 +78,11 @@ def test_whatever_comes_it_is_read(header: bytes, body: bytes) -> None:
 
 def test_hostile_reports_cost_time_in_proportion() -> None:
     def seconds(size: int) -> float:
-        bodies = [b"content-type: \t" * size, dsn(*[b"Action: " + b" " * 50] * size), b"Content-Type:" + b" " * 20 * size]
+        bodies = [b"content-type: \t" * size, b"5.5.5" * size, dsn(*[b"Action: " + b" " * 50] * size), b"Content-Type:" + b" " * 20 * size]
         began = time.process_time()
         for body in bodies:
             read(REPORT, body)
+            read(DAEMON, body)
         return time.process_time() - began
 
     assert takes_linear_time(seconds, 2000)

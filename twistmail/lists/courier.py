@@ -158,7 +158,8 @@ class ListCourier:
         ours = copies.header(header, item.prefix, one.name, one.settings, one_click=one_click, nested=nested)
         changed = Edited(ours, content, len(header))
         asked = item.wishes
-        wishes = Wishes(utf8=asked.utf8, require_tls=asked.require_tls, tls_optional=asked.tls_optional, priority=asked.priority)
+        require_tls = asked.require_tls and bool(self._names(item))  # a stranger shall not keep it from members whose servers have no TLS
+        wishes = Wishes(utf8=asked.utf8, require_tls=require_tls, tls_optional=asked.tls_optional, priority=asked.priority)
         sender = one.address(Role.BOUNCES)
         return Item(identifier, sender, errands, self._office.epoch(), changed.size, body=item.body, wishes=wishes), changed
 

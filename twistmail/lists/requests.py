@@ -125,8 +125,12 @@ class Requests:
             return
         report = bounced.read(request.header, request.body)
         member = await one.whose(token, BOUNCE) if report is not None else None
-        if member is not None:
+        if member is None:
+            return
+        if report is not None and report.is_about_address:
             await self.bounced(one, member, str(report))
+        else:  # whoever may write to the list could have all members suspended by messages that nobody takes
+            log.info("list {name}: {member} did not take a message: {why}", name=str(one.name), member=str(member), why=str(report))
 
     async def bounced(self, one: MailingList, member: Address, why: str) -> None:
         """Mail for *member* could not be delivered."""

@@ -17,6 +17,12 @@ MOST = 64 * 1024
 _STATUS_PART = re.compile(rb"content-type:[ \t]*message/(?:global-)?delivery-status", re.IGNORECASE)
 _FIELD = re.compile(rb"^(action|status|diagnostic-code):[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _SYSTEM = re.compile(rb"\b(?:mailer-daemon|postmaster|mail delivery (?:sub)?system)\b", re.IGNORECASE)
+#: An enhanced code in the words of a server that writes no delivery report; no piece of a longer number.
+_CODE = re.compile(rb"(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)")
+#: What says of an address that it takes no mail (RFC 3463 §3.2 to §3.5): the address, its mailbox, the way to it.
+_OF_ADDRESS = ("1.", "2.", "4.")
+#: And what says of the message, in the same rows, that it is too long, or that its sender's address is wrong.
+_OF_MESSAGE = frozenset({"2.3", "1.7", "1.8"})
 _LONGEST_WHY = 200
 
 
@@ -26,6 +32,12 @@ class CameBack:
 
     status: str = ""
     why: str = ""
+
+    @property
+    def is_about_address(self) -> bool:
+        """Whether other messages would not reach it either; what a server has against this message, or its sender, says nothing of that."""
+        subject = self.status.partition(".")[2]  # the class only says whether it was tried for days
+        return subject.startswith(_OF_ADDRESS) and subject not in _OF_MESSAGE
 
     def __str__(self) -> str:
         return f"{self.status} {self.why}".strip() or "the report says no reason"
@@ -43,7 +55,10 @@ def read(header: bytes, body: bytes) -> CameBack | None:
     if first(header, b"x-failed-recipients") is None and (submitted.startswith(b"auto-replied") or not _is_of_a_server(header)):
         return None
     subject = (first(header, b"subject") or b"").lower()
-    return None if b"warning" in subject or b"delay" in subject else CameBack()
+    if b"warning" in subject or b"delay" in subject:
+        return None
+    code = _CODE.search(body)
+    return CameBack(code[0].decode() if code is not None else "")
 
 
 def _is_of_a_server(header: bytes) -> bool:
