@@ -38,7 +38,7 @@ class PageSession:
         if isinstance(event, Bad):
             yield Page(event.code)
         elif isinstance(event, Get):
-            yield await self._below(event.path, None) or await self.page(event.path)
+            yield await self.page(event.path)
         elif isinstance(event, Post):
             yield await self._below(event.path, event.body) or Page(405)
 
@@ -50,10 +50,10 @@ class PageSession:
         return None
 
     async def page(self, path: str) -> Page:
-        """What is answered to a question for *path*."""
+        """What is answered to a question for *path*. A page comes before the folder that it is in, which may be all there is."""
         make = self._pages.get(path)
         if make is None:
-            return Page(404, NOTHING)
+            return await self._below(path, None) or Page(404, NOTHING)
         if (made := await make()) is None:
             return Page(503, b"It cannot be had now.\n")
         kind, body = made
