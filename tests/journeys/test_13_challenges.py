@@ -41,7 +41,7 @@ def test_the_authority_finds_its_page(looked_at: House) -> None:
     pytest.param("GET /.well-known/acme-challenge/ HTTP/1.1", "HTTP/1.1 404 Not Found", id="no-token"),
     pytest.param("GET /.well-known/acme-challenge/../acme-challenge/token HTTP/1.1", "HTTP/1.1 404 Not Found", id="a-way-around"),
     pytest.param("GET /token HTTP/1.1", "HTTP/1.1 404 Not Found", id="elsewhere"),
-    pytest.param("POST / HTTP/1.1", "HTTP/1.1 405 Method Not Allowed", id="another-method"),
+    pytest.param("PUT / HTTP/1.1", "HTTP/1.1 405 Method Not Allowed", id="another-method"),
     pytest.param("EHLO peer.example", "HTTP/1.1 400 Bad Request", id="another-protocol"),
 ])
 def test_everybody_else_finds_nothing(looked_at: House, line: str, answer: str) -> None:
