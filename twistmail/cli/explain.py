@@ -145,7 +145,7 @@ def _show_delivery(terminal: Terminal, delivery: dict[str, Any]) -> None:
     if "sender" in delivery:
         terminal.say(f"  {'sender':10}{delivery['sender']} ({delivery['sender_by']})")
     if delivery["status"]:
-        word = "waits" if delivery["status"].startswith("4") else "comes back"
+        word = "waits" if delivery["status"].startswith("4") else "returns"
         terminal.say(f"  {word:10}{delivery['status']}" + (f" ({delivery['why']})" if delivery["why"] else ""))
 
 

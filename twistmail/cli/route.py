@@ -82,6 +82,6 @@ def _lines(way: dict[str, Any]) -> list[tuple[str, str]]:
     if way.get("from"):
         lines.append(("from", " ".join(way["from"])))
     if way["status"]:
-        word = "waits" if way["status"].startswith("4") else "comes back"
+        word = "waits" if way["status"].startswith("4") else "returns"
         lines.append((word, way["status"]))
     return lines
