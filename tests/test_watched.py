@@ -171,3 +171,35 @@ def test_what_is_wrong_can_be_asked_without_reading_it_in(path: Path) -> None:
     assert file.problems() == ((2, "this is bad"),)
     path.unlink()
     assert file.problems() == ((0, "No such file or directory"),)
+
+
+def test_a_file_that_never_was_in_order_is_read_and_told_once_until_it_changes(tmp_path, logged):
+    readings = []
+
+    def read(text):
+        readings.append(text)
+        raise Broken([(1, "nonsense")])
+
+    path = tmp_path / "table"
+    path.write_text("x")
+    file = WatchedFile(path, read, Inline(), patient=True)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="nonsense"):
+            result_of(file.freshen())
+    assert readings == ["x"]
+    path.write_text("longer")
+    with pytest.raises(Unavailable, match="nonsense"):
+        result_of(file.freshen())
+    assert readings == ["x", "longer"]
+    assert logged == [f"{path}:1: nonsense"] * 2
+
+
+def test_a_file_that_is_not_there_is_told_once_and_read_when_it_comes(tmp_path, logged):
+    file = WatchedFile(tmp_path / "table", str.strip, Inline())
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            result_of(file.freshen())
+    assert logged == [f"{tmp_path}/table: No such file or directory"]
+    (tmp_path / "table").write_text("here ")
+    result_of(file.freshen())
+    assert file.value == "here"

@@ -65,6 +65,8 @@ class WatchedFile(Generic[T]):
         self._turn = tasks.Limit(1)  # at the first reading, where it is patient
         self._stamp: tuple[int, int, int] | None = None
         self._value: T | None = None
+        self._broken: Broken | None = None  # what was wrong with it at the last reading
+        self._told: tuple[tuple[int, str], ...] = ()  # what the log has said of it
         self._reading = False
 
     @property
@@ -103,6 +105,8 @@ class WatchedFile(Generic[T]):
         if self._reading or (stamp == self._stamp and self._value is not None):
             return
         if self._value is None:
+            if self._broken is not None and stamp == self._stamp:  # it would be no better
+                raise Unavailable(f"{self.path}: {self._broken}")
             await self._read_first(stamp)
             return
         self._reading = True
@@ -142,14 +146,17 @@ class WatchedFile(Generic[T]):
     def _settle(self, stamp: tuple[int, int, int] | None, loaded: T | Partly[T] | OSError | ValueError) -> None:
         news = stamp != self._stamp
         self._stamp = stamp
+        self._broken = loaded if isinstance(loaded, Broken) else None
         if isinstance(loaded, Partly):
             self._value = loaded.value
             self._tell(loaded.problems, " (the other lines are in use)")
             return
         if not isinstance(loaded, OSError | ValueError):
             self._value = loaded
+            self._told = ()
             return
-        if news or self._value is None:
+        if news or self._told != _problems(loaded):
+            self._told = _problems(loaded)
             self._tell(_problems(loaded), "" if self._value is None else " (what was read before stays in use)")
         if self._value is None:
             raise Unavailable(f"{self.path}: {loaded}") from loaded
