@@ -14,6 +14,9 @@ from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.aliases.book import AliasBook
 from twistmail.cli.exits import Exit
 from twistmail.cli.main import status
+from twistmail.lists.book import Book
+from twistmail.lists.notes import Note
+from twistmail.mail.address import parse
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery
 from twistmail.store.mailstore import MailStore
@@ -79,6 +82,8 @@ def test_there_and_back_again(run, data):
 
 def test_a_new_machine_gets_accounts_queue_and_configuration(run, data):
     run("alias add info anna")
+    news = parse("news@blue.example")
+    Book(data / "lists").keep(news, [("carl@far.example", Note(left=True))])
     run("backup create --to elsewhere")
     (backup,) = Path("elsewhere").iterdir()
     assert sorted(path.name for path in (backup / "server/config").iterdir()) == ["aliases", "config.ini", "more.ini"]
@@ -89,6 +94,7 @@ def test_a_new_machine_gets_accounts_queue_and_configuration(run, data):
     assert "1 item put into the queue" in hints
     assert (data / "queue/ready/abc.envelope").read_bytes() == b"an envelope\n"
     assert [str(alias.address) for alias in AliasBook(data / "aliases.db").all()] == ["info"]
+    assert Book(data / "lists").notes(news) == {"carl@far.example": Note(left=True)}, "who has left stays away"
     assert [account.name for account in AccountDatabase(data / "accounts.db").list()] == [ANNA]
     assert len(list((data / "mail/blue.example/anna/new").iterdir())) == 2
     code, _, complaint = run(f"backup restore {backup} --users")

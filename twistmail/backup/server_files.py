@@ -1,6 +1,6 @@
 """What a server needs besides the mail: its accounts, its queue, and its configuration.
 
-The databases of accounts and aliases are copied by SQLite itself, so they may be in use. Of the
+The databases of accounts, aliases and members of lists are copied by SQLite itself, so they may be in use. Of the
 queue each item is whole: its envelope is a log that is read once, its content
 never changes. The configuration is copied as it is written, with the alias and
 passwd files that it names: values that it takes from elsewhere (env:, file:,
@@ -23,18 +23,19 @@ from twistmail.backup.copying import copy, link_or_copy
 from twistmail.backup.manifest import MANIFESTS, SERVER, Entry, Share, digest_of, write_manifest
 from twistmail.queue.express import pending
 
-ACCOUNTS, ALIASES, QUEUE, CONFIGURATION = "accounts.sqlite", "aliases.sqlite", "queue", "config"
+ACCOUNTS, ALIASES, LISTS, QUEUE, CONFIGURATION = "accounts.sqlite", "aliases.sqlite", "lists.sqlite", "queue", "config"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
-    """Where they are: the databases of accounts and of aliases, the folder of the queue, the files of the configuration.
+    """Where they are: the databases of accounts, of aliases and of lists, the folder of the queue, the files of the configuration.
 
     None of them need be there.
     """
 
     database: Path
     aliases: Path
+    lists: Path
     queue: Path
     configuration: tuple[Path, ...]
 
@@ -46,10 +47,15 @@ def back_up_server(files: ServerFiles, part: Path) -> Share:
         shutil.rmtree(target)
     for folder in (target, target / CONFIGURATION, target / QUEUE):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    paths = [*_database(files.database, target / ACCOUNTS), *_database(files.aliases, target / ALIASES)]
+    paths = [path for name, source in _databases(files) for path in _database(source, target / name)]
     paths += _queue(files.queue / "ready", target / QUEUE)
     paths += _configuration(files.configuration, target / CONFIGURATION)
     return write_manifest(part / MANIFESTS / SERVER, (_entry(path, target) for path in sorted(paths)))
+
+
+def _databases(files: ServerFiles) -> tuple[tuple[str, Path], ...]:
+    """What each is called in a backup, and where it is."""
+    return (ACCOUNTS, files.database), (ALIASES, files.aliases), (LISTS, files.lists)
 
 
 def _entry(path: Path, root: Path) -> Entry:
@@ -104,9 +110,8 @@ def _configuration(files: Iterable[Path], target: Path) -> Iterator[Path]:
 
 
 def restore_accounts(backup: Path, files: ServerFiles) -> list[Path]:
-    """Put the databases of accounts and of aliases back; which. FileExistsError where there is one: whose passwords would hold?"""
-    pairs = [(backup / SERVER / ACCOUNTS, files.database), (backup / SERVER / ALIASES, files.aliases)]
-    wanted = [(kept, path) for kept, path in pairs if kept.exists()]
+    """Put the databases of accounts, aliases and lists back; which. FileExistsError where there is one: whose passwords would hold?"""
+    wanted = [(kept, path) for name, path in _databases(files) if (kept := backup / SERVER / name).exists()]
     for _, path in wanted:
         if path.exists():
             raise FileExistsError(f"{path} exists; move it away first")

@@ -28,6 +28,7 @@ from twistmail.cli.stored import Storage
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import amount, plural, span
 from twistmail.config.server import SERVER
+from twistmail.lists.book import FILE as LISTS
 from twistmail.mail.mailbox import StoreError
 from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.store import names
@@ -107,7 +108,7 @@ def _server_files(terminal: Terminal) -> ServerFiles:
         kind, _, path = source.partition(":")
         if kind in ("passwd", *ALIAS_FILES):
             files.append(users.file(path))
-    databases = users.file(users["users"].database), aliases.file(aliases["aliases"].database)
+    databases = users.file(users["users"].database), aliases.file(aliases["aliases"].database), users.data_dir / LISTS
     return ServerFiles(*databases, queue.file(queue["queue"].path), tuple(files))
 
 
