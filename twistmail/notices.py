@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from email import policy  # now, and not when the first letter is written: the server's user perhaps cannot read it
 from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Any
@@ -74,7 +75,7 @@ class Notices:
 
 def written(identifier: str, outcome: Outcome, writer: Any) -> bytes:
     """The letter about *outcome* of the item *identifier*, CRLF line ends."""
-    message = EmailMessage()
+    message = EmailMessage(policy.default)
     message["From"] = f"Mail system <{writer.postmaster}>"
     message["To"] = str(writer.postmaster)
     message["Subject"] = "Mail waits for something to be set up"
