@@ -134,6 +134,9 @@ def domains_have_users(config: Config) -> Iterator[Problem]:
         if domain.catchall:
             text = f"{name} has the users of {domain.same_as}, and its catch-all"
             yield config.problem(f"domain:{name}", "catchall", text, "remove it here", WARNING)
+        if domain.subaddress:
+            text = f"{name} has the users of {domain.same_as}, and its separators"
+            yield config.problem(f"domain:{name}", "subaddress", text, "remove it here", WARNING)
 
 
 def domain_file_can_be_read(config: Config) -> Iterator[Problem]:

@@ -203,6 +203,8 @@ def test_a_reload_reads_small_files_and_opens_large_ones(tmp_path, discovery):
                  "b.example is an alias domain itself\n    write same_as = c.example", id="of-an-alias"),
     pytest.param("[domains]\nlocal = b.example\n[domain:a.example]\nsame_as = b.example\ncatchall = x@b.example\n",
                  "warning: a.example has the users of b.example, and its catch-all", id="two-catch-alls"),
+    pytest.param("[domains]\nlocal = b.example\n[domain:a.example]\nsame_as = b.example\nsubaddress = -\n",
+                 "warning: a.example has the users of b.example, and its separators", id="separators-of-two"),
     pytest.param("[domains]\nnormal = B.example\n", "B.example would never match an address\n    write b.example", id="normal"),
 ])  # fmt: skip
 def test_domains_that_have_the_users_of_others(told, text, problem):
