@@ -25,7 +25,7 @@ LAYERS = (
     "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views alias_problems "
     "dry_run rows systemd "
-    "steering pickup privileges units foreground demo backup cli secrecy own_passwords tables pacing uplink_desk "
+    "steering pickup privileges units foreground demo backup cli __main__ secrecy own_passwords tables pacing uplink_desk "
     "alias_sources alias_desk alias_checks",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

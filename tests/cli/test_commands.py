@@ -409,6 +409,11 @@ def test_version_tells_what_runs(run):
     assert run("version")[1].startswith("twistmail ")
 
 
+def test_the_package_is_the_command_where_that_is_not_on_the_path():
+    said = subprocess.run([sys.executable, "-m", "twistmail", "version"], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout.startswith("twistmail ")
+
+
 def test_sending_to_a_closed_port_is_no_bug(run):
     code, _, err = run("send --to anna@blue.example --server 127.0.0.1:1")
     assert code == Exit.UNAVAILABLE
