@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from email import policy  # now, and not when the first letter is written: the server's user perhaps cannot read it
+from email import policy  # now, and the generator too, not when the first letter is written: the server's user perhaps cannot read them
+from email.generator import BytesGenerator
 from email.message import EmailMessage
 from email.utils import formatdate
+from io import BytesIO
 from typing import Any
 
 from twisted.logger import Logger
@@ -93,7 +95,9 @@ def written(identifier: str, outcome: Outcome, writer: Any) -> bytes:
         "When it is put right: twistmail queue flush. About this place nothing more is said for a day.\n"
     )
     message.set_content(text, cte="7bit" if text.isascii() else "quoted-printable")  # a path is not folded, so that it can be copied
-    return message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    letter = BytesIO()
+    BytesGenerator(letter, policy=policy.SMTP).flatten(message)
+    return letter.getvalue()
 
 
 def _plain(text: str) -> str:
