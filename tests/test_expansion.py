@@ -12,7 +12,7 @@ from twistmail.expansion import LOOP, TOO_MANY, UNKNOWN, Expansion
 from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
-from twistmail.mail.alias import Final, Goal, ToFile, ToProgram
+from twistmail.mail.alias import Final, Goal, Refusal, ToFile, ToProgram
 from twistmail.mail.envelope import Kind
 from twistmail.mail.status import Status
 from twistmail.memory.people import MemoryAliases, MemoryForwards, MemoryPeople
@@ -312,3 +312,21 @@ def test_whose_forward_cannot_be_read_keeps_mail_from_nobody_else(name: str) -> 
     followed = result_of(expansion(aliases=aliases, forwards=forwards).explain(parse(f"{name}@dom1.test")))
     assert [str(target.account or target.address) for target in followed.targets] == ["anna@far.test", "fred@dom1.test"]
     assert any("so it stays" in move.what for move in followed.trail)
+
+
+@pytest.mark.parametrize(
+    ("status", "raises"),
+    [
+        pytest.param(Status(451, "4.2.1", "Not before Monday"), True, id="later"),
+        pytest.param(Status(550, "5.1.1", "She has left"), False, id="never"),
+    ],
+)
+def test_what_leads_nowhere_only_now_is_not_taken_for_nothing(status: Status, raises: bool) -> None:
+    """Whoever follows an address without asking why would drop what should wait."""
+    made = expansion(aliases=MemoryAliases({"monday@dom1.test": [Refusal(status)]}))
+    assert result_of(made.judge(parse("monday@dom1.test"))) == status
+    if raises:
+        with pytest.raises(Unavailable, match="Not before Monday"):
+            result_of(made.follow(parse("monday@dom1.test")))
+    else:
+        assert result_of(made.follow(parse("monday@dom1.test"))) == ()

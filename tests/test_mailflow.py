@@ -18,6 +18,7 @@ from twistmail.facts import Accepted, Facts, Fated, Refused
 from twistmail.interfaces import Batch, Edit, ICourier, IPolicyStage, Keep, Point, Redirect, Verdict
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
+from twistmail.mail.alias import Discard, ToFile, ToProgram
 from twistmail.mail.content import Content, Memory
 from twistmail.mail.envelope import Fate, Kind, Notify, Peer, Recipient, Role, Target, Transaction, Wishes
 from twistmail.mail.item import Item
@@ -271,6 +272,21 @@ def test_a_retry_after_a_half_success_does_not_deliver_twice() -> None:
     scene.clock.advance(REMEMBERED)
     assert scene.receive("team@here.test").code == 250
     assert len(scene.delivered) == 6, "an hour later it is a message of its own"
+
+
+def test_what_was_thrown_away_or_lies_in_a_mailbox_says_nothing_of_the_rest_at_a_retry() -> None:
+    """A list that leads to nothing, to somebody far away, to a mailbox and to a program of the same person."""
+    scene = Scene()
+    thrown = NotingCourier()
+    scene.dispatch = scene.reception.dispatch = Dispatch({Kind.MAILBOX: scene.mailboxes, Kind.REMOTE: scene.relay, Kind.DISCARD: thrown})
+    scene.expansion.aliases.add("mixed@here.test", [Discard(), parse("bob@away.test"), parse("ann"), ToProgram("run"), ToFile("/box")])
+    scene.full = True
+    assert scene.receive("mixed@here.test") == NO_ROOM
+    scene.full = False
+    assert scene.receive("mixed@here.test").code == 250
+    ((item, _),) = scene.queue
+    assert {errand.target.kind for errand in item.pending} == {Kind.REMOTE, Kind.PROGRAM, Kind.FILE}
+    assert scene.delivered == ["ann@here.test"]
 
 
 def test_only_what_may_be_a_retry_is_compared_with_what_was_delivered(monkeypatch: pytest.MonkeyPatch) -> None:

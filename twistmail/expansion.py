@@ -142,8 +142,14 @@ class Expansion:
         return address if address.domain else Address(address.local, self.default_domain)
 
     async def follow(self, address: Address) -> tuple[Target, ...]:
-        """All targets of *address*, without duplicates, in written order; empty when it leads nowhere. Raises Unavailable."""
-        return (await self.explain(address)).targets
+        """All targets of *address*, without duplicates, in written order; empty when it leads nowhere.
+
+        Raises Unavailable, also where that is so for now only (`:defer:`).
+        """
+        followed = await self.explain(address)
+        if not followed.targets and followed.fault is not None and followed.fault.is_temporary:
+            raise Unavailable(f"{address}: {followed.fault}")
+        return followed.targets
 
     async def judge(self, address: Address) -> Status | None:
         """None when *address* leads somewhere, else why not. Raises Unavailable."""

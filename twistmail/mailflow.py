@@ -186,6 +186,8 @@ class Reception:
             return (await self._befall(judged, item, content),) * len(transaction.recipients)
         item = await self._deliver_now(item, content)
         answers = [_answer_for(recipient, item) for recipient in judged.recipients]
+        if not all(answer.is_positive for answer in answers):
+            self._remember(item, content)  # it comes again, and who has it, as an archive, needs it once
         ours = {target.place for r, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive for target in r.targets}
         taken = {recipient.address for recipient, answer in zip(judged.recipients, answers, strict=True) if answer.is_positive}
         copies = set(item.errands).difference(_written_to(judged, item).errands) if taken else set()
@@ -322,7 +324,7 @@ class Reception:
         self._forget_before(now - REMEMBERED)
         same = self._delivered.setdefault(content.size, {})
         for errand in item.errands:
-            if errand.result is Result.DELIVERED:
+            if errand.result is Result.DELIVERED and errand.target.kind is Kind.MAILBOX:
                 same[digest, errand.target.account] = now
 
     def _forget_before(self, oldest: float) -> None:
@@ -343,7 +345,10 @@ class Reception:
         return replace(
             item,
             errands=tuple(
-                replace(e, result=Result.DELIVERED) if same.get((digest, e.target.account), NEVER) > oldest else e for e in item.errands
+                replace(e, result=Result.DELIVERED)
+                if e.target.kind is Kind.MAILBOX and same.get((digest, e.target.account), NEVER) > oldest
+                else e
+                for e in item.errands
             ),
         )
 

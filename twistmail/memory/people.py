@@ -75,17 +75,17 @@ class MemoryPeople:
 
 @implementer(IAliasResolver)
 class MemoryAliases:
-    """Aliases as {"info@here.example": ["ann", "bob@away.example"]}. `available` False makes every question fail."""
+    """Aliases as {"info@here.example": ["ann", "bob@away.example"]}, or with goals. `available` False makes every question fail."""
 
-    def __init__(self, targets: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(self, targets: Mapping[str, Iterable[str | Goal]] | None = None) -> None:
         self.available = True
-        self._targets: dict[Address, tuple[Address, ...]] = {}
+        self._targets: dict[Address, tuple[Goal, ...]] = {}
         for address, written in (targets or {}).items():
             self.add(address, written)
 
-    def add(self, address: str, targets: Iterable[str]) -> None:
+    def add(self, address: str, targets: Iterable[str | Goal]) -> None:
         """From now on *address* stands for *targets*."""
-        self._targets[parse(address).folded] = tuple(parse(target) for target in targets)
+        self._targets[parse(address).folded] = tuple(parse(target) if isinstance(target, str) else target for target in targets)
 
     async def lookup(self, address: Address) -> Step | None:
         if not self.available:

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from twistmail import tasks
 from twistmail.facts import Facts
-from twistmail.interfaces import IQueue
+from twistmail.interfaces import IQueue, Unavailable
 from twistmail.mail.content import Content
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, Postponed, Rerouted, Result
@@ -316,6 +316,9 @@ class Runner:
                 log.error("queue: {id} is tried again later: {error}", id=identifier, error=error)
                 self._later(identifier, case, doubtful=True)
                 trouble = error
+            except Unavailable as error:  # where a report goes cannot be told now
+                log.warn("queue: {id} waits: {error}", id=identifier, error=str(error))
+                self._later(identifier, case)
             except Exception:
                 log.failure("queue: {id} ran into trouble and is tried again later", id=identifier)
                 self._later(identifier, case)
