@@ -67,7 +67,7 @@ def values_of(item: Item, target: Target, extension: str = "") -> dict[str, str]
     """What is filled in; characters that could mean something to somebody have become underscores."""
     address = target.address
     return safe({
-        "recipient": _plain(address), "user": address.local, "domain": address.domain, "extension": extension,
+        "recipient": _plain(address), "user": address.local, "domain": address.domain, "extension": _harmless(extension),
         "original": _plain(target.original), "sender": _plain(item.sender_for(target)), "size": str(item.size), "id": item.id,
     })  # fmt: skip
 
@@ -80,6 +80,11 @@ def safe(values: Mapping[str, str]) -> dict[str, str]:
 def may_be_given(values: Mapping[str, str]) -> bool:
     """Whether none of *values* would be taken for an option, or for a folder."""
     return not any(value.startswith("-") or value in (".", "..") for value in values.values())
+
+
+def _harmless(extension: str) -> str:
+    """*extension* such that it may be given: whoever wrote al+-x has written to al, who is there."""
+    return extension if may_be_given({"extension": extension}) else "_" + extension[1:]
 
 
 def _plain(address: Address | None) -> str:

@@ -23,8 +23,8 @@ def box(account, **more):
     return to(Kind.MAILBOX, account=account, **more)
 
 
-def agent(helper, *, own=True):
-    return ProgramAgent("mda", helper, tasks.Inline(), uid_of, own=own, extension=lambda target: "lists")
+def agent(helper, *, own=True, extension="lists"):
+    return ProgramAgent("mda", helper, tasks.Inline(), uid_of, own=own, extension=lambda target: extension)
 
 
 def carried(courier, *targets, sender=EVE):
@@ -85,6 +85,14 @@ def test_a_name_that_would_be_an_option_is_refused():
     helper = Helper(Run(0), "mda")
     assert carried(AgentCourier(None, lambda name: agent(helper)), box("-rf@here")) == [(Result.FAILED, "5.1.3")]
     assert helper.asked == []
+
+
+@pytest.mark.parametrize(("extension", "given"), [("-x", "_x"), ("--x", "_-x"), ("-", "_"), (".", "_"), ("..", "_."), ("x-y.z", "x-y.z")])
+def test_an_extension_that_would_be_an_option_or_a_folder_is_given_without_that(extension, given):
+    helper = Helper(Run(0), "mda")
+    courier = AgentCourier(None, lambda name: agent(helper, extension=extension))
+    assert carried(courier, box("ann@here", name=f"ann+{extension}")) == [(Result.DELIVERED, "2.0.0")]
+    assert [wanted.values["extension"] for wanted in helper.asked] == [given]
 
 
 # ----- files

@@ -27,8 +27,8 @@ class Section:
         return Status(250, "2.0.0", "Done")
 
 
-def carried(helper, *targets, named=()):
-    courier = ProgramCourier(dict(named), Runners(tasks.Inline(), helper, lambda target: "ext"), uid_of)
+def carried(helper, *targets, named=(), extension="ext"):
+    courier = ProgramCourier(dict(named), Runners(tasks.Inline(), helper, lambda target: extension), uid_of)
     return [(one.result, one.status.enhanced) for one in result_of(courier.carry(item(*targets), targets, CONTENT))]
 
 
@@ -109,6 +109,12 @@ def test_a_recipient_who_would_be_an_option_is_refused():
     helper = Helper(Run(0), HOUSE_PROGRAMS)
     assert carried(helper, to(Kind.PROGRAM, "x", name="-rf")) == [(Result.FAILED, "5.1.3")]
     assert helper.asked == []
+
+
+def test_an_extension_that_would_be_an_option_is_given_without_its_hyphen():
+    helper = Helper(Run(0), HOUSE_PROGRAMS)
+    assert carried(helper, to(Kind.PROGRAM, "x", name="ann+-x"), extension="-x") == [(Result.DELIVERED, "2.0.0")]
+    assert helper.asked[0].values["extension"] == "_x"
 
 
 def test_what_an_address_holds_means_nothing_in_a_program():
