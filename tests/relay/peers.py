@@ -39,7 +39,7 @@ class Peer:
     """One server. `answers`: by verb ("" is the greeting, "." the end of content) or by whole line; a list is used up.
 
     An answer is bytes without the last CRLF, HANG_UP, SILENCE, Slowly, or a callable that makes one. "BDAT" is answered when its octets
-    have come. `writes`: how many lines and contents each write of the client held.
+    have come. `writes`: how many lines and contents each write of the client held. `heard`: all octets, whatever they were taken for.
     """
 
     def __init__(self, answers: dict[bytes, Any] | None = None) -> None:
@@ -47,6 +47,7 @@ class Peer:
         self.said: list[bytes] = []
         self.contents: list[bytes] = []
         self.writes: list[int] = []
+        self.heard = b""
         self.connections: list[_Side] = []
 
     def answer_to(self, line: bytes) -> Any:
@@ -106,6 +107,7 @@ class _Side:
 
     def write(self, data: bytes) -> None:
         self.pending += data
+        self.peer.heard += data
         self.peer.writes.append(0)
         while self.open and self._step():
             self.peer.writes[-1] += 1
