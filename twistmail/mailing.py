@@ -26,6 +26,8 @@ from twistmail.servers.pages import Folders
 
 #: So that what is signed with the server's own secret for one purpose says nothing about another.
 PURPOSE = b"mailing lists"
+#: The stage that says at the door who may write to a list (`policy.lists`).
+DOOR = "lists"
 
 
 def lists_of(config: Config, foundation: Standing, domains: Domains, circles: Circles) -> Lists:
@@ -73,6 +75,7 @@ def list_courier(config: Config, foundation: Foundation, people: Any) -> ListCou
         clock=ground.reactor,
         epoch=ground.epoch,
         host=config["server"].hostname,
+        has_door=all(DOOR in config[service].stages for service in ("mx", "submission", "lmtp")),
     )
     return ListCourier(people.lists, office)
 

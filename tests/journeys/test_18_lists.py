@@ -189,6 +189,39 @@ def test_mail_that_came_past_the_door_is_dropped_without_a_word(build: Any) -> N
     assert (house.waiting, peer.said, house.mail("bob")) == ([], [], [])
 
 
+def test_what_was_let_in_at_the_door_is_sent_whatever_becomes_of_its_sender(build: Any, tmp_path: Path) -> None:
+    """The door has seen another sender than the queue keeps, and a message without our Received field."""
+    (tmp_path / "canonical").write_text("harry@far.test harald@far.test\n")
+    message = b"From: harry@far.test\r\n\r\n" + b"x" * 100 + b"\r\n"
+    house: House = build(f"[canonical]\ntable = {tmp_path}/canonical\n{LIST}max_size = {len(message)}\n")
+    house.town("far.test", FAR)
+    assert house.send(message, "news@blue.test", sender="harry@far.test").startswith("250")
+    house.settle()
+    assert len(house.mail("bob")) == 1
+
+
+def test_another_address_of_a_user_is_a_member_as_he_himself_is(build: Any) -> None:
+    house: House = build("[user:wilma@blue.test]\npassword = sesame street\naddresses = w@blue.test\n[list:news@blue.test]\nmembers = w bob\n")
+    client = house.login("submission", "wilma")
+    for line in ("MAIL FROM:<wilma@blue.test>", "RCPT TO:<news@blue.test>"):
+        assert client.say(line)[-1].startswith("250")
+    assert client.content(POST).startswith("250")
+    house.settle()
+    assert len(house.mail("bob")) == 1
+
+
+@pytest.mark.parametrize("has_let_in", [True, False])
+def test_what_a_list_does_not_take_after_all_comes_back(build: Any, has_let_in: bool) -> None:
+    """As by a rule of a user who sends mail on to it: nobody was asked at the door."""
+    house: House = build(LIST)
+    target = Target(Kind.LIST, NEWS, NEWS, way=str(NEWS))
+    item = Item("i1-abc", parse("eve@far.test"), (Errand(target),), 0.0, 30)
+    courier = house.parts.dispatch._couriers[Kind.LIST]
+    courier.lists._let_in = {("i1-abc", NEWS): None} if has_let_in else {}
+    (outcome,) = house.run(courier.carry(item, [target], Memory(b"From: eve@far.test\r\n\r\n")))
+    assert (outcome.result, outcome.passed_on) == (Result.DELIVERED if has_let_in else Result.FAILED, False)
+
+
 @pytest.mark.parametrize(("account", "strict"), [
     pytest.param("ann@blue.test", True, id="who-has-logged-in"),
     pytest.param("", False, id="a-stranger"),

@@ -48,7 +48,7 @@ AT_A_TIME = 50
 class Office:
     """What the courier works with: `follow` as `Expansion.follow`, `submit` as `Runner.submit`, `is_queued` knows the items there are.
 
-    `threads` reads contents that lie in files. `host` names us.
+    `threads` reads contents that lie in files. `host` names us. `has_door`: all services ask who may write before they take mail.
     """
 
     follow: Callable[[Address], Awaitable[tuple[Target, ...]]]
@@ -59,6 +59,7 @@ class Office:
     clock: Any
     epoch: Callable[[], float]
     host: str
+    has_door: bool = True
 
 
 @implementer(ICourier)
@@ -124,11 +125,11 @@ class ListCourier:
 
     async def _post(self, one: MailingList, item: Item, target: Target, content: Content, header: bytes) -> Outcome:
         host = f"list {one.name}"
-        post = rights.Post(item.sender, header, item.size, self._names(item))
-        if (refusal := await one.objection(post)) is not None:
-            # Strangers have been told at the door; whose mail came past it may never have written it, so nobody is written to.
+        if (refusal := await self._objection(one, item, header)) is not None:
             log.warn("list {name}: {id} is not sent: {refusal}", name=str(one.name), id=item.id, refusal=str(refusal))
-            return Outcome(target, Result.FAILED, refusal, host, passed_on=not item.account)
+            # Where nobody is asked at the door, a stranger may never have written what bears his name.
+            is_told = bool(item.account) or (self._office.has_door and refusal not in (rights.LOOPS, rights.NO_PERSON))
+            return Outcome(target, Result.FAILED, refusal, host, passed_on=not is_told)
         identifier = copies.copy_id(item.id, one.name)
         book, now = self.lists.tools.book, self._office.epoch()
         sent = await one.ask(book.begin, identifier, now)
@@ -142,6 +143,11 @@ class ListCourier:
         if sent is not Sent.DONE:
             await one.ask(book.done, [identifier])
         return outcome_of(target, Status(250, "2.0.0", f"Sent to the members of the list as {identifier}"), host, local=True)
+
+    async def _objection(self, one: MailingList, item: Item, header: bytes) -> Status | None:
+        """What was let in at the door is judged no second time: since then its sender may have got another name ([canonical]), or have left."""
+        post = rights.Post(item.sender, header, item.size - len(item.prefix), self._names(item))
+        return rights.objection(one.name, post, None) if self.lists.has_let_in(item.id, one.name) else await one.objection(post)
 
     def _names(self, item: Item) -> tuple[str, ...]:
         """Who has sent *item*, as far as that is sure: who has logged in, or another list of ours."""

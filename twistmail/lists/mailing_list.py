@@ -20,6 +20,8 @@ from twistmail.mail.status import Status
 from twistmail.options import Settings
 
 T = TypeVar("T")
+#: Messages of which it is remembered that they may be sent: sent they are at once, but for trouble.
+MOST_REMEMBERED = 10_000
 #: The source of those of whom the book says so.
 IN_BOOK = "book"
 
@@ -193,6 +195,7 @@ class Lists:
     def __init__(self, lists: Iterable[MailingList], tools: Tools) -> None:
         self._lists = {one.name: one for one in lists}
         self.tools = tools
+        self._let_in: dict[tuple[str, Address], None] = {}  # (id of a message, list), in the order in which they were judged
 
     def __iter__(self) -> Any:
         return iter(self._lists.values())
@@ -215,4 +218,13 @@ class Lists:
             return None
         account, content = transaction.account, transaction.content
         names = (account.name, *account.addresses) if account else ()
-        return await one.objection(rights.Post(transaction.sender, transaction.header, content.size if content else 0, names))
+        status = await one.objection(rights.Post(transaction.sender, transaction.header, content.size if content else 0, names))
+        if status is None:
+            self._let_in[transaction.id, one.name] = None
+            if len(self._let_in) > MOST_REMEMBERED:
+                del self._let_in[next(iter(self._let_in))]
+        return status
+
+    def has_let_in(self, identifier: str, name: Address) -> bool:
+        """Whether the message *identifier* may be sent to the list *name* by what was said at the door, as far as that is remembered."""
+        return (identifier, name) in self._let_in
