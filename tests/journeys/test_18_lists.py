@@ -201,7 +201,8 @@ def test_what_was_let_in_at_the_door_is_sent_whatever_becomes_of_its_sender(buil
 
 
 def test_another_address_of_a_user_is_a_member_as_he_himself_is(build: Any) -> None:
-    house: House = build("[user:wilma@blue.test]\npassword = sesame street\naddresses = w@blue.test\n[list:news@blue.test]\nmembers = w bob\n")
+    user = "[user:wilma@blue.test]\npassword = sesame street\naddresses = w@blue.test\n"
+    house: House = build(f"{user}[list:news@blue.test]\nmembers = w bob\n")
     client = house.login("submission", "wilma")
     for line in ("MAIL FROM:<wilma@blue.test>", "RCPT TO:<news@blue.test>"):
         assert client.say(line)[-1].startswith("250")

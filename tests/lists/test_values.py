@@ -12,7 +12,7 @@ from twistmail.lists import notes, rights, sources
 from twistmail.lists.names import Call, Role, address_of, called
 from twistmail.lists.notes import DAY, FRESH, TRIAL, Note
 from twistmail.lists.settings import LIST
-from twistmail.lists.tokens import Tokens
+from twistmail.lists.tokens import BOUNCE, LEAVE, Given, Tokens
 from twistmail.mail.address import Address, parse
 from twistmail.watched import Partly
 
@@ -58,20 +58,35 @@ def test_any_name_is_one_or_none(local: str) -> None:
 
 
 def test_a_token_stands_for_one_member_of_one_list_for_one_purpose() -> None:
-    tokens, everybody = Tokens(b"secret"), [parse(f"m{number}@far.test") for number in range(100)]
-    token = tokens.of("leave", NEWS, everybody[42])
-    assert tokens.whose(token, "leave", NEWS, everybody) == everybody[42]
-    assert tokens.whose(token.upper(), "leave", NEWS, everybody) == everybody[42], "the case may change on the way"
+    tokens, everybody = Tokens(b"secret"), [parse(f"M{number}@far.test") for number in range(100)]
+    given = Given(tokens, NEWS, (LEAVE, BOUNCE))
+    given.add(everybody)
+    token = tokens.of(LEAVE, NEWS, everybody[42])
+    assert given.whose(LEAVE, token) == parse("m42@far.test")
+    assert given.whose(LEAVE, token.upper()) == parse("m42@far.test"), "the case may change on the way"
     others = [
-        tokens.whose(token, "bounces", NEWS, everybody),
-        tokens.whose(token, "leave", OTHER, everybody),
-        tokens.whose(token[:-1], "leave", NEWS, everybody),
-        tokens.whose("", "leave", NEWS, everybody),
-        tokens.whose("\u00e4" * 16, "leave", NEWS, everybody),
-        Tokens(b"another").whose(token, "leave", NEWS, everybody),
-        tokens.whose(token, "leave", NEWS, everybody[:42]),
+        given.whose(BOUNCE, token),
+        given.whose(LEAVE, tokens.of(LEAVE, OTHER, everybody[42])),
+        given.whose(LEAVE, token[:-1]),
+        given.whose(LEAVE, ""),
+        given.whose(LEAVE, "\u00e4" * 16),
+        given.whose(LEAVE, Tokens(b"another").of(LEAVE, NEWS, everybody[42])),
+        given.whose(LEAVE, tokens.of(LEAVE, NEWS, parse("m100@far.test"))),
     ]
     assert others == [None] * len(others)
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    pytest.param(Tokens(b"x").of(LEAVE, NEWS, NEWS), True, id="a-token"),
+    pytest.param("ABCDEFGHIJKLMN27", True, id="capitals"),
+    pytest.param("a" * 15, False, id="too-short"),
+    pytest.param("a" * 17, False, id="too-long"),
+    pytest.param("abcdefghijklmn18", False, id="other-figures"),
+    pytest.param("\u0130" * 8, False, id="letters-that-grow"),
+    pytest.param("\u212a" * 16, True, id="a-sign-that-is-a-letter-folded"),
+])  # fmt: skip
+def test_what_may_be_a_token(text: str, expected: bool) -> None:
+    assert Tokens(b"x").is_one(text) is expected
 
 
 def test_the_longest_name_of_a_list_leaves_room_for_a_token() -> None:

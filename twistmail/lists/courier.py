@@ -24,7 +24,8 @@ from twistmail.lists.book import Sent
 from twistmail.lists.letters import Letter
 from twistmail.lists.mailing_list import Lists, MailingList, Member
 from twistmail.lists.names import Role, called
-from twistmail.lists.requests import BOUNCE, LEAVE, Request, Requests
+from twistmail.lists.requests import Request, Requests
+from twistmail.lists.tokens import BOUNCE, LEAVE
 from twistmail.mail import bounced
 from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Content, Memory
@@ -145,7 +146,7 @@ class ListCourier:
         return outcome_of(target, Status(250, "2.0.0", f"Sent to the members of the list as {identifier}"), host, local=True)
 
     async def _objection(self, one: MailingList, item: Item, header: bytes) -> Status | None:
-        """What was let in at the door is judged no second time: since then its sender may have got another name ([canonical]), or have left."""
+        """What was let in at the door is not judged again: since then its sender may have left, or another name ([canonical])."""
         post = rights.Post(item.sender, header, item.size - len(item.prefix), self._names(item))
         return rights.objection(one.name, post, None) if self.lists.has_let_in(item.id, one.name) else await one.objection(post)
 
@@ -185,11 +186,10 @@ class ListCourier:
 
     def _for(self, one: MailingList, member: Member, target: Target) -> Target:
         """*target* with the sender that tells of whom a report is; mailboxes here have none who could tell."""
-        tokens = one.tools.tokens
-        token = "" if target.kind is Kind.MAILBOX else tokens.of(BOUNCE, one.name, member.address)
+        token = "" if target.kind is Kind.MAILBOX else one.given.of(BOUNCE, member.address)
         front = b""
         if one.tools.url:
-            front = copies.unsubscribing(one.name, one.tools.url, tokens.of(LEAVE, one.name, member.address))
+            front = copies.unsubscribing(one.name, one.tools.url, one.given.of(LEAVE, member.address))
         return replace(target, sender=one.address(Role.BOUNCES, token), front=front)
 
     # ----- to one person

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, TypeVar
 
+from twistmail import tasks
 from twistmail.interfaces import Unavailable
 from twistmail.lists import notes, rights
 from twistmail.lists.book import Book
 from twistmail.lists.names import Role, address_of, called
 from twistmail.lists.notes import FRESH, Note
-from twistmail.lists.tokens import Tokens
+from twistmail.lists.tokens import BOUNCE, LEAVE, Given, Tokens
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Transaction
 from twistmail.mail.status import Status
@@ -67,6 +68,10 @@ class MailingList:
         self.origin = origin
         self.in_book = in_book
         self._sources = tuple(sources)
+        #: What was given out; asked by `whose`, which knows too what an earlier process has given.
+        self.given = Given(tools.tokens, name, (LEAVE, BOUNCE))
+        self._seen: list[dict[str, Address]] | None = None
+        self._turn = tasks.Limit(1)
         self.owners = tuple(_whole(one, name.domain) for one in settings.owners)
         self._posters = frozenset((*self.owners, *(_whole(one, name.domain) for one in settings.posters)))
 
@@ -95,12 +100,22 @@ class MailingList:
         return Member(address.folded, IN_BOOK, note) if self.in_book and note.subscribed else None
 
     async def whose(self, token: str, purpose: str) -> Address | None:
-        """Who was given *token*: one who is or was on the list; None for a stranger's. Raises Unavailable."""
-        known = await self.ask(self.tools.book.notes, self.name)
-        listed = [(await source.addresses()).values() for source in self._sources]
-        candidates = chain(*listed, map(parse, known))
-        found: Address | None = await self.tools.threads.run(self.tools.tokens.whose, token, purpose, self.name, candidates)
-        return found
+        """Who was given *token*: one who is or was on the list; None for a stranger's. Raises Unavailable.
+
+        All tokens are made once, and those of a source again when that has changed: whoever guesses costs us nothing.
+        """
+        if not self.tools.tokens.is_one(token):
+            return None
+        async with self._turn:
+            listed = [await source.addresses() for source in self._sources]
+            new = [addresses for addresses in listed if not any(addresses is one for one in self._seen or ())]
+            if self._seen is None:
+                known = await self.ask(self.tools.book.notes, self.name)
+                await self.tools.threads.run(lambda: self.given.add(map(parse, known)))
+            if new:
+                await self.tools.threads.run(lambda: self.given.add(chain.from_iterable(one.values() for one in new)))
+            self._seen = listed
+        return self.given.whose(purpose, token)
 
     # ----- who may write
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from twistmail.interfaces import Unavailable
 from twistmail.lists.mailing_list import Lists, MailingList
-from twistmail.lists.requests import LEAVE
+from twistmail.lists.tokens import LEAVE
 from twistmail.mail.address import Address, parse
 
 #: What is posted, urlencoded or as multipart/form-data.

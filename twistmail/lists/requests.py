@@ -18,6 +18,7 @@ from twistmail.lists.book import HELP, SUBSCRIBE, UNSUBSCRIBE
 from twistmail.lists.letters import Letter
 from twistmail.lists.mailing_list import MailingList
 from twistmail.lists.names import Call, Role
+from twistmail.lists.tokens import BOUNCE, LEAVE
 from twistmail.mail import answerable, bounced
 from twistmail.mail.address import Address, parse
 from twistmail.mail.headers import text
@@ -25,8 +26,6 @@ from twistmail.mail.item import Item
 
 log = Logger()
 
-#: Purposes of tokens.
-LEAVE, BOUNCE = "unsubscribe", "bounces"
 #: What people write to news-request@, in the subject or the first line.
 _WORDS = dict.fromkeys(("subscribe", "join"), SUBSCRIBE) | dict.fromkeys(("unsubscribe", "leave", "signoff", "remove"), UNSUBSCRIBE)
 
