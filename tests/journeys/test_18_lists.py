@@ -307,6 +307,44 @@ def test_a_missing_file_of_members_is_a_reason_to_wait(build: Any, tmp_path: Pat
     assert (len(house.mail("bob")), house.waiting) == (1, [])
 
 
+def broken_forward(house: House, name: str) -> Path:
+    """A file that means nothing which could be done, so mail for *name* has to wait."""
+    path = house.config.data_dir / "mail" / "blue.test" / name / "forward"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("|/bin/true\n")
+    path.chmod(0o600)
+    return path  # type: ignore[no-any-return]
+
+
+def test_a_member_whose_forward_is_broken_waits_alone_and_gets_it_once(build: Any) -> None:
+    house: House = build(f"{LIST}[lists]\nurl = https://lists.blue.test/u\n")
+    peer = house.town("far.test", FAR)
+    forward = broken_forward(house, "bob")
+    post(house)
+    assert [len(house.mail("ann")), len(house.mail("bob")), len(peer.contents)] == [1, 0, 1]
+    house.pass_time(3600)
+    assert len(house.waiting) == 1
+    forward.unlink()
+    house.pass_time(4 * 3600)
+    assert [len(house.mail("ann")), len(house.mail("bob")), len(peer.contents), house.waiting] == [1, 1, 1, []]
+    (late,) = house.mail("bob")
+    assert (late["List-Id"], late["Return-Path"][:14]) == ("<news.blue.test>", "<news-bounces+")
+    assert late["List-Unsubscribe"] != house.mail("ann")[0]["List-Unsubscribe"]
+    assert house.parts.people.lists.tools.book.doubtful() == []
+
+
+def test_where_very_many_cannot_be_asked_about_all_wait(build: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("twistmail.lists.courier.MOST_LATE", 0)
+    house: House = build(LIST)
+    house.town("far.test", FAR)
+    forward = broken_forward(house, "bob")
+    message = post(house)
+    assert ([one.id for one in house.waiting], house.mail("ann")) == ([message], [])
+    forward.unlink()
+    house.pass_time(4 * 3600)
+    assert [len(house.mail("ann")), len(house.mail("bob"))] == [1, 1]
+
+
 def test_a_list_without_anybody_takes_mail_and_sends_nothing(build: Any) -> None:
     house: House = build("[list:news@blue.test]\npost = anyone\n")
     message = post(house)

@@ -23,7 +23,7 @@ from twistmail.lists import copies, letters, rights
 from twistmail.lists.book import Sent
 from twistmail.lists.letters import Letter
 from twistmail.lists.mailing_list import Lists, MailingList, Member
-from twistmail.lists.names import Role, called
+from twistmail.lists.names import Call, Role, called
 from twistmail.lists.requests import Request, Requests
 from twistmail.lists.tokens import BOUNCE, LEAVE
 from twistmail.mail import bounced
@@ -41,6 +41,9 @@ log = Logger()
 SERVED = Status(250, "2.0.0", "The list has seen to it")
 NOBODY = Status(250, "2.0.0", "Nobody is on the list at the moment")
 UNKNOWN = Status(550, "5.1.1", "There is no list of that name here any more")
+NOBODY_HERE = "nobody here has that address"
+#: Members of one list who may wait by themselves.
+MOST_LATE = 100
 #: So many members are looked up before the reactor gets its turn.
 AT_A_TIME = 50
 
@@ -100,10 +103,14 @@ class ListCourier:
 
     async def _carry(self, item: Item, target: Target, content: Content) -> Outcome:
         call = called(parse(target.way or str(target.address)).folded, self.lists)
+        is_late = call is None and copies.is_copy(item.id)  # then it is a member, and no list
+        call = self._sender_of(item) if is_late else call
         one = self.lists.get(call.name) if call is not None else None
         if call is None or one is None:
             return outcome_of(target, UNKNOWN, local=True)
         try:
+            if is_late:
+                return await self._to_latecomer(one, item, target, content)
             header = await self._header(content)
             if call.role is Role.POST:
                 return await self._post(one, item, target, content, header)
@@ -132,18 +139,46 @@ class ListCourier:
             is_told = bool(item.account) or (self._office.has_door and refusal not in (rights.LOOPS, rights.NO_PERSON))
             return Outcome(target, Result.FAILED, refusal, host, passed_on=not is_told)
         identifier = copies.copy_id(item.id, one.name)
-        book, now = self.lists.tools.book, self._office.epoch()
-        sent = await one.ask(book.begin, identifier, now)
-        if sent is not Sent.DONE and not self._office.is_queued(identifier):
-            errands = await self._errands(one)
-            if not errands:
-                return outcome_of(target, NOBODY, host, local=True)
-            copy = self._copy(one, item, identifier, errands, header, content)
-            await self._office.submit(*copy)
+
+        async def make() -> tuple[Item, Content] | None:
+            if not (errands := await self._errands(one)):
+                return None
             log.info("list {name}: {id} goes to {count} as {copy}", name=str(one.name), id=item.id, count=len(errands), copy=identifier)
-        if sent is not Sent.DONE:
-            await one.ask(book.done, [identifier])
-        return outcome_of(target, Status(250, "2.0.0", f"Sent to the members of the list as {identifier}"), host, local=True)
+            return self._copy(one, item, identifier, errands, header, content)
+
+        is_sent = await self._once(one, identifier, make)
+        return outcome_of(target, Status(250, "2.0.0", f"Sent to the members of the list as {identifier}") if is_sent else NOBODY, host,
+                          local=True)  # fmt: skip
+
+    async def _once(self, one: MailingList, identifier: str, make: Callable[[], Awaitable[tuple[Item, Content] | None]]) -> bool:
+        """Put what *make* makes into the queue, as *identifier*, unless that was done before; False where there is nothing to send."""
+        book = self.lists.tools.book
+        sent = await one.ask(book.begin, identifier, self._office.epoch())
+        if sent is Sent.DONE:
+            return True
+        if not self._office.is_queued(identifier):
+            if (made := await make()) is None:
+                return False
+            await self._office.submit(*made)
+        await one.ask(book.done, [identifier])
+        return True
+
+    async def _to_latecomer(self, one: MailingList, copy: Item, target: Target, content: Content) -> Outcome:
+        """To one member whose forward or alias could not be asked when the *copy* was made. Raises Unavailable where it still cannot."""
+        identifier = copies.copy_id(copy.id, target.address)
+
+        async def make() -> tuple[Item, Content] | None:
+            targets = await self._office.follow(target.address)
+            if not targets:
+                await self.requests.bounced(one, target.address, NOBODY_HERE)
+            errands = tuple(Errand(replace(found, sender=target.sender, front=target.front)) for found in targets)
+            now = self._office.epoch()
+            mine = Item(identifier, copy.sender, errands, now, copy.size, copy.prefix, body=copy.body, wishes=copy.wishes)
+            return (mine, content) if errands else None
+
+        is_sent = await self._once(one, identifier, make)
+        status = Status(250, "2.0.0", f"Goes on to {target.address} as {identifier}") if is_sent else NOBODY
+        return outcome_of(target, status, f"list {one.name}", local=True)
 
     async def _objection(self, one: MailingList, item: Item, header: bytes) -> Status | None:
         """What was let in at the door is not judged again: since then its sender may have left, or another name ([canonical])."""
@@ -154,8 +189,12 @@ class ListCourier:
         """Who has sent *item*, as far as that is sure: who has logged in, or another list of ours."""
         if item.account:
             return (item.account,)
-        call = called(item.sender.folded, self.lists) if item.sender is not None and copies.is_copy(item.id) else None
+        call = self._sender_of(item)
         return (str(call.name),) if call is not None else ()
+
+    def _sender_of(self, item: Item) -> Call | None:
+        """The list that has sent *item*; None where none has."""
+        return called(item.sender.folded, self.lists) if item.sender is not None and copies.is_copy(item.id) else None
 
     def _copy(
         self, one: MailingList, item: Item, identifier: str, errands: tuple[Errand, ...], header: bytes, content: Content
@@ -171,12 +210,23 @@ class ListCourier:
         return Item(identifier, sender, errands, self._office.epoch(), changed.size, body=item.body, wishes=wishes), changed
 
     async def _errands(self, one: MailingList) -> tuple[Errand, ...]:
-        """One for each place that the members lead to. Whom nobody knows here any more counts as one whose mail came back."""
+        """One for each place that the members lead to. Whom nobody knows here any more counts as one whose mail came back.
+
+        Who cannot be asked about now waits alone, as one errand of ours (`_to_latecomer`). Raises Unavailable where they are very
+        many: then something greater is down than somebody's forward.
+        """
         found: dict[tuple[Kind, str], Target] = {}
+        late = 0
         for number, member in enumerate(await one.due(await one.members()), 1):
-            targets = await self._office.follow(member.address)
+            try:
+                targets = await self._office.follow(member.address)
+            except Unavailable as trouble:
+                if (late := late + 1) > MOST_LATE:
+                    raise
+                log.warn("list {name}: {member} waits: {why}", name=str(one.name), member=str(member.address), why=str(trouble))
+                targets = (Target(Kind.LIST, member.address, member.address, way=str(member.address)),)
             if not targets:
-                await self.requests.bounced(one, member.address, "nobody here has that address")
+                await self.requests.bounced(one, member.address, NOBODY_HERE)
             for target in targets:
                 if target.kind is not Kind.LIST or target.way != str(one.name):  # a list on itself
                     found.setdefault(target.place, self._for(one, member, target))
