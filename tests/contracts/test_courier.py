@@ -45,7 +45,7 @@ from twistmail.store.courier import MailboxCourier
 BODY = Memory(b"Subject: x\r\n\r\nhello\r\n")
 CLOCK = Clock()
 #: What targets of a kind are called.
-WAYS = {Kind.FILE: "/home/{}/box", Kind.PROGRAM: "archive {}", Kind.LIST: "{}-unsubscribe+token@far.test"}
+WAYS = {Kind.FILE: "/home/{}/box", Kind.PROGRAM: "archive {}", Kind.LIST: "{}-unsubscribe+aaaaaaaaaaaaaaaa@far.test"}
 
 
 @dataclass(frozen=True)
