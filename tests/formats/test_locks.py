@@ -85,6 +85,35 @@ def test_a_dot_lock_is_stale_when_it_is_old_and_nobody_is_known_to_hold_it(mbox,
         assert dot_lock(mbox).read_bytes() == content
 
 
+@pytest.mark.parametrize("number", [os.getpid(), os.getppid()], ids=["ours", "another-s"])
+def test_a_dot_lock_from_before_its_process_began_is_somebody_else_s_who_had_that_number_and_has_ended(mbox, number):
+    dot_lock(mbox).write_bytes(b"%d\n" % number)
+    os.utime(dot_lock(mbox), (1, 1))
+    time = Time()
+    with locked(mbox, timeout=5, clock=time, sleep=time.sleep):
+        assert dot_lock(mbox).read_bytes() == b"%d\n" % os.getpid()
+    assert time.now == 0
+
+
+def test_a_disk_without_room_for_the_number_is_left_without_a_dot_lock(mbox, monkeypatch):
+    really_open = os.open
+
+    def full(path, flags, *rest, **keywords):
+        descriptor = really_open(path, flags, *rest, **keywords)
+        if flags & os.O_EXCL:
+            with open("/dev/full", "wb") as disk:
+                os.dup2(disk.fileno(), descriptor, inheritable=False)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(OSError, match="No space left"), locked(mbox):
+        pass
+    assert not dot_lock(mbox).exists()
+    monkeypatch.undo()
+    with locked(mbox, timeout=0):
+        pass
+
+
 def test_who_waits_too_long_is_told_who_has_the_lock(mbox):
     dot_lock(mbox).write_bytes(b"%d\n" % os.getpid())
     time = Time()

@@ -21,7 +21,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-#: A dot lock whose holder has ended is removed when it is older than this; one that names no holder, too.
+#: A dot lock whose holder has ended is removed when it is older than this; one that names no holder, too. Who began after it was
+#: made does not hold it.
 STALE_AFTER = 300.0
 TIMEOUT = 30.0
 
@@ -150,18 +151,27 @@ def _made(dot_lock: Path, now: Callable[[], float]) -> bool:
             if not _removed_when_stale(dot_lock, now()):
                 return False
         else:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                file.write(b"%d\n" % os.getpid())
+            _name_us(descriptor, dot_lock)
             return True
     return False
+
+
+def _name_us(descriptor: int, dot_lock: Path) -> None:
+    """Write who holds the lock; where that cannot be done (a full disk), none is left behind."""
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            file.write(b"%d\n" % os.getpid())
+    except OSError:
+        dot_lock.unlink(missing_ok=True)
+        raise
 
 
 def _removed_when_stale(dot_lock: Path, now: float) -> bool:
     """Whether the lock was left behind by somebody who has ended; then it is gone now."""
     try:
-        age = now - dot_lock.stat().st_mtime
+        made = dot_lock.stat().st_mtime
         holder = _holder(dot_lock)
-        if age < STALE_AFTER or (holder and _is_alive(holder)):
+        if now - made < STALE_AFTER or (holder and _is_alive(holder) and _began(holder) <= made):
             return False
         dot_lock.unlink()
     except FileNotFoundError:
@@ -184,6 +194,20 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         pass  # alive, and somebody else's
     return True
+
+
+def _began(process: int) -> float:
+    """When that process began (seconds since 1970); 0 where nobody tells.
+
+    One that is younger than a lock has only the number of whoever made it: after a start of the machine, or of a
+    container, in which the server has the same number each time.
+    """
+    try:
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+        ticks = int(fields[19])  # the 22nd of all, after a name that may hold anything (proc(5))
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _holder_words(path: Path) -> str:
