@@ -28,6 +28,7 @@ from twistmail.mail.outcome import Outcome, Result
 
 log = Logger()
 
+SUBJECT = "Mail waits for something to be set up"
 #: Enhanced code of what an operator has to put right (RFC 3463 §3.4, X.3.5: system incorrectly configured).
 SET_UP_WRONG = "4.3.5"
 SILENCE = 86_400.0  # seconds for which nothing more is said about a place
@@ -80,7 +81,7 @@ def written(identifier: str, outcome: Outcome, writer: Any) -> bytes:
     message = EmailMessage(policy.default)
     message["From"] = f"Mail system <{writer.postmaster}>"
     message["To"] = str(writer.postmaster)
-    message["Subject"] = "Mail waits for something to be set up"
+    message["Subject"] = SUBJECT
     message["Date"] = formatdate(writer.epoch())
     message["Message-ID"] = f"<{next(writer.identifiers)}@{writer.host}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: nobody's vacation answers
