@@ -13,7 +13,7 @@ from tests.helpers import result_of
 from twistmail import tasks
 from twistmail.interfaces import Unavailable
 from twistmail.tasks import Inline
-from twistmail.watched import Broken, WatchedFile, WatchedFiles
+from twistmail.watched import Broken, Partly, WatchedFile, WatchedFiles
 
 
 class LateThreads:
@@ -115,6 +115,20 @@ def test_a_file_that_goes_away_leaves_its_value(path: Path, logged: list[str]) -
     path.unlink()
     assert [value(file), value(file)] == ["ONE", "ONE"]
     assert len(logged) == 1
+
+
+def test_a_file_that_somebody_is_about_to_write_takes_nobodys_place(path: Path, logged: list[str]) -> None:
+    """An editor makes it empty first; where the disk is full it stays so."""
+    file = WatchedFile(path, lambda text: Partly(tuple(text.split()), (), is_hollow=not text), Inline())
+    write(path, "")
+    assert (value(file), logged) == ((), []), "that is all it ever said"
+    write(path, "one two")
+    assert value(file) == ("one", "two")
+    write(path, "")
+    assert [value(file) for _ in range(2)] == [("one", "two")] * 2
+    assert logged == [f"{path}: there is nothing in it any more (what was read before stays in use)"]
+    write(path, "three")
+    assert value(file) == ("three",)
 
 
 def test_while_it_is_read_the_old_value_answers(path: Path) -> None:

@@ -39,10 +39,15 @@ class Broken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Partly(Generic[T]):
-    """What could be read of a file whose mistakes spoil no more than their own lines: (line, text) each."""
+    """What could be read of a file whose mistakes spoil no more than their own lines: (line, text) each.
+
+    `is_hollow`: there is nothing in it, which may be the first half of saving it, or a full disk; where it said something
+    before, that stays in use.
+    """
 
     value: T
     problems: tuple[tuple[int, str], ...]
+    is_hollow: bool = False
 
 
 class WatchedFile(Generic[T]):
@@ -146,6 +151,8 @@ class WatchedFile(Generic[T]):
     def _settle(self, stamp: tuple[int, int, int] | None, loaded: T | Partly[T] | OSError | ValueError) -> None:
         news = stamp != self._stamp
         self._stamp = stamp
+        if isinstance(loaded, Partly) and loaded.is_hollow and self._value:
+            loaded = Broken([*loaded.problems[: MOST_PROBLEMS - 1], (0, "there is nothing in it any more")])
         self._broken = loaded if isinstance(loaded, Broken) else None
         if isinstance(loaded, Partly):
             self._value = loaded.value

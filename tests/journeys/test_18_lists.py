@@ -13,6 +13,7 @@ from tests.journeys.house import FAR, House, identifier
 from tests.journeys.lists import LIST, MEMBERS, NEWS, POST, members, post, sent_to, write
 from twistmail.dry_run import DryRun, read
 from twistmail.facts import Removed
+from twistmail.lists.notes import DAY, Note
 from twistmail.mail.address import parse
 from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind, Target, Wishes
@@ -345,12 +346,39 @@ def test_where_very_many_cannot_be_asked_about_all_wait(build: Any, monkeypatch:
     assert [len(house.mail("ann")), len(house.mail("bob"))] == [1, 1]
 
 
-def test_a_list_without_anybody_takes_mail_and_sends_nothing(build: Any) -> None:
+@pytest.mark.parametrize("is_new", [True, False])
+def test_an_empty_file_of_members_swallows_nothing(build: Any, tmp_path: Path, is_new: bool) -> None:
+    """It is half saved, or the disk was full: whoever was in it before is a member, and where nobody ever was the post waits."""
+    people = tmp_path / "people"
+    people.write_text("" if is_new else "bob\n")
+    house: House = build(f"[list:news@blue.test]\nmembers = file:{people}\npost = anyone\n")
+    assert members(house) == ([] if is_new else ["bob@blue.test"])
+    people.write_text("")
+    message = post(house)
+    assert ([item.id for item in house.waiting], len(house.mail("bob"))) == (([message], 0) if is_new else ([], 1))
+    people.write_text("bob\nfred\n")
+    house.pass_time(3600)
+    assert (len(house.mail("bob")), len(house.mail("fred")), house.waiting) == (1, is_new, [])
+
+
+def test_on_a_list_without_anybody_a_message_waits_and_its_author_hears_of_it(build: Any, logged: list[str]) -> None:
     house: House = build("[list:news@blue.test]\npost = anyone\n")
     message = post(house)
+    assert [item.id for item in house.waiting] == [message]
+    assert f"list news@blue.test: {message}: nobody is on it" in logged
+    house.pass_time(7 * DAY, step=6 * 3600)
     assert house.waiting == []
+    assert house.mail("ann")[-1].get_content_type() == "multipart/report"
+
+
+def test_where_all_members_are_suspended_nothing_is_sent(build: Any) -> None:
+    house: House = build("[list:news@blue.test]\nmembers = bob\npost = anyone\n")
+    book = house.parts.people.lists.tools.book
+    book.keep(NEWS, [("bob@blue.test", Note(suspended=house.reactor.seconds()))])
+    message = post(house)
+    assert house.waiting == house.mail("bob") == []
     (outcome,) = [what for what in house.told(about=message) if getattr(what, "result", None) is Result.DELIVERED]
-    assert outcome.status.text == "Nobody is on the list at the moment"
+    assert outcome.status.text == "Nobody on the list gets anything at the moment"
 
 
 def test_what_the_stages_would_say_tells_where_it_goes(build: Any) -> None:

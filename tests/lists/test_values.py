@@ -191,6 +191,12 @@ def test_a_file_of_members() -> None:
     assert [line for line, _ in found.problems] == [6, 7, 8, 9]
 
 
+@pytest.mark.parametrize("text", ["", "\n", "# nobody\n", "no, body\n"])
+def test_a_file_of_nobody_takes_no_other_s_place(text: str) -> None:
+    assert (sources.read(text).value, sources.read(text).is_hollow) == ((), True)
+    assert not sources.read(text + "bob").is_hollow
+
+
 def test_a_list_has_an_end() -> None:
     found = sources.read("a@b.test\n" * (sources.MOST_MEMBERS + 10))
     assert len(found.value) == sources.MOST_MEMBERS

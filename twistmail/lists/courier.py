@@ -39,7 +39,7 @@ from twistmail.mail.status import UNAVAILABLE, Status
 log = Logger()
 
 SERVED = Status(250, "2.0.0", "The list has seen to it")
-NOBODY = Status(250, "2.0.0", "Nobody is on the list at the moment")
+NOBODY = Status(250, "2.0.0", "Nobody on the list gets anything at the moment")
 UNKNOWN = Status(550, "5.1.1", "There is no list of that name here any more")
 NOBODY_HERE = "nobody here has that address"
 #: Members of one list who may wait by themselves.
@@ -96,6 +96,8 @@ class ListCourier:
         if call.role is not Role.POST:
             return Foreseen(f"the list {one.name} itself, which sees to it ({call.role.name.lower()})")
         members = len(await one.members())
+        if not members:
+            return Foreseen(f"the list {one.name}, on which nobody is", UNAVAILABLE)
         return Foreseen(f"the {members} member{'' if members == 1 else 's'} of the list {one.name}")
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
@@ -217,7 +219,9 @@ class ListCourier:
         """
         found: dict[tuple[Kind, str], Target] = {}
         late = 0
-        for number, member in enumerate(await one.due(await one.members()), 1):
+        if not (members := await one.members()):
+            raise Unavailable("nobody is on it")
+        for number, member in enumerate(await one.due(members), 1):
             try:
                 targets = await self._office.follow(member.address)
             except Unavailable as trouble:

@@ -51,7 +51,10 @@ def _by_name(addresses: Iterable[Address], domain: str) -> dict[str, Address]:
 
 
 def read(text: str) -> Partly[tuple[Address, ...]]:
-    """The members in a file: an address a line, `Anna <anna@blue.example>` too; from # on it is a remark. Wrong lines are told."""
+    """The members in a file: an address a line, `Anna <anna@blue.example>` too; from # on it is a remark. Wrong lines are told.
+
+    A file of nobody is hollow: an editor that has begun to save it shall not take everybody off the list.
+    """
     found: list[Address] = []
     problems: list[tuple[int, str]] = []
     for number, line in enumerate(lines_of(text), 1):
@@ -67,4 +70,4 @@ def read(text: str) -> Partly[tuple[Address, ...]]:
             found.append(parse(word))
         except ValueError as trouble:
             problems.append((number, str(trouble)))
-    return Partly(tuple(found), tuple(problems))
+    return Partly(tuple(found), tuple(problems), is_hollow=not found)
