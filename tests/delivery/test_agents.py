@@ -11,9 +11,11 @@ from tests.helpers import result_of
 from twistmail import tasks
 from twistmail.delivery.agents import AgentCourier, FileAgent, ProgramAgent, ServerAgent
 from twistmail.delivery.settings import AGENT, FILE, FOLDER, FOLDERS, chosen
+from twistmail.interfaces import Batch
 from twistmail.mail.envelope import Kind
 from twistmail.mail.outcome import Result, outcome_of
 from twistmail.mail.status import Status
+from twistmail.mailflow import Dispatch
 from twistmail.memory.courier import MemoryCourier
 from twistmail.piping import Run, Wanted
 from twistmail.piping_helper import NOT_FILED, filled
@@ -40,6 +42,23 @@ def test_what_is_ours_is_brought_at_once_and_the_rest_by_whoever_keeps_it():
     assert [batch.place for batch in courier.batches(item(*targets), targets)] == ["mda", ""]
     assert [result for result, _ in carried(courier, *targets)] == [Result.DELIVERED, Result.RELAYED, Result.RELAYED]
     assert helper.messages == [WHOLE % b"ann@blue.test"]
+
+
+@pytest.mark.parametrize("kept", [
+    agent(Helper(Run(0), "mda")), FileAgent("mda", Helper(Run(0), "mda"), tasks.Inline(), uid_of, own=True, file="~/Maildir/"),
+], ids=["a-program", "files"])  # fmt: skip
+def test_each_recipient_is_carried_by_himself_so_that_what_came_of_him_is_noted_before_others_are_done(kept):
+    targets = box("ann@here"), box("bob@here"), box("ann@here", name="ann+lists")
+    noted = []
+
+    async def note(outcome):
+        noted.append((outcome.target, outcome.result))
+
+    dispatch = Dispatch({Kind.MAILBOX: AgentCourier(None, lambda account: kept)})
+    for target, trip in zip(targets, dispatch.trips(item(*targets), targets), strict=True):
+        assert (trip.place, trip.targets) == ("mda", (target,))
+        result_of(dispatch.carry(trip, item(*targets), CONTENT, note))
+        assert noted.pop() == (target, Result.DELIVERED)
 
 
 def test_a_user_of_the_machine_is_called_by_his_name_and_it_is_run_as_he():
@@ -157,7 +176,7 @@ def test_a_server_is_asked_for_the_mailbox_and_what_it_takes_is_delivered():
     kept = ServerAgent("lmtp:box", server.bring)
     courier = AgentCourier(None, lambda account: kept)
     targets = box("ann@here", name="info"), box("bob@here", name="bobby"), box("eve@here")
-    assert [batch.place for batch in courier.batches(item(*targets), targets[:1])] == ["lmtp:box"]
+    assert courier.batches(item(*targets), targets) == (Batch("lmtp:box", targets),)
     found = result_of(courier.carry(item(*targets), targets, CONTENT))
     assert tuple(outcome.target for outcome in found) == targets
     assert [(one.result, one.host) for one in found] == [

@@ -41,6 +41,9 @@ class Agent(Protocol):
     def objection(self) -> Status | None:
         """What is known to come of whatever is brought there; None: nothing ill."""
 
+    def batches(self, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        """*targets*, divided into those of which it is told together what came of them."""
+
     async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
         """One Outcome per target, in order."""
 
@@ -75,7 +78,7 @@ class AgentCourier:
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
         batches: list[Batch] = []
         for agent, group in self._divided(targets).items():
-            batches += self._own.batches(item, group) if agent is None else [Batch(agent.place, tuple(group))]
+            batches += self._own.batches(item, group) if agent is None else agent.batches(group)
         return tuple(batches)
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
@@ -108,6 +111,10 @@ class HelperAgent:
 
     def objection(self) -> Status | None:
         return None if self._piper is not None and self._row in self._piper.names else NOT_SET_UP
+
+    def batches(self, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        """Each by himself: who has got it is noted at once, and does not get it again should the server stop before all have it."""
+        return tuple(Batch(self.place, (target,)) for target in targets)
 
     async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
         return await tasks.gather(*(self._one(item, target, content) for target in targets))
@@ -200,6 +207,10 @@ class ServerAgent:
 
     def objection(self) -> Status | None:
         return None
+
+    def batches(self, targets: Sequence[Target]) -> tuple[Batch, ...]:
+        """One transaction for all."""
+        return (Batch(self.place, tuple(targets)),)
 
     async def deliver(self, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
         renamed = {target: replace(target, address=parse(target.account)) for target in targets}
