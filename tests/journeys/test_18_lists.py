@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 import pytest
 
 from tests.journeys.house import FAR, House, identifier
-from tests.journeys.lists import LIST, MEMBERS, NEWS, POST, members, post, sent_to, write
+from tests.journeys.lists import LIST, MEMBERS, NEWS, POST, members, note, post, sent_to, write
 from twistmail.dry_run import DryRun, read
 from twistmail.facts import Removed
+from twistmail.lists.book import Book
 from twistmail.lists.notes import DAY, Note
 from twistmail.mail.address import parse
 from twistmail.mail.content import Memory
@@ -279,6 +282,55 @@ def test_the_same_copy_is_never_put_into_the_queue_twice(build: Any) -> None:
     (copy,) = [about for about in removed if about != first]
     assert house.parts.people.lists.tools.book.begin(copy, 0.0).name == "DONE"
     assert courier.lists.tools.book.doubtful() == []
+
+
+@pytest.mark.parametrize("step", ["done", "keep"])
+def test_a_book_that_fails_when_the_copy_is_in_the_queue_does_not_send_it_again(
+    build: Any, monkeypatch: Any, logged: list[str], step: str
+) -> None:
+    house: House = build(LIST)
+    peer = house.town("far.test", FAR)
+    book = house.parts.people.lists.tools.book
+    book.keep(NEWS, [("harry@far.test", Note(suspended=house.reactor.seconds() - 30 * DAY))])
+
+    def fails(*arguments: Any) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(Book, step, fails)
+    message = post(house)
+    house.pass_time(4 * 3600)
+    assert [len(house.mail("ann")), len(house.mail("bob")), len(peer.contents), house.waiting] == [1, 1, 1, []]
+    assert [line for line in logged if "database is locked" in line]
+    assert message in {fact.about for fact in house.facts if isinstance(fact.what, Removed)}
+
+
+def test_a_message_that_the_queue_could_not_take_is_still_the_trial_of_a_suspended_member(build: Any) -> None:
+    house: House = build("[list:news@blue.test]\nmembers = ann bob\npost = anyone\n")
+    courier = house.parts.dispatch._couriers[Kind.LIST]
+    house.parts.people.lists.tools.book.keep(NEWS, [("bob@blue.test", Note(suspended=house.reactor.seconds() - 30 * DAY))])
+    office = courier._office
+
+    async def is_full(item: Any, content: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    courier._office = replace(office, submit=is_full)
+    post(house)
+    assert (len(house.waiting), note(house, "bob@blue.test").tried) == (1, 0.0)
+    courier._office = office
+    house.pass_time(4 * 3600)
+    assert [len(house.mail("ann")), len(house.mail("bob")), house.waiting] == [1, 1, []]
+    assert note(house, "bob@blue.test").tried
+
+
+@pytest.mark.parametrize("others", ["", "ann"])
+def test_a_suspended_member_whom_nobody_knows_any_more_has_had_his_trial(build: Any, others: str) -> None:
+    house: House = build(f"[list:news@blue.test]\nmembers = ghost {others}\npost = anyone\n")
+    now = house.reactor.seconds()
+    house.parts.people.lists.tools.book.keep(NEWS, [("ghost@blue.test", Note(bounces=5, suspended=now - 30 * DAY))])
+    post(house)
+    found = note(house, "ghost@blue.test")
+    assert (found.bounces, found.suspended >= now, found.tried) == (6, True, 0.0)
+    assert len(house.mail("ann")) == len(others.split())
 
 
 # ----- trouble

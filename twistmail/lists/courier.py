@@ -141,14 +141,16 @@ class ListCourier:
             is_told = bool(item.account) or (self._office.has_door and refusal not in (rights.LOOPS, rights.NO_PERSON))
             return Outcome(target, Result.FAILED, refusal, host, passed_on=not is_told)
         identifier = copies.copy_id(item.id, one.name)
+        going: list[Member] = []
 
         async def make() -> tuple[Item, Content] | None:
-            if not (errands := await self._errands(one)):
+            if not (errands := await self._errands(one, going)):
                 return None
             log.info("list {name}: {id} goes to {count} as {copy}", name=str(one.name), id=item.id, count=len(errands), copy=identifier)
             return self._copy(one, item, identifier, errands, header, content)
 
-        is_sent = await self._once(one, identifier, make)
+        if is_sent := await self._once(one, identifier, make):
+            await self._noted(one, identifier, one.sent(going))
         return outcome_of(target, Status(250, "2.0.0", f"Sent to the members of the list as {identifier}") if is_sent else NOBODY, host,
                           local=True)  # fmt: skip
 
@@ -162,8 +164,15 @@ class ListCourier:
             if (made := await make()) is None:
                 return False
             await self._office.submit(*made)
-        await one.ask(book.done, [identifier])
+        await self._noted(one, identifier, one.ask(book.done, [identifier]))
         return True
+
+    async def _noted(self, one: MailingList, identifier: str, work: Awaitable[None]) -> None:
+        """Do *work* of the book. The copy is in the queue already: where the book fails, to begin again would send it twice."""
+        try:
+            await work
+        except Unavailable as trouble:
+            log.error("list {name}: {copy} is sent, but {trouble}", name=str(one.name), copy=identifier, trouble=str(trouble))
 
     async def _to_latecomer(self, one: MailingList, copy: Item, target: Target, content: Content) -> Outcome:
         """To one member whose forward or alias could not be asked when the *copy* was made. Raises Unavailable where it still cannot."""
@@ -211,17 +220,17 @@ class ListCourier:
         sender = one.address(Role.BOUNCES)
         return Item(identifier, sender, errands, self._office.epoch(), changed.size, body=item.body, wishes=wishes), changed
 
-    async def _errands(self, one: MailingList) -> tuple[Errand, ...]:
-        """One for each place that the members lead to. Whom nobody knows here any more counts as one whose mail came back.
+    async def _errands(self, one: MailingList, going: list[Member]) -> tuple[Errand, ...]:
+        """One for each place that the members lead to; who gets something is put into *going*.
 
-        Who cannot be asked about now waits alone, as one errand of ours (`_to_latecomer`). Raises Unavailable where they are very
-        many: then something greater is down than somebody's forward.
+        Whom nobody knows here any more counts as one whose mail came back. Who cannot be asked about now waits alone, as one errand
+        of ours (`_to_latecomer`). Raises Unavailable where they are very many: then something greater is down than somebody's forward.
         """
         found: dict[tuple[Kind, str], Target] = {}
         late = 0
         if not (members := await one.members()):
             raise Unavailable("nobody is on it")
-        for number, member in enumerate(await one.due(members), 1):
+        for number, member in enumerate(one.due(members), 1):
             try:
                 targets = await self._office.follow(member.address)
             except Unavailable as trouble:
@@ -229,7 +238,10 @@ class ListCourier:
                     raise
                 log.warn("list {name}: {member} waits: {why}", name=str(one.name), member=str(member.address), why=str(trouble))
                 targets = (Target(Kind.LIST, member.address, member.address, way=str(member.address)),)
-            if not targets:
+            if targets:
+                going.append(member)
+            else:
+                await one.sent([member])  # that was his trial, if he was suspended
                 await self.requests.bounced(one, member.address, NOBODY_HERE)
             for target in targets:
                 if target.kind is not Kind.LIST or target.way != str(one.name):  # a list on itself

@@ -164,14 +164,21 @@ class MailingList:
             await self.note(found.address, after)
         return bool(after.suspended) and not found.note.suspended
 
-    async def due(self, members: Iterable[Member]) -> list[Member]:
-        """Those of *members* who get what is sent now; the book hears whose suspension changes by that."""
+    def due(self, members: Iterable[Member]) -> list[Member]:
+        """Those of *members* who get what is sent now; `sent` hears of them when that is certain."""
         now = self.tools.epoch()
-        standing = [(one, *notes.at_post(one.note, now, self.settings)) for one in members]
-        changed = [(one.key, after) for one, _, after in standing if after is not one.note]
+        return [one for one in members if notes.at_post(one.note, now, self.settings)[0]]
+
+    async def sent(self, members: Iterable[Member]) -> None:
+        """A message goes to *members*, who were due; the book hears whose suspension changes by that. Raises Unavailable."""
+        suspended = [one.key for one in members if one.note.suspended]
+        if not suspended:
+            return
+        known, now = await self.ask(self.tools.book.notes, self.name), self.tools.epoch()  # he may have left since
+        standing = [(key, known[key], notes.at_post(known[key], now, self.settings)[1]) for key in suspended if key in known]
+        changed = [(key, after) for key, before, after in standing if after is not before]
         if changed:
             await self.ask(self.tools.book.keep, self.name, changed)
-        return [one for one, sends, _ in standing if sends]
 
     async def note(self, address: Address, note: Note) -> None:
         """From now on this is known of him. Raises Unavailable."""
