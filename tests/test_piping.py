@@ -223,7 +223,7 @@ def test_what_the_user_has_procmail_run_does_not_get_that_group(helper: Any, tmp
     out = tmp_path / "out"
     out.touch()
     os.chown(out, SOMEBODY.pw_uid, SOMEBODY.pw_gid)
-    (tmp_path / "rc").write_text(f"SHELL=/bin/sh\n:0\n| /usr/bin/id > {out}\n")
+    (tmp_path / "rc").write_text(f"SHELL=/bin/sh\n:0iw\n| /usr/bin/id > {out}\n")
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o755)
     piper = helper(words=("/usr/bin/procmail", f"{tmp_path}/rc"), least=1, groups=("mail",), keeps_mail=True)

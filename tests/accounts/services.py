@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -101,9 +102,13 @@ class Bridge:
 
     @contextmanager
     def down(self) -> Iterator[None]:
+        """Nobody listens at its port, and nobody else can be given it meanwhile."""
         self.stop()
         try:
-            yield
+            with socket.socket() as holder:
+                holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                holder.bind(("127.0.0.1", self.port))
+                yield
         finally:
             self.start()
 
