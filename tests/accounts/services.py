@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -66,6 +66,7 @@ class Bridge:
         self.aliases: dict[str, list[str]] = {}
         self.answer: tuple[int, bytes] | None = None
         self._server: ThreadingHTTPServer | None = None
+        self._connections: list[socket.socket] = []
         self.port = 0
 
     def start(self) -> None:
@@ -74,6 +75,10 @@ class Bridge:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                bridge._connections.append(self.connection)
 
             def do_POST(self) -> None:
                 question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -96,9 +101,14 @@ class Bridge:
         Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
+        """As a process that ends: those who keep a connection for the next question lose it."""
         assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._connections.clear()
 
     @contextmanager
     def down(self) -> Iterator[None]:
