@@ -29,7 +29,11 @@ retry = 1h
 listen = tcp:0:interface=127.0.0.1
 """
 #: Who it is to be may not be allowed to read the program.
-PROGRAM = "import os, sys; sys.argv[0] = {name!r}; from twistmail.cli.sendmail import run; {become}run()"
+#: All that is needed is imported before: users may not be able to read the Python that runs the tests.
+PROGRAM = (
+    "import os, sys; sys.argv[0] = {name!r}; from twistmail.cli.sendmail import run; from twistmail.cli import door, dropping, mailq; "
+    "from twistmail.queue import dropbox, spool; {become}run()"
+)
 
 
 class Office:
