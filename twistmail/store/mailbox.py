@@ -27,8 +27,9 @@ from twistmail.store.sorting import Sorting
 from twistmail.store.workshop import Workshop
 from twistmail.store_interfaces import IMailbox
 
-#: Seconds to wait before a message whose file is not where it was is looked for again.
-LOOK_AGAIN = (0.0, 0.05, 0.3)
+#: Seconds to wait before a message whose file is not where it was is looked for again. Where another program renames many files at a time,
+#: one of a dozen may be elsewhere at each look.
+LOOK_AGAIN = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 #: Places out of which messages are expunged together, but not in more portions than so many: each moves all that lies behind it.
 STRETCH = 5000
 PORTIONS = 20
