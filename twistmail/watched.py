@@ -20,8 +20,11 @@ from twisted.logger import Logger
 
 from twistmail import tasks
 from twistmail.interfaces import Unavailable
+from twistmail.mail.maplines import logical
 
 T = TypeVar("T")
+K = TypeVar("K")
+L = TypeVar("L")
 log = Logger()
 
 MOST_OCTETS = 64 * 1024 * 1024
@@ -189,6 +192,30 @@ class WatchedFiles:
     def file(self, path: Path, parse: Callable[[str], T | Partly[T]], most: int = MOST_OCTETS) -> WatchedFile[T]:
         """The one WatchedFile of *path* that *parse* (a function of a module) reads, up to *most* octets."""
         return self._files.setdefault((path, parse), WatchedFile(path, parse, self._threads, patient=True, most=most))
+
+
+def keyed(text: str, read: Callable[[int, str], tuple[K, L]], most: int, twice: Callable[[K, L], str]) -> dict[K, L]:
+    """The rows of a table (`maplines.logical`) by their left sides. Broken, with all that is wrong with it.
+
+    *read*(number, row) tells the left side and the line, or ValueError; *twice*(left side, the line that has it already) what is
+    said of the second one. *most*: as many rows as there may be.
+    """
+    found: dict[K, L] = {}
+    mistakes: list[tuple[int, str]] = []
+    for number, row in logical(text):
+        try:
+            key, line = read(number, row)
+            if (earlier := found.setdefault(key, line)) is not line:
+                raise ValueError(twice(key, earlier))
+        except ValueError as mistake:
+            mistakes.append((number, str(mistake).replace("\n", "; ")))
+        if len(found) > most:
+            mistakes.append((number, f"there are more than {most} addresses"))
+        if len(mistakes) >= MOST_PROBLEMS or len(found) > most:
+            break
+    if mistakes:
+        raise Broken(mistakes)
+    return found
 
 
 def lines_of(text: str) -> Iterator[str]:

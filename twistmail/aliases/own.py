@@ -29,7 +29,7 @@ from twistmail.interfaces import IForwards, Unavailable
 from twistmail.mail.account import Account, account_directory
 from twistmail.mail.alias import Goal, Step
 from twistmail.mail.forward import settled
-from twistmail.options import SWITCH, Option, Section
+from twistmail.options import SWITCH, Option, Reload, Section
 from twistmail.watched import Broken
 
 log = Logger()
@@ -44,9 +44,10 @@ OPTIONS = Section(
     "forward",
     "Where users themselves have their mail sent on to: twistmail forward, and ~/.forward of users of this machine.",
     Option("homes", SWITCH, "yes", "Source system: look for ~/.forward. Closed homes take a start of the server as root."),
-    Option("files", SWITCH, "no", "~/.forward may name files, to which mail is appended as its user. Otherwise mail for it waits."),
+    Option("files", SWITCH, "no", "~/.forward may name files, to which mail is appended as its user. Otherwise mail for it waits.",
+           Reload.RESTART),
     Option("programs", SWITCH, "no", "~/.forward may name programs, which are run as its user, within the bounds of those of aliases. "
-           "Otherwise mail for it waits."),
+           "Otherwise mail for it waits.", Reload.RESTART),
     Option("users", SWITCH, "yes", "Everybody else may have his mail sent on, to addresses only: twistmail forward. It is kept in his "
            "mail folder ([store] path)."),
 )  # fmt: skip

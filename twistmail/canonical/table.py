@@ -18,11 +18,9 @@ from typing import Protocol
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
-from twistmail.mail.maplines import logical
-from twistmail.watched import Broken
+from twistmail.watched import keyed
 
 MOST_ENTRIES = 1_000_000
-MOST_MISTAKES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +66,15 @@ def parse_domains(text: str) -> Listed:
 
 
 def _read(text: str, read: Callable[[int, list[str]], Line]) -> Listed:
-    found = Listed()
-    mistakes: list[tuple[int, str]] = []
-    for number, row in logical(text):
-        try:
-            line = read(number, row.partition(" #")[0].split())
-            earlier = found.setdefault(line.who, line)
-            if earlier is not line:
-                raise ValueError(f"{_spelled(line.who)} stands in line {earlier.number} already; remove one of them")
-        except ValueError as mistake:
-            mistakes.append((number, str(mistake).replace("\n", "; ")))
-        if len(found) > MOST_ENTRIES:
-            mistakes.append((number, f"there are more than {MOST_ENTRIES} addresses"))
-        if len(mistakes) >= MOST_MISTAKES or len(found) > MOST_ENTRIES:
-            break
-    if mistakes:
-        raise Broken(mistakes)
-    return found
+    def keyed_line(number: int, row: str) -> tuple[Address, Line]:
+        line = read(number, row.partition(" #")[0].split())
+        return line.who, line
+
+    return Listed(keyed(text, keyed_line, MOST_ENTRIES, _twice))
+
+
+def _twice(who: Address, earlier: Line) -> str:
+    return f"{_spelled(who)} stands in line {earlier.number} already; remove one of them"
 
 
 def _line(number: int, words: list[str]) -> Line:

@@ -26,14 +26,12 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
 from twistmail.mail.envelope import Target, Transaction
-from twistmail.mail.maplines import logical
 from twistmail.options import TEXT, WORDS, Kind, Option, Section
-from twistmail.watched import Broken, WatchedFile
+from twistmail.watched import WatchedFile, keyed
 
 log = Logger()
 
 MOST_ENTRIES = 100_000
-MOST_MISTAKES = 20
 #: Addresses that one line may name.
 MOST_COPIES = 100
 
@@ -72,23 +70,12 @@ Table = dict[Address, Line]
 
 def parse(text: str) -> Table:
     """The lines of *text*. Broken where there are mistakes."""
-    found: Table = {}
-    mistakes: list[tuple[int, str]] = []
-    for number, row in logical(text):
-        try:
-            who, line = _line(number, row.partition(" #")[0].replace(",", " ").split())
-            earlier = found.setdefault(who, line)
-            if earlier is not line:
-                raise ValueError(f"this stands in line {earlier.number} already; put all the addresses there")
-        except ValueError as mistake:
-            mistakes.append((number, str(mistake).replace("\n", "; ")))
-        if len(found) > MOST_ENTRIES:
-            mistakes.append((number, f"there are more than {MOST_ENTRIES} addresses"))
-        if len(mistakes) >= MOST_MISTAKES or len(found) > MOST_ENTRIES:
-            break
-    if mistakes:
-        raise Broken(mistakes)
-    return found
+    return keyed(
+        text,
+        lambda number, row: _line(number, row.partition(" #")[0].replace(",", " ").split()),
+        MOST_ENTRIES,
+        lambda who, earlier: f"this stands in line {earlier.number} already; put all the addresses there",
+    )
 
 
 def _line(number: int, words: list[str]) -> tuple[Address, Line]:
