@@ -18,11 +18,9 @@ from dataclasses import dataclass
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
-from twistmail.mail.maplines import logical
-from twistmail.watched import Broken
+from twistmail.watched import keyed
 
 MOST_ENTRIES = 1_000_000
-MOST_MISTAKES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +53,21 @@ def _keys(spellings: tuple[Address, ...], *, is_ours: bool) -> Iterator[Address]
 
 def parse(text: str) -> SenderMap:
     """The lines of *text*. Broken where there are mistakes."""
-    by_who: dict[Address, Line] = {}
+    by_who = keyed(text, _keyed_line, MOST_ENTRIES, _twice)
     by_shown: dict[Address, Line] = {}
-    mistakes: list[tuple[int, str]] = []
-    for number, row in logical(text):
-        words = row.partition(" #")[0].split()
-        try:
-            line = _line(number, words)
-            earlier = by_who.setdefault(line.who, line)
-            if earlier is not line:
-                raise ValueError(f"{words[0]} stands in line {earlier.number} already")
-            if line.shown.local and line.who.local:
-                by_shown.setdefault(line.shown.folded, line)
-        except ValueError as mistake:
-            mistakes.append((number, str(mistake).replace("\n", "; ")))
-        if len(by_who) > MOST_ENTRIES:
-            mistakes.append((number, f"there are more than {MOST_ENTRIES} addresses"))
-        if len(mistakes) >= MOST_MISTAKES or len(by_who) > MOST_ENTRIES:
-            break
-    if mistakes:
-        raise Broken(mistakes)
+    for line in by_who.values():
+        if line.shown.local and line.who.local:
+            by_shown.setdefault(line.shown.folded, line)
     return SenderMap(by_who, by_shown)
+
+
+def _keyed_line(number: int, row: str) -> tuple[Address, Line]:
+    line = _line(number, row.partition(" #")[0].split())
+    return line.who, line
+
+
+def _twice(who: Address, earlier: Line) -> str:
+    return f"{who if who.local else '@' + who.domain} stands in line {earlier.number} already"
 
 
 def _line(number: int, words: list[str]) -> Line:
