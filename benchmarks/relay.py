@@ -28,6 +28,7 @@ from benchmarks.compare import wait_for
 
 PATIENCE = 300.0  # seconds for one round
 AT_ONCE = 20
+WARM_UP = 1500  # messages, so that the processes that come with load are there
 OCTETS = 4096
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -199,7 +200,7 @@ def once(server, folder: Path, port: int, messages: int, *, kept: bool) -> tuple
     sink = Sink(port)
     try:
         with server(folder, port, kept=kept) as (at, pid):
-            measure(at, pid, sink, 200, kept=kept)
+            measure(at, pid, sink, WARM_UP, kept=kept)
             return measure(at, pid, sink, messages, kept=kept)
     finally:
         sink.stop()

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from tests.plugins.webhook import Application, package
-from tests.relay.peers import Net, Peer, finish
+from tests.relay.peers import Net, Peer, courier_across, courier_here, finish
 from twistmail import tasks
 from twistmail.delivery.agents import AgentCourier, ProgramAgent, ServerAgent
 from twistmail.delivery.files import OWN_FILES, FileCourier, Writers
@@ -34,8 +34,8 @@ from twistmail.mail.status import Status
 from twistmail.memory.courier import MemoryCourier
 from twistmail.memory.lookup import MemoryLookup
 from twistmail.piping import Run
+from twistmail.relay.carrier import Capacity
 from twistmail.relay.client import Patience
-from twistmail.relay.courier import Capacity, RelayCourier
 from twistmail.relay.exchange import Manners
 from twistmail.relay.route import parse_via
 from twistmail.relay.routes import OPTIONS, ROUTE_OPTIONS, Identity, Routes
@@ -69,11 +69,16 @@ def in_memory():
     return Case(MemoryCourier({no: Status(550, "5.1.1", "No"), later: Status(450, "4.2.1", "Busy")}))
 
 
-def relay():
+def relay(courier_of=courier_here):
     net = Net(CLOCK)
     net.peers["192.0.2.1"] = Peer({b"RCPT TO:<no@far.test>": b"550 5.1.1 No", b"RCPT TO:<later@far.test>": b"450 4.2.1 Busy"})
     routes = Routes(MemoryLookup({"far.test": {"A": ["192.0.2.1"]}}), Identity("us.example"), OPTIONS.defaults(), {}, random.Random(1))
-    return Case(RelayCourier(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK, tasks.Inline()))
+    return Case(courier_of(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK))
+
+
+def relay_across():
+    """By a process of its own."""
+    return relay(courier_across)
 
 
 class Boxes:
@@ -137,7 +142,7 @@ def stored():
     net, routed_by = Net(CLOCK), ROUTE_OPTIONS.defaults(via="lmtp:[192.0.2.1]:24")
     net.peers["192.0.2.1"] = Store()
     routes = Routes(MemoryLookup({}), Identity("us.example"), OPTIONS.defaults(), {"far.test": routed_by}, random.Random(1))
-    lone = RelayCourier(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK, tasks.Inline())
+    lone = courier_here(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK)
     return Case(RoutedCourier(routes, lone, None, {}))
 
 
@@ -176,7 +181,7 @@ def server():
     net = Net(CLOCK)
     net.peers["192.0.2.1"] = Store()
     routes = Routes(MemoryLookup({}), Identity("us.example"), OPTIONS.defaults(), {}, random.Random(1))
-    lone = RelayCourier(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK, tasks.Inline())
+    lone = courier_here(routes, net, Manners("us.example", None, Patience()), Capacity(), CLOCK)
     kept = ServerAgent("lmtp:[192.0.2.1]", partial(lone.carry_along, parse_via("lmtp:[192.0.2.1]")))
     return Case(AgentCourier(MailboxCourier(Boxes()), lambda account: kept), Result.DELIVERED, Result.FAILED, Kind.MAILBOX, kept.place)
 
@@ -199,7 +204,7 @@ def lists(tmp_path):
     return Case(ListCourier(Lists(known.values(), tools), office), Result.DELIVERED, Result.FAILED, Kind.LIST)
 
 
-@pytest.fixture(params=[in_memory, relay, mailboxes, webhook, routed, piped, stored, files, programs, agent, server, lists])
+@pytest.fixture(params=[in_memory, relay, relay_across, mailboxes, webhook, routed, piped, stored, files, programs, agent, server, lists])
 def case(request, tmp_path):
     return request.param(tmp_path) if request.param is lists else request.param()
 
@@ -284,7 +289,7 @@ def test_no_targets_are_no_batches_of_somebody(case):
     assert [target for batch in case.courier.batches(item_for(()), ()) for target in batch.targets] == []
 
 
-@pytest.mark.parametrize("make", [relay, webhook])  # those that read it themselves
+@pytest.mark.parametrize("make", [relay, relay_across, webhook])  # those that read it themselves
 def test_a_content_that_cannot_be_read_is_weather(make):
     """The disk that holds the message fails, not the message."""
 

@@ -91,6 +91,27 @@ def test_from_one_server_to_the_next_and_into_a_mailbox(blue, green):
     assert [what for what in told if what in ("Accepted", "Queued", "Outcome", "Removed")] == ["Accepted", "Queued", "Outcome", "Removed"]
 
 
+def test_a_message_is_followed_by_its_message_id_over_both_servers_to_its_reader(blue, green):
+    """R01: all hops in their order, each with its time, peer and id."""
+    known = green.stored(CAROL)
+    submit(blue, CAROL.address, "Subject: the way\nMessage-ID: <way@laptop>\n\nhow are you\n")
+    arrived(green, CAROL, known)
+    with imaplib.IMAP4("127.0.0.1", green.port("imap")) as imap:
+        imap.login(CAROL.address, CAROL.password)
+        imap.select("INBOX")
+        (numbers,) = imap.search(None, "SUBJECT", '"the way"')[1]
+        imap.fetch(numbers.split()[-1], "(RFC822)")
+    eventually(lambda: queued(blue) == [], "the queue is empty")
+    told = blue.twistmail("trace", "show", "<way@laptop>", "--also", str(green.config), "--json").splitlines()
+    way = [json.loads(line) for line in told]
+    assert [(hop["hop"], hop["server"]) for hop in way] == [
+        ("MUA -> MSA", "mail.blue.test"), ("MSA -> queue", "mail.blue.test"), ("MX look-up", "mail.blue.test"),
+        ("MTA -> MTA", "mail.green.test"), ("MTA -> MDA", "mail.green.test"), ("MDA -> store", "mail.green.test"),
+        ("MAA -> MUA", "mail.green.test")]
+    assert all(hop["at"] and hop["id"] for hop in way)
+    assert [hop["hop"] for hop in way if not hop["peer"]] == ["MSA -> queue", "MX look-up"]
+
+
 def test_what_cannot_be_delivered_now_waits_tells_why_and_goes_when_told(blue, towns):
     known = towns[1].stored(CAROL)
     identifier = submit(blue, CAROL.address)

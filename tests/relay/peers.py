@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -12,9 +12,19 @@ from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from twistmail import tasks
+from twistmail.leaving.departure import Leaving
+from twistmail.mail.departure import Departure
+from twistmail.relay.carrier import Capacity, Carried, Connections
+from twistmail.relay.carrying import Carrying
 from twistmail.relay.client import SmtpConnection
-from twistmail.relay.route import Host
-from twistmail.relay.terms import Finding, Terms
+from twistmail.relay.courier import RelayCourier
+from twistmail.relay.exchange import Manners
+from twistmail.relay.link import Link
+from twistmail.relay.route import Host, Route
+from twistmail.relay.routes import Routes
+from twistmail.relay.terms import AsRouted, Finding, Terms
+from twistmail.relay.told import Equipment
 from twistmail.wire.dotted import Unstuffer
 
 HANG_UP = object()
@@ -43,7 +53,7 @@ class Peer:
     """
 
     def __init__(self, answers: dict[bytes, Any] | None = None) -> None:
-        self.answers = ANSWERS | (answers or {})
+        self.answers = {said: list(one) if isinstance(one, list) else one for said, one in (ANSWERS | (answers or {})).items()}
         self.said: list[bytes] = []
         self.contents: list[bytes] = []
         self.writes: list[int] = []
@@ -219,10 +229,102 @@ class Net:
         return succeed(connection)
 
 
+def courier_here(
+    routes: Routes, dial: Any, manners: Manners, capacity: Capacity, clock: Any, leaving: Leaving | None = None
+) -> RelayCourier:
+    """A courier with its connections in this process, and files read in this thread."""
+    return RelayCourier(routes, manners.policies, Connections(dial, manners, capacity, clock, tasks.Inline()), capacity, leaving)
+
+
+class Pipe:
+    """The transports of two protocols that talk to each other in memory; what is written arrives at the reactor's next turn."""
+
+    def __init__(self, clock: Clock, one: Any, other: Any) -> None:
+        self.ends = (_End(self, clock, one), _End(self, clock, other))
+        self.open = True
+        one.makeConnection(self.ends[0])
+        other.makeConnection(self.ends[1])
+
+    def cut(self) -> None:
+        """As if one side's process had been killed: what is on its way is lost."""
+        if self.open:
+            self.open = False
+            for end in self.ends:
+                end.clock.callLater(0, end.protocol.connectionLost, Failure(ConnectionDone()))
+
+
+class _End:
+    """What one of them writes to."""
+
+    def __init__(self, pipe: Pipe, clock: Clock, protocol: Any) -> None:
+        self.pipe, self.clock, self.protocol = pipe, clock, protocol
+        self.written: list[bytes] = []
+        self.paused = False
+        self.unheard: list[bytes] = []
+
+    @property
+    def other(self) -> _End:
+        return self.pipe.ends[self.pipe.ends[0] is self]
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        self.clock.callLater(0, self.other.arrive, data)
+
+    def arrive(self, data: bytes) -> None:
+        if self.paused:
+            self.unheard.append(data)
+        elif self.pipe.open:
+            self.protocol.dataReceived(data)
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+        unheard, self.unheard = self.unheard, []
+        for data in unheard:
+            self.arrive(data)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        pass
+
+    def unregisterProducer(self) -> None:
+        pass
+
+    def loseConnection(self) -> None:
+        self.clock.callLater(0, self.pipe.cut)
+
+    def abortConnection(self) -> None:
+        self.pipe.cut()
+
+
+class Across:
+    """A Carrier whose connections are at the other end of a Pipe, as they are in a process of their own."""
+
+    def __init__(self, dial: Any, manners: Manners, capacity: Capacity, clock: Any) -> None:
+        self.ended: list[bool] = []
+        self.here = Connections(dial, replace(manners, policies=AsRouted()), capacity, clock, tasks.Inline())
+        self.link = Link(Equipment(manners.hello, "", manners.avoided, capacity), clock, self.ended.append)
+        self.carrying = Carrying(clock, lambda equipment: self.here, lambda: None)
+        self.pipe = Pipe(clock, self.link, self.carrying)
+
+    async def carry(self, route: Route, departure: Departure, ways: Any) -> Carried:
+        carried = await self.link.carry(route, departure, ways)
+        return await self.here.carry(route, departure, ways) if carried is None else carried  # as `Beside` does
+
+    async def stop(self) -> None:
+        await self.link.stop(15.0)
+
+
+def courier_across(
+    routes: Routes, dial: Any, manners: Manners, capacity: Capacity, clock: Any, leaving: Leaving | None = None
+) -> RelayCourier:
+    """As `courier_here`, with the connections somewhere else."""
+    return RelayCourier(routes, manners.policies, Across(dial, manners, capacity, clock), capacity, leaving)
+
+
 def finish(clock: Clock, coroutine: Any, seconds: float = 0.0, start: Callable[[Any], Deferred[Any]] | None = None) -> Any:
     """What *coroutine* returns, once all that is due within *seconds* has happened."""
-    from twistmail import tasks
-
     results: list[Any] = []
     tasks.shielded(coroutine).addBoth(results.append)
     for _ in range(200):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from twisted.internet.task import Clock
 
-from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, Slowly, finish, shows
+from tests.relay.peers import EHLO, HANG_UP, SILENCE, Net, Peer, Slowly, courier_across, courier_here, finish, shows
 from twistmail import tasks
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
@@ -14,9 +14,12 @@ from twistmail.mail.envelope import Kind, Target, Wishes
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.memory.lookup import MemoryLookup
+from twistmail.relay.carrier import Capacity
+from twistmail.relay.carrying import LAST_WORDS
 from twistmail.relay.client import Patience
-from twistmail.relay.courier import Capacity, RelayCourier
+from twistmail.relay.courier import _at_least_verified
 from twistmail.relay.exchange import Manners
+from twistmail.relay.route import Route, Tls
 from twistmail.relay.routes import OPTIONS, Identity, Routes
 
 ZONE = {
@@ -31,15 +34,25 @@ def to(*addresses: str) -> tuple[Target, ...]:
     return tuple(Target(Kind.REMOTE, address, address) for address in made)
 
 
+#: Where the connections are: here, or in a process of their own.
+WAYS = {"here": courier_here, "across": courier_across}
+
+
+@pytest.fixture(autouse=True, params=WAYS)
+def way(request, monkeypatch):
+    monkeypatch.setattr(World, "way", request.param)
+
+
 class World:
+    way = "here"
+
     def __init__(self, capacity=None, **peers):
         self.clock = Clock()
         self.net = Net(self.clock)
         self.net.peers |= {f"192.0.2.{name[1:]}": peer for name, peer in peers.items()}
         self.lookup = MemoryLookup(ZONE)
         routes = Routes(self.lookup, Identity("us.example"), OPTIONS.defaults(), {}, random.Random(1))
-        self.courier = RelayCourier(
-            routes, self.net, Manners("us.example", shows(), Patience()), capacity or Capacity(), self.clock, tasks.Inline())
+        self.courier = WAYS[self.way](routes, self.net, Manners("us.example", shows(), Patience()), capacity or Capacity(), self.clock)
 
     def begin(self, *addresses, **changes):
         targets = to(*addresses)
@@ -140,6 +153,8 @@ def test_never_more_connections_to_a_destination_than_allowed():
     peer = Peer()
     world = World(Capacity(total=20, per_route=2), p3=peer, p1=Peer())
     carried = [world.begin(f"x{number}@other.test") for number in range(200)]
+    for _ in range(10):
+        world.clock.advance(0)
     assert sum(side.open for side in peer.connections) == 2
     assert world.begin("x@far.test") == []
     for _ in range(4000):
@@ -253,6 +268,7 @@ def test_stopping_says_goodbye_to_idle_connections():
     world.carry("x@other.test")
     finish(world.clock, world.courier.stop())
     assert peer.said[-1] == b"QUIT"
+    world.settle(LAST_WORDS)
     assert world.clock.getDelayedCalls() == []
 
 
@@ -302,6 +318,13 @@ def test_what_must_be_encrypted_goes_to_the_server_that_promises_it():
     world = World(p1=a, p2=b)
     assert [o.result for o in world.carry("x@far.test", wishes=STRICT)] == [Result.RELAYED]
     assert (len(a.contents), len(b.contents)) == (0, 1)
+
+
+def test_a_route_that_wants_dane_keeps_it_for_what_must_be_encrypted():
+    """RFC 8689 §4.2.1 asks for at least a verified certificate: what is more stays."""
+    assert [_at_least_verified(Route("far.test", tls=tls)) for tls in (Tls.OPPORTUNISTIC, Tls.REQUIRED, Tls.VERIFIED, Tls.DANE)] == [
+        Tls.VERIFIED, Tls.VERIFIED, Tls.VERIFIED, Tls.DANE,
+    ]  # fmt: skip
 
 
 def test_where_no_server_promises_it_the_message_comes_back():

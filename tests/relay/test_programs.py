@@ -73,8 +73,9 @@ def test_the_sender_hears_the_first_line_that_was_said_without_its_controls():
     assert said.endswith("does not know that recipient: no such  [1mlist")
 
 
-def test_an_address_that_would_be_an_option_is_not_given():
-    status, helper = carried(Run(0), local="-rf")
+@pytest.mark.parametrize("local", ["-rf", "..", "."])
+def test_an_address_that_would_be_an_option_or_a_folder_is_not_given(local):
+    status, helper = carried(Run(0), local=local)
     assert (status.enhanced, helper.runs) == ("5.1.3", [])
 
 

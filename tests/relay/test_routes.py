@@ -42,6 +42,10 @@ ZONE = {
     "relay.test": {"A": ["192.0.2.50"], "MX": [(10, "wrong.test")]},
     "one-broken.test": {"MX": [(10, "broken.far.test"), (20, "b.far.test")]},
     "all-broken.test": {"MX": [(10, "broken.far.test")]},
+    "inward.test": {"MX": [(10, "inward-six.test")]},
+    "inward-six.test": {"AAAA": ["::1"]},
+    "inward-disguised.test": {"AAAA": ["::ffff:127.9.9.9"]},
+    "inward-better.test": {"MX": [(10, "b.far.test"), (20, "inward-disguised.test")]},
 }
 A = [Host("a.far.test", "2001:db8::1", 25), Host("a.far.test", "192.0.2.1", 25)]
 B = [Host("b.far.test", "192.0.2.2", 25)]
@@ -84,6 +88,10 @@ def hosts(domain, **given):
     pytest.param("[192.0.2.7]", [Host("[192.0.2.7]", "192.0.2.7", 25)], id="IPv4-literal"),
     pytest.param("[ipv6:2001:db8::7]", [Host("[ipv6:2001:db8::7]", "2001:db8::7", 25)], id="IPv6-literal"),
     pytest.param("[192.0.2.99]", servers.LOOPS_BACK, id="our-own-literal"),
+    pytest.param("inward.test", servers.LOOPS_BACK, id="a-server-on-loopback-is-this-machine"),
+    pytest.param("inward-six.test", servers.LOOPS_BACK, id="in-IPv6-too"),
+    pytest.param("inward-disguised.test", servers.LOOPS_BACK, id="and-an-IPv4-address-in-the-clothes-of-IPv6"),
+    pytest.param("inward-better.test", B, id="a-backup-on-loopback-is-left-out"),
     pytest.param("[what-is-this]", servers.BAD_LITERAL, id="a-literal-of-no-kind"),
 ])
 def test_where_mail_for_a_domain_goes(domain, expected):

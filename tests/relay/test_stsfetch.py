@@ -28,6 +28,7 @@ class Answer(Resource):
     def __init__(self):
         super().__init__()
         self.asked, self.code, self.kind, self.body, self.location = [], 200, b"text/plain; charset=utf-8", POLICY, None
+        self.fields = 0
 
     def render_GET(self, request):
         self.asked.append((request.getHeader(b"host"), request.uri))
@@ -39,6 +40,8 @@ class Answer(Resource):
             request.defaultContentType = None
         if self.location:
             request.setHeader(b"location", self.location)
+        for number in range(self.fields):
+            request.responseHeaders.addRawHeader(b"x-%d" % number, b"y" * 1000)
         if self.body is None:
             request.write(b"version: ")
             return NOT_DONE_YET
@@ -91,6 +94,7 @@ async def test_a_policy_comes_from_its_well_known_place(opened):
     pytest.param({"kind": b""}, INVALID, "not text/plain", id="nothing-is-said-of-its-kind"),
     pytest.param({"body": b"x" * 70_000}, INVALID, "64 KiB", id="too-much"),
     pytest.param({"body": None}, NOT_FETCHED, "longer than", id="it-never-ends"),
+    pytest.param({"fields": 500}, NOT_FETCHED, "lost", id="a-flood-of-header"),
 ])
 @pytest_twisted.ensureDeferred
 async def test_what_is_no_policy(opened, monkeypatch, answer, kind, words):
@@ -101,6 +105,15 @@ async def test_what_is_no_policy(opened, monkeypatch, answer, kind, words):
         await world.fetch("far.test")
     assert trouble.value.kind == kind
     assert len(world.answer.asked) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_gives_up_while_it_connects_leaves_no_connection(opened, monkeypatch):
+    monkeypatch.setattr(stsfetch, "PATIENCE", 0.0)
+    world = opened()
+    with pytest.raises(Unfetched, match="longer than"):
+        await world.fetch("far.test")
+    assert world.answer.asked == []
 
 
 @pytest.mark.parametrize(("authority", "name", "more"), [

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
-from tests.relay.peers import Net, Peer, finish
+from tests.relay.peers import Net, Peer, courier_here, finish
 from twistmail import tasks
 from twistmail.interfaces import ICourier
 from twistmail.mail.address import Address
@@ -19,7 +19,7 @@ from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.mail.status import Status
 from twistmail.memory.lookup import MemoryLookup
-from twistmail.relay.courier import Capacity, RelayCourier
+from twistmail.relay.carrier import Capacity
 from twistmail.relay.exchange import Manners
 from twistmail.relay.routes import OPTIONS, ROUTE_OPTIONS, Further, Identity, Routes
 from twistmail.relay.table import parse
@@ -60,7 +60,7 @@ class House:
         self.net.peers["192.0.2.1"] = self.peer
         routes = Routes(MemoryLookup({"far.test": {"A": ["192.0.2.1"]}}), Identity("us.example"), OPTIONS.defaults(),
                         {"near.test": ROUTE_OPTIONS.defaults(via="[192.0.2.1]")}, random.Random(1), Further(table=table))
-        relay = RelayCourier(routes, self.net, Manners("us.example", None), Capacity(), self.clock, tasks.Inline())
+        relay = courier_here(routes, self.net, Manners("us.example", None), Capacity(), self.clock)
         self.courier = RoutedCourier(routes, relay, self.bring, {"tickets": self.program})
 
     async def bring(self, item, target, address, content):

@@ -79,6 +79,7 @@ class SmtpConnection(Protocol):
     def __init__(self, clock: Any) -> None:
         self.clock = clock
         self.is_open = False
+        self.item = ""  # whose message is being said: its id, for who listens
         self.own_address = ""  # from which we are connected; empty where that cannot be told
         self.tls = False
         self._since = clock.seconds()

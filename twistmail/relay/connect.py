@@ -36,6 +36,11 @@ Dial = Callable[..., Deferred[SmtpConnection]]
 UNREACHABLE = Status(451, "4.4.1", "No connection to the other mail server could be made")
 
 
+def dial_about(dial: Dial, item: str) -> Dial:
+    """*dial* on behalf of *item* (an id), where it wants to know: then it has a method `about`."""
+    return getattr(dial, "about", lambda item: dial)(item)  # type: ignore[no-any-return]
+
+
 class Dialer:
     """Connects over the network, within *timeout* seconds."""
 

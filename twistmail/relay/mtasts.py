@@ -24,6 +24,17 @@ MODES = ("enforce", "testing", "none")
 _KNOWN = {"version", "mode", "max_age", "mx"}
 
 
+class Unfetched(Exception):
+    """There is no policy to be had. `kind`: the result type of RFC 8460 §4.3.3; the text says why."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+
+
+NOT_FETCHED, BAD_CERTIFICATE, INVALID = "sts-policy-fetch-error", "sts-webpki-invalid", "sts-policy-invalid"
+
+
 @dataclass(frozen=True, slots=True)
 class StsPolicy:
     """What a domain says of its servers. `mode`: one of MODES. `patterns`: their names. `max_age`: seconds for which it holds.

@@ -88,6 +88,8 @@ OPTIONS = Section(
     Option("concurrency_per_domain", POSITIVE, "20", "Connections for one domain at a time.", Reload.NEW),
     Option("keep_connections", DURATION, "5s", "For how long a connection that has carried mail waits for more; 0s: not at all.",
            Reload.NEW),
+    Option("process", choice("auto", "yes", "no"), "auto", "Whether a process of its own has the connections to other servers, so that a "
+           "second processor is used: while there is much to send, from the first message on, or never: docs/sending.md.", Reload.NEW),
     *TLS_OPTIONS,
     Option("source_address", SOURCE, "", "The own addresses to connect from, at most one of IPv4 and one of IPv6; empty: what the system "
            "chooses.", example="192.0.2.5 2001:db8::5"),

@@ -14,7 +14,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -27,7 +27,7 @@ from zope.interface import implementer
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
 from twistmail.relay.handshake import Strict, context_of
-from twistmail.relay.mtasts import LONGEST_POLICY
+from twistmail.relay.mtasts import BAD_CERTIFICATE, INVALID, LONGEST_POLICY, NOT_FETCHED, Unfetched
 
 PATH = "/.well-known/mta-sts.txt"
 #: Seconds for the whole of it (RFC 8461 §3.3 suggests a minute).
@@ -37,17 +37,6 @@ CONNECTING, MOST_ADDRESSES = 15.0, 4
 #: Octets of one connection, with TLS and the header of the answer, which nobody else bounds; and fetches at a time.
 MOST_OCTETS, AT_A_TIME = 2 * LONGEST_POLICY, 8
 OK = 200
-
-
-class Unfetched(Exception):
-    """There is no policy to be had. `kind`: the result type of RFC 8460 §4.3.3; the text says why."""
-
-    def __init__(self, kind: str, why: str) -> None:
-        super().__init__(why)
-        self.kind = kind
-
-
-NOT_FETCHED, BAD_CERTIFICATE, INVALID = "sts-policy-fetch-error", "sts-webpki-invalid", "sts-policy-invalid"
 
 
 class PolicyFetcher:
@@ -134,7 +123,8 @@ class _Body(Protocol):
 
 
 _TROUBLE = (
-    ConnectError, ConnectionClosed, CancelledError, ResponseFailed, SSL.Error, DnsTrouble, NoSuchDomain, OSError, ValueError,
+    ConnectError, ConnectionClosed, CancelledError, ConnectingCancelledError, ResponseFailed, SSL.Error, DnsTrouble, NoSuchDomain,
+    OSError, ValueError,
 )  # fmt: skip
 
 
@@ -147,7 +137,7 @@ def _unfetched(error: Exception) -> Unfetched:
     if isinstance(error, SSL.Error):
         said = "; ".join(str(reason) for *_, reason in (error.args[0] if error.args and isinstance(error.args[0], list) else ()))
         return Unfetched(BAD_CERTIFICATE, f"the TLS of its web server: {said or 'the handshake failed'}")
-    if isinstance(error, CancelledError):
+    if isinstance(error, CancelledError | ConnectingCancelledError):
         return Unfetched(NOT_FETCHED, f"it took longer than {PATIENCE:g} s")
     if isinstance(error, NoSuchDomain):
         return Unfetched(NOT_FETCHED, "it has no web server mta-sts")

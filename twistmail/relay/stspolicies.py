@@ -14,8 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twistmail.interfaces import DnsTrouble, INameLookup
-from twistmail.relay.mtasts import StsPolicy, identifier, parse
-from twistmail.relay.stsfetch import INVALID, Unfetched
+from twistmail.relay.mtasts import INVALID, StsPolicy, Unfetched, identifier, parse
 from twistmail.relay.tlsbook import KeptPolicy
 from twistmail.relay.tlsmemory import TlsMemory
 

@@ -22,14 +22,12 @@ from typing import TypeVar
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
-from twistmail.mail.maplines import logical
 from twistmail.relay.route import WORDS, Route, parse_via
-from twistmail.watched import Broken
+from twistmail.watched import keyed
 
 T = TypeVar("T")
 
 MOST_ENTRIES = 1_000_000
-MOST_MISTAKES = 20
 DEFAULT = "*"
 HOLD = "hold:"
 
@@ -70,26 +68,14 @@ def key_of(address: Address) -> str:
 
 def parse(text: str) -> Table:
     """The lines of *text*. Broken where there are mistakes."""
-    found: Table = {}
-    mistakes: list[tuple[int, str]] = []
-    for number, line in logical(text):
-        try:
-            entry = _entry(number, line)
-            earlier = found.setdefault(entry.key, entry)
-            if earlier is not entry:
-                raise ValueError(f"{entry.key} stands in line {earlier.number} already; remove one of them")
-        except ValueError as mistake:
-            mistakes.append((number, str(mistake).replace("\n", "; ", 1)))
-        if len(found) > MOST_ENTRIES:
-            mistakes.append((number, f"there are more than {MOST_ENTRIES} routes"))
-        if len(mistakes) >= MOST_MISTAKES or len(found) > MOST_ENTRIES:
-            break
-    if mistakes:
-        raise Broken(mistakes)
-    return found
+    return keyed(text, _entry, MOST_ENTRIES, _twice, "routes")
 
 
-def _entry(number: int, line: str) -> Entry:
+def _twice(key: str, earlier: Entry) -> str:
+    return f"{key} stands in line {earlier.number} already; remove one of them"
+
+
+def _entry(number: int, line: str) -> tuple[str, Entry]:
     word, *rest = line.split(None, 1)
     if not rest:
         raise ValueError(f"{word} goes nowhere; write where behind it, such as smtp:[10.0.0.2]:25")
@@ -102,7 +88,7 @@ def _entry(number: int, line: str) -> Entry:
     route = parse_via(_spelled(where))
     if held and not route.transport.has_servers:
         raise ValueError(f"{where} has nobody who could call for mail; write {HOLD}smtp:[10.0.0.2]")
-    return Entry(key, route, number, held)
+    return key, Entry(key, route, number, held)
 
 
 def _spelled(where: str) -> str:

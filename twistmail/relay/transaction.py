@@ -49,6 +49,7 @@ async def deliver(
     cannot be read.
     """
     content = await in_memory(content, threads)
+    session.connection.item = item.id
     outcomes: dict[Target, Outcome] = {}
     left = list(targets)
     rounds = 0
