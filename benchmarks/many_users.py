@@ -1,6 +1,7 @@
 """One message to a list of many users of this house: `python -m benchmarks.many_users [users] [octets] [folder]`.
 
-Prints how long the delivery took, into mailboxes that are new and then once more, and what the reactor thread had to do.
+Prints how long the delivery took, into mailboxes that are new and then once more, what the reactor thread had to do, and how
+long nothing else had its turn there, at most; then the same for what else makes mailboxes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,35 @@ def kept_in(folder: Path) -> tuple[int, float]:
     return len(kept), sum(kept.values()) * 512 / 2**20
 
 
+class Heart:
+    """Beats each millisecond; `longest`: seconds between two beats."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._last = time.monotonic()
+        self.longest = 0.0
+        self._beat()
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        self.longest, self._last = max(self.longest, now - self._last), now
+        self._reactor.callLater(0.001, self._beat)
+
+    def taken(self) -> float:
+        """The longest time since this was asked before."""
+        longest, self.longest = self.longest, 0.0
+        return longest
+
+
+async def timed(heart: Heart, what: str, doing: Awaitable[Any]) -> Any:
+    heart.taken()
+    began, own = time.monotonic(), time.thread_time()
+    result = await doing
+    took, own = time.monotonic() - began, time.thread_time() - own
+    sys.stdout.write(f"{what:20} {took:8.3f} s, reactor thread {own:.2f} s, at most {heart.taken() * 1000:.0f} ms in one go\n")
+    return result
+
+
 async def run(reactor: Any, folder: Path, users: int, octets: int) -> None:
     committer, threads = disk.Committer(reactor), tasks.Threads(reactor, "bench", 4)
     store = MailStore(folder, reactor, committer, threads)
@@ -38,15 +69,18 @@ async def run(reactor: Any, folder: Path, users: int, octets: int) -> None:
     everybody, sender = Address("all", "blue.test"), Address("ann", "away.test")
     names = [Address(f"user{number}", "blue.test") for number in range(users)]
     targets = tuple(Target(Kind.MAILBOX, name, everybody, str(name)) for name in names)
+    heart = Heart(reactor)
     for time_of_day in ("first", "again", "and again"):
         item = Item(time_of_day, sender, tuple(map(Errand, targets)), time.time(), content.size, PREFIX)
-        began, own = time.monotonic(), time.thread_time()
-        outcomes = await MailboxCourier(store).carry(item, targets, content)
-        took, own = time.monotonic() - began, time.thread_time() - own
+        outcomes = await timed(heart, time_of_day, MailboxCourier(store).carry(item, targets, content))
         wrong = [outcome for outcome in outcomes if not outcome.status.is_positive]
         assert not wrong, wrong[0]
         files, size = await threads.run(kept_in, folder)
-        sys.stdout.write(f"{time_of_day:10} {took:8.2f} s, reactor thread {own:.2f} s, {files} files in {size:.1f} MiB\n")
+        sys.stdout.write(f"{'':20} {files} files in {size:.1f} MiB\n")
+    boxes = await timed(heart, "who has mail logs in", store.mailboxes(targets[0].account))
+    await timed(heart, "and looks at all", boxes.statuses([folder.name for folder in await boxes.folders()]))
+    await timed(heart, "CREATE", boxes.create("Work"))
+    await timed(heart, "who is new logs in", store.mailboxes("new@blue.test"))
     store.close()
     committer.stop()
     threads.stop()

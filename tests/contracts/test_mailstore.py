@@ -44,6 +44,19 @@ def test_several_copies_go_to_several_accounts_and_folders(store):
         assert result_of(result_of(store.mailboxes(account)).status(folder)).messages == 1
 
 
+def test_who_wants_to_know_hears_where_each_copy_lies(store, mailboxes):
+    """A mailbox in one file that nobody has open may not know its UIDs before somebody looks: then nothing is said."""
+    result_of(mailboxes.open("INBOX"))
+    heard = []
+    copies = [
+        Delivery(ALICE, b"", Memory(PLAIN), "a//b", landed=lambda *where: heard.append(("first", *where))),
+        Delivery("../x@blue.test", b"", Memory(PLAIN), landed=lambda *where: heard.append(("refused", *where))),
+        Delivery(ALICE, b"", Memory(PLAIN), landed=lambda *where: heard.append(("second", *where))),
+    ]
+    result_of(store.deliver(copies))
+    assert [(name, mailbox, uid) for name, mailbox, uid, _ in heard] == [("first", "INBOX", 1), ("second", "INBOX", 2)]
+
+
 @pytest.mark.parametrize("folder", ["", "a//b", "x/../y", "bell\x07", "x" * 300])
 def test_a_folder_that_cannot_be_made_becomes_the_inbox(store, mailboxes, folder):
     deliver(store, PLAIN, folder=folder)

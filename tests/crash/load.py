@@ -308,6 +308,7 @@ class Load:
 
     def __init__(self, ledger: Ledger, seed: str, ports: dict[str, int]) -> None:
         self.signs = Signs()
+        self.ledger = ledger
         mx, imap, pop3 = ports["mx"], ports["imap"], ports["pop3"]
         common = (ledger, seed)
         self.sessions: list[Session] = [
@@ -327,8 +328,12 @@ class Load:
         for session in self.sessions:
             session.start()
 
-    def work(self, dice: random.Random, *, rests: bool) -> None:
-        """Start, and let them work for a moment; with *rests* they pause before, longer than it takes the redo log to come to rest."""
+    def work(self, dice: random.Random, *, rests: bool, least: int = 25) -> None:
+        """Start, and let them work for a moment, and until *least* promises more are made: half a minute is enough on any machine.
+
+        With *rests* they pause before, longer than it takes the redo log to come to rest.
+        """
+        wanted = self.ledger.promises + least
         self.start()
         if rests:
             self.go_on(0.3)
@@ -336,6 +341,10 @@ class Load:
             self.go_on(1.3)
             self.signs.resting.clear()
         self.go_on(dice.uniform(0.05, 0.6))
+        for _ in range(600):
+            if self.ledger.promises >= wanted:
+                break
+            self.go_on(0.05)
 
     def go_on(self, seconds: float) -> None:
         """Let them work so long."""

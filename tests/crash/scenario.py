@@ -9,6 +9,8 @@ is not among the calls that are counted.
     prepare   what the store holds before the scenario
     cold      say which threads there are, wait for a line, then play
     warm      the same, with the redo log in use from the beginning
+    crowd     as warm; mail comes for many who never had a mailbox
+    again     they get mail once more
     look      all that the store shows
 """
 
@@ -31,13 +33,17 @@ from twistmail.config.load import load
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import FIRST_KEYWORD_BIT, FLAG_NAMES, Delivery, FlagChange, NewMessage
 from twistmail.plugins import discover
-from twistmail.store import redolog
+from twistmail.store import jobs, redolog
+from twistmail.store.homes import accounts_in
 from twistmail.store.redo_check import verify_redo
 
 #: So small that it is full, and begun again, while the scenario is played.
 SEGMENT = 512 * 1024
 ANN, BEN = "ann@blue.test", "ben@blue.test"
 ACCOUNTS = (ANN, BEN)
+#: They have no mailbox, and are so many that a message to all of them is written once.
+CROWD = tuple(f"new{number}@blue.test" for number in range(5))
+ALONE = "alone@blue.test"
 WORK, RENAMED = "Work", "Done/Work"
 TRACE = b"Return-Path: <eve@red.test>\r\nReceived: from lab.test\r\n"
 
@@ -64,8 +70,9 @@ def _plain(value: Any) -> Any:
 class Scenario:
     """What is done to the store of *foundation*, told to *ledger* before and after."""
 
-    def __init__(self, ground: foundation.Foundation, ledger: Any, name: str) -> None:
+    def __init__(self, ground: foundation.Foundation, ledger: Any, name: str, data: Path) -> None:
         self.store = ground.store
+        self.data = data
         self.ledger = ledger
         self._dice = random.Random(name)
         self._name = name
@@ -201,8 +208,21 @@ async def play(scenario: Scenario) -> None:
     await scenario.deliver(BEN, ANN)
 
 
+async def crowd(scenario: Scenario) -> None:
+    await scenario.deliver(*CROWD)
+    await scenario.deliver(ALONE)
+    await scenario.deliver(*CROWD, ANN)
+    await (await scenario.store.mailboxes(CROWD[0])).folders()
+    await scenario.deliver(CROWD[0], CROWD[1])
+
+
+async def again(scenario: Scenario) -> None:
+    await scenario.deliver(*CROWD)
+    await scenario.deliver(ALONE, CROWD[0])
+
+
 async def look(scenario: Scenario) -> None:
-    for account in ACCOUNTS:
+    for account in {*ACCOUNTS, *accounts_in(scenario.data, "mail/%d/%n")}:
         home = await scenario.store.mailboxes(account)
         for folder in await home.folders():
             if folder.selectable:
@@ -256,17 +276,18 @@ def run(order: str, path: Path, told: Told, lines: Any) -> None:
     config = load(sections.everything(discovery), path, (), checks=sections.checks(discovery)).config
     assert config is not None
     foundation.FILE_THREADS = 1  # so that it is always the same one
+    jobs.SHARED_FROM = len(CROWD)
     redolog.RedoLog = functools.partial(redolog.RedoLog, size=SEGMENT)  # type: ignore[assignment, misc]
     ground = foundation.lay(config, reactor, discovery)
     failures: list[str] = []
 
     async def work() -> None:
         try:
-            scenario = Scenario(ground, told, order)
+            scenario = Scenario(ground, told, order, config.data_dir)
             await ground.threads.run(int)  # so that the thread is there
-            if order == "warm":
+            if order in ("warm", "crowd"):
                 await warm_up(scenario, reactor, config.data_dir)
-            if order in ("cold", "warm"):
+            if order in ("cold", "warm", "crowd"):
                 told.ready(os.getpid(), sorted(map(int, os.listdir("/proc/self/task"))))
                 lines.readline()
             await ORDERS[order](scenario)
@@ -280,7 +301,9 @@ def run(order: str, path: Path, told: Told, lines: Any) -> None:
     told.say("failed" if failures else "ended", *failures)
 
 
-ORDERS: dict[str, Callable[[Scenario], Any]] = {"prepare": prepare, "cold": play, "warm": play, "look": look}
+ORDERS: dict[str, Callable[[Scenario], Any]] = {
+    "prepare": prepare, "cold": play, "warm": play, "crowd": crowd, "again": again, "look": look,
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -124,6 +125,36 @@ class Stage:
         finally:
             shutil.rmtree(place)
 
+    @contextlib.contextmanager
+    def house_at(self, place: Path, ledger: Ledger) -> Iterator[House]:
+        """The same below *place*, whose folder `data` is a disk; the disk is empty afterwards."""
+        tell(ledger, self._past)
+        data = place / "data"
+        shutil.copytree(self._before.data, data, symlinks=True, dirs_exist_ok=True)
+        os.sync()
+        yield House(place)
+        for path in data.iterdir():
+            if path.name != "lost+found":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def play_until(self, house: House, ledger: Ledger, way: str, event: int, then: Callable[[], None]) -> bool:
+        """Play the scenario until so many events have been heard of; then the player dies, just after *then*. Did it come so far?"""
+        player = Player(self._path, way, house.config)
+        heard = pid = 0
+        for name, args in player.events():
+            if name == "ready":
+                pid = args[0]
+                player.say("go")
+                continue
+            tell(ledger, [(name, args)])
+            heard += bool(pid) and name != "ended"
+            if heard == event and pid:
+                then()
+                with contextlib.suppress(ProcessLookupError):  # it had no more to do and has ended while *then* went on
+                    os.kill(pid, signal.SIGKILL)
+                event = 0
+        return not event
+
     def play(self, house: House, ledger: Ledger, point: Point) -> bool:
         """Play the scenario in *house* in the way of *point*, at which the player dies. Did it?"""
         inject = f"inject={point.call}:signal=KILL:when={point.number}"
@@ -154,6 +185,10 @@ class Stage:
                 return heard[-1:] != [("ended", [])]
             tell(ledger, [(name, args)])
         raise AssertionError("the player was never ready")
+
+    def play_on(self, house: House, ledger: Ledger, order: str) -> None:
+        """A new process does more, and nobody kills it."""
+        assert tell(ledger, Player(self._path, order, house.config).events())[-1] == ("ended", [])
 
     def shown(self, house: House, ledger: Ledger) -> dict[tuple[str, str], Look]:
         """What a store shows that is opened now."""

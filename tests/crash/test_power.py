@@ -9,18 +9,23 @@ that was told not to sync.
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 
 from tests.crash import witness
-from tests.crash.disks import MIB, Disk, house_on_a_disk
+from tests.crash.disks import MIB, Disk, disk, house_on_a_disk
 from tests.crash.ledger import Ledger
 from tests.crash.load import Load
-from tests.crash.rigs import chosen
-from tests.interop.house import House
+from tests.crash.rigs import chosen, fewer, quick_place
+from tests.crash.stage import Stage
+from tests.crash.test_points import judge
+from tests.interop.house import House, folder
 
 pytestmark = pytest.mark.client("mkfs.ext4", "mount", "umount")
 ROUNDS, WHOLE = 10, 50
+#: Deliveries of the scenario "crowd"; of each is heard three times.
+MOMENTS = 4
 #: There is a redo log only where there is much room.
 SIZE = 400 * MIB
 
@@ -43,6 +48,34 @@ def test_a_power_loss_breaks_no_promise(record_property):
     figures = f"{number + 1} power losses, {ledger.promises} promises kept, {in_doubt} in flight, {ledger.found} messages at the end"
     record_property("figures", figures)
     assert ledger.promises > 20 * (number + 1), "there was no load"
+
+
+def test_a_power_loss_while_many_mailboxes_are_made_breaks_no_promise(record_property):
+    """At the beginning, in the midst and just after each of the deliveries to people who never had a mailbox."""
+    dice = random.Random("mailboxes")
+    losses = 0
+    with folder(where=quick_place()) as elsewhere, folder() as place, disk(elsewhere, place / "data", SIZE) as its_disk:
+        (elsewhere / "stage").mkdir()
+        stage = Stage(elsewhere / "stage")
+        try:
+            for event in range(1, fewer(3 * MOMENTS) + 1):
+                ledger = Ledger(power_fails=True)
+                with stage.house_at(place, ledger) as house:
+
+                    def cut() -> None:
+                        time.sleep(dice.choice((0, 0, 0.001, 0.003, 0.01)))
+                        its_disk.cut_power()
+
+                    losses += stage.play_until(house, ledger, "crowd", event, cut)
+                    its_disk.unmount()
+                    its_disk.mount()
+                    stage.play_on(house, ledger, "again")
+                    judge(stage, house, ledger)
+                ledger.expect_nothing_said(f"after {event} events")
+        finally:
+            stage.close()
+    record_property("figures", f"{losses} power losses while mailboxes were made")
+    assert losses >= fewer(3 * MOMENTS) - 1
 
 
 def test_without_syncs_the_rig_sees_losses(record_property):

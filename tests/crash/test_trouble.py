@@ -163,7 +163,7 @@ def test_a_file_system_that_has_met_an_error_and_become_read_only(record_propert
         work(house, ledger, "before")
         reader = Reader(house, ledger)
         load = Load.on(house, ledger, "error")
-        load.work(random.Random(1), rests=False)
+        load.work(random.Random(1), rests=False, least=0)
         its_disk.fail()
         load.go_on(0.3)
         load.end()

@@ -58,6 +58,11 @@ def test_every_charset_can_be_decoded_in_pieces() -> None:
         assert codecs.getincrementaldecoder(codec)
 
 
+def test_no_half_of_a_character_comes_through() -> None:
+    message = b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-x"
+    assert "".join("".join(pieces) for pieces in texts.texts_of(message)) == "\ufffdx"
+
+
 def test_an_endless_shift_is_not_decoded_again_and_again() -> None:
     octets = b"+" + b"AGEAYQ" * 500_000
     (pieces,) = map(list, texts.texts_of(part(octets, "utf-7", "8bit")))

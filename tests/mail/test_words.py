@@ -46,6 +46,14 @@ def test_every_codec_of_the_table_decodes_anything() -> None:
         assert isinstance(decode(bytes(range(256)) + b"+&- ~{", name), str), name
 
 
+@pytest.mark.parametrize("octets", [b"+2AA-", b"a+2ADYAA-b", b"+3AA-"])
+def test_a_half_of_a_character_is_none(octets: bytes) -> None:
+    """Python's UTF-7 lets them through, and whoever wrote them into a database or to a client would fail."""
+    assert "\ufffd" in decode(octets, "utf-7")
+    decode(octets, "utf-7").encode()
+    assert decode(b"+2D3eAA-", "utf-7") == "\U0001f600"
+
+
 def test_unknown_names_are_not_remembered() -> None:
     before = len(encodings._cache)  # type: ignore[attr-defined]
     for number in range(100):

@@ -6,6 +6,7 @@ may do, and worse.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 from random import Random
@@ -20,13 +21,15 @@ class LossyDisk:
         self.names: dict[str, int] = {}  # {relative path: inode, 0 for a directory}
         self._synced: dict[int, bytes] = {}
         self._held: dict[int, int] = {}
-        self._real = {name: getattr(os, name) for name in ("rename", "link", "unlink", "pwrite")}
+        self._real = {name: getattr(os, name) for name in ("rename", "link", "unlink", "pwrite", "mkdir")}
 
     def patch(self, monkeypatch) -> None:
         for name, real in self._real.items():
             monkeypatch.setattr(os, name, self._watched(real))
         monkeypatch.setattr(os, "fsync", self.fsync)
         monkeypatch.setattr(os, "fdatasync", self.fdatasync)
+        for place in ("twistmail.disk.syncfs", "twistmail.syncfs.syncfs"):
+            monkeypatch.setattr(place, self.sync_all)
 
     def _watched(self, real):
         def call(*arguments, **keywords):
@@ -34,6 +37,19 @@ class LossyDisk:
             return real(*arguments, **keywords)
 
         return call
+
+    def after_a_kill(self, target: Path, event) -> LossyDisk:
+        """This disk, at *target*, as another process finds it: all is there that was done, and what was not synced still is not."""
+        shutil.copytree(self.root, target, symlinks=True)
+        other = LossyDisk(target, event)
+        for name, inode in self._walk().items():
+            copy = target / name
+            if inode:
+                other._hold(copy.stat().st_ino, str(copy))
+                other._synced[copy.stat().st_ino] = self._synced.get(inode, b"")
+            if name in self.names:
+                other.names[name] = copy.stat().st_ino if inode else 0
+        return other
 
     def fsync(self, descriptor: int) -> None:
         self.event()

@@ -8,6 +8,7 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
+from twistmail.facts import Facts, Teller
 from twistmail.interfaces import ICourier
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
@@ -55,6 +56,17 @@ def test_what_stops_the_store_is_told_as_a_temporary_status(error, code):
     outcomes = result_of(MailboxCourier(Refuses(None, error)).carry(item(None), TARGETS, BODY))
     assert [outcome.result for outcome in outcomes] == [Result.DELIVERED, Result.DEFERRED]
     assert outcomes[1].status.code == code
+
+
+def test_where_each_copy_lies_is_told_before_its_outcome(house):
+    facts, told = Facts(), []
+    courier = MailboxCourier(house.store(), Teller(facts, lambda: 7.0))
+    result_of(courier.carry(item(None), TARGETS, BODY))
+    facts.listen(told.append)
+    result_of(courier.carry(item(None), TARGETS, BODY))
+    assert [(fact.at, fact.about, fact.what.account, fact.what.mailbox, fact.what.uid) for fact in told] == [
+        (7.0, "6k3fa2-9akq", "alice@blue.test", "INBOX", 2), (7.0, "6k3fa2-9akq", "alice@blue.test", "Lists", 2)]
+    assert all(fact.what.file.startswith("new/") for fact in told)
 
 
 def test_many_who_get_it_by_one_list_get_the_same_octets():

@@ -113,3 +113,18 @@ def test_when_a_message_was_saved(tmp_path, name, mtime, is_old):
     (tmp_path / "cur" / name).write_bytes(b"x")
     os.utime(tmp_path / "cur" / name, (mtime, mtime))
     assert [path for path, _ in upkeep.saved_before(tmp_path, 1_750_000_000)] == [b"cur/" + name.encode()] * is_old
+
+
+def test_how_long_mail_has_lain_here_goes_by_a_clock_that_may_be_ahead_of_the_files(house):
+    days = [0.0]
+    store = MailStore(house.root, None, house.committer, tasks.Inline(), hostname="mx", rules=Rules(None, 7 * DAY, None),
+                      epoch=lambda: house.now() + days[0] * DAY)  # fmt: skip
+    house.stores.append(store)
+    days[0] = 5
+    box = put(house, store, "Trash")
+    days[0] = 11
+    result_of(store.tidy())
+    assert list(box.uids) == [1], "it lies here for six days, though its file is eleven days behind that clock"
+    days[0] = 13
+    result_of(store.tidy())
+    assert list(box.uids) == []

@@ -3,7 +3,7 @@
 import pytest
 
 from twistmail.segments import HEADER_SIZE, Header
-from twistmail.store.redo_check import verify_redo
+from twistmail.store.redo_check import LOOKS, PAUSE, verify_redo
 from twistmail.store.redolog import FILES
 from twistmail.store.redorecords import Removed, Stored, format_header, format_records
 
@@ -44,10 +44,24 @@ def test_messages_that_are_there_need_no_log(root):
 def test_messages_that_are_only_in_the_log_wait_for_a_start(root, content):
     if content is not None:
         (root / FOLDER.decode() / "new/1.a").write_bytes(content)
-    (found,) = verify_redo(root).anomalies
+    waits = []
+    (found,) = verify_redo(root, waits.append).anomalies
+    assert waits == [PAUSE] * LOOKS
     assert (found.severity.value, found.kind, found.path) == ("warning", "redo-pending", str(root / FOLDER.decode()))
     assert found.what == "messages that are whole only in the redo log: 1"
     assert "start the server" in found.cure
+
+
+def test_a_server_that_is_about_to_give_a_message_its_name_is_waited_for(root):
+    waits = []
+
+    def pause(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            (root / FOLDER.decode() / "new/1.a").write_bytes(MAIL)
+
+    assert verify_redo(root, pause).anomalies == []
+    assert len(waits) == 3
 
 
 def test_a_log_that_cannot_be_read_is_an_error(root):

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistmail import disk, tasks
+from twistmail.delivery.batches import batches
 from twistmail.formats import filing
 from twistmail.interfaces import Batch, ICourier, Unavailable
 from twistmail.mail.content import Content
@@ -70,10 +71,7 @@ class FileCourier:
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
         """Each file is a place of its own: one that is locked for long delays no other."""
-        places: dict[tuple[str, str], list[Target]] = {}
-        for target in targets:
-            places.setdefault((target.account, target.way), []).append(target)
-        return tuple(Batch(f"file:{way}" + (f" ({whose})" if whose else ""), tuple(group)) for (whose, way), group in places.items())
+        return batches("file", item, targets)
 
     async def foresee(self, item: Item, target: Target) -> Foreseen:
         if target.way == filing.NOWHERE:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistmail import tasks
+from twistmail.delivery.batches import batches
 from twistmail.interfaces import Batch, ICourier, Unavailable
 from twistmail.mail.commands import program_of, words_of
 from twistmail.mail.content import Content
@@ -65,10 +66,7 @@ class ProgramCourier:
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
         """Each command is a place of its own: one program that is slow delays no other."""
-        places: dict[tuple[str, str], list[Target]] = {}
-        for target in targets:
-            places.setdefault((target.account, target.way), []).append(target)
-        return tuple(Batch(f"program:{way}" + (f" ({whose})" if whose else ""), tuple(group)) for (whose, way), group in places.items())
+        return batches("program", item, targets)
 
     async def foresee(self, item: Item, target: Target) -> Foreseen:
         where = f"the program {target.way}" + (f", as {target.account}" if target.account else "")

@@ -85,7 +85,8 @@ class Item:
 
     @property
     def pending(self) -> tuple[Errand, ...]:
-        return tuple(errand for errand in self.errands if errand.is_pending)
+        # a list, and no `is_pending`: asked a dozen times for each message, most of which have one errand
+        return tuple([one for one in self.errands if one.result is None or one.result is Result.DEFERRED])
 
     @property
     def unreported(self) -> tuple[Errand, ...]:

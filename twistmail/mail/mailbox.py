@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Any
@@ -89,7 +89,10 @@ class Threading(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One copy for one mailbox: `prefix` (Return-Path, Delivered-To, Received ...) goes before `content`. `seen`: marked as read."""
+    """One copy for one mailbox: `prefix` (Return-Path, Delivered-To, Received ...) goes before `content`. `seen`: marked as read.
+
+    `landed`(mailbox name, UID, file name or "") is called on the reactor thread once it is durable, by stores that can tell.
+    """
 
     account: str
     prefix: bytes
@@ -97,6 +100,7 @@ class Delivery:
     folder: str = "INBOX"
     id: str = ""  # the item's, for logs
     seen: bool = False
+    landed: Callable[[str, int, str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def _decoded(pieces: Callable[[], Iterable[bytes]], charset: str) -> Iterator[st
 
 def _step(decoder: codecs.IncrementalDecoder, octets: bytes, *, final: bool) -> str:
     try:
-        return decoder.decode(octets, final)
+        return words.whole(decoder.decode(octets, final))
     except (UnicodeError, LookupError, ValueError):  # a stateful codec that cannot replace
         decoder.reset()
         return octets.decode("latin-1")

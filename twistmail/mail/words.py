@@ -23,6 +23,7 @@ _UNFIT = {"bz2_codec", "hex_codec", "zlib_codec", "base64_codec", "quopri_codec"
 _CODECS = {name: codec for name, codec in aliases.items() if codec not in _UNFIT}
 _CODECS |= {codec: codec for codec in _CODECS.values()} | {"utf_8": "utf_8", "utf8": "utf_8", "us_ascii": "utf_8", "ascii": "utf_8"}
 _NOT_A_NAME = re.compile(r"[^a-z0-9]+")
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def codec_of(charset: str) -> str | None:
@@ -39,9 +40,14 @@ def decode(octets: bytes, charset: str) -> str:
         except UnicodeDecodeError:
             return octets.decode("latin-1")
     try:
-        return octets.decode(codec, "replace")
+        return whole(octets.decode(codec, "replace"))
     except (UnicodeError, LookupError, ValueError):  # a stateful codec that cannot replace
         return octets.decode("latin-1")
+
+
+def whole(text: str) -> str:
+    """*text* with U+FFFD for halves of characters, which UTF-7 lets through and nobody can write down (RFC 3629 §3)."""
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
 
 
 def base64(octets: bytes) -> bytes:

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,8 @@ class MboxStore:
                 folders.setdefault(delivery.folder, []).append(unit)
             else:
                 unit.error = OSError(errno.EDQUOT, "the mailbox is full")
-        await tasks.gather(*(self._put(home, folder, some) for folder, some in folders.items()))
+        names = await tasks.gather(*(self._put(home, folder, some) for folder, some in folders.items()))
+        _land(deliveries, units, dict(zip(folders, names, strict=True)))
         return [_said(unit.error) for unit in units]
 
     async def _rooms(self, home: Mailboxes, deliveries: Sequence[Delivery]) -> list[bool]:
@@ -156,15 +157,17 @@ class MboxStore:
                 octets, messages = octets + size, messages + 1
         return rooms
 
-    async def _put(self, home: Mailboxes, folder: str, units: Sequence[Unit]) -> None:
+    async def _put(self, home: Mailboxes, folder: str, units: Sequence[Unit]) -> str:
+        """The name of the mailbox that they have come into, as far as they could."""
         try:
             mailbox = await home.place_for(folder)
         except (OSError, StoreError) as error:
             for unit in units:
                 unit.error = error
-            return
+            return ""
         try:
             await mailbox.deposit(units)
+            return mailbox.name
         finally:
             mailbox.close()
 
@@ -220,6 +223,13 @@ def _said(error: OSError | StoreError | None) -> BaseException | None:
         log.error("{path} is no mbox; mail for it waits", path=str(error.path))
         return OSError(errno.EBADMSG, "is no mbox", str(error.path))
     return error
+
+
+def _land(deliveries: Sequence[Delivery], units: Sequence[Unit], names: Mapping[str, str]) -> None:
+    """Tell whoever wants to know where *deliveries* lie now. *names*: of the mailboxes that their folders turned out to be."""
+    for delivery, unit in zip(deliveries, units, strict=True):
+        if delivery.landed and unit.error is None and unit.uids:
+            delivery.landed(names[delivery.folder], unit.uids[0], "")
 
 
 def _has_mail(home: Mailboxes) -> bool:

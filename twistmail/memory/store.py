@@ -216,7 +216,10 @@ class MailStore:
         home, message = self._account(delivery.account), delivery.prefix + b"".join(delivery.content.chunks())
         if not (await home.quota()).allows(len(message), 1):
             return OSError(errno.EDQUOT, "the mailbox is full")
-        home.place_for(delivery.folder).add([(message, Flag.SEEN if delivery.seen else 0, self._now())])
+        mailbox = home.place_for(delivery.folder)
+        (uid,) = mailbox.add([(message, Flag.SEEN if delivery.seen else 0, self._now())])
+        if delivery.landed:
+            delivery.landed(mailbox.name, uid, "")
         return None
 
     async def mailboxes(self, account: str) -> Mailboxes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from zope.interface import implementer
 
 from twistmail.disk import status_of
+from twistmail.facts import Stored, Teller
 from twistmail.interfaces import Batch, ICourier
 from twistmail.mail.address import Address
 from twistmail.mail.content import Content
@@ -30,8 +32,10 @@ class MailboxCourier:
 
     name = "mailbox"
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, teller: Teller | None = None) -> None:
+        """*teller*: who is told where each copy lies."""
         self._store = store
+        self._teller = teller
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
         return (Batch("", tuple(targets)),)
@@ -39,7 +43,7 @@ class MailboxCourier:
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> list[Outcome]:
         senders = {item.sender_for(target) for target in targets}
         returned = {sender: b"Return-Path: <%s>\r\n" % (bytes(sender) if sender else b"") for sender in senders}
-        lists = _lists(targets)
+        lists, landed = _lists(targets), self._landing(item)
         errors = await self._store.deliver(
             [
                 Delivery(
@@ -54,11 +58,23 @@ class MailboxCourier:
                     target.folder or "INBOX",
                     item.id,
                     target.seen,
+                    landed(target),
                 )
                 for target in targets
             ]
         )
         return [_outcome(target, error) for target, error in zip(targets, errors, strict=True)]
+
+    def _landing(self, item: Item) -> Callable[[Target], Callable[[str, int, str], None] | None]:
+        """For a target, what hears where its copy of *item* lies."""
+        teller = self._teller
+        if teller is None or not teller.listened:
+            return lambda target: None
+
+        def told(account: str, mailbox: str, uid: int, file: str) -> None:
+            teller.tell(item.id, Stored(account, mailbox, uid, file))
+
+        return lambda target: partial(told, target.account)
 
 
 def _lists(targets: Sequence[Target]) -> frozenset[Address]:

@@ -11,20 +11,22 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.disk import make_durable
 from twistmail.giving import Owner
 from twistmail.mail.mailbox import Folder, NoSuchMailbox, StoreError
 from twistmail.mail.names import USES, checked_uses
 from twistmail.store import names
-from twistmail.store.maildir import KEPT, Maildir, NotAMaildir
+from twistmail.store.maildir import KEPT, Maildir, NotAMaildir, make_directory
 from twistmail.store.names import INBOX, SEPARATOR
 from twistmail.store.redolog import RedoLog
 from twistmail.store.uidlist import FILE as LIST
 from twistmail.store.uidlist import LARGEST_UID, UidList, sync_directory
+from twistmail.store.unsynced import Unsynced
 
 MOST_FOLDERS = 10_000
 #: What has changed within this time (nanoseconds) may change again without showing it.
@@ -34,6 +36,8 @@ _SUBSCRIPTIONS = "subscriptions"
 _USES = "twistmail-special-use"
 _COUNTER = "dovecot-uidvalidity"
 _DELETED = "..twistmail-deleted-"
+#: A file in the maildir of an account that has got mail, and that nobody has looked into yet: the standard folders are missing.
+_NEW = "twistmail-new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Surroundings:
     keeps: bool = False  # expunged mail, and deleted folders
     redo: RedoLog | None = None
     owner: Owner | None = None  # whom files and folders of messages belong to; None: us
+    syncfs: bool = False  # many new files and folders are synced by one call
 
 
 class FolderTree:
@@ -57,8 +62,10 @@ class FolderTree:
         self._around = around
         self._maildirs: dict[str, Maildir] = {}
         self._guard = threading.RLock()
+        self._counting = threading.Lock()  # of UIDVALIDITY, also for who holds the guard of a UID list: within it no other is taken
         self._spelled: dict[str, str | None] = {}  # directory -> the folder that it is
         self._told: tuple[tuple[tuple[int, int, int], ...], tuple[Folder, ...]] | None = None  # `folders`, and when that was true
+        self.unsynced = Unsynced()
         self.ready = False
 
     # ----- maildirs
@@ -79,18 +86,42 @@ class FolderTree:
         """Whether anything has been made yet."""
         return (self.root / "cur").is_dir()
 
-    def prepare(self) -> None:
-        """Make what a new account needs: INBOX and the standard folders, subscribed. Cheap when it is there."""
-        if self.ready:
+    def begin(self) -> None:
+        """Make INBOX, all that mail needs to come in. Durable once what is `unsynced` is. The standard folders can wait until somebody
+        looks (`prepare`); a mark says so. Cheap when it is there.
+        """
+        if self.maildir(INBOX).exists:
             return
         with self._guard:
-            is_new = not self.is_there()
-            self.maildir(INBOX).create()
+            if not self.is_there():
+                self.unsynced.add(*make_directory(self.root))
+                (self.root / _NEW).touch(mode=0o600)
+            self._make(INBOX)
+
+    def prepare(self) -> None:
+        """Make what an account needs that is used: INBOX and the standard folders, subscribed, durably. Cheap when it is there."""
+        if self.ready:
+            return
+        mark = self.root / _NEW
+        with self._guard:
+            self.begin()
+            is_new = mark.exists()
             if is_new:
                 self._make_standard_folders()
             for leftover in self.root.glob(_DELETED + "*"):
                 shutil.rmtree(leftover, ignore_errors=True)
-            self.ready = True
+        self._settle()
+        if is_new:
+            mark.unlink(missing_ok=True)
+            self.unsynced.add(self.root)
+            self._settle()
+        self.ready = True
+
+    def _settle(self) -> None:
+        """Make durable whatever was made."""
+        if made := self.unsynced.now():
+            make_durable(set(made.values()), syncfs=self._around.syncfs)
+            self.unsynced.synced(made)
 
     @property
     def redo(self) -> RedoLog | None:
@@ -106,9 +137,10 @@ class FolderTree:
 
     def _make_standard_folders(self) -> None:
         for name in self._standard:
-            self.maildir(name).create()
-        self._write_subscriptions([INBOX, *self._standard])
-        self._write_uses({name: (USES[name],) for name in self._standard if name in USES})
+            self._make(name)
+        _put_file(self.root / _SUBSCRIPTIONS, _subscriptions_text([INBOX, *self._standard]))
+        _put_file(self.root / _USES, _uses_text({name: (USES[name],) for name in self._standard if name in USES}))
+        self.unsynced.add(self.root / _SUBSCRIPTIONS, self.root / _USES, self.root)
 
     def close(self) -> None:
         with self._guard:
@@ -166,13 +198,20 @@ class FolderTree:
                 raise StoreError(f"There is a mailbox {name} already", "ALREADYEXISTS")
             taken = self.uses()
             asked = checked_uses(uses, taken.values())
-            wanted = [level for level in (*names.parents(name), name) if not self.exists(level)]
-            if len(self.names()) + len(wanted) > MOST_FOLDERS:
-                raise StoreError("You have too many mailboxes", "LIMIT")
-            for level in wanted:
-                self._create(level)
+            self.make(name)
             if asked:
                 self._write_uses(taken | {name: asked})
+        self._settle()
+
+    def make(self, name: str) -> None:
+        """The mailbox *name*, where there is none, with the levels above it. Durable once what is `unsynced` is. OSError, StoreError."""
+        with self._guard:
+            self.begin()
+            wanted = [level for level in (*names.parents(name), name) if not self.exists(level)]
+            if wanted and len(self.names()) + len(wanted) > MOST_FOLDERS:
+                raise StoreError("You have too many mailboxes", "LIMIT")
+            for level in wanted or [name]:
+                self._make(level)
 
     def set_uses(self, name: str, uses: Sequence[str]) -> None:
         """See IMailboxes."""
@@ -183,12 +222,17 @@ class FolderTree:
             asked = checked_uses(uses, others.values())
             self._write_uses(others | {name: asked})
 
-    def _create(self, name: str) -> None:
-        """A mailbox and its UID list, whose UIDVALIDITY is thereby settled (spec D6)."""
+    def _make(self, name: str) -> None:
+        """A mailbox and its UID list, whose UIDVALIDITY is thereby settled (spec D6). Nothing where it is there."""
         maildir = self.maildir(name)
-        maildir.create()
-        with maildir.uids.locked():
-            pass
+        changed = maildir.make()
+        self.unsynced.add(*changed)
+        if changed and not maildir.uids.path.exists():
+            with self._counting:
+                uidvalidity = self._mark_uidvalidity(self._fresh_uidvalidity(maildir.uids.uidvalidity))
+            maildir.uids.make(uidvalidity)
+            self.unsynced.add(maildir.uids.path, self.root)
+        maildir.exists = True  # not before: who finds it there takes it that what must be synced is noted
 
     def delete(self, name: str) -> None:
         if name == INBOX:
@@ -224,14 +268,15 @@ class FolderTree:
             moves = self._moves(old, new)
             for level in names.parents(new):
                 if not self.exists(level):
-                    self._create(level)
+                    self._make(level)
             for source, target in moves:
                 os.rename(self.root / names.directory_of(source), self.root / names.directory_of(target))
                 self._maildirs.pop(source, None)
                 self._maildirs.pop(target, None)
             renamed = dict(moves)
             self._write_uses({renamed.get(name, name): use for name, use in self.uses().items()})
-        sync_directory(self.root)
+        self.unsynced.add(self.root)
+        self._settle()
         return moves
 
     def _moves(self, old: str, new: str) -> list[tuple[str, str]]:
@@ -271,8 +316,7 @@ class FolderTree:
         return found
 
     def _write_subscriptions(self, subscribed: Sequence[str]) -> None:
-        lines = ["\t".join(names.part_on_disk(part) for part in name.split(SEPARATOR)) for name in subscribed]
-        replace_file(self.root / _SUBSCRIPTIONS, "\n".join(["V\t2", "", *lines, ""]))
+        replace_file(self.root / _SUBSCRIPTIONS, _subscriptions_text(subscribed))
 
     def uses(self) -> dict[str, tuple[str, ...]]:
         """The special uses (RFC 6154 §2) of each folder that has some. The file has a line `USE NAME` for each."""
@@ -284,23 +328,33 @@ class FolderTree:
 
     def _write_uses(self, uses: Mapping[str, Sequence[str]]) -> None:
         if uses != self.uses():
-            lines = sorted(f"{use} {name}\n" for name, some in uses.items() for use in some)
-            replace_file(self.root / _USES, "".join(lines))
+            replace_file(self.root / _USES, _uses_text(uses))
 
     def next_uidvalidity(self, above: int = 0) -> int:
         """A UIDVALIDITY above *above* and above every one this account ever had. Counted in the file that Dovecot counts in."""
-        with self._guard:
-            last = [int(line, 16) for line in _read_lines(self.root / _COUNTER)[:1] if re.fullmatch(r"[0-9a-f]{1,8}", line)]
-            marks = list(self.root.glob(_COUNTER + ".????????"))
-            last += [int(mark.suffix[1:], 16) for mark in marks if re.fullmatch(r"\.[0-9a-f]{8}", mark.suffix)]
-            value = max(int(self._around.now()), above + 1, *(number + 1 for number in last))
-            if value > LARGEST_UID:
-                raise OSError(errno.EOVERFLOW, "no UIDVALIDITY is left")
+        with self._counting:
+            value = self._fresh_uidvalidity(above)
             replace_file(self.root / _COUNTER, f"{value:08x}")
-            for mark in marks:
-                mark.unlink(missing_ok=True)
-            (self.root / f"{_COUNTER}.{value:08x}").touch(mode=0o444)
-            return value
+            return self._mark_uidvalidity(value)
+
+    def _fresh_uidvalidity(self, above: int) -> int:
+        last = [int(line, 16) for line in _read_lines(self.root / _COUNTER)[:1] if re.fullmatch(r"[0-9a-f]{1,8}", line)]
+        last += [int(mark.suffix[1:], 16) for mark in self._uidvalidity_marks() if re.fullmatch(r"\.[0-9a-f]{8}", mark.suffix)]
+        value = max(int(self._around.now()), above + 1, *(number + 1 for number in last))
+        if value > LARGEST_UID:
+            raise OSError(errno.EOVERFLOW, "no UIDVALIDITY is left")
+        return value
+
+    def _mark_uidvalidity(self, value: int) -> int:
+        """Note it in a file's name, where Dovecot looks, too, when the counter is missing or behind; not synced."""
+        marks = self._uidvalidity_marks()
+        (self.root / f"{_COUNTER}.{value:08x}").touch(mode=0o444)
+        for mark in marks:
+            mark.unlink(missing_ok=True)
+        return value
+
+    def _uidvalidity_marks(self) -> list[Path]:
+        return list(self.root.glob(_COUNTER + ".????????"))
 
 
 def _is_made(entry: os.DirEntry[str]) -> bool:
@@ -324,15 +378,29 @@ def _read_lines(path: Path) -> list[str]:
         return []
 
 
+def _subscriptions_text(subscribed: Iterable[str]) -> str:
+    lines = ["\t".join(names.part_on_disk(part) for part in name.split(SEPARATOR)) for name in subscribed]
+    return "\n".join(["V\t2", "", *lines, ""])
+
+
+def _uses_text(uses: Mapping[str, Sequence[str]]) -> str:
+    return "".join(sorted(f"{use} {name}\n" for name, some in uses.items() for use in some))
+
+
 def replace_file(path: Path, text: str) -> None:
     """Durably, by a new file under the old name. Blocking."""
+    _put_file(path, text, durable=True)
+    sync_directory(path.parent)
+
+
+def _put_file(path: Path, text: str, *, durable: bool = False) -> None:
     temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     os.rename(temporary, path)
-    sync_directory(path.parent)
 
 
 __all__ = ["USES", "FolderTree", "NotAMaildir", "Surroundings", "replace_file"]

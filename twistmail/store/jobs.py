@@ -13,8 +13,10 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 from twistmail import heap
+from twistmail.disk import Unsynced
 from twistmail.drafts import Drafted
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK, Content, Memory
@@ -26,6 +28,7 @@ from twistmail.store.names import INBOX
 from twistmail.store.pigeonholes import book
 from twistmail.store.redorecords import Stored
 from twistmail.store.uidlist import LARGEST_UID
+from twistmail.store.unsynced import Grounds
 
 
 @dataclass(slots=True)
@@ -67,15 +70,23 @@ class DeliveryJob:
         self.count = len(pieces)
         sizes = [len(piece.prefix) + piece.content.size for piece in pieces]
         self.size = sum(sizes)
+        self._grounds = Grounds()
         self._equal = _equal(pieces) if self.count >= SHARED_FROM else {}
         is_logged = pieces and not self._equal and max(sizes) <= LARGEST_LOGGED and all(piece.tree.redo for piece in pieces)
         self.redo = pieces[0].tree.redo if is_logged else None
 
-    def write(self) -> Iterable[int]:
-        return [draft.descriptor for draft in self._written(Maildir.write) if draft.descriptor >= 0]
+    def write(self) -> Iterable[Unsynced]:
+        drafts = [draft.descriptor for draft in self._written(Maildir.write) if draft.descriptor >= 0]
+        return [*drafts, *self._new_mailboxes()]
 
-    def stage(self) -> None:
+    def stage(self) -> Iterable[Path]:
         self._written(Maildir.stage)
+        return self._new_mailboxes()
+
+    def _new_mailboxes(self) -> list[Path]:
+        """What was made for mailboxes that were missing, by us or by one before us who did not come to sync it."""
+        self._grounds = Grounds({piece.tree.unsynced for piece in self.pieces})
+        return self._grounds.paths
 
     def _written(self, write: _Writing) -> list[Draft]:
         written = []
@@ -103,6 +114,7 @@ class DeliveryJob:
         return records
 
     def publish(self) -> Iterable[int]:
+        self._grounds.synced()
         folders: set[int] = set()
         for maildir, pieces in self._by_maildir().items():
             try:
@@ -176,20 +188,16 @@ def _write(piece: Piece, write: _Writing) -> Draft:
 
 def _destination(piece: Piece) -> Maildir:
     """The maildir of the piece, made when missing."""
-    piece.tree.prepare()
     maildir = piece.tree.maildir(piece.folder)
     if maildir.exists:
         return maildir
-    try:
-        if not piece.tree.exists(piece.folder):
-            piece.tree.create(piece.folder)
-        maildir.create()
-    except (OSError, StoreError):
-        if piece.folder == INBOX:
-            raise
-        piece.folder = INBOX
-        return piece.tree.maildir(INBOX)
-    return maildir
+    piece.tree.begin()
+    if piece.folder != INBOX:
+        try:
+            piece.tree.make(piece.folder)
+        except (OSError, StoreError):
+            piece.folder = INBOX
+    return piece.tree.maildir(piece.folder)
 
 
 def _assigned(maildir: Maildir, drafts: Sequence[Draft], letters: Sequence[bytes | None], locked: Locked) -> Iterator[Stored]:
@@ -223,9 +231,10 @@ class Entry:
 
 
 class AppendJob:
-    """Messages into the cur/ of one mailbox, all or none."""
+    """Messages into the cur/ of one mailbox, all or none. What else was made in *tree* and may not be durable becomes so first."""
 
-    def __init__(self, maildir: Maildir, entries: Sequence[Entry]) -> None:
+    def __init__(self, tree: FolderTree, maildir: Maildir, entries: Sequence[Entry]) -> None:
+        self.tree = tree
         self.maildir = maildir
         self.entries = entries
         self.count = len(entries)
@@ -234,15 +243,21 @@ class AppendJob:
         self.redo = maildir.redo if entries and max(sizes) <= LARGEST_LOGGED else None
         self.arrivals: list[Arrival] = []
         self._drafts: list[Draft] = []
+        self._grounds = Grounds()
 
-    def write(self) -> Iterable[int]:
+    def write(self) -> Iterable[Unsynced]:
         for entry in self.entries:
             self._drafts.append(self.maildir.write(_stored(b"", entry.content), entry.date))
-        return [draft.descriptor for draft in self._drafts]
+        return [*(draft.descriptor for draft in self._drafts), *self._new_mailboxes()]
 
-    def stage(self) -> None:
+    def stage(self) -> Iterable[Path]:
         for entry in self.entries:
             self._drafts.append(self.maildir.stage(_stored(b"", entry.content), entry.date))
+        return self._new_mailboxes()
+
+    def _new_mailboxes(self) -> list[Path]:
+        self._grounds = Grounds({self.tree.unsynced})
+        return self._grounds.paths
 
     def maildirs(self) -> Iterable[Maildir]:
         return (self.maildir,)
@@ -251,6 +266,7 @@ class AppendJob:
         return list(_assigned(self.maildir, self._drafts, [entry.letters for entry in self.entries], locked))
 
     def publish(self) -> Iterable[int]:
+        self._grounds.synced()
         self.arrivals = self.maildir.publish(self._drafts, [entry.letters for entry in self.entries])
         return self.maildir.published_descriptors(self.arrivals)
 
@@ -267,20 +283,24 @@ class CopyJob:
 
     size = 0
 
-    def __init__(self, source: Maildir, target: Maildir, originals: Sequence[Original]) -> None:
+    def __init__(self, source: Maildir, tree: FolderTree, target: Maildir, originals: Sequence[Original]) -> None:
         self.source = source
+        self.tree = tree  # of the target
         self.maildir = target
         self.originals = originals
         self.arrivals: list[Arrival] = []
+        self._grounds = Grounds()
 
-    def write(self) -> Iterable[int]:
+    def write(self) -> Iterable[Path]:
         """The content is durable already, or is made so: a copy shall not depend on what the redo log says about its original."""
         redo = self.source.redo
         if redo and redo.holds(self.source, [names.base_of(original.paths[0]) for original in self.originals]):
             redo.checkpoint()
-        return ()
+        self._grounds = Grounds({self.tree.unsynced})
+        return self._grounds.paths
 
     def publish(self) -> Iterable[int]:
+        self._grounds.synced()
         self.arrivals = self.maildir.link(self.source, self.originals)
         return self.maildir.published_descriptors(self.arrivals)
 

@@ -21,6 +21,7 @@ from twistmail.mail.ranges import Range, gaps, runs
 from twistmail.store import flags as flag_words
 from twistmail.store import keywords as keyword_file
 from twistmail.store import names
+from twistmail.store.folders import FolderTree
 from twistmail.store.jobs import AppendJob, CopyJob, Entry, Original
 from twistmail.store.maildir import Maildir
 from twistmail.store.sorting import Sorting
@@ -38,6 +39,7 @@ PORTIONS = 20
 class Home(Protocol):
     """The account's mailboxes, as one of them needs them."""
 
+    tree: FolderTree
     index: Any
     descriptions: Any
     texts: Any
@@ -190,7 +192,7 @@ class Mailbox(Sorting):
             await self._need_room(sum(message.content.size for message in messages) - sum(freed), len(messages) - len(freed))
             letters = [flag_words.letters(message.flags, self.keywords) for message in messages]
             entries = [Entry(one.content, flags, one.internaldate) for one, flags in zip(messages, letters, strict=True)]
-            published = tasks.shielded(self._publish(AppendJob(self.maildir, entries)))
+            published = tasks.shielded(self._publish(AppendJob(self._home.tree, self.maildir, entries)))
         return Copied(self.uidvalidity, (), await published)
 
     async def copy(self, uids: Sequence[int], target: str, by: Any = None) -> Copied:
@@ -241,7 +243,8 @@ class Mailbox(Sorting):
             return Copied(other.uidvalidity, (), ())
         if not moving:
             await self._need_room(sum(original.size for original in originals), len(originals))
-        return Copied(other.uidvalidity, source, await other._publish(CopyJob(self.maildir, other.maildir, originals)))
+        job = CopyJob(self.maildir, other._home.tree, other.maildir, originals)
+        return Copied(other.uidvalidity, source, await other._publish(job))
 
     async def _publish(self, job: AppendJob | CopyJob) -> tuple[int, ...]:
         """Commit a job of ours and tell; the new UIDs."""

@@ -21,7 +21,7 @@ from twistmail import heap
 from twistmail.drafts import Drafted
 from twistmail.giving import Owner
 from twistmail.store import names
-from twistmail.store.uidlist import UidList, sync_directory
+from twistmail.store.uidlist import UidList
 
 #: How often a file must be missing beyond the first time before it is believed to have gone: one that is renamed while its
 #: directory is read may be missed.
@@ -118,7 +118,7 @@ class Maildir:
         self.sure = False  # whoever changes a directory gives it another time than that
         self.doubtful = False  # somebody else may have changed something in the midst of a change of ours
         self.is_shared: Callable[[], bool] = lambda: False  # whether others have been seen to work here lately
-        self.exists = False
+        self.exists = False  # set by who has made it (`folders`)
         self._fresh_name = fresh_name
         self._guard = threading.Lock()
         self._descriptors: dict[str, int] = {}
@@ -127,11 +127,12 @@ class Maildir:
 
     # ----- being there
 
-    def create(self) -> None:
-        """Make the directories that are missing, durably."""
+    def make(self) -> list[Path]:
+        """Make the directories that are missing; those that have new names in them, which are not synced."""
         missing = [name for name in _FOLDERS if not (self.path / name).is_dir()]
+        changed = []
         if missing:
-            make_directory(self.path)
+            changed = [*make_directory(self.path), self.path]
             for name in missing:
                 (self.path / name).mkdir(mode=0o700, exist_ok=True)
                 if self._owner:
@@ -139,8 +140,7 @@ class Maildir:
                     self._owner.takes_folder(self.path / name)
             if self.path.name.startswith("."):  # Maildir++: this is a folder, not an account
                 (self.path / "maildirfolder").touch(mode=0o600)
-            sync_directory(self.path)
-        self.exists = True
+        return changed
 
     def descriptor(self, folder: str) -> int:
         """The open directory tmp, new, cur, or KEPT. Raises NotAMaildir."""
@@ -164,7 +164,7 @@ class Maildir:
             for descriptor in self._descriptors.values():
                 os.close(descriptor)
             self._descriptors.clear()
-            self.uids.close()
+        self.uids.close()  # outside: who holds the list's guard may want a descriptor
 
     def _close(self, folder: str) -> None:
         with self._guard:
@@ -484,10 +484,10 @@ def _write_all(descriptor: int, chunks: Iterable[bytes | Drafted]) -> tuple[int,
     return stored, crlf
 
 
-def make_directory(path: Path) -> None:
-    """*path* and the levels above it, each durable in its parent."""
+def make_directory(path: Path) -> list[Path]:
+    """Make *path* and the levels above it; the directories that have new names in them, which are not synced."""
     if path.is_dir():
-        return
-    make_directory(path.parent)
+        return []
+    changed = make_directory(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
-    sync_directory(path.parent)
+    return [*changed, path.parent]

@@ -85,6 +85,8 @@ OPTIONS = Section(
 #: Mailboxes kept in memory although nobody has them open, and accounts with open descriptors.
 MOST_IDLE_MAILBOXES = 64
 MOST_WARM_ACCOUNTS = 64
+#: Copies that are made ready for the committer before others have their turn.
+CONSIGNED_AT_ONCE = 100
 #: Accounts whose annotations are read in one go.
 LOOKED_AT_ONCE = 200
 #: Messages that go together when their time has come.
@@ -97,7 +99,8 @@ MOST_READERS = 3
 class MailStore:
     """See the module note. *path* is the template of an account's maildir below *root*.
 
-    *reactor* is kept for parts that need a clock; files are stamped with *now* (POSIX seconds), as the kernel stamps them.
+    *reactor* is kept for parts that need a clock; *now* (POSIX seconds) is compared with what the kernel stamps on files.
+    *epoch*: what time it is for the mail itself, for how long it has lain here; None: *now*.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class MailStore:
         hostname: str = "",
         rules: Rules = NO_RULES,
         now: Callable[[], float] = time.time,
+        epoch: Callable[[], float] | None = None,
         random: Callable[[int], bytes] = os.urandom,
         describe: Callable[[bytes], mime.Description] = mime.describe,
         quota_of: Callable[[str], Awaitable[Limits]] | None = None,
@@ -119,13 +123,14 @@ class MailStore:
         fulltext: bool = True,
         boot: str | None = None,
     ) -> None:
-        fresh = UniqueNames(hostname or socket.gethostname(), os.getpid(), now, random)
+        fresh = UniqueNames(hostname or socket.gethostname(), os.getpid(), epoch or now, random)
         self._root = root
         self._path = path
         self._folders = tuple(folders)
         self._redo = redolog.begin(root, committer)
-        self._around = Surroundings(now, random, fresh.fresh, keeps=bool(rules.keep_expunged), redo=self._redo)
+        self._around = Surroundings(now, random, fresh.fresh, keeps=bool(rules.keep_expunged), redo=self._redo, syncfs=committer.syncfs)
         self._rules = rules
+        self._epoch = epoch or now
         self._owner_of = owner_of
         self._closed = False
         self._hints = Hints(reactor)
@@ -143,6 +148,8 @@ class MailStore:
         consigned: list[tuple[int, Mailboxes, Piece]] = []
         taken: dict[Mailboxes, tuple[int, int]] = {}  # octets and messages of this call
         for place, delivery in enumerate(deliveries):
+            if place % CONSIGNED_AT_ONCE == CONSIGNED_AT_ONCE - 1:
+                await self._pause(0)
             try:
                 home = await self._home(delivery.account)
                 octets, messages = taken.get(home, (0, 0))
@@ -160,6 +167,8 @@ class MailStore:
             errors[place] = piece.error or failure
             if piece.arrival and not failure:
                 home.delivered(piece.folder, piece.arrival)
+                if landed := deliveries[place].landed:
+                    landed(piece.folder, piece.arrival.uid, os.fsdecode(piece.arrival.path))
         return errors
 
     async def _commit(self, job: DeliveryJob, homes: Sequence[Mailboxes]) -> OSError | None:
@@ -233,7 +242,7 @@ class MailStore:
                 return
             tree = FolderTree(self._root / names.account_directory(self._path, account), (), self._around)
             try:
-                for found in await run(tidied, tree, self._rules, self._around.now()):
+                for found in await run(tidied, tree, self._rules, self._epoch()):
                     await self._expire(account, found)
             except (OSError, StoreError) as error:
                 log.warn("tidying up the mail of {account}: {error}", account=account, error=error)
@@ -331,9 +340,9 @@ def _move(home: Mailboxes, target: Path) -> None:
     with home.tree.undisturbed():
         home.close()
         if home.root.is_dir():
-            make_directory(target.parent)
+            changed = {*make_directory(target.parent), home.root.parent, target.parent}
             os.rename(home.root, target)
-            for folder in {home.root.parent, target.parent}:
+            for folder in changed:
                 sync_directory(folder)
 
 

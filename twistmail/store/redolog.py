@@ -25,7 +25,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,8 +56,8 @@ class LoggedJob(Protocol):
     size: int
     count: int
 
-    def stage(self) -> None:
-        """As `write`, but nothing will be synced."""
+    def stage(self) -> Iterable[Path]:
+        """As `write`, but the messages will not be synced; only what was made so that they can be somewhere, which is returned."""
 
     def maildirs(self) -> Iterable[Maildir]:
         """Whose UIDs will be given."""
@@ -95,6 +95,7 @@ class RedoLog:
 
     def open(self) -> bool:
         """Take the log, and complete what it speaks of. False where another process has it. Raises OSError."""
+        is_first = not (self._root / FILES[0]).exists()
         for segment in self._segments:
             segment.open()
         try:
@@ -103,6 +104,8 @@ class RedoLog:
             self._close_files()
             return False
         self._recover()
+        if not is_first:
+            self._syncer.sync_all(self._root)  # a mailbox that a killed process has made must be durable before the log speaks of it
         return True
 
     def _recover(self) -> None:
@@ -205,7 +208,9 @@ class RedoLog:
         errors: list[BaseException | None] = [None] * len(jobs)
         self._committer = threading.get_ident()
         with ExitStack() as locks:
-            _each(jobs, errors, lambda job: job.stage())
+            made: list[Iterable[Path]] = [()] * len(jobs)
+            _each(jobs, errors, lambda job: job.stage(), made)
+            self._sync_made([path for paths in made for path in paths], errors)
             locked = _locked(locks, jobs, errors)
             records: list[list[Stored]] = [[]] * len(jobs)
             _assign(jobs, errors, locked, records)
@@ -222,6 +227,13 @@ class RedoLog:
                 log.warn("redo log: closing after a batch: {error}", error=error)
         self._last = self._now()
         return errors
+
+    def _sync_made(self, paths: Collection[Path], errors: list[BaseException | None]) -> None:
+        """New mailboxes are durable before anything is said of them: a replay makes none."""
+        try:
+            self._syncer.sync_each(paths)
+        except OSError as error:
+            errors[:] = [other or error for other in errors]
 
     def _log(self, maildirs: Iterable[Maildir], errors: list[BaseException | None], records: Sequence[list[Stored]]) -> None:
         """One write, one fdatasync. If that fails nobody knows which pages were lost: the whole batch is condemned."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from twistmail import syncfs as file_systems
+from twistmail.disk import make_durable
 from twistmail.store.names import INFO
 from twistmail.store.uidlist import FILE
 
@@ -36,6 +37,16 @@ class Syncer:
                     _sync_files(path, bases)
         for descriptor in self._devices.values() if self._syncfs else ():
             self._sync_all(descriptor)
+
+    def sync_all(self, path: Path) -> None:
+        """Whatever anybody has written to the file system of *path*, whether or not that is usually allowed. OSError."""
+        self.watch(path)
+        for descriptor in self._devices.values():
+            self._sync_all(descriptor)
+
+    def sync_each(self, paths: Collection[Path]) -> None:
+        """So many files and folders. What has gone by now needs nothing. OSError."""
+        make_durable(paths, syncfs=self._syncfs)
 
     def close(self) -> None:
         for descriptor in self._devices.values():

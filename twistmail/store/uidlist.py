@@ -149,6 +149,19 @@ class UidList:
         self._is_locked = False
         self._gathered: list[bytes] | None = None
 
+    def make(self, uidvalidity: int) -> None:
+        """The list of a mailbox that has none. It is not synced. Another thread or process may make it first."""
+        with self._guard:
+            if self.path.exists():  # somebody has it open already: what we know is what it says
+                return
+            self._lock.acquire()
+            try:
+                self._begin(uidvalidity, create=True, durable=False)
+            finally:
+                self._lock.release()
+                if self._descriptor >= 0:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While nobody else, in this process or another, assigns UIDs; what others have written is known. OSError: not to be had."""
@@ -312,12 +325,15 @@ class UidList:
 
     def _start_again(self, *, create: bool = False) -> None:
         """A new, empty list with a UIDVALIDITY above every earlier one."""
-        self.uidvalidity = self._new_uidvalidity(self.uidvalidity)
+        self._begin(self._new_uidvalidity(self.uidvalidity), create=create)
+
+    def _begin(self, uidvalidity: int, *, create: bool, durable: bool = True) -> None:
+        self.uidvalidity = uidvalidity
         self.nextuid = 1
         self._guid, self._others = self._random(16).hex().encode(), ()
-        self._replace(format_header(Header(self.uidvalidity, 1, self._guid)), create=create)
+        self._replace(format_header(Header(self.uidvalidity, 1, self._guid)), create=create, durable=durable)
 
-    def _replace(self, data: bytes, *, create: bool = False) -> None:
+    def _replace(self, data: bytes, *, create: bool = False, durable: bool = True) -> None:
         """By a new file, so that a crash leaves the old or the new one. *create*: leave alone what another process has just made."""
         temporary = self.path.with_name(f"{FILE}.tmp{os.getpid()}")
         descriptor = os.open(temporary, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -325,7 +341,8 @@ class UidList:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if create:
                 os.link(temporary, self.path)
@@ -334,6 +351,8 @@ class UidList:
                 os.rename(temporary, self.path)
         except FileExistsError:
             os.close(descriptor)
+            os.unlink(temporary)
+            self.close()  # `locked` opens the other one
             return
         except OSError:
             os.close(descriptor)
@@ -341,7 +360,8 @@ class UidList:
         self.close()
         # ours before anything can go wrong: a lock on it that nobody knows of would keep everybody out
         self._descriptor, self._inode, self._size = descriptor, os.fstat(descriptor).st_ino, len(data)
-        sync_directory(self.path.parent)
+        if durable:
+            sync_directory(self.path.parent)
 
 
 def sync_directory(path: Path) -> None:
