@@ -21,6 +21,7 @@ from twistmail.aliases.parse import contradictions
 from twistmail.aliases.table import BY_COMMAND
 from twistmail.config.settled import Config
 from twistmail.control import Refusal, Verb
+from twistmail.delivering import objection_to_file
 from twistmail.expansion import Expansion
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address, parse
@@ -105,7 +106,10 @@ class AliasDesk:
             raise Refusal(f"mail for {address} has to wait: {trouble}", TEMPORARY, "twistmail alias check") from None
 
     async def _check(self, arguments: Mapping[str, Any]) -> Any:
-        return await alias_problems.problems(self._expansion)
+        return await alias_problems.problems(self._expansion, self._unfit)
+
+    async def _unfit(self, path: str) -> str:
+        return await self._books.threads.run(objection_to_file, self._books.config, path)  # type: ignore[no-any-return]
 
     # ----- changing
 

@@ -6,7 +6,7 @@ read its configuration again (row R26). The rules are `expansion`'s; here it is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from itertools import islice
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 from twisted.logger import Logger
 
 from twistmail.alias_views import listed
+from twistmail.aliases.items import Include
 from twistmail.aliases.listed import Listed
 from twistmail.expansion import Expansion
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address
+from twistmail.mail.alias import ToFile
 from twistmail.mail.envelope import Kind
 from twistmail.mail.walking import LOOP
 
@@ -31,8 +33,15 @@ MOST_DOMAINS = 1000
 MOST_AT_START, MOST_TOLD = 10_000, 20
 
 
-async def problems(expansion: Expansion) -> list[dict[str, Any]]:
-    """What is wrong with the sources of aliases and with the aliases that can be listed: [{"address", "problem", "source"}]."""
+#: What keeps mail from the file at a path; empty: nothing that is known.
+Objection = Callable[[str], Awaitable[str]]
+
+
+async def problems(expansion: Expansion, unfit: Objection | None = None) -> list[dict[str, Any]]:
+    """What is wrong with the sources of aliases and with the aliases that can be listed: [{"address", "problem", "source"}].
+
+    *unfit* looks at the files that they name; None: nobody does.
+    """
     found = []
     for source in getattr(expansion.aliases, "sources", ()):
         if hasattr(source, "troubles"):
@@ -44,6 +53,9 @@ async def problems(expansion: Expansion) -> list[dict[str, Any]]:
     for place, alias in enumerate(aliases, 1):
         for text in await _problems_of(expansion, alias):
             found.append({"address": alias.name, "problem": text, "source": alias.origin})
+        for path in await _files(expansion, alias) if unfit else ():
+            if unfit and (text := await unfit(path)):
+                found.append({"address": alias.name, "problem": text, "source": alias.origin})
         if not place % PIECE:
             await expansion.rest()
     async with aclosing(hidden(expansion, aliases)) as rows:
@@ -58,6 +70,19 @@ async def _problems_of(expansion: Expansion, alias: Listed) -> list[str]:
     if alias.address is not None and not any(found):  # there may be a way out of it
         found += await _circles(expansion, Address(alias.address.local, domain))
     return [text for text in found if text]
+
+
+async def _files(expansion: Expansion, alias: Listed) -> list[str]:
+    """The paths of the files into which mail for *alias* goes, also by lists that it includes."""
+    if alias.address is None or not any(isinstance(item, ToFile | Include) for item in alias.items):
+        return []
+    try:
+        step = await expansion.aliases.lookup(Address(alias.address.local, alias.address.domain or expansion.default_domain))
+    except Unavailable:  # its source has told that
+        return []
+    if step is None or step.origin != alias.origin:
+        return []
+    return [goal.path for goal in step.goals if isinstance(goal, ToFile)]
 
 
 async def _problem(expansion: Expansion, target: Address) -> str:

@@ -190,6 +190,54 @@ def test_a_broken_configuration_is_told_and_nothing_else_happens(run):
         assert (code, "twistmail config check" in err) == (Exit.CONFIG, True)
 
 
+# ----- what alias check says of files that mail goes into
+
+
+@pytest.fixture
+def archive(house):
+    """A folder for files of aliases, with some that are not fit."""
+    folder = house / "archive"
+    for name in ("good", "open"):
+        (folder / name).mkdir(parents=True)
+    (folder / "open").chmod(0o777)
+    (folder / "link").symlink_to("/etc/motd")
+    (folder / "way").symlink_to("good")
+    (folder / "program").touch(mode=0o755)
+    config = CONFIG.replace("source = config", "files = included\nsource = config").replace("to = anna", "to = :blackhole:\n#")
+    Path("config.ini").write_text(f"{config}[delivery]\nfile_dirs = {folder}\n")
+    return folder
+
+
+@pytest.mark.parametrize(("target", "problem"), [
+    pytest.param("{}/good/box", None, id="a-new-mbox"),
+    pytest.param("{}/good/", None, id="a-maildir"),
+    pytest.param("/dev/null", None, id="nowhere"),
+    pytest.param("{}/none/box", "none: No such file or directory", id="no-such-folder"),
+    pytest.param("/etc/passwd", "does not lie below {}", id="not-permitted"),
+    pytest.param("{}/../box", "has . or .. or an empty name in it", id="a-way-out"),
+    pytest.param("{}/link", "is a symbolic link", id="a-link"),
+    pytest.param("{}/way/box", "way is a symbolic link, or no folder", id="a-link-on-the-way"),
+    pytest.param("{}/open/box", "everybody may write to the folder open", id="a-folder-for-everybody"),
+    pytest.param("{}/program", "is a program", id="a-program"),
+    pytest.param("{}/good", "is no ordinary file", id="a-folder-without-a-slash"),
+])  # fmt: skip
+def test_check_tells_of_files_that_are_not_fit_with_their_lines(run, house, archive, target, problem):
+    path = target.format(archive)
+    Path("data/aliases").write_text(f"# ours\n\nbox: {path}\n")
+    code, out, _ = run("alias check --json")
+    expected = [{"address": "box", "problem": f"{path}: {problem.format(archive)}", "source": f"{house}/data/aliases:3"}] if problem else []
+    assert [json.loads(line) for line in out.splitlines()] == expected
+    assert code == (Exit.NOTHING if problem else Exit.OK)
+
+
+def test_check_looks_at_files_that_included_lists_name(run, house, archive):
+    (house / "list").write_text(f"{archive}/none/box\n")
+    Path("data/aliases").write_text(f"all: :include:{house}/list\n")
+    (row,) = map(json.loads, run("alias check --json")[1].splitlines())
+    assert (row["address"], row["source"]) == ("all", f"{house}/data/aliases:1")
+    assert row["problem"].endswith("none: No such file or directory")
+
+
 # ----- what config check says of the files
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -201,3 +203,93 @@ def test_another_backup_that_is_being_made_is_waited_for(run, data):
     os.close(descriptor)
     assert code == Exit.TEMPFAIL
     assert "another backup is being made" in complaint
+
+
+LISTS = "[list:news@blue.example]\nmembers = book file:news.members file:{elsewhere}\nowners = anna\npost = members\n"
+
+
+@pytest.fixture
+def lists(tmp_path, data):
+    """Two lists of members in files, and a secret: {file: what is in it}."""
+    elsewhere = tmp_path / "elsewhere/news.members"
+    elsewhere.parent.mkdir()
+    Path("config.ini").write_text(CONFIG + LISTS.format(elsewhere=elsewhere))
+    files = {data / "secret": b"s" * 32, data / "news.members": b"carl@red.example\n", elsewhere: b"dora@red.example\n"}
+    for path, content in files.items():
+        path.write_bytes(content)
+    return files
+
+
+def test_the_server_s_secret_and_members_in_files_come_back_with_the_accounts(run, data, lists):
+    assert run("backup create")[0] == Exit.OK
+    assert run("backup verify")[0] == Exit.OK
+    (data / "accounts.db").unlink()
+    for path in lists:
+        path.unlink()
+    code, _, err = run("backup restore latest --users")
+    assert code == Exit.OK
+    assert {path: path.read_bytes() for path in lists} == lists
+    assert all(f"{path} restored" in err for path in lists)
+    assert (data / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_another_secret_is_kept_until_somebody_moves_it_away(run, data, lists):
+    run("backup create")
+    (data / "accounts.db").unlink()
+    assert run("backup restore latest --users")[0] == Exit.OK, "the same secret is in nobody's way"
+    (data / "accounts.db").unlink()
+    (data / "secret").write_bytes(b"t" * 32)
+    code, _, err = run("backup restore latest --users")
+    assert code == Exit.CANTCREAT
+    assert f"{data}/secret exists; move it away first" in err
+    assert not (data / "accounts.db").exists()
+
+
+def test_members_that_are_others_now_stay_and_are_told(run, data, lists):
+    run("backup create")
+    (data / "accounts.db").unlink()
+    (data / "news.members").write_text("new@red.example\n")
+    code, _, err = run("backup restore latest --users")
+    assert code == Exit.NOTHING
+    assert f"{data}/news.members is there, and stays as it is; the members of then are in {data}/backup/" in err
+    assert (data / "news.members").read_text() == "new@red.example\n"
+
+
+def test_members_that_cannot_be_read_are_told_and_the_rest_is_kept(run, data, lists):
+    (data / "news.members").unlink()
+    (data / "news.members").mkdir()
+    code, _, err = run("backup create")
+    assert code == Exit.NOTHING
+    assert f"{data}/news.members is left out" in err
+    assert run("backup verify")[0] == Exit.OK
+
+
+AS_ANOTHER = """
+import os, sys
+class Unreadable:
+    def find_spec(self, name, *_):
+        raise ImportError(f"{name} lies where this user cannot read it")
+os.geteuid = lambda: 0
+os.setegid = lambda _: None
+os.seteuid = lambda _: sys.meta_path.insert(0, Unreadable())
+real = os.stat
+from pathlib import Path
+class Owned:
+    def __init__(self, status):
+        self.status = status
+    def __getattr__(self, name):
+        return 1234 if name in ("st_uid", "st_gid") else getattr(self.status, name)
+from twistmail.cli import backup, stored
+from twistmail.cli.main import status
+stored.Path.stat = lambda self, **words: Owned(real(self, **words))
+code = status(sys.argv[1:])
+assert isinstance(sys.meta_path[0], Unreadable)
+sys.exit(code)
+"""
+
+
+def test_root_who_becomes_the_server_imports_nothing_after_that(data, lists):
+    """Python may lie where only root can read it: codecs are imported where they are used first."""
+    for words in (["create"], ["restore", "latest"]):
+        done = subprocess.run([sys.executable, "-c", AS_ANOTHER, "backup", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ from twistmail.lists.book import Book
 from twistmail.lists.notes import DAY, Note
 from twistmail.mail.address import parse
 from twistmail.mail.content import Memory
-from twistmail.mail.envelope import Kind, Target, Wishes
+from twistmail.mail.envelope import Kind, Peer, Target, Transaction, Wishes
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.policy.pipeline import Pipeline
@@ -222,7 +222,8 @@ def test_what_a_list_does_not_take_after_all_comes_back(build: Any, has_let_in: 
     target = Target(Kind.LIST, NEWS, NEWS, way=str(NEWS))
     item = Item("i1-abc", parse("eve@far.test"), (Errand(target),), 0.0, 30)
     courier = house.parts.dispatch._couriers[Kind.LIST]
-    courier.lists._let_in = {("i1-abc", NEWS): None} if has_let_in else {}
+    if has_let_in:
+        courier.lists.tools.book.let_in("i1-abc", NEWS, house.reactor.seconds())
     (outcome,) = house.run(courier.carry(item, [target], Memory(b"From: eve@far.test\r\n\r\n")))
     assert (outcome.result, outcome.passed_on) == (Result.DELIVERED if has_let_in else Result.FAILED, False)
 
@@ -270,6 +271,24 @@ def test_a_crash_between_two_steps_sends_it_once(tmp_path: Path, monkeypatch: An
     again.pass_time(4 * 3600)
     assert [len(again.mail(name)) for name in ("ann", "bob")] == [1, 1]
     assert courier.lists.tools.book.doubtful() == again.waiting == []
+    again.close()
+
+
+def test_what_was_let_in_is_sent_after_a_restart_though_its_sender_might_write_no_more(tmp_path: Path, monkeypatch: Any) -> None:
+    house = House(tmp_path, monkeypatch, LIST)
+    house.town("far.test", FAR)
+    courier = house.parts.dispatch._couriers[Kind.LIST]
+
+    async def dies(item: Any, content: Any) -> None:
+        raise OSError(5, "the machine dies here")
+
+    courier._office = replace(courier._office, submit=dies)
+    post(house)
+    house.kill()
+    again = House(tmp_path, monkeypatch, f"{LIST}post = owners\n", world=house)
+    again.pass_time(4 * 3600)
+    assert [len(again.mail(name)) for name in ("ann", "bob")] == [1, 1]
+    assert again.submit(POST, "news@blue.test").startswith("550")
     again.close()
 
 
@@ -440,3 +459,17 @@ def test_what_the_stages_would_say_tells_where_it_goes(build: Any) -> None:
     policy = trial(Pipeline, question.role, house.config, house.foundation, people)
     answer = house.run(DryRun(policy, people.expansion, question, None).run())
     assert answer["targets"] == ["news@blue.test (list)"]
+
+
+def test_who_asks_what_would_be_let_in_leaves_no_trace_in_the_book(build: Any) -> None:
+    house: House = build(LIST)
+    lists = house.parts.people.lists
+    explained = house.run(lists.aside().objection(str(NEWS), _transaction("harry@far.test")))
+    assert (explained, lists.tools.book.rows("SELECT * FROM let_in")) == (None, [])
+    house.run(lists.objection(str(NEWS), _transaction("harry@far.test")))
+    assert lists.tools.book.was_let_in("i1", NEWS)
+
+
+def _transaction(author: str) -> Transaction:
+    header = b"From: <%s>\r\n\r\n" % author.encode()
+    return Transaction(Peer("c1", "192.0.2.7", 1), "i1", 0.0, parse(author), header=header, content=Memory(header))

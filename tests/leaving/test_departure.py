@@ -15,13 +15,14 @@ from twistmail import tasks
 from twistmail.disk import FileContent
 from twistmail.expansion import spellings
 from twistmail.interfaces import Unavailable
-from twistmail.leaving.departure import Departure, Leaving, VerpRules
+from twistmail.leaving.departure import Leaving, VerpRules
 from twistmail.leaving.forwarding import Forwarding
 from twistmail.leaving.generic import parse as parse_map
 from twistmail.leaving.senders import Names, Senders, machine_names
 from twistmail.mail import verp
 from twistmail.mail.address import Address, parse
 from twistmail.mail.content import Content, Memory
+from twistmail.mail.departure import Departure
 from twistmail.mail.envelope import Kind, Target, Wishes
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.masquerade import Masquerade

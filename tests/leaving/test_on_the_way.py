@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.leaving.test_departure import LETTER, item, leaving, target
-from tests.relay.peers import Net, Peer, finish
+from tests.relay.peers import Net, Peer, courier_here, finish
 from twistmail import tasks
 from twistmail.disk import FileContent
 from twistmail.leaving.generic import parse as parse_map
@@ -18,8 +18,9 @@ from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Wishes
 from twistmail.mail.outcome import Result
 from twistmail.memory.lookup import MemoryLookup
+from twistmail.relay.carrier import Capacity
 from twistmail.relay.client import Patience
-from twistmail.relay.courier import Capacity, RelayCourier
+from twistmail.relay.courier import RelayCourier
 from twistmail.relay.exchange import Manners
 from twistmail.relay.routes import OPTIONS, Identity, Routes
 from twistmail.watched import WatchedFile
@@ -33,7 +34,7 @@ def net() -> Net:
 def courier(net: Net, house: Any) -> RelayCourier:
     lookup = MemoryLookup({"far.test": {"A": ["192.0.2.1"]}})
     routes = Routes(lookup, Identity("us.example"), OPTIONS.defaults(), {}, random.Random(1))
-    return RelayCourier(routes, net, Manners("us.example", None, Patience()), Capacity(), net.clock, tasks.Inline(), house)
+    return courier_here(routes, net, Manners("us.example", None, Patience()), Capacity(), net.clock, house)
 
 
 def carry(net: Net, house: Any, sent: Any, content: Any) -> Any:

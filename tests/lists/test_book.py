@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +38,24 @@ def test_what_is_noted_is_what_was_noted(book: Book) -> None:
     book.forget(NEWS, "a@b.test")
     assert (other.note(NEWS, "a@b.test"), other.note(MORE, "a@b.test")) == (None, FRESH)
     assert book.path.stat().st_mode & 0o077 == 0, "who is on a list is nobody else's business"
+
+
+def test_what_was_let_in_is_known_to_the_next_process_for_as_long_as_mail_may_wait(book: Book) -> None:
+    book.let_in("i1", NEWS, NOW)
+    other = Book(book.path)
+    assert [other.was_let_in("i1", NEWS), other.was_let_in("i1", MORE), other.was_let_in("i2", NEWS)] == [True, False, False]
+    other.let_in("i2", NEWS, NOW + REMEMBERED + 1)
+    assert not book.was_let_in("i1", NEWS)
+
+
+def test_a_book_of_an_earlier_version_is_read_and_written(book: Book) -> None:
+    book.keep(NEWS, [("a@b.test", FRESH)])
+    with closing(sqlite3.connect(book.path)) as connection:
+        connection.execute("DROP TABLE let_in")
+        connection.execute("PRAGMA user_version = 1")
+    assert not book.was_let_in("i1", NEWS)
+    book.let_in("i1", NEWS, NOW)
+    assert (book.was_let_in("i1", NEWS), book.note(NEWS, "a@b.test")) == (True, FRESH)
 
 
 def test_a_request_is_confirmed_once_and_in_time(book: Book) -> None:

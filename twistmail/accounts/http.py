@@ -13,18 +13,14 @@ is unknown. Blocking, in threads of its own.
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from time import monotonic
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from zope.interface import implementer
 
-from twistmail.accounts.asking import LONGEST_PASSWORD, Asking, Connections, Trouble, can_be_asked
+from twistmail.accounts.asking import LONGEST_PASSWORD, Asking, Connections, can_be_asked
 from twistmail.accounts.columns import entry_of
 from twistmail.accounts.house import House
 from twistmail.accounts.leads import DirectoryAliases
@@ -36,7 +32,6 @@ from twistmail.options import COUNT, DURATION, SWITCH, TEXT, Kind, Option, Secti
 
 #: Octets of an answer: of one about somebody, and of the list of all.
 LONGEST_ANSWER, LONGEST_LIST = 1024 * 1024, 64 * 1024 * 1024
-PIECE = 64 * 1024
 
 
 def _read_url(text: str) -> SplitResult | None:
@@ -81,75 +76,19 @@ def build_aliases(settings: Settings, house: House) -> DirectoryAliases:
 
 def build(settings: Settings, house: House) -> HttpSource:
     """The source of these settings."""
+    from twistmail.accounts.posting import Service
+
     service = Service(settings, str(house.path(settings.tls_ca)) if settings.tls_ca else "")
     connections = house.lasting.keep("http", settings, lambda: Connections(service.connect, service.close, settings.connections))
     asking = Asking("the HTTP service", house.reactor, house.lasting.threads("http", settings.connections), settings.timeout)
     return _KINDS[settings.password == "verify", settings.list](settings, service, connections, asking)
 
 
-class Service:
-    """Posts questions to the service of *settings*. Blocking; called in threads. Everything may raise Trouble."""
-
-    def __init__(self, settings: Settings, authorities: str, now: Callable[[], float] = monotonic) -> None:
-        self._url: SplitResult = settings.url
-        self._timeout = settings.timeout
-        self._now = now
-        self._tls = ssl.create_default_context(cafile=authorities or None) if self._url.scheme == "https" else None
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "twistmail"}
-        if settings.token:
-            self._headers["Authorization"] = f"Bearer {settings.token}"
-
-    def connect(self) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        if self._tls is not None:
-            return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls)
-        return http.client.HTTPConnection(host, port, timeout=self._timeout)
-
-    def close(self, connection: http.client.HTTPConnection) -> None:
-        connection.close()
-
-    def post(self, question: Mapping[str, Any], most: int, connection: http.client.HTTPConnection) -> tuple[int, str, bytes]:
-        """(status, reason, body of at most *most* octets) of the answer to *question*."""
-        path = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-        deadline = self._now() + self._timeout
-        try:
-            connection.request("POST", path, json.dumps(question).encode(), self._headers)
-            response = connection.getresponse()
-            return response.status, response.reason, self._body(response, most, deadline)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Trouble(f"{type(error).__name__}: {error}") from error
-
-    def _body(self, response: http.client.HTTPResponse, most: int, deadline: float) -> bytes:
-        """All of it, however slowly it comes, until the *deadline*: a time-out of the socket counts for each piece anew."""
-        body = bytearray()
-        while piece := response.read1(PIECE):
-            body += piece
-            if len(body) > most:
-                raise Trouble(f"its answer has more than {most} octets")
-            if self._now() > deadline:
-                raise Trouble("its answer takes too long")
-        response.close()  # the connection is free for the next question
-        return bytes(body)
-
-
-def _object(status: int, reason: str, octets: bytes) -> dict[str, Any]:
-    """What it has answered. Trouble where that is no answer."""
-    if status != http.client.OK:
-        raise Trouble(f"it answers {status} {reason}")
-    try:
-        answer = json.loads(octets)
-    except (ValueError, RecursionError) as error:
-        raise Trouble("its answer is not JSON") from error
-    if not isinstance(answer, dict):
-        raise Trouble("its answer is not a JSON object")
-    return answer
-
-
 @implementer(IAccountSource)
 class HttpSource:
     """The accounts that *service* tells of through *connections*."""
 
-    def __init__(self, settings: Settings, service: Service, connections: Connections[Any], asking: Asking) -> None:
+    def __init__(self, settings: Settings, service: Any, connections: Connections[Any], asking: Asking) -> None:
         self._namesakes = settings.namesakes
         self._service = service
         self._connections = connections
@@ -174,7 +113,7 @@ class HttpSource:
         return told
 
     async def _ask(self, question: Mapping[str, Any], most: int = LONGEST_ANSWER) -> dict[str, Any]:
-        return await self.asking.ask(lambda: _object(*self._connections.use(partial(self._service.post, question, most))))
+        return await self.asking.ask(lambda: self._service.read(*self._connections.use(partial(self._service.post, question, most))))
 
     def _member(self, answer: dict[str, Any], name: str, kind: Any) -> Any:
         """A member of an answer, which must be there: nobody is unknown because something is misspelled."""

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from twistmail.accounts.asking import Asking, Trouble, imported
-from twistmail.accounts.fetching import Fetcher
 from twistmail.accounts.http import URL
 from twistmail.accounts.sqldrivers import is_here
 from twistmail.mail.evidence import TokenOwner
@@ -73,6 +72,8 @@ def build(settings: Settings, reactor: Any, lasting: Any, path: Callable[[str], 
 
 
 def _made(settings: Settings, reactor: Any, lasting: Any, path: Callable[[str], Any], epoch: Callable[[], float]) -> Tokens:
+    from twistmail.accounts.fetching import Fetcher
+
     fetcher = Fetcher(str(path(settings.tls_ca)) if settings.tls_ca else "", settings.timeout)
     ask = Introspection(settings, fetcher, epoch).ask if settings.introspection else SignedTokens(settings, fetcher, epoch).read
     return Tokens(Claims(settings), ask, Asking("the issuer of tokens", reactor, lasting.threads("oauth", THREADS), settings.timeout))
@@ -129,7 +130,7 @@ def _words(value: Any) -> frozenset[str]:
 class SignedTokens:
     """Reads JWTs with the keys of their issuer. Blocking; called in threads."""
 
-    def __init__(self, settings: Settings, fetcher: Fetcher, epoch: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, fetcher: Any, epoch: Callable[[], float]) -> None:
         self._issuer: str = settings.issuer.geturl()
         self._fetcher = fetcher
         self._epoch = epoch
@@ -186,7 +187,7 @@ _OPTIONS: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, 
 class Introspection:
     """Asks about tokens (RFC 7662). Blocking; called in threads. Who was valid is not asked about again for a minute."""
 
-    def __init__(self, settings: Settings, fetcher: Fetcher, epoch: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, fetcher: Any, epoch: Callable[[], float]) -> None:
         self._place: str = settings.introspection.geturl()
         self._credentials = (settings.client_id, settings.client_secret)
         self._fetcher = fetcher

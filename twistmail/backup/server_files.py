@@ -3,32 +3,38 @@
 The databases of accounts, aliases and members of lists are copied by SQLite itself, so they may be in use. Of the
 queue each item is whole: its envelope is a log that is read once, its content
 never changes. The configuration is copied as it is written, with the alias and
-passwd files that it names: values that it takes from elsewhere (env:, file:,
-cred:) and the keys in [tls] directory are no part of a backup.
+passwd files that it names, and so are the server's own secret, which signs
+addresses in mail that is under way, and the files with members of lists; these
+come back with the databases. Values that the configuration takes from elsewhere
+(env:, file:, cred:) and the keys in [tls] directory are no part of a backup.
 
 Blocking.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from twistmail.backup.copying import copy, link_or_copy
 from twistmail.backup.manifest import MANIFESTS, SERVER, Entry, Share, digest_of, write_manifest
 from twistmail.queue.express import pending
 
 ACCOUNTS, ALIASES, LISTS, QUEUE, CONFIGURATION = "accounts.sqlite", "aliases.sqlite", "lists.sqlite", "queue", "config"
+OWN_SECRET, MEMBERS = "secret", "members"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
-    """Where they are: the databases of accounts, of aliases and of lists, the folder of the queue, the files of the configuration.
+    """Where they are: the databases of accounts, of aliases and of lists, the folder of the queue, the files of the configuration,
+    the server's own secret, and the members of lists, by how the configuration names their files.
 
     None of them need be there.
     """
@@ -38,19 +44,38 @@ class ServerFiles:
     lists: Path
     queue: Path
     configuration: tuple[Path, ...]
+    secret: Path
+    members: Mapping[str, Path]
 
 
-def back_up_server(files: ServerFiles, part: Path) -> Share:
-    """Copy them into the unfinished backup *part*."""
+def back_up_server(files: ServerFiles, part: Path) -> tuple[Share, list[str]]:
+    """Copy them into the unfinished backup *part*: what is there now, and lines about what could not be read."""
     target = part / SERVER
     if target.exists():  # of an interrupted run
         shutil.rmtree(target)
-    for folder in (target, target / CONFIGURATION, target / QUEUE):
+    for folder in (target, target / CONFIGURATION, target / QUEUE, target / MEMBERS):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     paths = [path for name, source in _databases(files) for path in _database(source, target / name)]
     paths += _queue(files.queue / "ready", target / QUEUE)
     paths += _configuration(files.configuration, target / CONFIGURATION)
-    return write_manifest(part / MANIFESTS / SERVER, (_entry(path, target) for path in sorted(paths)))
+    problems: list[str] = []
+    for name, source in ((OWN_SECRET, files.secret), *_members(files).items()):
+        try:
+            copy(source.resolve(), target / name)
+            paths.append(target / name)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            problems.append(f"{source} is left out: {error.strerror}")
+    return write_manifest(part / MANIFESTS / SERVER, (_entry(path, target) for path in sorted(paths))), problems
+
+
+def _members(files: ServerFiles) -> dict[str, Path]:
+    """What the files with members are called in a backup: by their names in the configuration, whatever folder those begin in."""
+    return {
+        f"{MEMBERS}/{hashlib.sha256(text.encode()).hexdigest()[:16]}-{quote(path.name, safe='')[-100:]}": path
+        for text, path in files.members.items()
+    }
 
 
 def _databases(files: ServerFiles) -> tuple[tuple[str, Path], ...]:
@@ -110,15 +135,42 @@ def _configuration(files: Iterable[Path], target: Path) -> Iterator[Path]:
 
 
 def restore_accounts(backup: Path, files: ServerFiles) -> list[Path]:
-    """Put the databases of accounts, aliases and lists back; which. FileExistsError where there is one: whose passwords would hold?"""
-    wanted = [(kept, path) for name, path in _databases(files) if (kept := backup / SERVER / name).exists()]
-    for _, path in wanted:
-        if path.exists():
+    """Put the databases of accounts, aliases and lists and the server's own secret back; which of them.
+
+    FileExistsError where there is one, and it is not the same: whose passwords would hold?
+    """
+    ours = (*_databases(files), (OWN_SECRET, files.secret))
+    wanted = [(kept, path) for name, path in ours if (kept := backup / SERVER / name).exists()]
+    for kept, path in wanted:
+        if path.exists() and not (path == files.secret and _is_same(kept, path)):
             raise FileExistsError(f"{path} exists; move it away first")
     for kept, path in wanted:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         copy(kept, path)
     return [path for _, path in wanted]
+
+
+def restore_members(backup: Path, files: ServerFiles) -> tuple[list[Path], list[str]]:
+    """Put the files with members of lists back that are missing: which, and lines about others that are there, or cannot be written."""
+    restored, problems = [], []
+    for name, path in _members(files).items():
+        kept = backup / SERVER / name
+        try:
+            if not kept.exists() or (path.exists() and _is_same(kept, path)):
+                continue
+            if path.exists():
+                problems.append(f"{path} is there, and stays as it is; the members of then are in {kept}")
+                continue
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            copy(kept, path)
+            restored.append(path)
+        except OSError as error:
+            problems.append(f"{path} cannot be written ({error.strerror}); its members are in {kept}")
+    return restored, problems
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
 
 
 def restore_queue(backup: Path, queue: Path) -> int:

@@ -26,6 +26,7 @@ from twistmail.leaving.senders import Senders
 from twistmail.mail import verp
 from twistmail.mail.address import Address
 from twistmail.mail.content import Content, Memory
+from twistmail.mail.departure import Departure
 from twistmail.mail.edited import Edited
 from twistmail.mail.envelope import Target
 from twistmail.mail.headers import MOST, first, split
@@ -37,15 +38,6 @@ from twistmail.mail.status import Status
 MOST_REMEMBERED = 64
 #: More octets than this are looked through in a thread.
 _AT_ONCE = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """A message as it is said to a server: `item` has the sender that is said, and the errands of `targets` only."""
-
-    item: Item
-    targets: tuple[Target, ...]
-    content: Content
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""What lists have to remember: who has subscribed or left, whose mail came back, what waits to be confirmed, what was sent. Blocking.
+"""What lists have to remember: who has subscribed or left, whose mail came back, what waits to be confirmed, what was let in at the
+door, and what was sent. Blocking.
 
 One SQLite file for all lists. The server and the command may have it open at the same time.
 """
@@ -50,11 +51,13 @@ class Sent(Enum):
 class Book(SqliteBook):
     """Addresses are kept folded, as text; lists by their addresses. sqlite3.Error, OSError."""
 
-    version = 1
+    version = 2
     schema = f"""
-        CREATE TABLE members (list TEXT, address TEXT, {_COLUMNS}, PRIMARY KEY (list, address)) WITHOUT ROWID;
-        CREATE TABLE asked (list TEXT, address TEXT, action TEXT, token TEXT, at REAL, PRIMARY KEY (list, address, action)) WITHOUT ROWID;
-        CREATE TABLE sent (id TEXT PRIMARY KEY, at REAL, done INTEGER) WITHOUT ROWID
+        CREATE TABLE IF NOT EXISTS members (list TEXT, address TEXT, {_COLUMNS}, PRIMARY KEY (list, address)) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS
+            asked (list TEXT, address TEXT, action TEXT, token TEXT, at REAL, PRIMARY KEY (list, address, action)) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS sent (id TEXT PRIMARY KEY, at REAL, done INTEGER) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS let_in (id TEXT, list TEXT, at REAL, PRIMARY KEY (id, list)) WITHOUT ROWID
     """
 
     def connect(self, patience: float = PATIENCE) -> sqlite3.Connection:
@@ -111,6 +114,18 @@ class Book(SqliteBook):
             if found is not None:
                 connection.execute("DELETE FROM asked WHERE list = ? AND address = ?", (str(name), found[0]))
             return found  # type: ignore[no-any-return]
+
+    # ----- what was let in
+
+    def let_in(self, identifier: str, name: Address, now: float) -> None:
+        """The message *identifier* may be sent to the list, by what was said at the door."""
+        with self.writing() as connection:
+            connection.execute("DELETE FROM let_in WHERE at < ?", (now - REMEMBERED,))
+            connection.execute("INSERT OR REPLACE INTO let_in VALUES (?, ?, ?)", (identifier, str(name), now))
+
+    def was_let_in(self, identifier: str, name: Address) -> bool:
+        """Whether that was said of it."""
+        return bool(self.rows("SELECT 1 FROM let_in WHERE id = ? AND list = ?", identifier, str(name)))
 
     # ----- what was sent
 

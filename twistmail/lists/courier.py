@@ -194,7 +194,9 @@ class ListCourier:
     async def _objection(self, one: MailingList, item: Item, header: bytes) -> Status | None:
         """What was let in at the door is not judged again: since then its sender may have left, or another name ([canonical])."""
         post = rights.Post(item.sender, header, item.size - len(item.prefix), self._names(item))
-        return rights.objection(one.name, post, None) if self.lists.has_let_in(item.id, one.name) else await one.objection(post)
+        if await one.ask(self.lists.tools.book.was_let_in, item.id, one.name):
+            return rights.objection(one.name, post, None)
+        return await one.objection(post)
 
     def _names(self, item: Item) -> tuple[str, ...]:
         """Who has sent *item*, as far as that is sure: who has logged in, or another list of ours."""

@@ -21,8 +21,6 @@ from twistmail.mail.status import Status
 from twistmail.options import Settings
 
 T = TypeVar("T")
-#: Messages of which it is remembered that they may be sent: sent they are at once, but for trouble.
-MOST_REMEMBERED = 10_000
 #: The source of those of whom the book says so.
 IN_BOOK = "book"
 
@@ -212,12 +210,16 @@ def _whole(address: Address, domain: str) -> Address:
 
 
 class Lists:
-    """All lists of the house, by their addresses."""
+    """All lists of the house, by their addresses. *notes*: what is let in at the door is noted in the book."""
 
-    def __init__(self, lists: Iterable[MailingList], tools: Tools) -> None:
+    def __init__(self, lists: Iterable[MailingList], tools: Tools, *, notes: bool = True) -> None:
         self._lists = {one.name: one for one in lists}
         self.tools = tools
-        self._let_in: dict[tuple[str, Address], None] = {}  # (id of a message, list), in the order in which they were judged
+        self._notes = notes
+
+    def aside(self) -> Lists:
+        """The same, for questions about mail that nobody has sent: what would be let in is not noted."""
+        return Lists(self, self.tools, notes=False)
 
     def __iter__(self) -> Any:
         return iter(self._lists.values())
@@ -241,12 +243,6 @@ class Lists:
         account, content = transaction.account, transaction.content
         names = (account.name, *account.addresses) if account else ()
         status = await one.objection(rights.Post(transaction.sender, transaction.header, content.size if content else 0, names))
-        if status is None:
-            self._let_in[transaction.id, one.name] = None
-            if len(self._let_in) > MOST_REMEMBERED:
-                del self._let_in[next(iter(self._let_in))]
+        if status is None and self._notes:
+            await one.ask(self.tools.book.let_in, transaction.id, one.name, self.tools.epoch())
         return status
-
-    def has_let_in(self, identifier: str, name: Address) -> bool:
-        """Whether the message *identifier* may be sent to the list *name* by what was said at the door, as far as that is remembered."""
-        return (identifier, name) in self._let_in
