@@ -268,3 +268,19 @@ def test_blocks_that_a_full_disk_would_leave_holes_in_are_told(told, monkeypatch
     what = f"/var/lib/twistmail lies on a file system with blocks of {blocks} octets: were it full, the server could be killed"
     hint = "use one with blocks of 4096 octets (mkfs.ext4 -b 4096)"
     assert found == ([f"warning: {what}\n    {hint}"] if is_told else [])
+
+
+LIST = "[list:news@blue.example]\nmembers = anna\nowners = anna\n[domains]\nlocal = blue.example\n"
+
+
+@pytest.mark.parametrize(("stages", "places"), [
+    pytest.param("", [], id="usual"),
+    pytest.param("stages = relaying recipients\n", ["c.ini:5:1"], id="none-at-the-door"),
+    pytest.param("[submission]\nlisten = tcp:2587\nstages = recipients\n", ["c.ini:7:1"], id="for-users"),
+    pytest.param("[submission]\nlisten = off\nstages = recipients\n", [], id="a-service-that-is-off"),
+])  # fmt: skip
+def test_a_service_that_asks_nobody_who_may_write_to_lists_is_told(told, stages, places):
+    found = [line for line in told(stages + LIST) if "nobody asks here who may write to them" in line]
+    assert [line.partition(": ")[0] for line in found] == places
+    assert all(line.endswith("add lists behind recipients") for line in found)
+    assert not any("nobody asks here" in line for line in told(stages)), "there are no lists"

@@ -84,7 +84,6 @@ def test_two_lines_are_a_whole_configuration(loaded):
     ("text", "told"),
     [
         pytest.param(HOST + "[IMAP]\n", "bad.ini:3:1: error: unknown section [IMAP]\n    did you mean [imap]?", id="upper-case"),
-        pytest.param("", "bad.ini: error: [server] hostname is missing\n    write hostname = mail.blue.example", id="hostname-missing"),
         pytest.param(
             HOST + "[route:a.example]\nwords = x\n",
             "bad.ini:3:1: error: [route:a.example] via is missing\n    write via = smtp://mx.example:25",

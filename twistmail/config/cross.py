@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from twistmail.config.own_name import HOSTS, LAST_RESORT
 from twistmail.config.problem import WARNING, Problem
 from twistmail.config.settled import Config
 from twistmail.endpoints import ENDPOINTS, OFF, Listen, Transport
@@ -41,4 +42,11 @@ def somebody_listens(config: Config) -> Iterator[Problem]:
         yield config.problem(settings[0].section, "listen", "no service listens anywhere", suggestion, WARNING)
 
 
-CHECKS = (one_place_one_service, somebody_listens)
+def we_have_a_name(config: Config) -> Iterator[Problem]:
+    """Others do not believe who calls himself as everybody may."""
+    if config["server"].hostname == LAST_RESORT:
+        text = f"neither the system nor {HOSTS} knows a full name of this machine: it calls itself {LAST_RESORT}"
+        yield config.problem("server", "hostname", text, "write hostname = mail.blue.example, as the world sees it", WARNING)
+
+
+CHECKS = (one_place_one_service, somebody_listens, we_have_a_name)

@@ -17,7 +17,7 @@ HEADER = """\
 # Start     twistd -n twistmail --config config.ini
 # Check     twistmail config check          Apply    twistmail reload   (kill -HUP)
 # Explain   twistmail config explain imap.idle_timeout
-# "#key = value" shows the built-in default.  Only hostname is required.
+# "#key = value" shows the built-in default.
 # Times 30s 15m 4h 5d   Sizes 10M 2G unlimited   yes/no   Lists: spaces, commas or new lines
 # Secrets: env:NAME, file:path or cred:NAME (systemd) instead of the secret.
 # Relative paths start at data_dir.  %u = user@domain  %n = user  %d = domain

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from twistmail.config.own_name import AUTO, own_name
 from twistmail.mail.address import canonical_domain
 from twistmail.options import DURATION, TEXT, WORDS, Kind, Option, Reload, Section, choice
 
 
 def _read_hostname(text: str) -> str:
     try:
-        name = canonical_domain(text)
+        name = canonical_domain(own_name() if text == AUTO else text)
     except ValueError:
         raise ValueError(f'"{text}" is not a host name\nwrite the full name, such as mail.blue.example') from None
     if "." not in name and name != "localhost":
@@ -21,8 +22,8 @@ HOSTNAME = Kind("a full host name", _read_hostname)
 SERVER = Section(
     "server",
     "The machine and the process. To open ports below 1024, start as root with twistd --uid --gid, or let systemd open them.",
-    Option("hostname", HOSTNAME, "localhost", "The full name of this machine, as the world sees it: greeting, Received fields, reports.",
-           Reload.NEW, starter="mail.blue.example", required=True),
+    Option("hostname", HOSTNAME, AUTO, "The full name of this machine, as the world sees it: greeting, Received fields, reports. "
+           "auto: what the system and /etc/hosts call it, without asking the DNS.", Reload.NEW, starter="mail.blue.example"),
     Option("data_dir", TEXT, "/var/lib/twistmail",
            "Where everything is kept. A relative path starts at the folder of this file.", Reload.RESTART, starter="twistmail-data"),
     Option("control", TEXT, "run/control.sock", "The socket over which the twistmail command speaks to the server. "

@@ -8,6 +8,7 @@ from twistmail.policy.access import AccessFactory
 from twistmail.policy.allowance import AllowanceFactory
 from twistmail.policy.blocklists import BlocklistsFactory
 from twistmail.policy.checks import ChecksFactory
+from twistmail.policy.greylist import GreylistFactory
 from twistmail.policy.hello import HelloFactory
 from twistmail.policy.limits import LimitsFactory
 from twistmail.policy.lists import ListsFactory
@@ -38,6 +39,7 @@ STAGES: dict[str, Any] = {
         RelayingFactory(),
         RecipientsFactory(),
         QuotaFactory(),
+        GreylistFactory(),
         LoopsFactory(),
         ListsFactory(),
         SubmissionFactory(),

@@ -46,6 +46,7 @@ class House:
     folder: Path | None = None  # where mail is written; None in tests that write none
     access: Any = None  # the `policy.access.Access` of the house; None where there is no access file
     popauth: Any = None  # `policy.popauth.PopAuth`
+    greylist: Any = None  # `policy.greylist.Greylist`; None: nobody is sent away to come again
     watched: Any = None  # `watched.WatchedFiles`, for files that stages read; `path` is where a name in a setting leads
     path: Callable[[str], Path] = Path
     threads: Any = None
