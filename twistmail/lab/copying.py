@@ -1,0 +1,86 @@
+"""The lines to copy: what one types in a terminal to meet the offices with the programs that everybody has. Pure.
+
+The about page shows them, and a test runs every one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Template
+from typing import Any
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """`name`: for its place on the page; `program`: what has to be installed; `words`: what it does; `line`: for a shell."""
+
+    name: str
+    program: str
+    words: str
+    line: str
+
+
+#: Where the offices listen for this computer. Passwords go there in clear; from elsewhere they are taken over TLS alone.
+HERE = "127.0.0.1"
+#: Lines that work nowhere else: the name server is for this computer, and mutt asks about a certificate before it shows anything.
+HERE_ONLY = ("mx", "mutt")
+#: (name, program, words, line). $blue_mx and so on are ports, $host is where the offices listen, $tls what curl needs for TLS.
+LINES = (
+    ("stranger", "swaks", "A stranger writes to alice: straight to the MX of blue.test, as any server of the world does",
+     "swaks --server $host:$blue_mx --helo pc.example --from eve@pc.example --to alice@blue.test"),
+    ("submit", "swaks", "alice writes to carol in the next office: she logs in over TLS and hands it to her own office, which relays it",
+     "swaks --server $host:$blue_submission --tls --auth PLAIN --auth-user alice@blue.test --auth-password $password"
+     " --from alice@blue.test --to carol@green.test"),
+    ("refused", "swaks", "Somebody who is not logged in wants blue.test to carry mail to green.test: refused",
+     "swaks --server $host:$blue_mx --helo pc.example --from eve@pc.example --to carol@green.test"),
+    ("mx", "dig", "Where does mail for green.test go? The same question that the office of blue.test asks",
+     "dig @$host -p $blue_dns MX green.test"),
+    ("imap", "curl", "How many messages carol has, by IMAP",
+     "curl$tls -u carol@green.test:$password imap://$host:$green_imap/ -X 'STATUS INBOX (MESSAGES UNSEEN)'"),
+    ("fetch", "curl", "The first of them, by IMAP: it is read, and it stays", "curl$tls -u carol@green.test:$password 'imap://$host:$green_imap/INBOX;MAILINDEX=1'"),
+    ("pop3", "curl", "The same mailbox by POP3", "curl$tls -u carol@green.test:$password pop3://$host:$green_pop3/"),
+    ("send", "curl", "Sending with curl: a letter from your keyboard, ended by Ctrl-D",
+     "curl --crlf --ssl-reqd --insecure -u bob@blue.test:$password --mail-from bob@blue.test --mail-rcpt dave@green.test -T -"
+     " smtp://$host:$blue_submission/pc.blue.test"),
+    ("mutt", "mutt", "A whole mail program in the terminal",
+     "mutt -n -F /dev/null -e 'set ssl_force_tls=no ssl_starttls=no from=carol@green.test record=\"\" folder=~ smtp_authenticators=plain"
+     " smtp_url=smtp://$carol:$password@$host:$green_submission/' -f imap://$carol:$password@$host:$green_imap/INBOX"),
+    ("telnet", "telnet", "By hand: then type EHLO me, MAIL FROM:<me@pc.example>, RCPT TO:<alice@blue.test>, DATA, a letter, a dot, QUIT",
+     "telnet $host $blue_mx"),
+)  # fmt: skip
+
+
+def lines(about: Mapping[str, Any], host: str) -> tuple[Copied, ...]:
+    """LINES for a town whose `lines()` are *about*, where *host* (an address) is where its offices listen."""
+    tls = "" if host == HERE else " --ssl-reqd --insecure"
+    values: dict[str, Any] = {"host": host, "tls": tls, "password": about["password"], "carol": quote("carol@green.test", safe="")}
+    for office in about["offices"]:
+        values |= {f"{office['name']}_{service}": port for service, port in office["ports"].items()}
+    shown = [line for line in LINES if host == HERE or line[0] not in HERE_ONLY]
+    return tuple(Copied(name, program, words, Template(line).substitute(values)) for name, program, words, line in shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of a mail program's account window."""
+
+    way: str
+    port: int
+    security: str
+
+
+#: (way, service, security): what a mail program is told, the better way first.
+SETTINGS = (
+    ("IMAP", "imaps", "SSL/TLS"),
+    ("IMAP", "imap", "STARTTLS or none"),
+    ("POP3", "pop3s", "SSL/TLS"),
+    ("POP3", "pop3", "STARTTLS or none"),
+    ("SMTP (outgoing)", "submissions", "SSL/TLS"),
+    ("SMTP (outgoing)", "submission", "STARTTLS or none"),
+)
+
+
+def settings(ports: Mapping[str, int]) -> Sequence[Setting]:
+    return [Setting(way, ports[service], security) for way, service, security in SETTINGS]

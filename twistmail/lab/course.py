@@ -1,0 +1,160 @@
+"""A class that goes through the lessons: each student's progress, as the ring tells it.
+
+A student is a browser, or a terminal. `progress` says what an event means for him, `driver` does a step for who is stuck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from twistmail import tasks
+from twistmail.lab.console import plain
+from twistmail.lab.driver import Driver
+from twistmail.lab.lesson import Lesson
+from twistmail.lab.offices import PASSWORD
+from twistmail.lab.progress import Progress, after, answered, begun, finished, is_through, skipped
+from twistmail.lab.ring import Event
+from twistmail.lab.talk import NotNow
+
+#: Students that are remembered; who was not here for longest makes room.
+MOST_STUDENTS = 200
+#: Seconds that a step may take when it is done for somebody.
+PATIENCE = 90.0
+
+
+@dataclass
+class Student:
+    """`account` and `password`: as whom he works. `progress`: by number of the lesson. `note`: what he is told last."""
+
+    name: str
+    account: str
+    password: str
+    progress: dict[int, Progress] = field(default_factory=dict)
+    note: str = ""
+
+
+class Course:
+    """*town*: the class's offices, ring, clock and ports. *switch*(words, on): the switch board's."""
+
+    def __init__(
+        self, town: Any, lessons: Sequence[Lesson], switch: Callable[[Sequence[str], bool], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self._town = town
+        self._lessons = {lesson.number: lesson for lesson in lessons}
+        self._filled: dict[tuple[int, str], Lesson] = {}
+        self._students: dict[str, Student] = {}
+        self.driver = Driver(town, self._password, switch)
+        self._stop = town.ring.listen(self._hear)
+
+    def stop(self) -> None:
+        """No more events; the threads end. Blocking."""
+        self._stop()
+        self.driver.stop()
+
+    @property
+    def numbers(self) -> list[int]:
+        return sorted(self._lessons)
+
+    # ----- students
+
+    def student(self, name: str, account: str = "", password: str = PASSWORD) -> Student:
+        """Who is called so (a browser's cookie); made where there is none yet."""
+        found = self._students.pop(name, None) or Student(name, account or self._town.offices[0].accounts[0], password)
+        if account and account != found.account:
+            found = Student(name, account, password)
+        self._students[name] = found
+        while len(self._students) > MOST_STUDENTS:
+            del self._students[next(iter(self._students))]
+        return found
+
+    def students(self) -> tuple[Student, ...]:
+        return tuple(self._students.values())
+
+    def lesson(self, number: int, student: Student) -> Lesson | None:
+        """Lesson *number* with everything in its place for *student*."""
+        lesson = self._lessons.get(number)
+        if lesson is None:
+            return None
+        key = (number, student.account)
+        if key not in self._filled:
+            if len(self._filled) > MOST_STUDENTS:
+                self._filled.clear()
+            self._filled[key] = lesson.filled(places(self._town, student.account, student.password))
+        return self._filled[key]
+
+    def _password(self, account: str) -> str:
+        """Of *account*: students know their own, and that of the demo."""
+        return next((student.password for student in self._students.values() if student.account == account), PASSWORD)
+
+    # ----- progress
+
+    def _hear(self, event: Event) -> None:
+        for student in self._students.values():
+            for number, progress in student.progress.items():
+                lesson = self.lesson(number, student)
+                if lesson is not None and (moved := after(progress, lesson, event)) is not progress:
+                    student.progress[number] = moved
+
+    def begin(self, student: Student, number: int) -> None:
+        """From the first step on, whatever was."""
+        student.note = ""
+        student.progress[number] = begun(self._town.ring.last)
+
+    def progress(self, student: Student, number: int) -> Progress:
+        """Where he is; the lesson begins when it is looked at for the first time."""
+        if number not in student.progress:
+            self.begin(student, number)
+        return student.progress[number]
+
+    def done(self, student: Student, number: int) -> None:
+        self._move(student, number, finished)
+
+    def skip(self, student: Student, number: int) -> None:
+        self._move(student, number, skipped)
+
+    def _move(self, student: Student, number: int, how: Callable[[Progress, Lesson, int], Progress]) -> None:
+        lesson = self.lesson(number, student)
+        if lesson is not None:
+            student.note = ""
+            student.progress[number] = how(self.progress(student, number), lesson, self._town.ring.last)
+
+    def answer(self, student: Student, number: int, question: int, choice: int) -> None:
+        lesson = self.lesson(number, student)
+        if lesson is not None:
+            student.progress[number] = answered(self.progress(student, number), lesson, question, choice)
+
+    async def show(self, student: Student, number: int, *, commands: bool, breaks: bool = True) -> None:
+        """Do the present step for him; what came of it is his `note`. *commands* and *breaks* as `Driver.do_all` has them."""
+        lesson = self.lesson(number, student)
+        progress = self.progress(student, number)
+        if lesson is None or is_through(progress, lesson):
+            return
+        step = lesson.steps[progress.step]
+        if not step.acts:
+            student.note = "This step is yours: look, think, and press its button."
+            return
+        doing = self.driver.do_all(step.acts, commands=commands, breaks=breaks)
+        try:
+            await tasks.with_timeout(self._town.reactor, PATIENCE, doing, "a step of a lesson")
+            student.note = ""
+        except tasks.TimedOut:
+            student.note = f"That takes longer than {PATIENCE:.0f} seconds."
+        except NotNow as trouble:
+            student.note = f"That did not go as it should: {trouble}"
+
+
+def places(town: Any, account: str, password: str) -> Mapping[str, str]:
+    """The names in braces of lessons: {me}, {password}, and of each office {green.mx} and its other ports, {green.config} ..."""
+    named = {"me": account, "password": password, "dns": str(town.ports[town.offices[0].name, "dns"])}
+    named |= {"me.plain": plain(account, password), "wrong.plain": plain(account, password + "x")}
+    named["mallory.plain"] = plain("mallory@red.test", PASSWORD)
+    named["me.name"], _, named["me.domain"] = account.partition("@")
+    named |= {f"{office}.{service}": str(port) for (office, service), port in town.ports.items()}
+    for office in town.offices:
+        named |= {f"{office.name}.domain": office.domain, f"{office.name}.host": office.host, f"{office.name}.address": office.address}
+    folder = town.lines()["folder"]
+    for office in town.offices:
+        named |= {f"{office.name}.folder": f"{folder}/{office.name}", f"{office.name}.config": f"{folder}/{office.name}/config.ini"}
+    return named

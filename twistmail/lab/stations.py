@@ -1,0 +1,200 @@
+"""The six stations of a message's journey, as the page draws them: MUA, MSA, queue, MX, MDA, MAA. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twistmail.lab.journey import Attempt, Copy, Journey, Leg
+
+#: What can be said of a station; each has a word and a border of its own on the page.
+DONE, WAITING, TROUBLE, NOT_YET, PASSED_BY = "done", "waiting", "trouble", "not yet", "passed by"
+PUSH, PULL = "push", "pull"
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """`arrow`: who decides that the mail moves on to here, PUSH or PULL; "" for the first. `due`: POSIX seconds of the next try, or 0."""
+
+    number: int
+    name: str
+    title: str
+    state: str
+    who: str
+    lines: tuple[str, ...] = ()
+    at: float = 0.0
+    due: float = 0.0
+    arrow: str = PUSH
+    explained: str = ""
+    rfc: str = ""
+
+
+_EXPLAINED = (
+    ("MUA", "Mail user agent", "The program in which people write and read mail.", "RFC 5321 §2.3.3"),
+    ("MSA", "Mail submission agent", "Takes mail from people who have said who they are, and makes it complete.", "RFC 6409 §3"),
+    ("Queue", "Queue", "Mail waits here, safe on disk, until it has gone on; where that fails, it is tried again, later and later.",
+     "RFC 5321 §4.5.4"),
+    ("MX", "Mail transfer agent", "The server that the DNS names for the recipient's domain: it takes mail from other servers.",
+     "RFC 5321 §5.1"),
+    ("MDA", "Mail delivery agent", "Finds out whose mailbox an address means, by way of aliases, and files the mail.", "RFC 5321 §4.4"),
+    ("MAA", "Mail access agent", "Gives people what is in their mailboxes when their program asks for it.", "RFC 1939, RFC 3501"),
+)
+_ARROWS = ("", PUSH, PUSH, PUSH, PUSH, PULL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one station shows, before it has its words."""
+
+    state: str
+    who: str
+    lines: tuple[str, ...] = ()
+    at: float = 0.0
+    due: float = 0.0
+
+
+def stations(journey: Journey) -> tuple[Station, ...]:
+    """All six, in their order."""
+    made = []
+    for place, ((name, title, explained, rfc), look, arrow) in enumerate(zip(_EXPLAINED, _LOOKS, _ARROWS, strict=True)):
+        seen = look(journey)
+        made.append(Station(place + 1, name, title, seen.state, seen.who, seen.lines, seen.at, seen.due, arrow, explained, rfc))
+    return tuple(made)
+
+
+def current(all_six: Sequence[Station]) -> int:
+    """The number of the station where the message is now: the first that waits or is in trouble, else the last that is done."""
+    stuck = [one.number for one in all_six if one.state in (WAITING, TROUBLE)]
+    return stuck[0] if stuck else max((one.number for one in all_six if one.state == DONE), default=1)
+
+
+def _mua(journey: Journey) -> _Seen:
+    first = journey.first
+    if first.is_report:
+        return _Seen(PASSED_BY, f"{first.office} wrote it itself", at=first.at)
+    who = first.account or first.sender or ("somebody" if first.state == "coming" else "nobody")
+    lines = tuple(filter(None, (first.program and f"calls itself {first.program}", first.peer and f"from {first.peer}")))
+    return _Seen(DONE, who, lines, first.at)
+
+
+def _msa(journey: Journey) -> _Seen:
+    first = journey.first
+    if first.state == "coming":
+        return _Seen(WAITING, f"{first.office}, {first.service}", ("is being told",), first.at)
+    if first.service == "submission":
+        secured = first.tls or "not encrypted"
+        login = f"logged in by {first.mechanism}" if first.mechanism else "not logged in"
+        return _Seen(DONE, f"{first.office}, submission", (f"accepted as {first.id}", login, secured), first.at)
+    if first.is_report:
+        return _Seen(PASSED_BY, "not needed: a report", at=first.at)
+    return _Seen(PASSED_BY, f"went straight to {first.office}'s port 25", at=first.at)
+
+
+def _queue(journey: Journey) -> _Seen:
+    queued = [leg for leg in journey.legs if leg.state in ("queued", "waiting", "frozen") or leg.queued_at]
+    if not queued:
+        return _Seen(PASSED_BY, "not needed: delivered at once") if journey.copies else _Seen(NOT_YET, "nothing has been queued")
+    leg = next((leg for leg in queued if leg.state != "done"), queued[0])
+    tries = f"{leg.tries} {'try' if leg.tries == 1 else 'tries'} failed" if leg.tries else "first try"
+    if leg.state == "waiting":
+        return _Seen(WAITING, leg.office, (tries, *(("the sender has been warned",) if leg.warned else ())), leg.queued_at, leg.next)
+    if leg.state == "frozen":
+        return _Seen(TROUBLE, leg.office, ("held", leg.why), leg.queued_at)
+    if leg.state == "queued":
+        return _Seen(WAITING, leg.office, ("under way",), leg.queued_at)
+    if _failed(journey):
+        return _Seen(TROUBLE, leg.office, ("given back to the sender",) if _reports(journey) else ("given up",), leg.queued_at)
+    return _Seen(DONE, leg.office, ("left the queue", *((tries,) if leg.tries else ())), leg.queued_at)
+
+
+def _mx(journey: Journey) -> _Seen:
+    tried = [(leg, one) for leg in journey.legs for one in leg.attempts if one.kind == "remote"]
+    if not tried:
+        here = bool(journey.copies)
+        return _Seen(PASSED_BY, "not needed: the same office") if here else _Seen(NOT_YET, "nobody has been asked yet")
+    latest = {(leg.node, one.recipient): one for leg, one in tried}.values()
+    bad = [one for one in latest if one.state in ("failed", "deferred")]
+    shown = bad[-1] if bad else list(latest)[-1]
+    state = DONE if not bad else TROUBLE if any(one.state == "failed" for one in bad) else WAITING
+    return _Seen(state, _server(shown, tried[-1][0]), (shown.status, *((shown.secured,) if shown.secured else ())), shown.at)
+
+
+def _server(attempt: Attempt, leg: Leg) -> str:
+    if attempt.host:
+        return attempt.host.partition(" ")[0]
+    found = leg.look_ups[-1] if leg.look_ups else None
+    return found.servers[0].partition(" ")[0] if found and found.servers else f"no server for {attempt.recipient.rpartition('@')[2]}"
+
+
+def _mda(journey: Journey) -> _Seen:
+    tried = [one for leg in journey.legs for one in leg.attempts if one.kind not in ("remote", "")]
+    bad = [one for one in {one.recipient: one for one in tried}.values() if one.state in ("failed", "deferred")]
+    if bad:
+        state = TROUBLE if any(one.state == "failed" for one in bad) else WAITING
+        return _Seen(state, bad[-1].recipient, (bad[-1].status,), bad[-1].at)
+    if not tried and not journey.copies:
+        return _Seen(NOT_YET, "not delivered yet")
+    lines = tuple(f"{alias.name} = {', '.join(alias.targets)}" for leg in journey.legs for alias in leg.aliases)
+    boxes = [f"{copy.account}, {copy.mailbox}" for copy in journey.copies] or [one.recipient for one in tried]
+    return _Seen(DONE, boxes[0] if len(boxes) == 1 else f"{len(boxes)} mailboxes", (*lines, *(boxes if len(boxes) > 1 else ())),
+                 max((copy.at for copy in journey.copies), default=tried[-1].at if tried else 0.0))
+
+
+def how_read(service: str) -> str:
+    """In words: by a mail program, or in the browser, which looks into the store without one."""
+    return "on the inbox page" if service == "web" else f"by {service.upper()}"
+
+
+def _maa(journey: Journey) -> _Seen:
+    read = [(copy, reading) for copy in journey.copies for reading in copy.readings]
+    if not read:
+        waits = f"{_people(journey.copies)} can fetch it" if journey.copies else "nobody can read it yet"
+        return _Seen(NOT_YET, waits, ("POP3 or IMAP",))
+    lines = tuple(dict.fromkeys(f"{copy.account} {how_read(reading.service)}" for copy, reading in read))
+    return _Seen(DONE, _people(tuple(copy for copy, _ in read)), lines, read[-1][1].at)
+
+
+def _people(copies: Sequence[Copy]) -> str:
+    names = list(dict.fromkeys(copy.account.partition("@")[0] for copy in copies))
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _last_answer(leg: Leg) -> tuple[str, ...]:
+    late = [one.status for one in leg.attempts if one.state == "deferred"]
+    return tuple(late[-1:])
+
+
+def _failed(journey: Journey) -> bool:
+    return any(one.state == "failed" for leg in journey.legs for one in leg.attempts) or _reports(journey)
+
+
+def _reports(journey: Journey) -> bool:
+    return any(leg.reports for leg in journey.legs)
+
+
+_LOOKS: tuple[Callable[[Journey], _Seen], ...] = (_mua, _msa, _queue, _mx, _mda, _maa)
+
+
+# ----- in one sentence
+
+
+def summary(journey: Journey) -> tuple[str, str]:
+    """(state, sentence): where the message is now. For lists, and for screen readers."""
+    if journey.next:
+        late = [answer for leg in journey.legs if leg.state == "waiting" for answer in _last_answer(leg)]
+        return WAITING, f"waits in the queue of {_waiting(journey).office}" + (f": {late[-1]}" if late else "")
+    if _failed(journey):
+        return TROUBLE, "came back to its sender" if _reports(journey) else "could not be delivered"
+    if any(leg.state == "frozen" for leg in journey.legs):
+        return TROUBLE, "is held"
+    if readers := [copy for copy in journey.copies if copy.readings]:
+        return DONE, f"read by {_people(readers)}"
+    if journey.copies:
+        return DONE, f"delivered to {_people(journey.copies)}"
+    if any(one.state == "delivered" for leg in journey.legs for one in leg.attempts):
+        return DONE, "delivered"
+    return WAITING, "on its way"
+
+
+def _waiting(journey: Journey) -> Leg:
+    return min((leg for leg in journey.legs if leg.state == "waiting"), key=lambda leg: leg.next)
