@@ -1,4 +1,4 @@
-# make demo    a mail server with two users on this computer; nothing leaves it
+# make demo    three pretend offices on this computer; nothing leaves it
 # make test    lint, types and all tests, in an environment of its own (.venv)
 # make crash   every crash: 200 kills, a kill at every system call that changes a file, 50 power losses (about half an hour; root)
 # make bench   measure beside Postfix and Dovecot (BENCH: the folder with the loads; needs root); keeps benchmarks/RESULTS.md
@@ -17,8 +17,12 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TESTS  ?= tests
-# What starts servers, measures, or needs the machine for itself runs one test after the other, all else on every core.
-ALONE  ?= tests/interop tests/crash tests/consistency tests/abuse tests/clients
+# What talks to programs of others waits for them most of the time: two at once. What measures or needs the machine for itself runs
+# one test after the other, all else on every core.
+BESIDE ?= tests/interop
+ALONE  ?= tests/crash tests/consistency tests/abuse tests/clients
+# A process of its own: what drives the browser takes the loop of events for itself.
+BROWSER ?= tests/browser
 BENCH  ?= ../shared/bench
 ROUNDS ?= 3
 MIXED  ?= 600
@@ -28,7 +32,7 @@ SECONDS ?= 60
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check together alone crash bench mixed soak consistency clients timing fuzz clean
+.PHONY: demo test lint check together beside alone crash bench mixed soak consistency clients timing fuzz clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -39,13 +43,17 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: together alone
+check: together beside alone
 
 together: $(READY)
-	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile $(TESTS) $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile $(TESTS) $(BESIDE:%=--ignore=%) $(ALONE:%=--ignore=%) $(BROWSER:%=--ignore=%)
+
+beside: $(READY)
+	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile $(BESIDE)
 
 alone: $(READY)
 	$(BIN)/python -m pytest -q -rs $(ALONE)
+	$(BIN)/python -m pytest -q -rs $(BROWSER)
 
 crash: $(READY)
 	CRASH=whole $(BIN)/python -m pytest -q -rs tests/crash

@@ -24,12 +24,13 @@ from twistmail.accounts.people import People as Known
 from twistmail.accounts.table import account_name
 from twistmail.alias_sources import resolver_of
 from twistmail.canonical.rules import ENVELOPE_RECIPIENT, Canonical
+from twistmail.carriage import carrier_of
 from twistmail.certificate_views import certificates_of
 from twistmail.config.settled import Config
 from twistmail.delivering import delivered
 from twistmail.endpoints import Listen
 from twistmail.expansion import Expansion
-from twistmail.facts import Facts
+from twistmail.facts import Facts, Teller
 from twistmail.following import limits
 from twistmail.forwarding import ForwardDesk, forwards_of
 from twistmail.foundation import Foundation, Standing
@@ -57,8 +58,8 @@ from twistmail.queue.reports import House as ReportHouse
 from twistmail.queue.reports import Reports
 from twistmail.quota_watch import QuotaWatch, Sender
 from twistmail.receiving import policy_of, reception_of
-from twistmail.relay.connect import Dialer
-from twistmail.relay.courier import Capacity, RelayCourier
+from twistmail.relay.carrier import Capacity
+from twistmail.relay.courier import RelayCourier
 from twistmail.relay.pickups import Pickups
 from twistmail.relay.tlspolicy import TlsPolicies
 from twistmail.routing import elsewhere, programs_of, routed, routes_of, second_servers
@@ -161,7 +162,7 @@ class Parts:
         self.foundation.access.adopt(_sharing_rules(self.config, self.people))
         self.foundation.warn_by(_quota_watch(self), _notices(self))
         tasks.start(alias_problems.warn(self.people.expansion), "looking for accounts that aliases hide")
-        reports = Reports(runner.queue, _report_house(self), ground.reactor, ground.random.random)
+        reports = Reports(runner.queue, _report_house(self), ground.clock, ground.random.random)
         separate: Any = SeparateReports(reports, self.people.leaving)
         pickups = _pickups(self.config, self.foundation, self.relay.routes.holds if self.config["relay"].route_table else None)
         runner.adopt(rules_of(self.config, self.dispatch, separate, pickups, self.foundation.uplink), bounds_of(self.config))
@@ -387,10 +388,9 @@ def _desk(config: Config, foundation: Foundation, people: People) -> Desk:
 def _relay(config: Config, foundation: Foundation, people: People, lookup: Any, policies: TlsPolicies) -> RelayCourier:
     ground, settings = foundation.ground, config["relay"]
     routes = routes_of(config, ground, lookup)
-    dial = ground.dial or Dialer(ground.reactor)
     capacity = Capacity(settings.concurrency, settings.concurrency_per_domain, settings.keep_connections)
-    said = manners(config, foundation, policies)
-    return RelayCourier(routes, dial, said, capacity, ground.reactor, ground.threads, people.leaving)
+    carrier = carrier_of(config, ground, manners(config, foundation, policies), capacity)
+    return RelayCourier(routes, policies, carrier, capacity, people.leaving, Teller(ground.facts, ground.epoch))
 
 
 def _pickups(config: Config, foundation: Foundation, held: Callable[[str], bool] | None = None) -> Pickups:

@@ -17,6 +17,7 @@ answered in order, one at a time. What `twistmail` asks, and expects:
     queue.watch     FILTER                parts: watch.Watch.news(), until nobody listens
     queue.history   history.Search, most  parts: [rows of history.ended()]; {"rows": [], "count"}
     trace.story     id                    [entries of the journal]
+    trace.message   message_id, since    {"server": name, "entries": [entries of the journal]}, see hops
     trace.find      what, since, most, wanted    [entries of the journal], see rows.told
     status          -                     {"hostname", "version", "pid", "up_s", "config": path or "",
                                           "services": [{"name", "listen": [...], "connections", "most"}],

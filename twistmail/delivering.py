@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,8 @@ from twistmail.delivery.discard import DiscardCourier
 from twistmail.delivery.files import HOUSE_FILES, OWN_FILES, FileCourier, Writers, is_ours
 from twistmail.delivery.programs import HOUSE_PROGRAMS, OWN_PROGRAMS, Named, ProgramCourier, Runners
 from twistmail.delivery.settings import beginning_of, chosen
+from twistmail.facts import Teller
+from twistmail.formats import filing
 from twistmail.interfaces import ICourier
 from twistmail.mail.address import canonical_domain, parse
 from twistmail.mail.envelope import Kind, Target
@@ -45,7 +48,7 @@ def delivered(config: Config, foundation: Any, people: Any, relay: Any, programs
         name = chosen(account, agents)
         return None if account == box and not name else agents[name]
 
-    own = MailboxCourier(foundation.store)
+    own = MailboxCourier(foundation.store, Teller(ground.facts, ground.epoch))
     return {
         Kind.MAILBOX: AgentCourier(own, agent_of) if any(agents.values()) else own,
         Kind.FILE: FileCourier(settings.file_dirs, writers, uid_of, settings.lock_timeout, most),
@@ -61,6 +64,21 @@ def extension_of(expansion: Any, target: Target) -> str:
         return ""
     stem = next((name.local for name in shorter if name.local == target.account.rpartition("@")[0]), shorter[-1].local)
     return str(whole.local[len(stem) + 1 :])
+
+
+def objection_to_file(config: Config, path: str) -> str:
+    """What keeps mail for system-wide aliases from the file at *path*, as far as we can see; empty: nothing. Blocking."""
+    if path == filing.NOWHERE:
+        return ""
+    settings = config["delivery"]
+    writer = _number(settings.file_user) if settings.file_user else os.geteuid()
+    try:
+        filing.look(filing.way_to(path, settings.file_dirs), writer)
+    except OSError as error:
+        if error.errno == errno.EACCES and os.geteuid() not in (0, writer):
+            return ""  # it is his to see
+        return f"{path}: " + ("" if error.filename in (None, path) else f"{error.filename}: ") + str(error.strerror)
+    return ""
 
 
 # ----- agents

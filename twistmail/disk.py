@@ -23,7 +23,8 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,13 +45,17 @@ MOST_BYTES = 32 * 1024 * 1024
 SYNCFS_FROM = 8
 
 
+#: What a sync is for: an open descriptor, or the path of a file or a folder, which may have gone.
+Unsynced = int | Path
+
+
 class Job(Protocol):
     """A change to the disk that becomes visible and durable as a whole, or not at all. All methods run in the committer's thread."""
 
     size: int
 
-    def write(self) -> Iterable[int]:
-        """Write under temporary names; the open descriptors that must be synced. OSError condemns this job only."""
+    def write(self) -> Iterable[Unsynced]:
+        """Write under temporary names; what must be synced. OSError condemns this job only."""
 
     def publish(self) -> Iterable[int]:
         """Give the files their names (rename, link); descriptors of the directories that must be synced."""
@@ -144,7 +149,7 @@ class Committer:
     def _commit(self, jobs: list[Job]) -> list[BaseException | None]:
         """One batch; for each job what stopped it, or None."""
         errors: list[BaseException | None] = [None] * len(jobs)
-        files: list[int] = []
+        files: list[Unsynced] = []
         for place, job in enumerate(jobs):
             try:
                 files.extend(job.write())
@@ -166,7 +171,7 @@ class Committer:
                 log.warn("committer: closing after a batch: {error}", error=error)
         return errors
 
-    def _attempt(self, jobs: list[Job], errors: list[BaseException | None], sync: Any, descriptors: list[int]) -> None:
+    def _attempt(self, jobs: list[Job], errors: list[BaseException | None], sync: Any, descriptors: Sequence[Unsynced]) -> None:
         """A sync that fails condemns the whole batch: nobody knows whose pages were lost (spec D2)."""
         try:
             sync(descriptors)
@@ -174,16 +179,47 @@ class Committer:
             for place in range(len(jobs)):
                 errors[place] = errors[place] or error
 
-    def _sync(self, descriptors: list[int]) -> None:
-        if not self._fsync or not descriptors:
-            return
-        if self.syncfs and len(descriptors) >= SYNCFS_FROM:
-            # store and queue may lie on different file systems: one call for each
-            for descriptor in {os.fstat(descriptor).st_dev: descriptor for descriptor in descriptors}.values():
+    def _sync(self, unsynced: Sequence[Unsynced]) -> None:
+        if self._fsync:
+            make_durable(unsynced, syncfs=self.syncfs)
+
+
+def make_durable(unsynced: Collection[Unsynced], *, syncfs: bool) -> None:
+    """Sync each of *unsynced*, or, where they are many and *syncfs* allows it, their file systems. Blocking. OSError."""
+    if syncfs and len(unsynced) >= SYNCFS_FROM:
+        _sync_file_systems(unsynced)
+        return
+    for what in unsynced:
+        with _opened(what) as descriptor:
+            if descriptor is not None:
+                os.fsync(descriptor)
+
+
+def _sync_file_systems(unsynced: Iterable[Unsynced]) -> None:
+    """One call for each: store and queue may lie on different ones."""
+    done: set[int] = set()
+    for what in sorted(unsynced, key=lambda what: isinstance(what, Path)):  # descriptors first: what is open already hears of more errors
+        with _opened(what) as descriptor:
+            if descriptor is not None and (device := os.fstat(descriptor).st_dev) not in done:
                 syncfs(descriptor)
-            return
-        for descriptor in descriptors:
-            os.fsync(descriptor)
+                done.add(device)
+
+
+@contextmanager
+def _opened(what: Unsynced) -> Iterator[int | None]:
+    """A descriptor of *what*; None where there is no such thing any more."""
+    if isinstance(what, int):
+        yield what
+        return
+    try:
+        descriptor = os.open(what, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _by_log(batch: list[tuple[Job, Deferred[None]]]) -> dict[RedoLog | None, list[tuple[Job, Deferred[None]]]]:
@@ -215,8 +251,10 @@ class InlineCommitter:
 
     async def commit(self, job: Job) -> None:
         try:
-            for descriptor in job.write():
-                self._sync(descriptor)
+            for what in job.write():
+                with _opened(what) as descriptor:
+                    if descriptor is not None:
+                        self._sync(descriptor)
             for descriptor in job.publish():
                 self._sync(descriptor)
         finally:

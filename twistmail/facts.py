@@ -200,6 +200,30 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class ServersFound:
+    """Where an item goes next: the `servers` of `next_hop`, in the order in which they are tried, as "mx.green.test [192.0.2.20]".
+
+    `by_mx`: MX records were asked for, not only addresses. `status`: why there is none. `seconds`: how long the look-up took.
+    """
+
+    next_hop: str
+    by_mx: bool
+    servers: tuple[str, ...]
+    seconds: float
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A copy of an item lies in `mailbox` of `account`, as message `uid`; `file`: what its file was called then, where it has one."""
+
+    account: str
+    mailbox: str
+    uid: int
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entered:
     """`account` has opened a mailbox that is not his own: `mailbox` of account `owner`; `writes`: he may change something there."""
 
@@ -255,3 +279,19 @@ class Facts:
                 listener(fact)
             except Exception:
                 log.failure("a listener failed on {fact}", fact=fact)
+
+
+class Teller:
+    """Tells *facts* of what happens by the clock *epoch* (POSIX seconds): for parts that have no other use for either."""
+
+    def __init__(self, facts: Facts, epoch: Callable[[], float]) -> None:
+        self._facts = facts
+        self.epoch = epoch
+
+    @property
+    def listened(self) -> bool:
+        """Whether somebody listens; test it before a fact is made."""
+        return self._facts.listened
+
+    def tell(self, about: str, what: Any) -> None:
+        self._facts.tell(Fact(self.epoch(), about, what))

@@ -38,6 +38,9 @@ from twistmail.mailflow import Dispatch
 from twistmail.notices import Notices
 from twistmail.pacing import Uplink
 from twistmail.plugins import Discovery
+from twistmail.policy.greybook import FILE as GREYBOOK
+from twistmail.policy.greybook import Greybook
+from twistmail.policy.greylist import Greylist
 from twistmail.policy.ledger import Ledger
 from twistmail.policy.popauth import PopAuth
 from twistmail.queue.reports import House
@@ -68,7 +71,10 @@ SECRET, SECRET_SIZE = "secret", 32
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a part may stand on. `dial` replaces the relay's way out (None: the network)."""
+    """What a part may stand on. `dial` replaces the relay's way out (None: the network).
+
+    `clock` (IReactorTime) is what mail that waits goes by, and `epoch` says what time it is there; connections go by `reactor`.
+    """
 
     config: Config
     reactor: Any
@@ -77,6 +83,7 @@ class Ground:
     threads: tasks.Threads
     facts: Facts
     epoch: Callable[[], float]
+    clock: Any
     identifiers: Iterator[str]
     random: random.Random
     discovery: Discovery
@@ -102,6 +109,7 @@ class Standing:
     verifier: Verifier
     secret: bytes
     popauth: PopAuth
+    greylist: Greylist
     domains: DomainBook
 
 
@@ -169,6 +177,7 @@ class Foundation(Standing):
         if self.meters is not None:
             self.meters.stop()
         self.doorkeeper.close()
+        self.greylist.close()
         self.tls_memory.close()
         self.store.close()
         self.ground.committer.stop()
@@ -184,11 +193,14 @@ class Foundation(Standing):
 
 
 def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, epoch: Callable[[], float] = time.time,
-        giver: Any = None, piper: Any = None, reader: Any = None) -> Foundation:
-    """Make folders, open databases, build store and queue. *epoch* gives POSIX seconds. OSError where the disk will not."""
+        clock: Any = None, giver: Any = None, piper: Any = None, reader: Any = None) -> Foundation:
+    """Make folders, open databases, build store and queue. OSError where the disk will not.
+
+    *epoch* gives POSIX seconds. *clock*: what mail that waits goes by, where that is not *reactor*; it gives the same seconds as *epoch*.
+    """
     data_dir = config.data_dir
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    ground = replace(_ground(config, reactor, discovery, dial, epoch), giver=giver, piper=piper, reader=reader)
+    ground = replace(_ground(config, reactor, discovery, dial, epoch), clock=clock or reactor, giver=giver, piper=piper, reader=reader)
     facts = ground.facts
     journals, listeners = _listen(config, data_dir, facts)
     doorkeeper = Doorkeeper(Doorbook(data_dir / DOORBOOK), epoch)
@@ -209,7 +221,8 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         database=database,
         verifier=Verifier(hashing, time.monotonic, secrets.token_bytes(32)),
         secret=_own_secret(data_dir / SECRET),
-        popauth=PopAuth(facts, reactor.seconds),
+        popauth=PopAuth(facts, ground.clock.seconds),
+        greylist=Greylist(Greybook(data_dir / GREYBOOK), epoch),
         domains=DomainBook(database.domains),
         throttle=Throttle(key=secrets.token_bytes(32), spares=gate.spares),
         gate=gate,
@@ -236,6 +249,7 @@ def _ground(config: Config, reactor: Any, discovery: Discovery, dial: Any, epoch
         threads=threads,
         facts=Facts(),
         epoch=epoch,
+        clock=reactor,
         identifiers=identifiers(epoch, secrets.randbelow(COUNTERS)),
         random=random.Random(),
         discovery=discovery,
@@ -290,7 +304,7 @@ def _runner(ground: Ground, queue: IQueue, uplink: Uplink) -> Runner:
         return ()
 
     house = House(ground.config["server"].hostname, Address("postmaster"), nowhere, ground.identifiers, ground.threads)
-    circumstances = Circumstances(ground.reactor, ground.random.random, ground.facts)
+    circumstances = Circumstances(ground.clock, ground.random.random, ground.facts)
     runner = Runner(queue, Dispatch({}), Schedule(), house, circumstances)
     runner.go(offline=uplink.is_down)
     return runner

@@ -9,7 +9,9 @@ turn for 80 ms.
 
 from __future__ import annotations
 
+import ctypes
 import gc
+from contextlib import suppress
 from typing import Any
 
 #: Containers that are made, and not thrown away again, before the youngest are looked at: 700 are made by every few commands.
@@ -29,4 +31,6 @@ def settle() -> None:
     """What is here now is here to stay. Called once, when the reactor runs."""
     gc.collect()
     gc.freeze()
+    with suppress(AttributeError):  # glibc has it: what the start has needed and freed goes back to the system
+        ctypes.CDLL(None).malloc_trim(0)
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])

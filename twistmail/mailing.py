@@ -26,8 +26,8 @@ from twistmail.servers.pages import Folders
 
 #: So that what is signed with the server's own secret for one purpose says nothing about another.
 PURPOSE = b"mailing lists"
-#: The stage that says at the door who may write to a list (`policy.lists`).
-DOOR = "lists"
+#: The stage that says at the door who may write to a list (`policy.lists`), and the services that have one.
+DOOR, DOORS = "lists", ("mx", "submission", "lmtp")
 
 
 def lists_of(config: Config, foundation: Standing, domains: Domains, circles: Circles) -> Lists:
@@ -75,7 +75,7 @@ def list_courier(config: Config, foundation: Foundation, people: Any) -> ListCou
         clock=ground.reactor,
         epoch=ground.epoch,
         host=config["server"].hostname,
-        has_door=all(DOOR in config[service].stages for service in ("mx", "submission", "lmtp")),
+        has_door=all(DOOR in config[service].stages for service in DOORS),
     )
     return ListCourier(people.lists, office)
 
@@ -117,4 +117,12 @@ def lists_are_lists(config: Config) -> Iterator[Problem]:
             yield config.problem(section, "", text, "write another name")
 
 
-CHECKS: tuple[CrossCheck, ...] = (lists_are_lists,)
+def lists_have_a_door(config: Config) -> Iterator[Problem]:
+    """Services that take mail for lists without asking who may write to them."""
+    for service in DOORS if config.named("list") else ():
+        if config[service].listen and DOOR not in config[service].stages:
+            text = "there are lists, and nobody asks here who may write to them: whoever may not is told by a report, or not at all"
+            yield config.problem(service, "stages", text, f"add {DOOR} behind recipients", WARNING)
+
+
+CHECKS: tuple[CrossCheck, ...] = (lists_are_lists, lists_have_a_door)

@@ -24,6 +24,7 @@ from twistmail.dry_run import DryRun, read
 from twistmail.explaining import ExplainDesk
 from twistmail.forwarding import ForwardDesk
 from twistmail.guests import Guests
+from twistmail.hops import told_of
 from twistmail.list_views import ListDesk
 from twistmail.mail.address import Address, parse
 from twistmail.policy import popauth
@@ -64,6 +65,7 @@ class Operator:
             "popauth.list": self._readers,
             "trace.story": self._story,
             "trace.find": self._find,
+            "trace.message": self._message,
             "status": self._status,
             "reload": self._reload,
             "stop": self._stop,
@@ -125,6 +127,13 @@ class Operator:
             raise Refusal(f"nothing is known of {identifier}", NO_USER, "twistmail trace find --to ADDRESS   looks for messages") from None
         except ValueError as several:
             raise Refusal(str(several), USAGE, "type more of it") from None
+
+    async def _message(self, arguments: Mapping[str, Any]) -> Any:
+        """What is known here of messages with that Message-ID."""
+        wanted, since = arguments.get("message_id"), arguments.get("since", 0.0)
+        if not isinstance(wanted, str) or not isinstance(since, int | float):
+            raise Refusal("which message?", USAGE)
+        return {"server": self._service.config["server"].hostname, "entries": await self._from_journal(told_of, wanted, since)}
 
     async def _find(self, arguments: Mapping[str, Any]) -> Any:
         what, since, most, wanted = (arguments.get(key) for key in ("what", "since", "most", "wanted"))

@@ -16,7 +16,6 @@ from twistmail.relay.handshake import TlsClients
 from twistmail.relay.login import Means
 from twistmail.relay.ours import addresses_of_this_machine
 from twistmail.relay.route import SMTP_PORT
-from twistmail.relay.stsfetch import PolicyFetcher
 from twistmail.relay.stspolicies import StsPolicies
 from twistmail.relay.terms import Level
 from twistmail.relay.tlspolicy import Rules, Table, TlsPolicies
@@ -38,6 +37,8 @@ def tls_policies(config: Config, foundation: Foundation, lookup: INameLookup) ->
     rules = Rules(dane=settings.dane, memory=_MEMORY[settings.tls_memory])
     sts = None
     if settings.mta_sts and ground.dial is None:  # where the way out is pretended nothing is fetched from the world
+        from twistmail.relay.stsfetch import PolicyFetcher  # with Twisted's web client: for whoever needs it (`service.NEEDED_LATER`)
+
         fetch = _trusting(config, partial(PolicyFetcher, ground.reactor, lookup))
         sts = StsPolicies(lookup, fetch, foundation.tls_memory, ground.epoch)
     return TlsPolicies(lookup, foundation.tls_memory, rules, sts, _table(config, foundation))

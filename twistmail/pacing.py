@@ -16,7 +16,7 @@ from twistmail.config.settled import Config
 from twistmail.mail.hours import Hours
 from twistmail.mail.schedule import Schedule
 from twistmail.queue.absence import FILE, UP, Absence, read, write
-from twistmail.queue.place import Bounds
+from twistmail.queue.place import FIRST_REST, LONGEST_REST, Bounds
 from twistmail.queue.reports import Reports
 from twistmail.queue.rules import Attempts, Rules
 from twistmail.relay.paces import Paces
@@ -32,9 +32,10 @@ def schedule_of(config: Config) -> Schedule:
 
 
 def bounds_of(config: Config) -> Bounds:
-    """How many at a time."""
+    """How many at a time. No place rests for longer than the waits between attempts are."""
     settings = config["relay"]
-    return Bounds(settings.concurrency, settings.concurrency_at_first, settings.concurrency_per_domain)
+    rests = {"first_rest": min(FIRST_REST, settings.retry[0]), "longest_rest": min(LONGEST_REST, settings.retry[-1])}
+    return Bounds(settings.concurrency, settings.concurrency_at_first, settings.concurrency_per_domain, **rests)
 
 
 def rules_of(config: Config, dispatch: Attempts, reports: Reports, pickups: Pickups, uplink: Uplink) -> Rules:

@@ -66,6 +66,7 @@ def _maildir(settings: Settings, ground: Any) -> MailStore:
         rules=Rules(settings.keep_expunged, settings.trash_after, settings.junk_after),
         owner_of=partial(_owner, ground) if ground.giver else None,
         fulltext=settings.fulltext,
+        epoch=ground.epoch,
     )
 
 
@@ -120,8 +121,9 @@ MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: Memory
 SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
 MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue(Bounds(settings.max_messages)))
 RESOLVER = BuiltIn(
-    "lookup", "resolver", DNS, lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout, settings.trust_ad)
-)
+    "lookup", "resolver", DNS,
+    lambda settings, ground: DnsLookup(ground.reactor, settings.servers, settings.timeout, settings.trust_ad, ground.clock),
+)  # fmt: skip
 SQL = BuiltIn("accounts", "sql", sql.OPTIONS, sql.build, sql.check)
 LDAP = BuiltIn("accounts", "ldap", ldap.OPTIONS, ldap.build, ldap.check)
 HTTP = BuiltIn("accounts", "http", http.OPTIONS, http.build, http.check)

@@ -90,7 +90,7 @@ class Pickup:
 
     async def look(self) -> None:
         """Take what is there and due."""
-        if self._box is None:
+        if self._box is None or self._box.is_still_empty():
             return
         threads, now = self._service.foundation.threads, self._service.reactor.seconds()
         try:

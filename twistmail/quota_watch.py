@@ -87,7 +87,9 @@ class QuotaWatch:
         if await self._terms.quota_of(account) == (None, None):
             return
         try:
-            boxes = await self._store.mailboxes(account)
+            boxes = await self._store.peek(account)
+            if boxes is None:
+                return
             quota = await boxes.quota()
             reached = max((mark for mark in self._marks if mark <= fullness(quota)), default=0)
             before = await _warned(boxes)

@@ -23,6 +23,7 @@ from twistmail.policy import copies
 from twistmail.policy.access import Access
 from twistmail.policy.access_file import parse as parse_access
 from twistmail.policy.copies import Copies
+from twistmail.policy.greylist import Onlooker
 from twistmail.policy.identities import Identities
 from twistmail.policy.ledger import Spectator
 from twistmail.policy.pipeline import House, Pipeline
@@ -83,8 +84,8 @@ def trial(kind: type[P], role: Role, config: Config, foundation: Standing, peopl
     They know what users have sent, and nothing of what the real stages have counted themselves.
     """
     ground = replace(foundation.ground, ledger=Spectator(foundation.ground.ledger))
-    aside = replace(foundation, ground=ground)
-    outside = replace(people, leaving=leaving_of(config, aside, people.domains, people.canonical))
+    aside = replace(foundation, ground=ground, greylist=Onlooker(foundation.greylist))
+    outside = replace(people, leaving=leaving_of(config, aside, people.domains, people.canonical), lists=people.lists.aside())
     return policy_of(role, config, aside, outside, part("lookup", config["dns"].use, ground, config=config), Facts(), kind)
 
 
@@ -109,6 +110,7 @@ def policy_of(
         own_addresses=addresses_of_this_machine,
         access=_access(config, foundation, lookup),
         popauth=foundation.popauth,
+        greylist=foundation.greylist,
         watched=ground.watched,
         path=config.file,
         threads=ground.threads,

@@ -16,7 +16,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,10 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twistmail import assembly, control, descriptors, dotfiles, giving, heap, piping, privileges, routing, sections, systemd, tasks, tenancy
+from twistmail import assembly, control, descriptors, dotfiles, giving, later, piping, routing, systemd, tasks, tenancy
 from twistmail.accounts.system import are_meant
 from twistmail.assembly import Parts
-from twistmail.config.load import Loaded, find_file, load
+from twistmail.config.load import Loaded
 from twistmail.config.problem import Problem
 from twistmail.config.settled import Config
 from twistmail.endpoints import Listen, Transport
@@ -38,18 +37,15 @@ from twistmail.interfaces import Unavailable
 from twistmail.operator import Operator
 from twistmail.own_passwords import DeskFactory
 from twistmail.pickup import Pickup
-from twistmail.plugins import Discovery, discover
-from twistmail.secrecy import keep_memory_private
+from twistmail.plugins import Discovery
 from twistmail.servers.listeners import Listener, Pool
 from twistmail.servers.pump import Pump
 from twistmail.servers.transport import listen as listen_tcp
-from twistmail.service_options import Options
 from twistmail.steering.door import queue_door
 
 log = Logger()
 
 CONFIG_ERROR = 78  # sysexits EX_CONFIG
-NO_PERMISSION = 77  # EX_NOPERM
 JOURNAL_EVERY = 1.0  # seconds
 PICKUP_EVERY = 0.5  # seconds between looks for mail that was left while no server ran
 LOOK_EVERY = 1.0  # seconds between looks at what others did to open mailboxes
@@ -66,7 +62,7 @@ Key = tuple[str, Listen]
 class MailService(Service):
     """The running server. `load` reads the configuration again; `ready` hears which ports listen, once everything does.
 
-    `user` is who we become after a start as root; 0: we are not root.
+    `user` is who we become after a start as root; 0: we are not root. `clock`: what mail that waits goes by (`foundation.Ground`).
     """
 
     def __init__(
@@ -80,6 +76,7 @@ class MailService(Service):
         ready: Callable[[dict[str, list[int]]], None] = lambda ports: None,
         prepare: Callable[[Foundation], None] = lambda foundation: None,
         connector: Any = None,
+        clock: Any = None,
         settle: Callable[[], None] = lambda: None,
         user: int = 0,
     ) -> None:
@@ -94,6 +91,7 @@ class MailService(Service):
         self._ready = ready
         self._prepare = prepare
         self._connector = connector
+        self._clock = clock
         self._settle = settle
         self._given = systemd.Inherited()
         self._user = user
@@ -117,6 +115,8 @@ class MailService(Service):
     def privilegedStartService(self) -> None:
         """Open the ports; nothing is accepted before the reactor runs. Exits where one cannot be opened."""
         super().privilegedStartService()
+        if self._user:
+            later.import_all()
         self._given = systemd.inherited()
         self._start_giver()
         self._piper = routing.piper_of(self.config, self._user)
@@ -160,8 +160,11 @@ class MailService(Service):
         self._tick(DOMAINS_EVERY, self.look_at_domains)
         self._tick(LOOK_EVERY, self.look_at_routes)
         self._tick(CERTIFICATES_EVERY, self.look_at_certificates)
-        self._old_signal = signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
+        self._heed_signals()
         tasks.start(self._begin(), "starting the queue")
+
+    def _heed_signals(self) -> None:
+        self._old_signal = signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
 
     async def _begin(self) -> None:
         """Recover the queue, then let the world in: what comes now must not meet the clearing up of what was."""
@@ -171,7 +174,7 @@ class MailService(Service):
         self._let_in(self.parts)
         await self._pickup.begin()
         self._tick(PICKUP_EVERY, self._pickup.look, now=True)
-        self._tick(TIDY_EVERY, self.foundation.tidy_up, now=True)
+        self._tick(TIDY_EVERY, self.foundation.tidy_up, now=True, clock=self.foundation.ground.clock)
         self._tick(RENEWAL_EVERY, self.renew_certificates, now=True)
         self._tick(POLICIES_EVERY, self.refresh_tls_policies)
         log.info("twistmail listens: {ports}", ports=", ".join(f"{service} {place}" for service, place in self._said()))
@@ -190,6 +193,7 @@ class MailService(Service):
         """Exits where what lies in the data folder cannot be used."""
         try:
             helpers: dict[str, Any] = {"giver": self._giver, "piper": self._piper, "reader": self._reader}
+            helpers |= {"clock": self._clock, "epoch": self._clock.seconds} if self._clock is not None else {}
             return lay(self.config, self.reactor, self.discovery, self._connector, **helpers)
         except (OSError, sqlite3.Error) as error:
             sys.exit(self._unusable(error))
@@ -260,13 +264,13 @@ class MailService(Service):
 
     # ----- at work
 
-    def _tick(self, seconds: float, work: Callable[[], Any], *, now: bool = False) -> None:
-        """Await *work*() every *seconds*, never two of it at a time."""
+    def _tick(self, seconds: float, work: Callable[[], Any], *, now: bool = False, clock: Any = None) -> None:
+        """Await *work*() every *seconds* of *clock* (None: of the reactor), never two of it at a time."""
         async def once() -> None:
             await work()
 
         call = LoopingCall(lambda: tasks.start(once(), work.__name__))
-        call.clock = self.reactor
+        call.clock = clock or self.reactor
         call.start(seconds, now=now)
         self._ticking.append(call)
 
@@ -293,6 +297,7 @@ class MailService(Service):
 
     async def _write_door(self) -> None:
         await self.foundation.doorkeeper.write(self.foundation.threads)
+        await self.foundation.greylist.write(self.foundation.threads)
         await self.foundation.tls_memory.write(self.foundation.threads, self.config["relay"].tls_results_keep)
 
     async def refresh_tls_policies(self) -> None:
@@ -352,9 +357,9 @@ class MailService(Service):
         tasks.start(self.renew_certificates(), "getting a certificate")
         return ()
 
-    def _close(self, key: Key) -> None:
+    def _close(self, key: Key) -> Any:
         self.listeners.pop(key, None)
-        tasks.start(tasks.awaiting_any(self._ports.pop(key).stopListening()), "closing a port")
+        return tasks.closing(self._ports.pop(key))
 
     # ----- stop
 
@@ -363,11 +368,8 @@ class MailService(Service):
         systemd.notify("STOPPING=1")
         for call in self._ticking:
             call.stop()
-        for key in list(self._ports):
-            self._close(key)
-        for port in (self._control, self._desk, self._door):
-            if port is not None:
-                port.stopListening()
+        closed = [self._close(key) for key in list(self._ports)]
+        closed += [tasks.closing(port) for port in (self._control, self._desk, self._door) if port is not None]
         for pool in self._pools.values():
             for pump in tuple(pool.pumps):
                 pump.shut_down()
@@ -378,6 +380,8 @@ class MailService(Service):
             await self._connections_end()
             await self._write_journal()
             self.foundation.close()
+        for one in closed:
+            await one  # who starts again at once finds them free
         if self._home >= 0:
             os.close(self._home)
             self._home = -1
@@ -424,68 +428,3 @@ def _hint(error: CannotListenError) -> str:
 def _told(difference: Any) -> str:
     old, new = difference.texts
     return f"[{difference.section}] {difference.key}: {old or '(nothing)'} -> {new or '(nothing)'} (seen by: {difference.reload.value})"
-
-
-# ----- what the plugin calls ---------------------------------------------------
-
-
-def makeService(options: Options) -> MailService:
-    """The service that *options* describe. Prints every problem and exits with 78 where the configuration is wrong."""
-    from twisted.internet import reactor
-
-    discovery = discover()
-    for broken in discovery.broken:
-        print(broken, file=sys.stderr)  # noqa: T201 - the log does not run yet
-    path = find_file(options["config"])
-
-    def read(*, files: bool = False) -> Loaded:
-        return load(sections.everything(discovery), path, options["set"], checks=sections.checks(discovery, files=files))
-
-    loaded = read(files=True)
-    for problem in loaded.problems:
-        print(problem, file=sys.stderr)  # noqa: T201
-    if loaded.config is None:
-        sys.exit(CONFIG_ERROR)
-    if options["check"]:
-        sys.exit(0)
-    refuse_root(options)
-    reactor.callWhenRunning(heap.settle)  # type: ignore[attr-defined]
-    if _of_twistd(options).get("umask") is None:
-        os.umask(0o077)
-    settle = partial(_give_up, began_as_root=os.geteuid() == 0)
-    user = _of_twistd(options).get("uid") or 0
-    return MailService(loaded.config, reactor, discovery, read, only=options["only"], ready=_tell_systemd, settle=settle, user=user)
-
-
-def _of_twistd(options: Any) -> Any:
-    """What twistd itself was told."""
-    return getattr(options, "parent", None) or {}
-
-
-def _give_up(*, began_as_root: bool) -> None:
-    try:
-        privileges.give_up(began_as_root=began_as_root)
-        keep_memory_private()  # a change of users has opened it again
-    except privileges.StillPrivileged as trouble:
-        print(  # noqa: T201
-            f"error: twistmail does not run as root: {trouble}\n    Start it with: twistd --uid twistmail --gid twistmail twistmail ...; "
-            "without --euid",
-            file=sys.stderr,
-        )
-        sys.exit(NO_PERMISSION)
-
-
-def _tell_systemd(ports: dict[str, list[int]]) -> None:
-    systemd.notify("READY=1")
-
-
-def refuse_root(options: Any) -> None:
-    """Root stays root only until the ports are open: without --uid we do not start (spec/limits.md section 4)."""
-    if os.geteuid() == 0 and not _of_twistd(options).get("uid"):
-        print(  # noqa: T201
-            "error: twistmail does not run as root: a mistake in it would own the machine.\n"
-            "    Start it with: twistd --uid twistmail --gid twistmail twistmail ... (ports are opened first, then root is given up),\n"
-            "    or as an ordinary user on ports above 1023.",
-            file=sys.stderr,
-        )
-        sys.exit(NO_PERMISSION)

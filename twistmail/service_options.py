@@ -23,10 +23,11 @@ Without --config: $TWISTMAIL_CONFIG, ./config.ini, /etc/twistmail/config.ini, th
 class Options(usage.Options):
     """After parsing: `["config"]` (str or None), `["set"]` and `["only"]` (lists of str), `["check"]` (bool)."""
 
-    synopsis = "[--config FILE] [--set section.key=value]... [--only mx,imap] [--check]"
+    synopsis = "[--demo] [--config FILE] [--set section.key=value]... [--only mx,imap] [--check]"
     longdesc = ""  # folded by usage into one paragraph; see getUsage
     optParameters = [["config", "c", None, "The configuration file."]]
-    optFlags = [["check", None, "Check the configuration, tell all problems, and stop."]]
+    optFlags = [["demo", None, "Serve the classroom: three pretend offices and their pages, on this computer only (docs/demo.md)."],
+                ["check", None, "Check the configuration, tell all problems, and stop."]]
 
     def __init__(self) -> None:
         super().__init__()

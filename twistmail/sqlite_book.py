@@ -25,13 +25,17 @@ class SqliteBook:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def rows(self, question: str, *values: str) -> list[Any]:
+    def rows(self, question: str, *values: str | float) -> list[Any]:
         """What it answers; nothing while it has no tables yet: one who writes makes the file first."""
         if not self.path.exists():
             return []
         with closing(self.connect()) as connection:
-            if not connection.execute("PRAGMA user_version").fetchone()[0]:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if not version:
                 return []
+            if version < self.version:  # of an earlier twistmail
+                with self.writing():
+                    pass
             return connection.execute(question, values).fetchall()
 
     @contextmanager

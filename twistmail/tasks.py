@@ -55,6 +55,11 @@ async def awaiting_any(result: Any) -> Any:
     return await result if isinstance(result, Deferred) else result
 
 
+def closing(port: Any) -> Deferred[None]:
+    """*port* (IListeningPort) takes nobody any more; the Deferred fires when its address is free again."""
+    return start(awaiting_any(port.stopListening()), "closing a port")
+
+
 class _Run:
     __slots__ = ("coroutine", "done")
 
@@ -253,10 +258,10 @@ class Threads:
         return await deferToThreadPool(self.reactor, self._pool, function, *args, **keywords)
 
     def stop(self) -> None:
-        """Wait for what runs, then end the threads. Blocking; at shutdown only."""
-        self._stopped = True
-        if self._started:
+        """Wait for what runs, then end the threads. Blocking; at shutdown only. A second time it does nothing."""
+        if self._started and not self._stopped:
             self._pool.stop()
+        self._stopped = True
 
 
 class Inline:
@@ -281,6 +286,7 @@ __all__ = [
     "advance",
     "awaiting",
     "awaiting_any",
+    "closing",
     "gather",
     "shielded",
     "sleep",

@@ -194,11 +194,13 @@ class WatchedFiles:
         return self._files.setdefault((path, parse), WatchedFile(path, parse, self._threads, patient=True, most=most))
 
 
-def keyed(text: str, read: Callable[[int, str], tuple[K, L]], most: int, twice: Callable[[K, L], str]) -> dict[K, L]:
+def keyed(
+    text: str, read: Callable[[int, str], tuple[K, L]], most: int, twice: Callable[[K, L], str], called: str = "addresses"
+) -> dict[K, L]:
     """The rows of a table (`maplines.logical`) by their left sides. Broken, with all that is wrong with it.
 
     *read*(number, row) tells the left side and the line, or ValueError; *twice*(left side, the line that has it already) what is
-    said of the second one. *most*: as many rows as there may be.
+    said of the second one. *most*: as many rows as there may be; *called*: what they are.
     """
     found: dict[K, L] = {}
     mistakes: list[tuple[int, str]] = []
@@ -210,7 +212,7 @@ def keyed(text: str, read: Callable[[int, str], tuple[K, L]], most: int, twice: 
         except ValueError as mistake:
             mistakes.append((number, str(mistake).replace("\n", "; ")))
         if len(found) > most:
-            mistakes.append((number, f"there are more than {most} addresses"))
+            mistakes.append((number, f"there are more than {most} {called}"))
         if len(mistakes) >= MOST_PROBLEMS or len(found) > most:
             break
     if mistakes:

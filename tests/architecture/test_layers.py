@@ -16,17 +16,18 @@ LAYERS = (
     "sqlite_book compact syncfs",
     "mailflow expansion policy leaving canonical formats",
     "aliases accounts delivery store mbox queue relay tls lookup memory journal doorbook lists",
-    "servers",
+    "servers web",
     "mailing list_views "
-    "forwarding outbound tls_desk own_sts "
-    "understudies rehearsal explaining "
+    "forwarding outbound carriage tls_desk own_sts "
+    "understudies later rehearsal explaining "
     "following canonical_tables way_in way_out receiving registrar domain_records quota_watch "
     "couriers notices delivering routing routing_checks route_views "
-    "service logins lasting account_sources service_options tenancy descriptors assembly foundation terms by_format parts plugins config "
+    "service starting logins lasting account_sources service_options tenancy "
+    "descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views alias_problems "
-    "dry_run rows systemd "
-    "steering pickup privileges units foreground demo backup cli __main__ secrecy own_passwords tables pacing uplink_desk "
-    "alias_sources alias_desk alias_checks",
+    "dry_run rows hops systemd "
+    "steering pickup privileges units foreground backup cli __main__ secrecy own_passwords tables pacing uplink_desk "
+    "alias_sources alias_desk alias_checks lab testing",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 STRANGERS = LAYERS[4].split()
@@ -38,8 +39,19 @@ TWISTED_INTERNET = {
     "prompt",
     "control",
     "service",
+    "starting",
     "foreground",
-    "demo",
+    "lab.clock",
+    "lab.classroom",
+    "lab.demo",
+    "lab.talk",
+    "lab.terminal",
+    "lab.pipes",
+    "lab.forgery",
+    "lab.nameserver",
+    "lab.network",
+    "lab.running",
+    "lab.seal",
     "cli.dry",
     "systemd",
     "accounts.cred",
@@ -52,11 +64,15 @@ TWISTED_INTERNET = {
     "servers.transport",
     "lookup.backend",
     "store.hints",
+    "testing.serve",
     "tls.contexts",
     "lookup.resolver",
+    "relay.beside",
+    "relay.carrying",
     "relay.client",
     "relay.connect",
     "relay.handshake",
+    "relay.link",
     "relay.stsfetch",
     "relay.stspolicies",
     "relay.socks",

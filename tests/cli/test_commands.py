@@ -17,7 +17,7 @@ from twistmail.cli.exits import ABOUT, Exit
 from twistmail.cli.mailbox import VERBS
 from twistmail.cli.mailbox import group as mailboxes
 from twistmail.cli.main import COMMANDS, main, status
-from twistmail.facts import Accepted, Fact, TlsFailed, TlsStarted
+from twistmail.facts import Accepted, Fact, ServersFound, Stored, TlsFailed, TlsStarted
 from twistmail.journal import Journal
 from twistmail.mail.address import parse
 from twistmail.mail.envelope import Kind, Target, TlsState
@@ -346,6 +346,35 @@ def test_the_story_of_a_message_is_told_in_sentences(run, story):
     assert "twistmail trace show 6k3fa1-conn" in err
 
 
+def test_all_hops_of_a_message_id_are_told_and_those_that_another_server_knows(run, house, story):
+    folder = house / "green"
+    journal, now = Journal(folder / "journal", 1e9), time.time()
+    sender, bert = parse("anna@blue.example"), parse("bert@green.example")
+    journal.note(Fact(now + 9, "6k3fa3-0001", Accepted("c", "mx", sender, (bert,), 500, "", "<1@x>", "Lunch?")))
+    journal.note(Fact(now + 9, "6k3fa3-0001", Stored("bert@green.example", "INBOX", 3, "new/3")))
+    journal.write()
+    code, out, _ = run("trace show <1@x>")
+    assert (code, out.count("\n")) == (Exit.OK, 4)
+    assert 'Message <1@x>  "Lunch?"' in out
+    way = [json.loads(line) for line in run(f"trace show 1@x --also {folder} --json")[1].splitlines()]
+    assert [(hop["hop"], hop["server"]) for hop in way] == [
+        ("MUA -> MSA", "mail.blue.example"), ("MTA -> MTA", "mail.blue.example"), ("MTA -> MTA", "green"), ("MDA -> store", "green")]
+    (house / "green.ini").write_text("[server]\nhostname = mail.green.example\ndata_dir = green\n")
+    way = [json.loads(line) for line in run(f"trace show 1@x --also {house / 'green.ini'} --json")[1].splitlines()]
+    assert {hop["server"] for hop in way} == {"mail.blue.example", "mail.green.example"}
+
+
+@pytest.mark.parametrize(("words", "code", "said"), [
+    pytest.param("trace show <2@x>", Exit.NOUSER, "nothing is known of <2@x>", id="unknown"),
+    pytest.param("trace show <1@x> --also nowhere", Exit.NOINPUT, "nowhere is neither", id="no-such-folder"),
+    pytest.param("trace show <1@x> --since 5", Exit.USAGE, "write 5s", id="since-without-unit"),
+    pytest.param("trace show 6k3fa2-9akq --also data", Exit.USAGE, "--also goes with a Message-ID", id="an-id-of-one-server"),
+])  # fmt: skip
+def test_a_message_id_that_cannot_be_followed(run, story, words, code, said):
+    ended, _, err = run(words)
+    assert (ended, said in err) == (code, True)
+
+
 @pytest.mark.parametrize(("what", "sentence"), [
     pytest.param(
         TlsStarted(TlsState("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256)), "TLS         TLSv1.3, TLS_AES_256_GCM_SHA384, 256 bits", id="tls"
@@ -367,6 +396,11 @@ def test_the_story_of_a_message_is_told_in_sentences(run, story):
     pytest.param(Reported("", (parse("bert@green.example"),), why="its sender is forged"),
                  "reported    nobody is told of bert@green.example: its sender is forged", id="nobody-is-told"),
     pytest.param(Frozen("it has no sender"), "frozen      it has no sender", id="frozen"),
+    pytest.param(ServersFound("far.test", True, ("mx.far.test [192.0.2.1]",), 0.1), "MX          far.test: mx.far.test [192.0.2.1]",
+                 id="mx"),
+    pytest.param(ServersFound("hub.test", False, (), 0.1, Status(451, "4.4.3", "Silent")), "servers     hub.test: 451 4.4.3 Silent",
+                 id="no-hub"),
+    pytest.param(Stored("anna@blue.example", "INBOX", 7, "new/1"), "stored      INBOX of anna@blue.example, UID 7, new/1", id="stored"),
 ])  # fmt: skip
 def test_what_else_happened_is_told_in_sentences(run, house, what, sentence):
     journal = Journal(house / "data" / "journal", 1e9)

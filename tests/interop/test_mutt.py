@@ -94,6 +94,9 @@ def test_the_maildir_itself_can_be_read_while_the_server_is_stopped(client, plac
         with running(house), smtplib.SMTP("127.0.0.1", house.port("mx")) as smtp:
             for number in range(3):
                 smtp.sendmail("eve@red.test", [person.address], f"Subject: number {number}\r\n\r\nletter {number}\r\n")
+            with imapclient.IMAPClient("127.0.0.1", house.port("imap"), ssl=False) as imap:  # the standard folders come with the first look
+                imap.login(person.address, person.password)
+                imap.list_folders()
         on_disk = mailbox.Maildir(house.maildir(person), create=False)
         assert sorted(message["Subject"] for message in on_disk) == ["number 0", "number 1", "number 2"]
         assert {"Sent", "Drafts", "Trash"} <= set(on_disk.list_folders())

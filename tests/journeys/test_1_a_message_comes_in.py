@@ -8,7 +8,7 @@ import pytest
 
 from tests.journeys.house import FAR, identifier
 from twistmail import tasks
-from twistmail.facts import Accepted, Expanded, Queued, Refused
+from twistmail.facts import Accepted, Expanded, Queued, Refused, Stored
 from twistmail.journal import story
 from twistmail.mail.address import Address
 from twistmail.mail.content import Memory
@@ -45,15 +45,16 @@ def test_raw_octets_on_port_25_become_a_file_and_an_exists_at_once(house):
 def test_the_facts_of_one_message_stand_in_the_order_in_which_they_happened(house):
     """R01: what `twistmail trace` tells."""
     about = identifier(house.send(LETTER, "flintstone@blue.test"))
-    accepted, expanded, delivered = house.told(about=about)
-    assert (type(accepted), type(expanded), type(delivered)) == (Accepted, Expanded, Outcome)
+    accepted, expanded, stored, delivered = house.told(about=about)
+    assert (type(accepted), type(expanded), type(stored), type(delivered)) == (Accepted, Expanded, Stored, Outcome)
     assert (accepted.service, str(accepted.sender), accepted.subject, accepted.message_id) == (
         "mx", "eve@far.test", "lunch", "<1@far.test>")  # fmt: skip
     assert [str(target.account) for target in expanded.targets] == ["fred@blue.test"]
     assert delivered.result is Result.DELIVERED
+    assert (stored.account, stored.mailbox, stored.uid, stored.file[:4]) == ("fred@blue.test", "INBOX", 1, "new/")
     journal = house.foundation.journals[0]
     journal.write()
-    assert [entry["what"] for entry in story(journal.folder, about)] == ["Accepted", "Expanded", "Outcome"]
+    assert [entry["what"] for entry in story(journal.folder, about)] == ["Accepted", "Expanded", "Stored", "Outcome"]
 
 
 def test_the_envelope_goes_into_the_trace_fields_and_the_header_is_left_alone(house):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.journeys.house import FAR, NOW, identifier
 from tests.relay.peers import HANG_UP, Peer
-from twistmail.facts import Queued, Removed
+from twistmail.facts import Queued, Removed, ServersFound
 from twistmail.mail.outcome import GaveUp, Outcome, Reported, Result, SenderWarned
 from twistmail.mail.schedule import DAY, HOUR, MINUTE
 
@@ -40,7 +40,7 @@ def test_what_the_other_town_takes_is_gone_at_once(house):
     assert content.startswith(b"Received: from ann.home.test")
     assert content.endswith(LETTER)
     assert house.waiting == []
-    assert [type(what) for what in house.told(about=about)][1:] == [Queued, Outcome, Removed]
+    assert [type(what) for what in house.told(about=about)][1:] == [Queued, ServersFound, Outcome, Removed]
 
 
 def test_an_alias_that_leads_elsewhere_keeps_the_sender_of_the_envelope(house):

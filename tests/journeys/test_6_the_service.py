@@ -18,6 +18,7 @@ from tests.journeys.house import ADDRESS, CONFIG, Client, Reactor, count_threads
 from tests.tls.authority import Authority
 from twistmail import assembly, sections
 from twistmail.config.load import load
+from twistmail.lab.clock import LessonClock
 from twistmail.memory.lookup import MemoryLookup
 from twistmail.plugins import discover
 from twistmail.service import MailService
@@ -283,3 +284,27 @@ def test_a_start_without_any_network_asks_nobody(run, monkeypatch):
     assert asked
     (item,) = running.service.foundation.queue.items()
     assert [str(errand.target.address) for errand in item.pending] == ["harry@far.test"]
+
+
+def test_the_daily_tidying_goes_by_the_clock_that_mail_goes_by(run, monkeypatch):
+    """In the classroom five days pass at once, and what is due by then goes at once."""
+    made: list[LessonClock] = []
+    begun = MailService.__init__
+
+    def with_clock(self, config, reactor, *rest, **more):
+        made.append(LessonClock(reactor))
+        begun(self, config, reactor, *rest, clock=made[0], **more)
+
+    monkeypatch.setattr(MailService, "__init__", with_clock)
+    running = run(CONFIG)
+    tidied: list[float] = []
+
+    async def tidy():
+        tidied.append(made[0].seconds())
+
+    monkeypatch.setattr(running.service.foundation.store, "tidy", tidy)
+    running.reactor.pass_time(3, step=0.5)
+    assert tidied == []
+    made[0].jump(5 * 86400)
+    running.reactor.pass_time(3, step=0.5)
+    assert len(tidied) == 1, "once for all the days that were left out"

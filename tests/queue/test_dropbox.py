@@ -76,6 +76,35 @@ def test_what_was_left_first_comes_first(box):
     assert [box.take(name).data for name in box.names()] == [b"0", b"1", b"2", b"3", b"4"]
 
 
+def long_quiet(box):
+    """As if nobody had touched the folder for an hour."""
+    os.utime(box.folder / "new", (time.time() - 3600,) * 2)
+
+
+def test_an_empty_folder_is_not_listed_again_until_something_has_come(box):
+    assert not box.is_still_empty(), "nobody has looked yet"
+    long_quiet(box)
+    assert box.names() == []
+    assert box.is_still_empty()
+    leave(box.folder, b"x")
+    assert not box.is_still_empty()
+    long_quiet(box)
+    assert len(box.names()) == 1
+    assert not box.is_still_empty(), "it is still to be taken, or to be taken again"
+
+
+def test_what_has_changed_a_moment_ago_may_change_again_at_the_same_time_of_the_disk(box):
+    assert box.names() == []
+    assert not box.is_still_empty()
+
+
+def test_an_unfinished_file_is_looked_after(box):
+    (box.folder / "new" / "tmp.1.mail").write_bytes(b"")
+    long_quiet(box)
+    assert box.names() == []
+    assert not box.is_still_empty()
+
+
 def test_what_is_being_written_is_not_seen_and_goes_when_it_never_ends(box):
     young, old = box.folder / "new/tmp.young.mail", box.folder / "new/tmp.old.mail"
     for path in (young, old):

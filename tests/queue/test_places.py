@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from twistmail.mail.hours import read
 from twistmail.mail.outcome import Outcome, Result
 from twistmail.mail.pace import USUAL, Pace
 from twistmail.mail.status import Status
+from twistmail.pacing import bounds_of
 from twistmail.queue.line import Job
 from twistmail.queue.place import DNS_REST, FIRST_REST, FOREVER, LONGEST_REST, Bounds, Feedback, feedback
 from twistmail.queue.places import SWEEP_EVERY, Places
@@ -481,3 +483,21 @@ class AnyTown(RuleBasedStateMachine):
 
 
 TestAnyTown = AnyTown.TestCase
+
+
+def test_a_place_rests_for_no_longer_than_it_is_told():
+    town = Town(first_rest=5.0, longest_rest=12.0)
+    town.join(count=10)
+    town.end(town.go(), Feedback.AWAY, AWAY)
+    rests = []
+    for _ in range(4):
+        rests.append(town.places.wake_at() - town.now)
+        town.end(town.wait(rests[-1]).go(), Feedback.AWAY, AWAY)
+    assert rests == [5, 10, 12, 12]
+
+
+@pytest.mark.parametrize(("retry", "rests"), [((300.0, 14400.0), (60.0, 900.0)), ((5.0, 15.0, 60.0), (5.0, 60.0)), ((90.0,), (60.0, 90.0))])
+def test_no_place_rests_for_longer_than_the_waits_between_attempts(retry, rests):
+    settings = SimpleNamespace(retry=retry, concurrency=100, concurrency_at_first=5, concurrency_per_domain=20)
+    bounds = bounds_of({"relay": settings})
+    assert (bounds.first_rest, bounds.longest_rest) == rests

@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 from twistmail import parts
 
-twistmail = ServiceMaker("twistmail", "twistmail.service", "An all-in-one mail server: SMTP, submission, POP3, IMAP.", "twistmail")
+twistmail = ServiceMaker("twistmail", "twistmail.starting", "An all-in-one mail server: SMTP, submission, POP3, IMAP.", "twistmail")
 
 maildir = parts.MAILDIR
 memory_store = parts.MEMORY_STORE
@@ -33,6 +33,7 @@ senders = parts.stage("senders")
 relaying = parts.stage("relaying")
 recipients = parts.stage("recipients")
 quota = parts.stage("quota")
+greylist = parts.stage("greylist")
 loops = parts.stage("loops")
 lists = parts.stage("lists")
 submission = parts.stage("submission")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from twistmail.aliases.parse import Entry, parse
 from twistmail.cli.desk import Desk
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Verb
+from twistmail.cli.new_file import write_new
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import plural
 from twistmail.watched import MOST_OCTETS
@@ -41,11 +41,7 @@ def export(terminal: Terminal, output: Path | None) -> None:
     if output is None:
         click.echo("".join(lines), nl=False)
         return
-    try:
-        with open(os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644), "w", encoding="utf-8") as file:
-            file.writelines(lines)
-    except FileExistsError:
-        raise Failure(f"{output} is there already", Exit.CANTCREAT, "name another file") from None
+    write_new(output, lines, 0o644)
     terminal.hint(f"{len(found)} aliases written to {output}")
 
 

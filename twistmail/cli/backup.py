@@ -18,7 +18,7 @@ from twistmail.backup.check import problems_of
 from twistmail.backup.copying import sync
 from twistmail.backup.create import Making, back_up_account
 from twistmail.backup.manifest import DamagedBackup, Summary, read_summary, write_summary
-from twistmail.backup.server_files import ServerFiles, back_up_server, restore_accounts, restore_queue
+from twistmail.backup.server_files import OWN_SECRET, ServerFiles, back_up_server, restore_accounts, restore_members, restore_queue
 from twistmail.backup.shelf import OPTIONS as BACKUP
 from twistmail.backup.shelf import Busy, Shelf, remove
 from twistmail.cli.exits import Exit, Failure
@@ -29,9 +29,13 @@ from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import amount, plural, span
 from twistmail.config.server import SERVER
 from twistmail.lists.book import FILE as LISTS
+from twistmail.lists.settings import FILE as FROM_FILE
+from twistmail.lists.settings import LIST
 from twistmail.mail.mailbox import StoreError
 from twistmail.queue.spool import OPTIONS as QUEUE
 from twistmail.store import names
+
+IN_FILE = f"{FROM_FILE}:"
 
 
 @click.group("backup", cls=Noun)
@@ -59,9 +63,9 @@ def _to(command: Callable[..., Any]) -> Callable[..., Any]:
 def create(terminal: Terminal, accounts: tuple[str, ...], directory: str | None) -> int:
     """Copy all mail, or that of some accounts, into a new backup. The server may run.
 
-    Without ACCOUNT the backup also holds the accounts themselves, the queue and the configuration as it is written (secrets that it
-    takes from elsewhere, and the keys of [tls], it does not). What the last backup has already is not read again. A backup that was
-    interrupted goes on. Ends with 1 where a message could not be read.
+    Without ACCOUNT the backup also holds the accounts themselves, the queue, the members of lists, the server's own secret and the
+    configuration as it is written (secrets that it takes from elsewhere, and the keys of [tls], it does not). What the last backup
+    has already is not read again. A backup that was interrupted goes on. Ends with 1 where something could not be read.
     """
     storage = Storage(terminal)
     storage.become_owner()
@@ -94,7 +98,8 @@ def _fill(
             summary.accounts[account], found = back_up_account(storage.tree(account), account, making)
             problems += found
     if everything:
-        summary.server = back_up_server(_server_files(terminal), part)
+        summary.server, found = back_up_server(_server_files(terminal), part)
+        problems += found
     write_summary(part, summary)
     return summary, problems
 
@@ -109,7 +114,11 @@ def _server_files(terminal: Terminal) -> ServerFiles:
         if kind in ("passwd", *ALIAS_FILES):
             files.append(users.file(path))
     databases = users.file(users["users"].database), aliases.file(aliases["aliases"].database), users.data_dir / LISTS
-    return ServerFiles(*databases, queue.file(queue["queue"].path), tuple(files))
+    lists = terminal.glance(LIST)
+    members = [word.removeprefix(IN_FILE) for one in lists.named(LIST.name).values() for word in one.members if word.startswith(IN_FILE)]
+    return ServerFiles(
+        *databases, queue.file(queue["queue"].path), tuple(files), users.data_dir / OWN_SECRET, {text: lists.file(text) for text in members}
+    )
 
 
 def _tell(terminal: Terminal, path: Path, summary: Summary) -> None:
@@ -283,16 +292,18 @@ def _restore_server(terminal: Terminal, path: Path, summary: Summary, asked: dic
     if summary.server is None:
         raise Failure(f"{path.name} has neither accounts nor queue", Exit.DATAERR, "it was made of some accounts only")
     files = _server_files(terminal)
+    problems: list[str] = []
     if asked["users"]:
         try:
             restored = restore_accounts(path, files)
         except FileExistsError as error:
             raise Failure(str(error), Exit.CANTCREAT) from None
-        for database in restored:
-            terminal.hint(f"{database} restored")
+        members, problems = restore_members(path, files)
+        for file in (*restored, *members):
+            terminal.hint(f"{file} restored")
     if asked["queue"]:
         terminal.hint(f"{plural(restore_queue(path, files.queue), 'item')} put into the queue")
-    return []
+    return problems
 
 
 def _restore_mail(

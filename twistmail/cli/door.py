@@ -14,6 +14,7 @@ from twistmail.bans import OPERATOR, Ban, network_in
 from twistmail.cli.control import ServerDown
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Noun
+from twistmail.cli.owner import get_ready
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import duration, plural, span
 from twistmail.doorbook import FILE, Doorbook
@@ -182,6 +183,7 @@ def book(terminal: Terminal) -> Doorbook:
     """The door book of the house. Root acts as whom the server runs as, else the server could not write what is made here."""
     folder = terminal.glance().data_dir
     if os.geteuid() == 0 and folder.exists() and (owner := folder.stat()).st_uid != 0:
+        get_ready()
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
     return Doorbook(folder / FILE)

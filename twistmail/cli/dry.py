@@ -32,6 +32,7 @@ from twistmail.lasting import inline
 from twistmail.mail.address import parse
 from twistmail.mail.ids import identifiers
 from twistmail.plugins import discover
+from twistmail.policy.greylist import Greylist
 from twistmail.policy.ledger import Ledger
 from twistmail.policy.pipeline import Pipeline
 from twistmail.policy.popauth import PopAuth
@@ -134,6 +135,7 @@ def standing(config: Config, reactor: Any, database: AccountDatabase) -> Standin
         threads=threads,
         facts=Facts(),
         epoch=time.time,
+        clock=reactor,
         identifiers=identifiers(time.time, 0),
         random=random.Random(),
         discovery=discover(),
@@ -143,7 +145,7 @@ def standing(config: Config, reactor: Any, database: AccountDatabase) -> Standin
         lasting=inline(),
     )
     return Standing(ground, database, Verifier(threads, time.monotonic, b""), _secret(config), PopAuth(ground.facts, reactor.seconds),
-                    DomainBook(database.domains))
+                    Greylist(None, time.time), DomainBook(database.domains))
 
 
 def _secret(config: Config) -> bytes:

@@ -7,7 +7,8 @@ second. Everything happens at once, in the caller: no reactor, no threads.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class _Ground:
     committer: InlineCommitter
     threads: tasks.Inline
     terms: Terms
+    epoch: Callable[[], float] = time.time
     reactor: Any = None
     giver: Any = None
 

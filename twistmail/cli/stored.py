@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from twistmail.cli.exits import Exit, Failure
+from twistmail.cli.owner import get_ready
 from twistmail.cli.terminal import Terminal
 from twistmail.options import Settings
 from twistmail.store import names
@@ -39,6 +40,7 @@ class Storage:
         """Root acts as whom the server runs as, else the server could not read what is made here."""
         owner = self.root.stat()
         if os.geteuid() == 0 and owner.st_uid != 0:
+            get_ready()
             os.setegid(owner.st_gid)
             os.seteuid(owner.st_uid)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from twistmail.cli.completing import USER
 from twistmail.cli.desk import Desk
 from twistmail.cli.exits import Exit, Failure
 from twistmail.cli.grammar import Verb
+from twistmail.cli.new_file import write_new
 from twistmail.cli.terminal import Terminal
 from twistmail.cli.words import plural
 from twistmail.watched import MOST_OCTETS
@@ -37,11 +37,7 @@ def export(terminal: Terminal, names: tuple[str, ...], output: Path | None) -> N
     if output is None:
         click.echo("".join(lines), nl=False)
         return
-    try:
-        with open(os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-            file.writelines(lines)
-    except FileExistsError:
-        raise Failure(f"{output} is there already", Exit.CANTCREAT, "name another file") from None
+    write_new(output, lines, 0o600)
     terminal.hint(f"{plural(len(lines), 'user')} written to {output}")
 
 

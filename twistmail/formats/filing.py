@@ -116,16 +116,20 @@ def deliver(way: Way, content: Content, *, timeout: float = TIMEOUT, now: float 
                     _to_mh(way, mailbox, content, timeout, at)
 
 
-def look(way: Way) -> None:
-    """Find what is known to keep mail from being put there; nothing is made. OSError, Unfit, as `deliver`."""
+def look(way: Way, writer: int | None = None) -> None:
+    """Find what is known to keep mail from being put there by the user *writer* (None: us). Nothing is made. OSError, Unfit, as `deliver`.
+    """
     with _opened(way) as folder:
         status = _status(folder, way.names[-1])
-        if way.shape is Shape.MBOX:
-            _is_fit(way, status)
-        elif status is not None:
+        if status is None:
+            if writer in (None, os.geteuid()) and not os.access(_path_of(folder), os.W_OK | os.X_OK, effective_ids=True):
+                raise Unfit(way.path, "no file can be made in that folder")
+        elif way.shape is Shape.MBOX:
+            _is_fit(way, status, writer)
+        else:
             mailbox = _open_inside(way, folder, way.names[-1])
             try:
-                _is_ours(way, os.fstat(mailbox))
+                _is_ours(way, os.fstat(mailbox), writer)
             finally:
                 os.close(mailbox)
 
@@ -224,7 +228,7 @@ def _status(folder: int, name: str) -> os.stat_result | None:
         return None
 
 
-def _is_fit(way: Way, status: os.stat_result | None) -> None:
+def _is_fit(way: Way, status: os.stat_result | None, writer: int | None = None) -> None:
     """Unfit where what is there is not an ordinary file of ours. It is looked at before it is opened: opening a device does something."""
     if status is None:
         return
@@ -232,7 +236,7 @@ def _is_fit(way: Way, status: os.stat_result | None) -> None:
         raise Unfit(way.path, "is a symbolic link")
     if not stat.S_ISREG(status.st_mode):
         raise Unfit(way.path, "is no ordinary file")
-    _is_ours(way, status)
+    _is_ours(way, status, writer)
     if status.st_nlink > 1:
         raise Unfit(way.path, "has another name, too (a hard link)")
     if status.st_mode & _RUNS:
@@ -241,9 +245,10 @@ def _is_fit(way: Way, status: os.stat_result | None) -> None:
         raise Unfit(way.path, "everybody may write to it")
 
 
-def _is_ours(way: Way, status: os.stat_result) -> None:
-    if status.st_uid != os.geteuid():
-        raise Unfit(way.path, f"belongs to the user {status.st_uid}, and mail is written as {os.geteuid()}")
+def _is_ours(way: Way, status: os.stat_result, writer: int | None = None) -> None:
+    writer = os.geteuid() if writer is None else writer
+    if status.st_uid != writer:
+        raise Unfit(way.path, f"belongs to the user {status.st_uid}, and mail is written as {writer}")
 
 
 def _to_mh(way: Way, mailbox: int, content: Content, timeout: float, now: float) -> None:

@@ -77,11 +77,14 @@ _READ: dict[str, Callable[[Any], Any]] = {
 class DnsLookup:
     """`servers`: addresses as in OPTIONS, or ("system",). `timeout`: seconds. `trust_ad`: "auto", "yes", "no" as in OPTIONS.
 
-    `reactor` also gives the time.
+    `reactor` also gives the time. `clock` (IReactorTime): what answers grow old by, where that is something else.
     """
 
-    def __init__(self, reactor: Any, servers: Sequence[str] = (SYSTEM,), timeout: float = 5.0, trust_ad: str = "auto") -> None:
+    def __init__(
+        self, reactor: Any, servers: Sequence[str] = (SYSTEM,), timeout: float = 5.0, trust_ad: str = "auto", clock: Any = None
+    ) -> None:
         self._reactor = reactor
+        self._clock = clock or reactor
         self._trust_ad = trust_ad
         self._timeout = timeout
         self._backend = TwistedBackend(reactor)
@@ -159,7 +162,7 @@ class DnsLookup:
         """Kept, or under way, or asked now. Raises DnsTrouble."""
         key = (name.lower().rstrip("."), kind)
         kept = self._kept.get(key)
-        if kept is None or kept.until <= self._reactor.seconds():
+        if kept is None or kept.until <= self._clock.seconds():
             kept = await (self._share(key) if key in self._asking else self._ask_now(key))
         return kept
 
@@ -187,7 +190,7 @@ class DnsLookup:
 
     async def _query(self, key: tuple[str, str]) -> _Kept:
         """One question to the servers. CNAMEs are followed by the server, as the answer's chain."""
-        now = self._reactor.seconds()
+        now = self._clock.seconds()
         try:
             name = dns.name.from_text(key[0])
         except dns.exception.DNSException:
@@ -211,7 +214,7 @@ class DnsLookup:
     def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
         """Bounded: what is stale goes first, then what has been here longest."""
         if len(self._kept) >= MOST_KEPT:
-            now = self._reactor.seconds()
+            now = self._clock.seconds()
             self._kept = {key: one for key, one in self._kept.items() if one.until > now}
             while len(self._kept) >= MOST_KEPT:
                 del self._kept[next(iter(self._kept))]

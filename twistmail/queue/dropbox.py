@@ -32,6 +32,8 @@ SUFFIX, UNFINISHED, WHY = ".mail", "tmp.", ".why"
 OPEN_FOR_ALL, WITHOUT_GROUP = 0o3733, 0o1733
 #: Seconds after which a message that is still being written never will be (spec D5).
 STALE = 36 * 3600.0
+#: Nanoseconds after which a change of a folder has another time than the one before it, on any file system.
+QUIET_NS = 2_000_000_000
 #: So many files are kept in `bad`; a user who leaves rubbish shall not fill the disk with it under our name.
 MOST_KEPT = 1000
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -93,6 +95,7 @@ class Dropbox:
         self.folder = folder
         self.most = most
         self._new, self._bad = folder / "new", folder / "bad"
+        self._empty_at = 0  # when the folder last changed, where nothing at all was in it afterwards; nanoseconds
 
     def prepare(self) -> None:
         """Make what is missing. Raises OSError; EPERM where others could take away what is left there."""
@@ -114,14 +117,24 @@ class Dropbox:
 
     def names(self) -> list[str]:
         """The messages that wait, oldest first. Raises OSError. What was begun long ago and never finished is removed."""
-        found = []
+        found, is_empty, began = [], True, time.time_ns()
+        changed = os.stat(self._new).st_mtime_ns
         with os.scandir(self._new) as entries:
             for entry in entries:
+                is_empty = False
                 if entry.name.endswith(SUFFIX) and not entry.name.startswith(UNFINISHED):
                     found.append(entry.name)
                 elif entry.name.startswith(UNFINISHED):
                     self._tidy(entry)
+        self._empty_at = changed if is_empty and changed + QUIET_NS < began else 0
         return sorted(found)
+
+    def is_still_empty(self) -> bool:
+        """Whether nothing has come since `names` found nothing. One look at the folder; where it says no, `names` knows."""
+        try:
+            return self._empty_at != 0 and os.stat(self._new).st_mtime_ns == self._empty_at
+        except OSError:
+            return False
 
     def _tidy(self, entry: os.DirEntry[str]) -> None:
         with suppress(OSError):

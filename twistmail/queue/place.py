@@ -35,12 +35,17 @@ BUSY_CODE, BROKEN_OFF = 421, "4.4.2"
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many jobs at a time: for other places in all, for one of them at first and at most, and for what stays here."""
+    """How many jobs at a time: for other places in all, for one of them at first and at most, and for what stays here.
+
+    And for how long (seconds) a place rests, at first and at most.
+    """
 
     total: int = 100
     first: int = 5
     most: int = 20
     local: int = 200
+    first_rest: float = FIRST_REST
+    longest_rest: float = LONGEST_REST
 
     def most_for(self, pace: Pace) -> int:
         """One place gets no more than half of all (limits.md: share 50 %)."""
@@ -158,7 +163,7 @@ class Place:
         self._learned_at = self._started
         self.failures += 1
         self.trouble = status
-        rest = min(FIRST_REST * 2.0 ** min(self.failures - 1, 10), LONGEST_REST)
+        rest = min(self._bounds.first_rest * 2.0 ** min(self.failures - 1, 10), self._bounds.longest_rest)
         self.rests_until = now + (DNS_REST if status is not None and status.enhanced == DNS_SILENT else rest)
         self._remembered_until = self.rests_until + LONGEST_REST
 

@@ -23,6 +23,7 @@ from twistmail.options import (
     duration_or,
 )
 from twistmail.policy.blocklists import OPTIONS as BLOCKLISTS
+from twistmail.policy.greylist import OPTIONS as GREYLIST
 from twistmail.policy.hello import OPTIONS as HELLO
 from twistmail.policy.limits import OPTIONS as LIMITS
 from twistmail.policy.quota import OPTIONS as QUOTA
@@ -42,11 +43,13 @@ SUBMISSION_EXTENSIONS = (
 )
 LMTP_EXTENSIONS = "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS LIMITS"
 
-MX_STAGES = "limits tarpit rates hello room reverse access blocklists senders relaying recipients quota loops lists soliciting checks"
+MX_STAGES = ("limits tarpit rates hello room reverse access blocklists senders relaying recipients quota greylist loops lists soliciting "
+             "checks")
 SUBMISSION_STAGES = "limits hello room access senders recipients loops lists submission checks allowance"
 
 #: Which settings of [mx] which stage looks at.
-STAGE_OPTIONS = {"tarpit": TARPIT, "rates": RATES, "hello": HELLO, "reverse": REVERSE, "blocklists": BLOCKLISTS, "soliciting": SOLICITING}
+STAGE_OPTIONS = {"tarpit": TARPIT, "rates": RATES, "hello": HELLO, "reverse": REVERSE, "blocklists": BLOCKLISTS, "soliciting": SOLICITING,
+                 "greylist": GREYLIST}
 
 LMTP_STAGES = "limits hello room relaying recipients quota loops lists"
 

@@ -1,21 +1,17 @@
 """Whoever counts what happens (`meters`), where the package prometheus-client is installed.
 
-Without it there are no numbers, and whoever asks for them is told so. It is
-looked for when this module is imported: whoever is started as root may not be
-able to read packages later.
+Without it there are no numbers, and whoever asks for them is told so.
 """
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from twistmail.facts import Facts
+from twistmail.steering.meters import Meters as _Meters
 
-Meters: Any
-try:
-    from twistmail.steering.meters import Meters
-except ImportError:
-    Meters = None
+Meters: Any = _Meters if find_spec("prometheus_client") is not None else None
 
 
 def counting(facts: Facts, began: float) -> Any | None:

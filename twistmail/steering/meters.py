@@ -1,7 +1,9 @@
 """Counts what happens, from the facts, for Prometheus (its text format 0.0.4).
 
 Every label has few values, whatever strangers say: services, stages and results
-are ours, of an answer only class and subject count (RFC 3463 §2, §3).
+are ours, of an answer only class and subject count (RFC 3463 §2, §3). The
+package prometheus-client, which writes the page, is imported when somebody
+asks for it: it brings an HTTP server and a client, and many never ask.
 """
 
 from __future__ import annotations
@@ -14,12 +16,6 @@ from functools import lru_cache
 from importlib.metadata import version
 from itertools import accumulate
 from typing import Any
-
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from twistmail.facts import Accepted, Banned, Closed, Connected, Fact, LoggedIn, LoginFailed, Queued, Refused, Removed, TlsFailed
 from twistmail.mail.envelope import Kind
@@ -83,9 +79,9 @@ def protection(secured: str) -> tuple[str, str]:
     return (found[0] if found else "other"), ("yes" if "checked" in secured else "no")
 
 
-class Counts(Collector):
+class Counts:
     """Numbers that only grow, by name and labels. Plain ones: every message counts eight times, and nobody looks more than once in
-    some seconds."""
+    some seconds. As a Collector has it for Prometheus."""
 
     def __init__(self) -> None:
         self.numbers: defaultdict[tuple[str, ...], float] = defaultdict(float, {(name,): 0.0 for name in COUNTERS if not COUNTERS[name][1]})
@@ -103,7 +99,10 @@ class Counts(Collector):
         self._buckets[way][bisect_left(BUCKETS, seconds)] += 1
         self._sums[way] += seconds
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+        from prometheus_client.utils import floatToGoString
+
         families = {name: CounterMetricFamily(f"twistmail_{name}", help, labels=labels) for name, (help, labels) in COUNTERS.items()}
         for (name, *labels), number in self.numbers.items():
             families[name].add_metric(labels, number)
@@ -121,11 +120,10 @@ class Meters:
     """A listener of `facts.Facts`. *began*: when the server was started (POSIX seconds)."""
 
     def __init__(self, began: float) -> None:
-        self._registry = registry = CollectorRegistry()
+        self._began = began
         self._counts = Counts()
         self._numbers = self._counts.numbers
-        registry.register(self._counts)
-        self._gauges = {name: Gauge(f"twistmail_{name}", help, labels, registry=registry) for name, (help, labels) in GAUGES.items()}
+        self._open: dict[str, int] = {}  # connections of each service
         self._services: dict[str, str] = {}  # of open connections
         self._hear: dict[type, Callable[[Fact, Any], None]] = {
             Outcome: self._outcome,
@@ -145,8 +143,6 @@ class Meters:
         }
         #: Ends the listening.
         self.stop: Callable[[], None] = lambda: None
-        self._gauges["info"].labels(version("twistmail")).set(1)
-        self._gauges["start_time_seconds"].set(began)
         for way in WAYS.values():
             self._counts.expect(way)
 
@@ -157,11 +153,11 @@ class Meters:
     def _connected(self, fact: Fact, what: Connected) -> None:
         self._services[fact.about] = what.service
         self._numbers["connections", what.service] += 1
-        self._gauges["connections_open"].labels(what.service).inc()
+        self._open[what.service] = self._open.get(what.service, 0) + 1
 
     def _closed(self, fact: Fact, what: Closed) -> None:
         if (known := self._services.pop(fact.about, None)) is not None:
-            self._gauges["connections_open"].labels(known).dec()
+            self._open[known] -= 1
 
     def _accepted(self, fact: Fact, what: Accepted) -> None:
         self._numbers["accepted_messages", what.service] += 1
@@ -202,15 +198,26 @@ class Meters:
 
     def page(self, queue: Mapping[str, Any], places: Iterable[Mapping[str, Any]] = ()) -> tuple[str, bytes]:
         """(content type, text). *queue*: what `Shape.as_json` says at this moment; *places*: what `queue.place` does of each."""
+        from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+        registry: Any = CollectorRegistry()
+        registry.register(self._counts)
+        gauges = {name: Gauge(f"twistmail_{name}", help, labels, registry=registry) for name, (help, labels) in GAUGES.items()}
+        gauges["info"].labels(version("twistmail")).set(1)
+        for name, value in self._at_this_moment(queue, places).items():
+            gauges[name].set(value)
+        for service, count in self._open.items():
+            gauges["connections_open"].labels(service).set(count)
+        for state, count in queue["states"].items():
+            gauges["queue_messages"].labels(state).set(count)
+        return CONTENT_TYPE, generate_latest(registry)
+
+    def _at_this_moment(self, queue: Mapping[str, Any], places: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+        """The gauges without labels."""
         resting = running = lined = 0
         for place in places:
             resting += place["rests_s"] > 0
             running += place["running"]
             lined += place["waiting"]
-        now = {"queue_bytes": queue["size"], "queue_oldest_seconds": queue["oldest_s"] or 0, "relay_places_resting": resting,
-               "relay_under_way": running, "relay_in_line": lined}
-        for name, value in now.items():
-            self._gauges[name].set(value)
-        for state, count in queue["states"].items():
-            self._gauges["queue_messages"].labels(state).set(count)
-        return CONTENT_TYPE, generate_latest(self._registry)
+        return {"start_time_seconds": self._began, "queue_bytes": queue["size"], "queue_oldest_seconds": queue["oldest_s"] or 0,
+                "relay_places_resting": resting, "relay_under_way": running, "relay_in_line": lined}

@@ -70,6 +70,7 @@ class SmtpHouse:
     folder: Path | None = None  # where the files that stages read are
     access: str = ""  # the text of the access list
     popauth: Any = None
+    greylist: Any = None
 
     def __post_init__(self) -> None:
         self.facts.listen(self.told.append)
@@ -102,8 +103,8 @@ class SmtpHouse:
         own = SECTIONS[role].defaults(**{"unauth_pipelining": "off"} | settings)
         expansion = Expansion(self.aliases, self.people, DOMAINS, "here.example", clock=self.clock.seconds)
         return House(HOSTNAME, role, own, DOMAINS, expansion, self.people, self.lookup, self.facts, self.clock,
-                     self.clock.seconds, self.identifiers, access=self._access(), popauth=self.popauth, watched=self.watched,
-                     path=(self.folder or Path()).joinpath, threads=tasks.Inline())
+                     self.clock.seconds, self.identifiers, access=self._access(), popauth=self.popauth, greylist=self.greylist,
+                     watched=self.watched, path=(self.folder or Path()).joinpath, threads=tasks.Inline())
 
     def service(self, role: Role = Role.MX, *, tls_available: bool = True, plaintext: bool = False, **settings: Any) -> SmtpService:
         """A service; *settings* are converted values of its section."""

@@ -1,0 +1,20 @@
+"""What is imported by the function that needs it first, because many servers never do: their start and their memory do not pay for it.
+
+Whoever is started as root imports all of it before he gives that up: perhaps the user whom he becomes cannot read packages.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+
+#: Those that are not installed are left out.
+MODULES = ("twistmail.relay.stsfetch", "twistmail.accounts.fetching", "twistmail.accounts.posting", "prometheus_client.core",
+           "prometheus_client.utils")  # fmt: skip
+
+
+def import_all() -> None:
+    """Now. Blocking."""
+    for name in MODULES:
+        with suppress(ImportError):
+            import_module(name)
