@@ -287,6 +287,25 @@ def test_an_older_list_that_comes_back_is_not_believed(house):
     assert house.open(store).uidvalidity > inbox.uidvalidity
 
 
+def test_mail_under_a_list_that_was_begun_again_does_not_come_under_the_old_uidvalidity(house):
+    """The mailbox is open, nobody but us has changed its directories, and UIDs that it has given are given again."""
+    store = house.store()
+    house.deliver(store)
+    old = (house.maildir / "dovecot-uidlist").read_bytes()
+    house.deliver(store)
+    inbox = house.open(store)
+    heard = []
+    inbox.watch(heard.append)
+    (house.maildir / "dovecot-uidlist").write_bytes(old)
+    house.deliver(store, b"a: b\r\n\r\n")
+    house.deliver(store, b"a: b\r\n\r\n", b"a: c\r\n\r\n")
+    assert [change.gone for change in heard] == [True]
+    assert not inbox.maildir.is_shared()
+    again = house.open(store)
+    assert again.uidvalidity > inbox.uidvalidity
+    assert len(again.uids) == 5
+
+
 def test_a_list_of_dead_lines_is_rewritten_and_keeps_uids(house):
     store = house.store()
     house.deliver(store, *[b"a: b\r\n\r\n"] * 1100)

@@ -166,6 +166,9 @@ class View:
         if self._early is not None:
             self._early += arrivals
             return
+        if self._was_begun_again():
+            self.vanish()
+            return
         expected = self.uidnext
         for arrival in arrivals:
             if arrival.uid > expected:
@@ -251,8 +254,14 @@ class View:
         """Whether others have been at work here lately. From any thread."""
         return self._workshop.now() < self._others_at + SHARED
 
+    def _was_begun_again(self) -> bool:
+        """Whether our committer has found the list of UIDs lost or wrong: the UIDs that it gives now are not of our UIDVALIDITY."""
+        return self.maildir.uids.uidvalidity != self.uidvalidity
+
     def _must_look(self) -> bool:
         """Whether somebody else may have changed the directories. Costs two stats."""
+        if self._was_begun_again():
+            return True
         try:
             undisturbed = self.maildir.undisturbed()
         except NotAMaildir:
