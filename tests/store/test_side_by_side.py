@@ -132,3 +132,10 @@ def test_who_reads_a_list_gets_the_folders_while_another_lets_go_of_them(tree, m
         elsewhere(lambda: work.descriptor("cur"))
     forgetting.join(PATIENCE)
     assert not forgetting.is_alive()
+
+
+def test_a_larger_mark_of_another_process_stays(tree, monkeypatch):
+    monkeypatch.setattr(FolderTree, "_fresh_uidvalidity", lambda self, above: 0x70000007)
+    (tree.root / "dovecot-uidvalidity.70000009").touch()
+    assert tree.next_uidvalidity() == 0x70000007
+    assert sorted(path.suffix for path in tree.root.glob("dovecot-uidvalidity.*")) == [".70000007", ".70000009"]

@@ -347,10 +347,11 @@ class FolderTree:
 
     def _mark_uidvalidity(self, value: int) -> int:
         """Note it in a file's name, where Dovecot looks, too, when the counter is missing or behind; not synced."""
-        marks = self._uidvalidity_marks()
-        (self.root / f"{_COUNTER}.{value:08x}").touch(mode=0o444)
-        for mark in marks:
-            mark.unlink(missing_ok=True)
+        new = self.root / f"{_COUNTER}.{value:08x}"
+        new.touch(mode=0o444)
+        for mark in self._uidvalidity_marks():
+            if mark.name < new.name:  # another process may just have noted a larger one
+                mark.unlink(missing_ok=True)
         return value
 
     def _uidvalidity_marks(self) -> list[Path]:
