@@ -39,6 +39,26 @@ def test_what_an_awaited_deferred_fails_with_is_raised_where_it_is_awaited() -> 
     assert done.result == "caught"
 
 
+def test_a_coroutine_that_is_thrown_away_while_it_waits_raises_no_alarm() -> None:
+    """As garbage is at the end of a process: what it closes at its end may be what it waits for."""
+    waiting: Deferred[None] = Deferred()
+    ended = []
+
+    async def holder() -> None:
+        try:
+            await waiting
+        finally:
+            ended.append("closed")
+            waiting.errback(ConnectionError("closed"))
+
+    coroutine = holder()
+    outcome: list[Any] = []
+    tasks.shielded(coroutine).addBoth(outcome.append)
+    coroutine.close()
+    assert ended == ["closed"]
+    assert outcome == []
+
+
 def test_gather_runs_side_by_side_keeps_order_and_waits_for_all_before_it_raises() -> None:
     first: Deferred[int] = Deferred()
     second: Deferred[int] = Deferred()

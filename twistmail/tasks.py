@@ -73,7 +73,8 @@ class _Run:
         except StopIteration as stop:
             self.done.callback(stop.value)
         except BaseException:
-            self.done.errback(Failure())
+            if not getattr(self.coroutine, "cr_running", False):  # else it is being thrown away, and closes what it waits for
+                self.done.errback(Failure())
         else:
             waiting.addBoth(self.step)
 
