@@ -12,6 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from twistmail import tasks
+from twistmail.lab.lan import Lan
 from twistmail.lab.ring import Event
 from twistmail.lab.town import Town
 
@@ -34,9 +35,9 @@ class Guest:
 
 
 @contextmanager
-def living(folder: Path) -> Iterator[tuple[Town, Guest]]:
+def living(folder: Path, lan: Lan | None = None) -> Iterator[tuple[Town, Guest]]:
     """A town on ports of its own, and a guest; both gone at the end."""
-    town, guest = Town(folder, reactor, any_ports=True), Guest()
+    town, guest = Town(folder, reactor, any_ports=True, lan=lan), Guest()
     try:
         run(town.start())
         yield town, guest

@@ -26,6 +26,7 @@ class PaperTown:
         self.off: set[str] = set()
         self.resets = 0
         self.lan: Any = None
+        self.whose: Any = None
         self.broken: dict[tuple[str, str], str] = {}
         self.network = SimpleNamespace(link=lambda a, b: SimpleNamespace(state=self.broken.get((a, b), "whole")))
         self.journeys = Journeys(self.ring)
@@ -37,6 +38,9 @@ class PaperTown:
 
     def password_of(self, account: str) -> str:
         return PASSWORD
+
+    def source(self, account: str) -> str:
+        return "127.0.0.1"
 
     def config_file(self, name: str) -> Any:
         return f"/tmp/town/{name}/config.ini"

@@ -9,15 +9,20 @@ import base64
 import binascii
 import secrets
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from twistmail.lab.dialects import DIALECTS, Dialect
+from twistmail.lab.filters import span
+from twistmail.lab.pace import Pace
 from twistmail.lab.talk import NotNow, Talk, connect
 
 #: Connections in all and of one browser; seconds after which an idle one makes room; lines that may be said in one go.
 MOST, MOST_OF_ONE, IDLE, MOST_AT_ONCE = 60, 4, 600.0, 200
 #: Seconds for which whoever has said a line waits for the answer.
 ANSWER = 3.0
+#: Letters that a student of a class may begin by hand, and seconds within which.
+LETTERS, WITHIN = 60, 600.0
 SERVICES = ("mx", "submission", "pop3", "imap")
 
 
@@ -41,14 +46,15 @@ class Console:
     def __init__(self, town: Any) -> None:
         self._town = town
         self._held: dict[str, Held] = {}
+        self._letters = Pace(LETTERS, WITHIN, self._now)
 
     async def open(self, browser: str, office: str, service: str) -> Held:
-        """A connection with *service* of *office* for *browser*. NotNow, in words, where there cannot be one."""
+        """A connection with *service* of *office* for *browser* (in a class: a student's account). NotNow, in words, where it cannot be."""
         if service not in SERVICES or (office, service) not in self._town.ports:
             raise NotNow("there is no such service; choose one of the list")
         self._make_room(browser)
         dialect = DIALECTS[service]()
-        talk = await connect(self._town.reactor, self._town.ports[office, service], dialect)
+        talk = await connect(self._town.reactor, self._town.ports[office, service], dialect, self._town.source(browser))
         held = Held(secrets.token_urlsafe(12), browser, office, service, talk, talk.transport.getHost().port, self._now())  # type: ignore[union-attr]
         self._held[held.id] = held
         await talk.answered(ANSWER)
@@ -69,10 +75,18 @@ class Console:
             raise NotNow(f"at most {MOST_AT_ONCE} lines at once")
         held.used = self._now()
         for line in lines:
+            self._insist_on_pace(held, line)
             held.talk.say(line)
             if words := explained(line, held.talk.dialect):
                 held.talk.note(words)
             await held.talk.answered(ANSWER)
+
+    def _insist_on_pace(self, held: Held, line: str) -> None:
+        """Offices count no letters that come from this very computer; so students' letters are counted here. NotNow."""
+        begins = held.service in ("mx", "submission") and line[:5].upper() == "MAIL "
+        is_students = self._town.lan is not None and held.browser in self._town.lan.passwords
+        if begins and is_students and (wait := self._letters.wait(held.browser)):
+            raise NotNow(f"not sent: these are many letters at once, and the others want to work, too. Wait {span(ceil(wait))}.")
 
     def close(self, held: Held) -> None:
         """It is over and forgotten."""
@@ -82,8 +96,9 @@ class Console:
     def about(self, held: Held) -> str:
         """What the office calls the connection; "" while it has not told of it."""
         if not held.about:
-            opened = (event for event in self._town.ring.since(0) if event.kind == "connection" and event.office == held.office)
-            held.about = next((event.about for event in opened if event.what.get("port") == held.port), "")
+            peer = f"{self._town.source(held.browser)}:{held.port}"
+            opened = (event for event in reversed(self._town.ring.since(0)) if event.kind == "connection" and event.office == held.office)
+            held.about = next((event.about for event in opened if event.what.get("peer") == peer), "")
         return held.about
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ from twistmail.lab.console import plain
 from twistmail.lab.driver import Driver
 from twistmail.lab.lesson import Lesson
 from twistmail.lab.offices import PASSWORD
+from twistmail.lab.owners import EVERYBODY
 from twistmail.lab.progress import Progress, after, answered, begun, finished, is_through, skipped
 from twistmail.lab.ring import Event
 from twistmail.lab.talk import NotNow
@@ -91,7 +92,11 @@ class Course:
     # ----- progress
 
     def _hear(self, event: Event) -> None:
+        whose = self._town.whose
+        owners = whose.of(event) if whose is not None else EVERYBODY
         for student in self._students.values():
+            if owners and whose.seat_of(student.account) not in owners:
+                continue
             for number, progress in student.progress.items():
                 lesson = self.lesson(number, student)
                 if lesson is not None and (moved := after(progress, lesson, event)) is not progress:
@@ -135,7 +140,8 @@ class Course:
         if not step.acts:
             student.note = "This step is yours: look, think, and press its button."
             return
-        doing = self.driver.do_all(step.acts, commands=commands, breaks=breaks)
+        driver = self.driver.on_behalf_of(student.account)
+        doing = driver.do_all(step.acts, commands=commands, breaks=breaks)
         try:
             await tasks.with_timeout(self._town.reactor, PATIENCE, doing, "a step of a lesson")
             student.note = ""

@@ -19,6 +19,8 @@ COOKIE = "room"
 TEACHER = "teacher"
 #: Wrong codes and passwords from one address, and from all of them, within so many seconds.
 MOST_WRONG, MOST_WRONG_IN_ALL, WITHIN = 10, 200, 600.0
+#: Addresses at which the browsers of one account are remembered.
+MOST_PLACES = 4
 #: What may be seen without a code.
 OPEN = ("/room", "/favicon.ico", "/assets/")
 
@@ -49,6 +51,7 @@ class Door:
         self._key = secrets.token_bytes(32)
         self._wrong: list[tuple[float, str]] = []
         self._seen: dict[str, float] = {}
+        self._places: dict[str, tuple[str, ...]] = {}  # of accounts, and TEACHER: where their browsers were lately
 
     def __call__(self, asked: Asked) -> Answer | None:
         """None: come in."""
@@ -57,6 +60,9 @@ class Door:
         seat = self.seat(asked)
         if seat is None:
             return see_other("/room")
+        who = TEACHER if seat.is_teacher else seat.account
+        if who:
+            self._places[who] = tuple(dict.fromkeys((asked.client, *self._places.get(who, ()))))[:MOST_PLACES]
         if seat.account:
             self._seen[seat.account] = self._seconds()
         return None
@@ -73,6 +79,10 @@ class Door:
     def seen(self) -> Mapping[str, float]:
         """The students who are in, and when each asked for something last (as *seconds* counts)."""
         return dict(self._seen)
+
+    def at(self, address: str) -> frozenset[str]:
+        """The accounts, and TEACHER, whose browsers were at *address* lately."""
+        return frozenset(who for who, places in self._places.items() if address in places)
 
     def enter(self, asked: Asked, code: str, account: str = "", password: str = "") -> str:
         """The cookie for who says the right code, or is inside, and his account, if he says one. Wrong, PermissionError: too often."""

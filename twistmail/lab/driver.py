@@ -6,6 +6,7 @@ of the administrator's, a switch, a jump of the clock, a change of the DNS. Noth
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -54,6 +55,13 @@ class Driver:
         self._switch = switch
         self._threads = tasks.Threads(town.reactor, "lesson", 2)
         self._has_run = False
+        self._source = talk.LOOPBACK
+
+    def on_behalf_of(self, account: str) -> Driver:
+        """The same, connecting from where the pages connect for *account*."""
+        other = copy.copy(self)
+        other._source = self._town.source(account)
+        return other
 
     def stop(self) -> None:
         """At the end; blocking. Comes by itself with that of the process."""
@@ -94,7 +102,7 @@ class Driver:
         port = self._town.ports.get((office, service))
         if port is None or service not in DIALECTS:
             raise NotNow(f"there is no {service} in {office}")
-        made = await talk.connect(self._town.reactor, port, DIALECTS[service]())
+        made = await talk.connect(self._town.reactor, port, DIALECTS[service](), self._source)
         if not await made.answered():
             raise NotNow(f"{office} {service} does not greet: {made.closed or 'it is silent'}")
         return made

@@ -77,6 +77,14 @@ class Journeys:
         found = exact or {id(trail): trail for (_, name), trail in self._of.items() if key and name.startswith(key)}
         return self._built(next(iter(found.values())), until) if len(found) == 1 else None
 
+    def root(self, node: Node) -> Node | None:
+        """The item with which the journey of *node* has begun; of a report, that with which it has begun what it is about."""
+        trail, seen = self._of.get(node), set[Node]()
+        while trail is not None and trail.about in self._of and trail.root not in seen:
+            seen.add(trail.root)
+            trail = self._of[trail.about]
+        return trail.root if trail is not None else None
+
     def _built(self, trail: _Trail, until: int | None = None) -> Journey:
         events = list(trail.events)
         came = {node: self._accepted[node].connection for node in trail.nodes if node in self._accepted}

@@ -57,14 +57,17 @@ class Postbox:
         self._dial = Dialer(reactor, timeout=10.0)
         self._tls: TlsClients | None = None
 
-    async def post(self, draft: Draft, account: str = "") -> Posted:
-        """Send *draft*, logged in as *account*; empty: as a stranger, whatever From says. Mistake where it cannot be sent at all."""
+    async def post(self, draft: Draft, account: str = "", source: str = HERE) -> Posted:
+        """Send *draft*, logged in as *account*; empty: as a stranger, whatever From says. Mistake where it cannot be sent at all.
+
+        *source*: the address of loopback from which to connect.
+        """
         recipients = draft.recipients
         message_id = f"{secrets.token_hex(8)}@{address_of(draft.sender).domain}"
         message = written(draft, message_id, self._now())
         if account:
             office = self._office_of(account.partition("@")[2])
-            outcomes = await self._submit(office, account, recipients, message)
+            outcomes = await self._submit(office, account, recipients, message, source)
         else:
             outcomes = await self._carry(address_of(draft.sender), recipients, message)
         accepted = (_ACCEPTED.search(outcome.status.text) for outcome in outcomes if outcome.status.is_positive)
@@ -78,10 +81,12 @@ class Postbox:
             raise Mistake(f"No office has the domain {domain!r}. Somebody who works nowhere here can only write to: {known}.")
         return office
 
-    async def _submit(self, office: Office, account: str, recipients: Sequence[Address], message: bytes) -> Sequence[Outcome]:
+    async def _submit(
+        self, office: Office, account: str, recipients: Sequence[Address], message: bytes, source: str
+    ) -> Sequence[Outcome]:
         login = Login(account, self._password(account))
         port = self._port(office.name, "submission")
-        route = Route(HERE, use_mx=False, port=port, tls=Tls.REQUIRED, login=login)
+        route = Route(HERE, use_mx=False, port=port, tls=Tls.REQUIRED, login=login, source=(source,))
         sender = address_of_account(account)
         return await self._talk(route, office, sender, recipients, message)
 

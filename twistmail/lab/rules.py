@@ -13,6 +13,7 @@ from math import ceil
 from typing import Any
 
 from twistmail.lab.door import Seat
+from twistmail.lab.filters import span
 from twistmail.lab.letter_rows import place_of
 from twistmail.lab.offices import Office
 from twistmail.lab.pace import Pace
@@ -187,5 +188,5 @@ class Rules:
         return (self._deeds, self._letters) if route.pattern == "/inbox/send" else (self._deeds,)
 
     def _too_much(self, asked: Asked, wait: float) -> Answer:
-        answer = self._problem(asked, 429, f"That is too much at once. Wait {ceil(wait)} seconds; the others want to work, too.")
+        answer = self._problem(asked, 429, f"That is too much at once. Wait {span(ceil(wait))}; the others want to work, too.")
         return replace(answer, headers={**answer.headers, "Retry-After": str(ceil(wait))})

@@ -144,11 +144,11 @@ class Talk(Protocol):
             one.callback(None)
 
 
-async def connect(reactor: Any, port: int, dialect: Dialect) -> Talk:
-    """A Talk with what listens on *port* of loopback. NotNow where nobody does."""
+async def connect(reactor: Any, port: int, dialect: Dialect, source: str = LOOPBACK) -> Talk:
+    """A Talk with what listens on *port* of loopback, from the address *source* of loopback. NotNow where nobody listens."""
     talk = Talk(reactor, dialect)
     try:
-        await connectProtocol(TCP4ClientEndpoint(reactor, LOOPBACK, port, timeout=5), talk)
+        await connectProtocol(TCP4ClientEndpoint(reactor, LOOPBACK, port, timeout=5, bindAddress=(source, 0)), talk)
     except ConnectError as error:
         raise NotNow(f"nobody listens on port {port}: {error}") from error
     return talk

@@ -23,6 +23,7 @@ from twistmail.lab.lan import Lan, with_students
 from twistmail.lab.nameserver import Datagrams, NameServer, Streams
 from twistmail.lab.network import Network
 from twistmail.lab.offices import OFFICES, PASSWORD, USUAL_PORTS, Office
+from twistmail.lab.owners import Whose, can_be_told_apart
 from twistmail.lab.reporter import Reporter
 from twistmail.lab.ring import Ring
 from twistmail.lab.rules import seat_of
@@ -62,6 +63,7 @@ class Town:
         self.clock = LessonClock(reactor)
         self.ring = Ring(self.clock.seconds)
         self.journeys = Journeys(self.ring)
+        self.whose = Whose(lan, self.ring, self.journeys, self.door.at, apart=can_be_told_apart()) if lan and self.door else None
         self.zones = Zones(offices)
         self.network = Network(offices, self.ring, self.sealed, self._mx_port, Forgery(self.folder, time.time()))
         self.ports = free_ports(offices, any_ports=any_ports)
@@ -84,6 +86,10 @@ class Town:
         """(account, password) of the student who sits at that browser; empty for whoever is nobody in particular."""
         account = seat_of(self, asked).account
         return account, self.password_of(account) if account else ""
+
+    def source(self, account: str) -> str:
+        """From which address of loopback the pages connect for *account*."""
+        return self.whose.source(account) if self.whose else HERE
 
     def office(self, name: str) -> Office:
         """KeyError where there is none of that name."""
@@ -174,6 +180,8 @@ class Town:
             running.clear()
         self.ring.forget()
         self.journeys.forget()
+        if self.whose is not None:
+            self.whose.forget()
         for office in self.offices:
             await self._start(office.name)
         self.ring.add("", "switch", "", {"what": "everything", "state": "reset"})

@@ -15,7 +15,7 @@ from twistmail.lab.drafts import Draft, Mistake, answer, people_in
 from twistmail.lab.inboxes import EVERYONE, Away, Inboxes, journey_of
 from twistmail.lab.letter_rows import Place
 from twistmail.lab.postbox import Postbox, Posted
-from twistmail.lab.rules import in_sight
+from twistmail.lab.rules import in_sight, seat_of
 from twistmail.lab.samples import SAMPLES, with_sample
 from twistmail.web import letters
 from twistmail.web.letters import Letter, Person
@@ -250,7 +250,7 @@ class _Writing:
         try:
             if not any(account in office.accounts for office in in_sight(self._town, asked)):
                 raise Mistake("Choose who writes.")
-            posted = await self._postbox.post(draft_of(form, account), account)
+            posted = await self._postbox.post(draft_of(form, account), account, self._town.source(seat_of(self._town, asked).account))
         except Mistake as mistake:
             return self._form(asked, form, mistake=str(mistake))
         if posted.refused or not posted.ids:
