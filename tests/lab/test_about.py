@@ -113,6 +113,17 @@ def test_a_student_sees_nobody_s_password_and_not_where_things_lie(lan_class, pa
     assert "Reset everything" not in page
 
 
+@pytest.mark.parametrize("path", ["/console", "/lessons/2"])
+def test_a_student_is_told_to_telnet_to_where_the_offices_listen_for_him(lan_class, path):
+    page = seen_by_a_student(lan_class, path)
+    assert "telnet 192.168.1.5" in page
+    assert "telnet 127.0.0.1" not in page
+
+
+def test_a_student_is_told_of_telnet_only_where_no_password_is_asked(lan_class):
+    assert "telnet" not in seen_by_a_student(lan_class, "/lessons/5")
+
+
 def test_students_are_told_that_their_password_is_another_and_are_counted(lan_class):
     page = " ".join(seen_by_a_student(lan_class).split())
     assert "students have their own" in page

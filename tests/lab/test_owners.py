@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-import pytest_twisted
 
 from tests.lab import told
-from tests.lab.living import Guest, living, wait_for
-from twistmail.lab.console import LETTERS, Console
-from twistmail.lab.course import Course
 from twistmail.lab.door import TEACHER
 from twistmail.lab.journeys import Journeys
 from twistmail.lab.lan import Lan, Student
-from twistmail.lab.lesson_file import load_all
 from twistmail.lab.owners import EVERYBODY, HERE, MOST_KNOWN, Whose
 from twistmail.lab.ring import Ring
-from twistmail.lab.switching import switcher
-from twistmail.lab.talk import NotNow
-from twistmail.lab.town import Town
 
 ANNA, BEN = Student("s01@blue.test", "secret-1", "Anna"), Student("s02@green.test", "secret-2", "Ben")
 LAN = Lan("127.0.0.3", (ANNA, BEN), "123456", "teach-me")
@@ -112,63 +103,3 @@ def test_what_is_remembered_is_bounded(place):
         opened(place.ring, ANNAS, f"c{number}")
     assert owners_of_a_line(place, "c0") == EVERYBODY
     assert owners_of_a_line(place, f"c{MOST_KNOWN + 49}") == {ANNA.account}
-
-
-# ----- a class that really runs
-
-
-@pytest.fixture(scope="module")
-def class_room(tmp_path_factory) -> Iterator[tuple[Town, Guest, Course]]:
-    with living(tmp_path_factory.mktemp("town"), LAN) as (town, guest):
-        course = Course(town, load_all()[0], switcher(town))
-        yield town, guest, course
-        course.stop()
-
-
-@pytest_twisted.ensureDeferred
-async def test_one_student_s_lesson_does_not_go_on_by_what_another_one_does(class_room):
-    town, _, course = class_room
-    anna, ben, teacher = (course.student(name, *rest) for name, *rest in
-                          ((ANNA.account, ANNA.account, ANNA.password), (BEN.account, BEN.account, BEN.password), ("cookie",)))  # fmt: skip
-    for student in (anna, ben, teacher):
-        course.begin(student, 2)
-    console = Console(town)
-    held = await console.open(ANNA.account, "green", "mx")
-    await console.say(held, "EHLO pc.test")
-    assert course.progress(anna, 2).ticks
-    assert course.progress(ben, 2).ticks == course.progress(teacher, 2).ticks == ()
-    assert console.about(held), "the office's own name of the connection is found"
-    console.stop()
-
-
-@pytest_twisted.ensureDeferred
-async def test_what_is_shown_to_a_student_is_shown_to_him_alone(class_room):
-    town, _, course = class_room
-    anna, ben = (course.student(one.account, one.account, one.password) for one in (ANNA, BEN))
-    for student in (anna, ben):
-        course.begin(student, 1)
-        course.skip(student, 1) if not course.lesson(1, student).steps[0].acts else None
-    before = course.progress(ben, 1)
-    last = town.ring.last
-    await course.show(anna, 1, commands=False, breaks=False)
-    assert anna.note == ""
-    await wait_for(town, "store", "green", after=last, account="carol@green.test")
-    assert course.progress(anna, 1).ticks
-    assert course.progress(ben, 1) == before
-
-
-@pytest_twisted.ensureDeferred
-async def test_letters_by_hand_are_counted_for_each_student(class_room):
-    town, _, _ = class_room
-    console = Console(town)
-    held = await console.open(ANNA.account, "green", "mx")
-    await console.say(held, "EHLO pc.test")
-    await console.say(held, "MAIL FROM:<s01@blue.test>\nRSET\n" * LETTERS)
-    with pytest.raises(NotNow, match=r"not sent: .* Wait \d+ min"):
-        await console.say(held, "mail from:<s01@blue.test>")
-    other = await console.open(BEN.account, "green", "mx")
-    await console.say(other, "EHLO pc.test\nMAIL FROM:<s02@green.test>")
-    assert any(said.text.startswith("250 2.1.0") for said in other.talk.said)
-    console.stop()
-
-

@@ -13,7 +13,7 @@ from tests.lab.mailrooms import TownWithMail, letter
 from tests.web.visits import Connection
 from twistmail.lab import rules, town
 from twistmail.lab import site as sites
-from twistmail.lab.door import Door
+from twistmail.lab.door import Door, Seat
 from twistmail.lab.driver import Driver
 from twistmail.lab.lan import Lan, Student, with_students
 from twistmail.lab.lesson import Act
@@ -316,6 +316,73 @@ def test_a_student_is_offered_no_buttons_that_he_may_not_press(still, still_anna
     assert "the teacher does it" in still_anna.get("/dns").body
 
 
+SEEN = ("/", "/m", "/dns", "/dns/zones", "/console", "/lessons", "/lessons/8", "/about", "/room", "/find",
+        "/inbox", "/inbox/letter/blue-bob-INBOX-1", "/inbox/letter/blue-s01-INBOX-1")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", SEEN)
+def test_no_form_of_a_student_s_pages_leads_to_what_is_refused(still, still_anna, path):
+    page = still_anna.get(path)
+    assert page.code == 200
+    insist_on_allowed_forms(page.body)
+    assert ("/delete" in page.body) is ("s01" in path)
+    assert "the teacher" in page.body or path != "/dns", "a sentence says whose it is"
+
+
+def insist_on_allowed_forms(body: str) -> None:
+    """Whatever a student is shown to press he may press."""
+    forms = [form for form in re.findall("<form[^>]*>", body) if 'method="post"' in form]
+    for action in (re.search('action="([^"]*)"', form)[1] for form in forms):
+        assert rules.rule_of(route_of(action)) is not rules.teacher, action
+
+
+def route_of(action: str) -> Route:
+    """A route without its handler, for the table of rules."""
+    found = [pattern for method, pattern in rules.RULES if method == "POST" and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), action)]
+    assert len(found) == 1, action
+    return Route("POST", found[0], None)
+
+
+def test_orders_are_offered_about_his_own_letters_only(classroom, site, anna):
+    for office, account in (("blue", ANNA.account), ("green", BEN.account)):
+        item = f"6k3fa2-{office}"
+        told = {"state": "accepted", "service": "submission", "sender": account, "recipients": ["bob@blue.test"], "message_id": office,
+                "subject": "Hello", "size": 100, "account": account}  # fmt: skip
+        classroom.ring.add(office, "mail", item, told)
+    may = [rules.may_order(classroom, Seat(account=ANNA.account), f"6k3fa2-{office}") for office in ("blue", "green")]
+    assert may == [True, False]
+    assert rules.may_order(classroom, Seat(is_teacher=True), "6k3fa2-green")
+    assert not rules.may_order(classroom, Seat(), "6k3fa2-blue")
+
+
+def test_a_student_is_not_told_where_things_lie(still, still_anna):
+    assert "/somewhere" not in still_anna.get("/api/v1/info").body
+    assert "/tmp/town" not in still_anna.get("/api/v1/town").body
+    assert "/tmp/town" in Browser(still, "127.0.0.1").get("/api/v1/town").body
+
+
+def test_the_map_has_room_for_a_class(still, still_anna):
+    page = still_anna.get("/").body
+    assert "alice, bob + 1<" in page
+    assert "See what is broken now" in page
+    assert "Break something" in Browser(still, "127.0.0.1").get("/").body
+
+
+def test_the_teacher_is_not_asked_who_he_is(still):
+    teacher = Browser(still, "127.0.0.1")
+    assert "Who are you?" not in teacher.get("/").body
+    assert "/projector" in teacher.get("/room").body
+
+
+def test_who_mistypes_the_code_need_not_write_all_of_it_again(site):
+    browser = Browser(site)
+    browser.get("/room")
+    page = browser.post("/room", code="123465", account="s01", password="secret-1").body
+    assert 'value="123465"' in page
+    assert 'value="s01"' in page
+    assert "secret-1" not in page
+
+
 def test_a_pace_lets_go_again_and_remembers_only_so_many():
     now = [0.0]
     pace = Pace(2, 10.0, lambda: now[0])
@@ -337,6 +404,7 @@ def test_the_screen_shows_who_is_in_and_no_password(site, anna):
     assert "Anna" in page
     assert "192.168.1.2:8025" in page
     assert "123 456" in page
+    assert '<svg class="code"' in page
     for secret in (ANNA.password, BEN.password, "teach-me"):
         assert secret not in page
 

@@ -147,6 +147,16 @@ def test_every_answer_is_strict(house):
         assert {name.lower(): got.headers[name.lower()] for name in web.STRICT} == {n.lower(): v for n, v in web.STRICT.items()}
 
 
+@pytest.mark.parametrize(
+    ("host", "isolates"),
+    [("localhost:8025", True), ("127.0.0.1:8025", True), ("[::1]:8025", True), ("class.localhost", True), ("192.168.1.2:8025", False)],
+)
+def test_browsers_are_not_told_what_they_ignore_without_tls(house, host, isolates):
+    got = house.browser().ask("GET", "/", host=host)
+    assert ("cross-origin-opener-policy" in got.headers) is isolates
+    assert "content-security-policy" in got.headers
+
+
 def test_a_gate_answers_in_the_place_of_the_page(house):
     house.site.gates.append(lambda asked: text("room code?", 401))
     assert house.browser().ask("GET", "/").code == 401

@@ -11,6 +11,10 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
+from twistmail.web.guard import hostname
+from twistmail.web.page import Asked
+from twistmail.web.site import is_near
+
 
 @dataclass(frozen=True, slots=True)
 class Copied:
@@ -60,6 +64,12 @@ def lines(about: Mapping[str, Any], host: str) -> tuple[Copied, ...]:
         values |= {f"{office['name']}_{service}": port for service, port in office["ports"].items()}
     shown = [line for line in LINES if host == HERE or line[0] not in HERE_ONLY]
     return tuple(Copied(name, program, words, Template(line).substitute(values)) for name, program, words, line in shown)
+
+
+def host_of(asked: Asked) -> str:
+    """Where this browser finds the offices: at the address at which it has found the page; they have no IPv6."""
+    name = hostname(asked.headers.get("host", ""))
+    return HERE if is_near(name) or name.endswith("localhost") else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,14 @@ def own_item(town: Any, seat: Seat, asked: Asked) -> str:
     """An order about a letter that he has sent."""
     if seat.is_teacher or (words := somebody(town, seat, asked)):
         return "" if seat.is_teacher else words
-    key = asked.names.get("key") or asked.form.get("id", "")
-    journey = town.journeys.of(key)
-    return "" if journey is not None and journey.key == key and journey.first.account == seat.account else NOT_YOURS
+    return "" if may_order(town, seat, asked.names.get("key") or asked.form.get("id", "")) else NOT_YOURS
+
+
+def may_order(town: Any, seat: Seat, key: str) -> bool:
+    """Whether who sits there may give orders about the item *key*."""
+    journey = None if seat.is_teacher else town.journeys.of(key)
+    is_his = bool(seat.account) and journey is not None and journey.key == key and journey.first.account == seat.account
+    return seat.is_teacher or is_his
 
 
 #: By route. Looking at what is not here is free; whatever changes something has to be here.

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from twistmail.lab import pages
+from twistmail.lab.copying import host_of
 from twistmail.lab.filters import FILTERS
 from twistmail.lab.offices import OFFICES
 from twistmail.lab.ring import KINDS, Event
@@ -81,6 +82,7 @@ def common(asked: Asked, town: Any, guard: Guard, assets: Assets, site: Site) ->
         "last": town.ring.last,
         "now": town.clock.seconds(),
         "offices": OFFICES,
+        "host": host_of(asked),
         "lan": town.lan,
         "me": seat_of(town, asked).account,
         "in_charge": seat_of(town, asked).is_teacher,

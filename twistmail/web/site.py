@@ -19,7 +19,7 @@ from twisted.web import http
 
 from twistmail import tasks
 from twistmail.web import reading
-from twistmail.web.guard import BROWSER, BROWSER_OCTETS, Guard, is_browser
+from twistmail.web.guard import BROWSER, BROWSER_OCTETS, Guard, hostname, is_browser
 from twistmail.web.live import Stream, Streams
 from twistmail.web.page import Answer, Asked, Live, Route, text
 from twistmail.web.routes import NotFound, Routes
@@ -43,6 +43,8 @@ STRICT = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+#: Browsers take an origin without TLS for trustworthy on this computer only; elsewhere they complain of the one that isolates windows.
+ELSEWHERE = {name: value for name, value in STRICT.items() if name != "Cross-Origin-Opener-Policy"}
 STREAM = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
 
 #: Looks at what is asked before any handler: an answer instead of the handler's, or None.
@@ -118,6 +120,15 @@ def is_near(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return True
+
+
+def is_trustworthy(host: str) -> bool:
+    """Whether a browser holds pages at *host* (a Host field) for safe without TLS: Secure Contexts §3.1."""
+    name = hostname(host)
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
 
 
 class _Request(http.Request):
@@ -199,7 +210,8 @@ class _Request(http.Request):
 
     def _head(self, code: int, headers: Mapping[str, str]) -> None:
         self.setResponseCode(code)
-        for name, value in {**STRICT, **headers}.items():
+        strict = STRICT if is_trustworthy(self.getHeader("host") or "") else ELSEWHERE
+        for name, value in {**strict, **headers}.items():
             if code != 204 or name != "Content-Length":
                 self.setHeader(name, value)
         if self.new_browser:

@@ -11,12 +11,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from twistmail.lab.copying import HERE, lines, settings
+from twistmail.lab.copying import HERE, host_of, lines, settings
 from twistmail.lab.fault_settings import NotNow
 from twistmail.lab.offices import OFFICES
 from twistmail.lab.phone import account_settings, drawn
 from twistmail.lab.rules import seat_of
-from twistmail.web.guard import hostname
 from twistmail.web.page import Answer, Asked, Route, see_other, text
 from twistmail.web.site import is_near
 from twistmail.web.templates import Renderer
@@ -43,12 +42,6 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
         return see_other("/about")
 
     return Route("GET", "/about", page), Route("POST", "/reset", reset)
-
-
-def host_of(asked: Asked) -> str:
-    """Where this browser finds the offices: at the address at which it has found the page; they have no IPv6."""
-    name = hostname(asked.headers.get("host", ""))
-    return HERE if is_near(name) or name.endswith("localhost") else name
 
 
 def people(about: Mapping[str, Any]) -> Mapping[str, str]:

@@ -215,7 +215,8 @@ class _Running:
 
     async def info(self, asked: Asked) -> Answer:
         found = await self._inboxes(asked).listing(limit=0)
-        return json({"Version": f"twistmail {_version()}", "LatestVersion": "", "Database": str(self._town.folder), "DatabaseSize": 0,
+        folder = str(self._town.folder) if is_near(asked.client) else ""
+        return json({"Version": f"twistmail {_version()}", "LatestVersion": "", "Database": folder, "DatabaseSize": 0,
                      "Messages": found.total, "Unread": found.unread, "Tags": {}, "RuntimeStats": {}})  # fmt: skip
 
     async def events(self, asked: Asked) -> Answer:
@@ -237,7 +238,10 @@ class _Running:
         return json({"last": last, "first": self._town.ring.first, "events": [event.as_json() for event in events]})
 
     async def town(self, asked: Asked) -> Answer:
-        return json(self._town.lines())
+        lines = self._town.lines()
+        if not is_near(asked.client):  # where things lie on this computer is of no use elsewhere
+            lines |= {"folder": "", "offices": [{**office, "config": ""} for office in lines["offices"]]}
+        return json(lines)
 
     async def clock(self, asked: Asked) -> Answer:
         seconds = self._town.clock.seconds()

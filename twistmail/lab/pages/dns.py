@@ -10,6 +10,7 @@ from twistmail.lab.fault_acts import tell_dns
 from twistmail.lab.ring import Event
 from twistmail.lab.zones import KINDS, TROUBLES
 from twistmail.web.page import Answer, Asked, Route, see_other, text
+from twistmail.web.site import is_near
 from twistmail.web.templates import Renderer
 
 #: Questions that are shown.
@@ -38,7 +39,7 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
     def whole(asked: Asked, problem: str = "", typed: Mapping[str, str] | None = None) -> Answer:
         code = 400 if problem else 200
         values = {"problem": problem, "typed": NOTHING | dict(typed or {}), "asked_last": asked_last(town), **shown(town)}
-        return render.page(asked, "dns.html", title="DNS", code=code, **values)
+        return render.page(asked, "dns.html", title="DNS", code=code, near=is_near(asked.client), **values)
 
     def done(asked: Asked, problem: str) -> Answer:
         if not problem:

@@ -27,6 +27,7 @@ from twistmail.lab.heads import Heads, is_held, runner_of
 from twistmail.lab.journey import Journey, Leg
 from twistmail.lab.journey_text import as_text
 from twistmail.lab.letter_head import Head, head_of, rows
+from twistmail.lab.rules import may_order, seat_of
 from twistmail.lab.stations import current, stations, summary
 from twistmail.mail.address import parse
 from twistmail.web.page import Answer, Asked, Route, see_other, text
@@ -162,7 +163,8 @@ class _Pages:
         if wanted is None and seen.replayed:
             wanted = max(range(len(dialogues)), key=lambda place: dialogues[place].lines[-1].number, default=0)
         seen = Seen(seen.key, wanted or 0, seen.place, seen.places, seen.big, seen.last)
-        now = {} if seen.replayed else {"orders": self._orders(journey), "switches": self._switches(journey)}
+        may = may_order(self._town, seat_of(self._town, asked), journey.key)
+        now = {} if seen.replayed else {"orders": self._orders(journey) if may else (), "switches": self._switches(journey)}
         return {**await self._told(journey), "seen": seen, "orders": (), "switches": (), "export": False, **now}
 
     async def _told(self, journey: Journey) -> dict[str, Any]:

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from twistmail.lab.door import Seat
+from twistmail.lab.offices import OFFICES, Office
 from twistmail.lab.ring import Event
+from twistmail.lab.rules import seat_of
 from twistmail.web.page import Answer, Asked, Route
 from twistmail.web.templates import Renderer
 
@@ -38,11 +41,12 @@ STATES = {
     ("queue", "returned"): ("trouble", "returned"),
     ("queue", "given up"): ("trouble", "given up"),
 }
+BREAK, LOOK = "Break something, and see what happens", "See what is broken now"
 #: Where one begins, if there is such a page.
 BEGIN = (
     ("/lessons", "The lessons: twelve of them"),
     ("/inbox", "Write a letter, read one"),
-    ("/net", "Break something, and see what happens"),
+    ("/net", BREAK),
     ("/console", "Speak SMTP, IMAP and POP3 by hand"),
     ("/about", "Use your own mail program"),
 )
@@ -79,7 +83,8 @@ class Row:
 
 def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
     async def page(asked: Asked) -> Answer:
-        return render.page(asked, "map.html", title="Map", latest=latest(town.ring.since(0)), begin=BEGIN, **picture(town))
+        to_begin = begin(seat_of(town, asked))
+        return render.page(asked, "map.html", title="Map", latest=latest(town.ring.since(0)), begin=to_begin, **picture(town))
 
     async def drawing(asked: Asked) -> Answer:
         return render.fragment(asked, "map_picture.html", **picture(town))
@@ -93,9 +98,21 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
 def picture(town: Any) -> Mapping[str, Any]:
     """What the drawing shows: every office with its state, every way with its own."""
     return {
-        "boxes": [(office, town.service(office.name) is not None, *BOXES[office.name]) for office in town.offices],
+        "boxes": [(office, at_work(office), town.service(office.name) is not None, *BOXES[office.name]) for office in town.offices],
         "ways": [Way(begin, end, town.network.link(begin, end).state, line) for (begin, end), line in WAYS.items()],
     }
+
+
+def begin(seat: Seat) -> list[tuple[str, str]]:
+    """BEGIN for who sits there."""
+    return [(path, LOOK if words == BREAK and not seat.is_teacher else words) for path, words in BEGIN]
+
+
+def at_work(office: Office) -> str:
+    """Who works there, in the space of a box: the people of the lessons by name, students by number."""
+    own = [person for person in office.people if any(person in one.people for one in OFFICES if one.name == office.name)]
+    students = len(office.people) - len(own)
+    return ", ".join(own) + (f" + {students}" if students else "")
 
 
 def latest(events: Iterable[Event]) -> list[Row]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from twistmail.lab.door import Seat
+from twistmail.lab.rules import may_order, seat_of
 from twistmail.lab.waiting import chart, waiting
 from twistmail.web.page import Answer, Asked, Route, see_other, text
 from twistmail.web.templates import Renderer
@@ -16,10 +18,10 @@ WORDS = "ordered on the queue page"
 
 def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
     async def page(asked: Asked) -> Answer:
-        return render.page(asked, "queue.html", title="Queue", **shown(town))
+        return render.page(asked, "queue.html", title="Queue", **shown(town, seat_of(town, asked)))
 
     async def rows(asked: Asked) -> Answer:
-        return render.fragment(asked, "queue_rows.html", **shown(town))
+        return render.fragment(asked, "queue_rows.html", **shown(town, seat_of(town, asked)))
 
     async def order(asked: Asked) -> Answer:
         office, identifier, what = (asked.form.get(key, "") for key in ("office", "id", "order"))
@@ -53,13 +55,17 @@ async def obey(runner: Any, order: str, identifier: str) -> None:
         await runner.delete(identifier)
 
 
-def shown(town: Any) -> Mapping[str, Any]:
-    """The letters, and the chart of the first office that is on: all have the same schedule unless somebody has changed it."""
+def shown(town: Any, seat: Seat) -> Mapping[str, Any]:
+    """The letters, and the chart of the first office that is on: all have the same schedule unless somebody has changed it.
+
+    `own`: ids of the letters about which *seat* may give orders.
+    """
     letters = waiting(town)
     settings = next((service.config["relay"] for office in town.offices if (service := town.service(office.name)) is not None), None)
     drawn = chart(settings.retry, settings.expire, (one.attempts for one in letters)) if settings is not None else None
     off = [office.name for office in town.offices if town.service(office.name) is None]
-    return {"letters": letters, "chart": drawn, "said": summary(letters), "off": off}
+    own = {letter.id for letter in letters if may_order(town, seat, letter.id)}
+    return {"letters": letters, "own": own, "chart": drawn, "said": summary(letters), "off": off}
 
 
 def summary(letters: tuple[Any, ...]) -> str:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from twistmail.lab.door import Wrong
 from twistmail.lab.lan import ROSTER, written
+from twistmail.lab.phone import drawn
 from twistmail.web.page import Answer, Asked, Route, see_other
 from twistmail.web.templates import Renderer
 
@@ -21,7 +24,8 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
         return ()
 
     def door(asked: Asked, wrong: str = "", code: int = 200) -> Answer:
-        return render.page(asked, "room.html", title="The room", code=code, wrong=wrong, seat=town.door.seat(asked))
+        return render.page(asked, "room.html", title="The room", code=code, wrong=wrong, seat=town.door.seat(asked),
+                           typed={name: asked.form.get(name, "")[:100] for name in ("code", "account")})  # fmt: skip
 
     async def room(asked: Asked) -> Answer:
         return door(asked)
@@ -38,7 +42,7 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
 
     async def projector(asked: Asked) -> Answer:
         address = f"http://{town.lan.address}:{town.web_port}/"
-        return render.page(asked, "projector.html", title="Come in", address=address, students=inside(town))
+        return render.page(asked, "projector.html", title="Come in", address=address, picture=Markup(drawn(address)), students=inside(town))
 
     async def seats(asked: Asked) -> Answer:
         return render.fragment(asked, "projector_seats.html", students=inside(town))
