@@ -13,6 +13,7 @@ from twistmail.lab.door import Wrong
 from twistmail.lab.lan import ROSTER, written
 from twistmail.lab.phone import drawn
 from twistmail.web.page import Answer, Asked, Route, see_other
+from twistmail.web.site import is_near
 from twistmail.web.templates import Renderer
 
 #: Seconds after which a student who asks for nothing is not counted any more as one who is here.
@@ -24,8 +25,9 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
         return ()
 
     def door(asked: Asked, wrong: str = "", code: int = 200) -> Answer:
+        typed = {name: asked.form.get(name, "")[:100] for name in ("code", "account")}
         return render.page(asked, "room.html", title="The room", code=code, wrong=wrong, seat=town.door.seat(asked),
-                           typed={name: asked.form.get(name, "")[:100] for name in ("code", "account")})  # fmt: skip
+                           near=is_near(asked.client), typed=typed)  # fmt: skip
 
     async def room(asked: Asked) -> Answer:
         return door(asked)
