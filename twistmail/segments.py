@@ -31,7 +31,7 @@ HEADER_SIZE = 4096
 #: What stands around a body.
 FRAME = 24
 
-_ZEROS = bytes(1024 * 1024)
+_ZEROS = bytes(64 * 1024)
 _HEADER = struct.Struct("<16sHHQ")
 _CHECK = struct.Struct("<I")
 _FRAME = struct.Struct("<IQQ")  # behind the checksum
