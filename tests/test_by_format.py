@@ -61,3 +61,30 @@ def test_an_account_is_removed_from_its_own_store_only(store, stores):
         assert result_of(one.deliver([Delivery(BOB, b"", PLAIN)])) == [None]
     result_of(store.remove_account(BOB))
     assert [messages(stores["maildir"], BOB), messages(stores["mbox"], BOB)] == [1, 0]
+
+
+def test_a_store_that_is_made_later_is_made_for_the_first_who_has_it_and_for_who_is_called_otherwise():
+    async def format_of(account):
+        return "mbox" if account == BOB else "maildir"
+
+    made = []
+
+    def make():
+        made.append(MailStore(lambda: 1e9))
+        return made[-1]
+
+    for act in (
+        lambda store: store.deliver([Delivery(ANN, b"", PLAIN), Delivery(BOB, b"", PLAIN)]),
+        lambda store: store.rename_account(ANN, EVE),
+    ):
+        made.clear()
+        store = StoreByFormat({"maildir": MailStore(lambda: 1e9)}, format_of, later={"mbox": make})
+        result_of(store.deliver([Delivery(ANN, b"", PLAIN)]))
+        result_of(store.poll())
+        result_of(store.tidy())
+        assert made == []
+        result_of(act(store))
+        assert len(made) == 1
+        result_of(store.mailboxes(BOB))
+        store.close()
+        assert len(made) == 1

@@ -16,16 +16,27 @@ from twistmail.store_interfaces import IMailStore
 
 @implementer(IMailStore)
 class StoreByFormat:
-    """*stores*: by the names of their formats; *format_of*(account) tells the one of an account, or raises Unavailable."""
+    """*stores*: by the names of their formats; *format_of*(account) tells the one of an account, or raises Unavailable.
 
-    def __init__(self, stores: Mapping[str, Any], format_of: Callable[[str], Awaitable[str]]) -> None:
+    *later*: what makes a store that is only made when the first account is found to be in it.
+    """
+
+    def __init__(
+        self, stores: Mapping[str, Any], format_of: Callable[[str], Awaitable[str]], later: Mapping[str, Callable[[], Any]] | None = None
+    ) -> None:
         self._stores = dict(stores)
         self._format_of = format_of
+        self._later = dict(later or {})
+
+    def _made(self, name: str) -> Any:
+        if name in self._later:
+            self._stores[name] = self._later.pop(name)()
+        return self._stores[name]
 
     async def _store(self, account: str) -> Any:
         """Raises OSError where it cannot be told which."""
         try:
-            return self._stores[await self._format_of(account)]
+            return self._made(await self._format_of(account))
         except Unavailable as error:
             raise OSError(errno.EAGAIN, f"in which format {account} has mail cannot be told: {error}") from error
 
@@ -71,7 +82,7 @@ class StoreByFormat:
     async def rename_account(self, old: str, new: str) -> None:
         done: list[Any] = []
         try:
-            for store in self._stores.values():
+            for store in [self._made(name) for name in (*self._stores, *self._later)]:
                 await store.rename_account(old, new)
                 done.append(store)
         except OSError:

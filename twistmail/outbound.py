@@ -37,7 +37,7 @@ def tls_policies(config: Config, foundation: Foundation, lookup: INameLookup) ->
     rules = Rules(dane=settings.dane, memory=_MEMORY[settings.tls_memory])
     sts = None
     if settings.mta_sts and ground.dial is None:  # where the way out is pretended nothing is fetched from the world
-        from twistmail.relay.stsfetch import PolicyFetcher  # with Twisted's web client: for whoever needs it (`service.NEEDED_LATER`)
+        from twistmail.relay.stsfetch import PolicyFetcher  # with Twisted's web client: for whoever needs it (`twistmail.later`)
 
         fetch = _trusting(config, partial(PolicyFetcher, ground.reactor, lookup))
         sts = StsPolicies(lookup, fetch, foundation.tls_memory, ground.epoch)

@@ -24,10 +24,8 @@ from twistmail.interfaces import IPart, Unavailable
 from twistmail.lookup.resolver import OPTIONS as DNS
 from twistmail.lookup.resolver import DnsLookup
 from twistmail.mail.bounds import Bounds
-from twistmail.mbox.store import MboxStore
 from twistmail.memory.lookup import SilentLookup
 from twistmail.memory.queue import MemoryQueue
-from twistmail.memory.store import MailStore as MemoryStore
 from twistmail.options import Section, Settings
 from twistmail.policy.builtin import STAGES
 from twistmail.queue.spool import OPTIONS as QUEUE
@@ -79,7 +77,9 @@ async def _owner(ground: Any, account: str) -> Owner | None:
     return None if user is None else Owner(user, ground.giver.give)
 
 
-def _mbox(settings: Settings, ground: Any) -> MboxStore:
+def _mbox(settings: Settings, ground: Any) -> Any:
+    from twistmail.mbox.store import MboxStore
+
     return MboxStore(
         ground.data_dir,
         ground.reactor,
@@ -93,8 +93,15 @@ def _mbox(settings: Settings, ground: Any) -> MboxStore:
 
 
 def _files(settings: Settings, ground: Any) -> StoreByFormat:
-    """Maildirs, and mbox files for the accounts that have them."""
-    return StoreByFormat({"maildir": _maildir(settings, ground), "mbox": _mbox(settings, ground)}, ground.terms.format_of)
+    """Maildirs, and mbox files once an account has them."""
+    maildirs = {"maildir": _maildir(settings, ground)}
+    return StoreByFormat(maildirs, ground.terms.format_of, later={"mbox": partial(_mbox, settings, ground)})
+
+
+def _memory(settings: Settings, ground: Any) -> Any:
+    from twistmail.memory.store import MailStore
+
+    return MailStore(ground.epoch, quota_of=ground.terms.quota_of)
 
 
 def _spool(settings: Settings, ground: Any) -> Spool:
@@ -117,7 +124,7 @@ def _nothing(word: str) -> Any:
 
 
 MAILDIR = BuiltIn("store", "maildir", STORE, _files)
-MEMORY_STORE = BuiltIn("store", "memory", STORE, lambda settings, ground: MemoryStore(ground.epoch, quota_of=ground.terms.quota_of))
+MEMORY_STORE = BuiltIn("store", "memory", STORE, _memory)
 SPOOL = BuiltIn("queue", "spool", QUEUE, _spool)
 MEMORY_QUEUE = BuiltIn("queue", "memory", QUEUE, lambda settings, ground: MemoryQueue(Bounds(settings.max_messages)))
 RESOLVER = BuiltIn(
