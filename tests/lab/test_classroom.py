@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from twistmail import starting, tenancy
-from twistmail.lab import demo
+from twistmail.lab import classroom, demo
 from twistmail.lab.classroom import Classroom, Taken
 
 
@@ -50,10 +50,10 @@ def test_a_second_classroom_in_a_folder_is_refused_before_it_has_written_anythin
 
 def test_nothing_is_made_before_it_starts_for_twistd_is_root_until_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    classroom = Classroom(Idle())
+    made = Classroom(Idle())
     assert list(tmp_path.iterdir()) == []
-    classroom.startService()
-    assert list(tmp_path.iterdir()) == [classroom.folder]
+    made.startService()
+    assert list(tmp_path.iterdir()) == [made.folder]
 
 
 @pytest.mark.parametrize(("uid", "starts"), [pytest.param(None, False, id="without --uid"), pytest.param(65534, True, id="with --uid")])
@@ -68,3 +68,15 @@ def test_under_twistd_the_classroom_does_not_stay_root(uid: int | None, starts: 
     with pytest.raises(SystemExit) as end:
         starting.makeService(options)
     assert end.value.code == starting.NO_PERMISSION
+
+
+@pytest.mark.parametrize(("user", "does"), [(0, ["servers", "pages"]), (1000, [])])
+def test_who_is_about_to_give_root_up_imports_first_what_is_imported_late(
+    user: int, does: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(classroom.later, "import_all", lambda: done.append("servers"))
+    monkeypatch.setattr(classroom, "import_pages", lambda: done.append("pages"))
+    Classroom(Idle()).privilegedStartService()
+    assert done == does

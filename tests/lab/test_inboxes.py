@@ -10,7 +10,7 @@ from tests.helpers import result_of
 from tests.lab.mailrooms import TownWithMail, letter
 from twistmail.facts import Read
 from twistmail.lab.inboxes import EVERYONE, Away, journey_of
-from twistmail.lab.letter_rows import Place, place_of
+from twistmail.lab.letter_place import Place, place_of
 from twistmail.lab.offices import OFFICES
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import NewMessage

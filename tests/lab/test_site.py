@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from tests.lab.towns import PaperTown
 from tests.web.visits import Connection
 from twistmail.lab import site as sites
+from twistmail.web.routes import NotFound
+from twistmail.web.templates import Renderer
 
 
 @pytest.fixture
@@ -69,3 +72,16 @@ def test_a_stream_goes_on_where_the_page_or_the_browser_was(town):
     resumed = Connection(site).send(b"GET /events?after=1 HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 4\r\n\r\n").decode()
     assert re.findall(r"id: (\d+)", asked) == ["4", "5"]
     assert re.findall(r"id: (\d+)", resumed) == ["5"]
+
+
+def test_the_table_of_pages_says_how_all_their_paths_begin(town):
+    town.lan = object()  # some pages are there for a class only
+    assert sorted(sites.PAGES) == sorted(module.name for module in pkgutil.iter_modules(sites.pages.__path__))
+    for name, firsts in sites.PAGES.items():
+        patterns = [route.pattern for route in sites.routes_of(name, town, Renderer((), lambda asked: {}))]
+        assert {pattern.split("/")[1] for pattern in patterns} == set(firsts), name
+
+
+def test_everything_that_the_navigation_names_is_there(town):
+    routes = sites.make(town).routes
+    assert [path for _, path in sites.NAVIGATION if isinstance(routes.find("GET", path), NotFound)] == []

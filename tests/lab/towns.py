@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from twistmail.lab.clock import LessonClock
+from twistmail.lab.heads import Heads
 from twistmail.lab.journeys import Journeys
 from twistmail.lab.offices import OFFICES, PASSWORD, USUAL_PORTS
 from twistmail.lab.ring import Ring
@@ -30,6 +31,8 @@ class PaperTown:
         self.broken: dict[tuple[str, str], str] = {}
         self.network = SimpleNamespace(link=lambda a, b: SimpleNamespace(state=self.broken.get((a, b), "whole")))
         self.journeys = Journeys(self.ring)
+        self.heads = Heads(self.service)
+        self.ring.listen(self.heads.note)
         self.zones = Zones(OFFICES)
         self.ports = {(office.name, service): office.port(service) for office in OFFICES for service in USUAL_PORTS}
 

@@ -42,3 +42,38 @@ def test_what_fits_with_another_method_says_so():
 @given(st.text(max_size=50))
 def test_every_path_is_found_or_not(path):
     ROUTES.find("GET", path)
+
+
+def test_more_routes_are_given_when_somebody_first_asks_for_what_begins_like_them():
+    asked = []
+
+    def more(first, *patterns):
+        asked.append(first)
+        return [Route("GET", pattern, pattern) for pattern in patterns]
+
+    later = [(("a", ""), lambda: more("a", "/", "/a/{key}")), (("b", "a"), lambda: more("b", "/b", "/a/there/too"))]
+    routes = Routes([Route("GET", "/m", "/m")], later)
+    assert routes.find("GET", "/m") == Found("/m", {})
+    assert routes.find("GET", "/nowhere") == NotFound()
+    assert asked == []
+    assert routes.find("GET", "/") == Found("/", {})
+    assert asked == ["a"]
+    assert routes.find("GET", "/%61/there/too") == Found("/a/there/too", {})
+    assert routes.find("POST", "/a/x") == NotFound(("GET",))
+    assert asked == ["a", "b"]
+
+
+def test_routes_that_could_not_be_given_are_asked_for_again():
+    gives = [OSError("a disk that does not read"), [Route("GET", "/a", "a")]]
+
+    def more():
+        match gives.pop(0):
+            case OSError() as error:
+                raise error
+            case routes:
+                return routes
+
+    routes = Routes((), [(("a",), more)])
+    with pytest.raises(OSError, match="disk"):
+        routes.find("GET", "/a")
+    assert routes.find("GET", "/a") == Found("a", {})

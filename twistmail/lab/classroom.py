@@ -13,11 +13,11 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.error import CannotListenError
 
-from twistmail import heap, tasks, tenancy
+from twistmail import heap, later, tasks, tenancy
 from twistmail.lab.greeting import greeting
 from twistmail.lab.lan import Lan, NoLan, roster_in
 from twistmail.lab.offices import OFFICES
-from twistmail.lab.site import make
+from twistmail.lab.site import import_pages, make
 from twistmail.lab.town import HERE, Town, Trouble, is_free, other_port
 
 #: Where the pages are, if nobody else is there.
@@ -64,6 +64,13 @@ class Classroom(Service):
         self._ready = ready
         self._pages: list[Any] = []
         self._home = -1  # a descriptor: while it is open the folder is ours
+
+    def privilegedStartService(self) -> None:
+        """Whatever is imported late is imported now where we are root: that is about to be given up."""
+        super().privilegedStartService()
+        if os.geteuid() == 0:
+            later.import_all()
+            import_pages()
 
     def startService(self) -> None:
         self._move_in()

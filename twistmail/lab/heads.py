@@ -11,11 +11,12 @@ from typing import Any
 
 from twistmail.interfaces import Unavailable
 from twistmail.lab.journey import Copy, Journey, Leg
-from twistmail.lab.letter_head import MOST_HEADER
 from twistmail.lab.ring import Event
 from twistmail.mail import headers
 from twistmail.mail.mailbox import StoreError
 
+#: Octets of a header that are looked at: a letter may consist of nothing else.
+MOST_HEADER = 64 * 1024
 #: Heads that are remembered, and octets of each.
 MOST_KEPT, LONGEST_KEPT = 200, 16 * 1024
 

@@ -14,7 +14,8 @@ from itertools import groupby
 from typing import Any
 
 from twistmail.facts import Fact, Read
-from twistmail.lab.letter_rows import Place, Row, place_of
+from twistmail.lab.letter_place import Place, place_of
+from twistmail.lab.letter_rows import Row
 from twistmail.lab.letter_search import Wanted, parse
 from twistmail.lab.offices import Office
 from twistmail.mail import headers

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from twistmail.lab.heads import MOST_HEADER
 from twistmail.lab.journey import Journey, Leg
 from twistmail.mail import headers
 from twistmail.mail.words import decode_words
@@ -18,8 +19,6 @@ from twistmail.web.safe_html import without_tricks
 
 #: Fields, and characters of each, that are shown.
 MOST_FIELDS, LONGEST = 200, 2000
-#: Octets of a header that are looked at: a letter may consist of nothing else.
-MOST_HEADER = 64 * 1024
 TWO_SENDERS = "Reports go to the envelope's sender, answers to From."
 NO_SENDER = "It is a report itself: nobody is told what becomes of it."
 _BY = re.compile(r"\bby ([A-Za-z0-9.-]{1,255})")

@@ -17,7 +17,8 @@ import orjson
 
 from twistmail.lab.drafts import Draft, Enclosure, Mistake, address_of
 from twistmail.lab.inboxes import Listing, journey_of
-from twistmail.lab.letter_rows import Place, Row
+from twistmail.lab.letter_place import Place
+from twistmail.lab.letter_rows import Row
 from twistmail.mail import headers, words
 from twistmail.web import letters
 from twistmail.web.letters import File, Person

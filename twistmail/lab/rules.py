@@ -14,7 +14,7 @@ from typing import Any
 
 from twistmail.lab.door import Seat
 from twistmail.lab.filters import span
-from twistmail.lab.letter_rows import place_of
+from twistmail.lab.letter_place import place_of
 from twistmail.lab.offices import Office
 from twistmail.lab.pace import Pace
 from twistmail.web.guard import BROWSER

@@ -1,17 +1,18 @@
 """The classroom's pages in one place: gathers `pages/*`, serves the script and the styles, and tells browsers what happens.
 
 How a page is added: put `pages/NAME.py` there with `routes(town, render) -> tuple[Route, ...]` and its templates
-`templates/NAME*.html`, which extend base.html; nothing else has to know of it. docs/pages.md says what base.html, the
-styles and the script offer them.
+`templates/NAME*.html`, which extend base.html, and say in PAGES how its paths begin. docs/pages.md says what base.html, the
+styles and the script offer them. A module is imported when somebody first asks for one of its paths: an idle classroom
+has none of them. So what has to hear of everything from the beginning stands in `town`, not in a page.
 """
 
 from __future__ import annotations
 
 import hashlib
-import pkgutil
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ import orjson
 from twistmail.lab import pages
 from twistmail.lab.copying import host_of
 from twistmail.lab.filters import FILTERS
+from twistmail.lab.lan import ROSTER
 from twistmail.lab.offices import OFFICES
 from twistmail.lab.ring import KINDS, Event
 from twistmail.lab.rules import Rules, seat_of
 from twistmail.web.guard import Guard
 from twistmail.web.page import Answer, Asked, Live, Route, text
+from twistmail.web.routes import Routes
 from twistmail.web.site import Gate, Site
 from twistmail.web.templates import Renderer
 
@@ -41,6 +44,22 @@ NAVIGATION = (
     ("Lessons", "/lessons"),
     ("About", "/about"),
 )
+#: Modules of `pages`, and the first parts of the paths that they answer.
+PAGES = {
+    "about": ("about", "reset"),
+    "api": ("api", "livez", "readyz", "view"),
+    "clock": ("clock",),
+    "console": ("console",),
+    "dns": ("dns",),
+    "inbox": ("inbox",),
+    "journey": ("m",),
+    "lessons": ("lessons",),
+    "map": ("", "map"),
+    "net": ("net", "api"),
+    "queue": ("queue",),
+    "riddle": ("find",),
+    "room": ("room", "projector", ROSTER),
+}
 KIND_OF_ASSET = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -49,35 +68,47 @@ def make(town: Any, *, gates: Collection[Gate] = (), names: Collection[str] = ()
     """The site of *town* (`town.Town`), for `listenTCP`. *gates* and *names* as `web.site` and `web.guard` have them."""
     guard = Guard(secrets.token_bytes(32), names)
     assets = Assets(HERE / "assets")
-    render = Renderer((HERE / "templates",), lambda asked: common(asked, town, guard, assets, site), FILTERS)
+    render = Renderer((HERE / "templates",), lambda asked: common(asked, town, guard, assets), FILTERS)
 
     def problem(asked: Asked, code: int, words: str) -> Answer:
         if asked.by_script or "text/html" not in asked.headers.get("accept", ""):
             return text(words + "\n", code)
         return render.page(asked, "problem.html", title="Sorry", code=code, words=words)
 
-    routes = [*assets.routes(), Route("GET", "/events", events_of(town)), *gather(town, render)]
-    if town.lan is not None:
-        routes = Rules(town, problem).over(routes)
-    site = Site(town.reactor, routes, guard=guard, gates=gates, problem=problem)
-    return site
+    ruled: Callable[[Iterable[Route]], Iterable[Route]] = Rules(town, problem).over if town.lan is not None else lambda routes: routes
+
+    def page(name: str) -> Iterable[Route]:
+        return ruled(routes_of(name, town, render))
+
+    routes = (*assets.routes(), Route("GET", "/events", events_of(town)))
+    later = [(firsts, partial(page, name)) for name, firsts in PAGES.items()]
+    return Site(town.reactor, Routes(ruled(routes), later), guard=guard, gates=gates, problem=problem)
 
 
-def gather(town: Any, render: Renderer) -> tuple[Route, ...]:
-    """The routes of all modules in `pages`, in the order of their names."""
-    names = sorted(module.name for module in pkgutil.iter_modules(pages.__path__))
-    modules = [import_module(f"{pages.__name__}.{name}") for name in names]
-    return tuple(route for module in modules for route in module.routes(town, render))
+def routes_of(name: str, town: Any, render: Renderer) -> tuple[Route, ...]:
+    """The routes of module *name* in `pages`."""
+    routes: tuple[Route, ...] = _module(name).routes(town, render)
+    return routes
 
 
-def common(asked: Asked, town: Any, guard: Guard, assets: Assets, site: Site) -> Mapping[str, Any]:
+def import_pages() -> None:
+    """All of them, and what they are written with, now: for who is about to give up root (`twistmail.later`)."""
+    import_module("jinja2")
+    for name in PAGES:
+        _module(name)
+
+
+def _module(name: str) -> Any:
+    return import_module(f"{pages.__name__}.{name}")
+
+
+def common(asked: Asked, town: Any, guard: Guard, assets: Assets) -> Mapping[str, Any]:
     """What every template may name."""
     return {
         "token": guard.token(asked),
         "here": asked.path,
         "big": asked.query.get("big") == "1",
-        "navigation": [(words, path) for words, path in NAVIGATION if path in site.routes.patterns],
-        "known": site.routes.patterns,
+        "navigation": NAVIGATION,
         "asset": assets.path,
         "last": town.ring.last,
         "now": town.clock.seconds(),

@@ -18,6 +18,7 @@ from twistmail.lab import on_demand
 from twistmail.lab.clock import LessonClock
 from twistmail.lab.door import Door
 from twistmail.lab.forgery import Forgery
+from twistmail.lab.heads import Heads
 from twistmail.lab.journeys import Journeys
 from twistmail.lab.lan import Lan, with_students
 from twistmail.lab.nameserver import Datagrams, NameServer, Streams
@@ -63,6 +64,8 @@ class Town:
         self.clock = LessonClock(reactor)
         self.ring = Ring(self.clock.seconds)
         self.journeys = Journeys(self.ring)
+        self.heads = Heads(self.service)
+        self.ring.listen(self.heads.note)
         self.whose = Whose(lan, self.ring, self.journeys, self.door.at, apart=can_be_told_apart()) if lan and self.door else None
         self.zones = Zones(offices)
         self.network = Network(offices, self.ring, self.sealed, self._mx_port, Forgery(self.folder, time.time()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -25,15 +25,27 @@ class NotFound:
 
 
 class Routes:
-    """*routes*, in their order: of two that match, the earlier answers, so put "/m/export" before "/m/{key}"."""
+    """*routes*, in their order: of two that match, the earlier answers, so put "/m/export" before "/m/{key}".
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._rows = tuple((route.method, _parts(route.pattern), route.handler) for route in routes)
-        self.patterns = frozenset(route.pattern for route in routes)
+    *later*: pairs of first parts of paths ("m"; "" for "/" alone) and what gives more routes. It is called, once, when somebody first
+    asks for a path that begins so: what a page is made of is imported by whoever looks at it first.
+    """
+
+    def __init__(self, routes: Iterable[Route], later: Iterable[tuple[Collection[str], Callable[[], Iterable[Route]]]] = ()) -> None:
+        self._rows: list[tuple[str, tuple[str, ...], Handler]] = []
+        self._later = list(later)
+        self._add(routes)
+
+    def _add(self, routes: Iterable[Route]) -> None:
+        self._rows += ((route.method, _parts(route.pattern), route.handler) for route in routes)
 
     def find(self, method: str, path: str) -> Found | NotFound:
         """*path* as it was asked for, still percent-encoded: a "%2F" is part of a name. HEAD is answered as GET is."""
         parts = _parts(path)
+        first = unquote(parts[0])
+        for one in [one for one in self._later if first in one[0]]:
+            self._add(one[1]())
+            self._later.remove(one)
         wanted = "GET" if method == "HEAD" else method
         others: list[str] = []
         for having, pattern, handler in self._rows:

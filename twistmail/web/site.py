@@ -62,10 +62,10 @@ class Site(http.HTTPFactory):
     """Pages of *routes* for a listener. *guard* says who may ask; *gates* come after it; *problem* makes the pages of errors."""
 
     def __init__(
-        self, reactor: Any, routes: Iterable[Route], *, guard: Guard, gates: Collection[Gate] = (), problem: Problem = _plain
+        self, reactor: Any, routes: Routes | Iterable[Route], *, guard: Guard, gates: Collection[Gate] = (), problem: Problem = _plain
     ) -> None:
         super().__init__(timeout=IDLE, reactor=reactor)
-        self.routes = Routes(tuple(routes))
+        self.routes = routes if isinstance(routes, Routes) else Routes(routes)
         self.guard = guard
         self.gates = list(gates)
         self.problem = problem

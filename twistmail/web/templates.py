@@ -1,12 +1,15 @@
-"""Templates: values into HTML, by Jinja2, with everything escaped that is not marked as HTML."""
+"""Templates: values into HTML, by Jinja2, with everything escaped that is not marked as HTML.
+
+Jinja2 is imported for the first page that is written (`twistmail.later`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from twistmail.web.page import Answer, Asked
@@ -23,9 +26,16 @@ class Renderer:
     def __init__(
         self, folders: Sequence[Path], common: Callable[[Asked], Mapping[str, Any]], filters: Mapping[str, Callable[..., Any]] | None = None
     ) -> None:
+        self._folders = folders
         self._common = common
-        self._templates = Environment(
-            loader=FileSystemLoader(folders),
+        self._filters = filters or {}
+
+    @cached_property
+    def _templates(self) -> Any:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        templates = Environment(
+            loader=FileSystemLoader(self._folders),
             autoescape=True,
             undefined=StrictUndefined,
             auto_reload=False,
@@ -33,11 +43,13 @@ class Renderer:
             lstrip_blocks=True,
             finalize=_shown,
         )
-        self._templates.filters.update(filters or {})
+        templates.filters.update(self._filters)
+        return templates
 
     def words(self, asked: Asked, name: str, /, **values: Any) -> str:
         """The template *name* as text."""
-        return self._templates.get_template(name).render({"asked": asked, **self._common(asked), **values})
+        words: str = self._templates.get_template(name).render({"asked": asked, **self._common(asked), **values})
+        return words
 
     def page(self, asked: Asked, name: str, /, *, title: str, code: int = 200, **values: Any) -> Answer:
         """A whole page: its template extends base.html."""

@@ -15,7 +15,7 @@ from twistmail.lab import mailpit, watching
 from twistmail.lab.drafts import Mistake
 from twistmail.lab.fault_settings import NotNow
 from twistmail.lab.inboxes import EVERYONE, Away, Inboxes
-from twistmail.lab.letter_rows import Place
+from twistmail.lab.letter_place import Place
 from twistmail.lab.mailpit import Unfit
 from twistmail.lab.pages.inbox import HARMLESS, download, postbox_of
 from twistmail.lab.rules import in_sight

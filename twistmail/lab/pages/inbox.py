@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from twistmail.lab.drafts import Draft, Mistake, answer, people_in
 from twistmail.lab.inboxes import EVERYONE, Away, Inboxes, journey_of
-from twistmail.lab.letter_rows import Place
+from twistmail.lab.letter_place import Place
 from twistmail.lab.postbox import Postbox, Posted
 from twistmail.lab.rules import in_sight, seat_of
 from twistmail.lab.samples import SAMPLES, with_sample

@@ -23,7 +23,7 @@ from twistmail.cli.codes import look_up
 from twistmail.hops import bare
 from twistmail.interfaces import Unavailable
 from twistmail.lab.faults import FAULTS, Board, Fault
-from twistmail.lab.heads import Heads, is_held, runner_of
+from twistmail.lab.heads import is_held, runner_of
 from twistmail.lab.journey import Journey, Leg
 from twistmail.lab.journey_text import as_text
 from twistmail.lab.letter_head import Head, head_of, rows
@@ -95,9 +95,7 @@ class _Pages:
 
     def __init__(self, town: Any, render: Renderer) -> None:
         self._town, self._render = town, render
-        self._heads = Heads(town.service)
         self._board = Board(town)
-        town.ring.listen(self._heads.note)
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -169,7 +167,7 @@ class _Pages:
 
     async def _told(self, journey: Journey) -> dict[str, Any]:
         """What page and export have in common."""
-        header = b"" if journey.first.state == "coming" else await self._heads.of(journey)
+        header = b"" if journey.first.state == "coming" else await self._town.heads.of(journey)
         head = head_of(header, journey) if header else Head()
         state, sentence = summary(journey)
         all_six = stations(journey)
@@ -228,7 +226,7 @@ class _Pages:
         journey = self._town.journeys.of(asked.names["key"])
         if journey is None:
             return text(UNKNOWN + "\n", 404)
-        header = await self._heads.of(journey)
+        header = await self._town.heads.of(journey)
         body = as_text(journey, head_of(header, journey) if header else Head())
         return Answer(body.encode(), "text/plain; charset=utf-8", headers=_download(journey, "txt"))
 

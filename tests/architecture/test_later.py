@@ -1,0 +1,59 @@
+"""What functions import is in `twistmail.later`: a server that gives up root has it all by then."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+from tests.architecture.source import modules, tree
+from twistmail import later
+from twistmail.lab import site
+
+#: Whose functions may import what they like: whoever runs them has been root at no time, or is root still.
+FREE = ("cli", "lab", "testing", "starting", "foreground")
+#: What else functions import: (module, what).
+KNOWN = {
+    ("accounts.tokens", "jwt"),  # an extra: the configuration is not valid unless it can be imported, which is tried while we are root
+    ("tls.acme.renewal", "twistmail.tls.acme.issue"),  # so is this
+    ("relay.carrying", "twisted.internet"),  # the reactor, of a process of its own
+    ("web.templates", "jinja2"),  # of the classroom alone
+}
+
+
+ALL = """
+import sys
+from twistmail import later
+from twistmail.lab import site
+later.import_all()
+site.import_pages()
+print(*sys.modules)
+"""
+
+
+def late() -> set[tuple[str, str]]:
+    """(module of ours, module that a function in it imports)."""
+    found = set()
+    for name, path in modules().items():
+        functions = (node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        for node in (inner for function in functions for inner in ast.walk(function)):
+            if isinstance(node, ast.Import):
+                found |= {(name, one.name) for one in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((name, str(node.module)))
+    return found
+
+
+def test_what_functions_import_is_imported_before_root_is_given_up():
+    needed = {row for row in late() if row[0].split(".")[0] not in FREE and row not in KNOWN}
+    there = set(later.MODULES) | {name.rpartition(".")[0] for name in later.MODULES}
+    assert {row for row in needed if row[1] not in there} == set()
+    assert {name for name in later.MODULES if name.startswith("twistmail.")} <= {what for _, what in needed}, "nobody imports these late"
+    assert late() >= KNOWN, "take these off the list"
+
+
+def test_all_of_it_can_be_imported_now():
+    run = subprocess.run([sys.executable, "-c", ALL], capture_output=True, text=True, timeout=60, check=True)
+    imported = set(run.stdout.split())
+    assert {name for name in later.MODULES if name.startswith("twistmail.")} <= imported
+    assert {"jinja2", *(f"{site.pages.__name__}.{name}" for name in site.PAGES)} <= imported
