@@ -17,11 +17,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TESTS  ?= tests
-# What talks to programs of others waits for them most of the time: two at once. What measures or needs the machine for itself runs
-# one test after the other, all else on every core.
-BESIDE ?= tests/interop
-ALONE  ?= tests/crash tests/consistency tests/abuse tests/clients
-# A process of its own: what drives the browser takes the loop of events for itself.
+# What talks to programs of others, or kills servers, waits most of the time: two at once. All else: on every core.
+BESIDE ?= tests/interop tests/crash tests/consistency tests/abuse tests/clients
+# Processes of their own: what drives the browser takes the loop of events for itself.
 BROWSER ?= tests/browser
 BENCH  ?= ../shared/bench
 ROUNDS ?= 3
@@ -32,7 +30,7 @@ SECONDS ?= 60
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: demo test lint check together beside alone crash bench mixed soak consistency clients timing fuzz clean
+.PHONY: demo test lint check together beside browser crash bench mixed soak consistency clients timing fuzz clean
 
 demo: $(READY)
 	$(BIN)/twistmail demo
@@ -43,17 +41,16 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: together beside alone
+check: together beside browser
 
 together: $(READY)
-	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile $(TESTS) $(BESIDE:%=--ignore=%) $(ALONE:%=--ignore=%) $(BROWSER:%=--ignore=%)
+	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile $(TESTS) $(BESIDE:%=--ignore=%) $(BROWSER:%=--ignore=%)
 
 beside: $(READY)
 	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile $(BESIDE)
 
-alone: $(READY)
-	$(BIN)/python -m pytest -q -rs $(ALONE)
-	$(BIN)/python -m pytest -q -rs $(BROWSER)
+browser: $(READY)
+	$(BIN)/python -m pytest -q -rs -n 2 --dist worksteal $(BROWSER)
 
 crash: $(READY)
 	CRASH=whole $(BIN)/python -m pytest -q -rs tests/crash
