@@ -168,6 +168,11 @@ class Student:
     def _switch(self, act: Act) -> None:
         name, place, state = act.words
         page = self._desk.go("/net")
+        if ">" in place:
+            chosen = page.locator(f"form.line:has(input[name=place][value='{place}'])")
+            chosen.locator("select").select_option(name.replace("-", " ") if state == "on" else "whole")
+            until(lambda: chosen.locator(".state.trouble").count() == (state == "on"), f"{place} is {name}: {state}")
+            return
         form = page.locator(f"form:has(input[name=name][value='{name}']):has(input[name=place][value='{place}'])").first
         pressed = form.locator("button").get_attribute("aria-pressed")
         form.locator("button").click()

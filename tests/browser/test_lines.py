@@ -6,12 +6,15 @@ import os
 import pty
 import re
 import subprocess
+import time
 
 import pytest
 
 from tests.browser.house import PATIENCE, Classroom, until
 from tests.conftest import must_be_there
+from twistmail.lab.authority import Authority
 from twistmail.lab.copying import lines
+from twistmail.lab.offices import OFFICES
 
 #: What is typed into telnet, and how the answer to it begins.
 DIALOGUE = (
@@ -45,11 +48,13 @@ def typed(classroom: Classroom):
     ("name", "status", "printed"),
     [
         pytest.param("stranger", 0, r"250 2\.0\.0 Accepted as", id="a-stranger-writes-to-alice"),
-        pytest.param("submit", 0, r"235 2\.7\.0", id="alice-logs-in"),
+        pytest.param("submit", 0, r'peer DN="/O=twistmail classroom/CN=mx\.blue\.test"(?s:.)*235 2\.7\.0', id="alice-logs-in"),
         pytest.param("refused", 24, r"550 5\.7\.1", id="nobody-is-carried-who-is-not-known"),
         pytest.param("mx", 0, r"green\.test\.\s+5\s+IN\s+MX\s+10 mx\.green\.test\.", id="the-dns-answers"),
         pytest.param("imap", 0, r"\* STATUS INBOX \(MESSAGES [1-9]", id="imap-counts"),
         pytest.param("fetch", 0, r"Subject: Lunch\?", id="imap-reads"),
+        pytest.param("checked", 0, r"\* STATUS INBOX \(MESSAGES [1-9]", id="imap-inside-checked-tls"),
+        pytest.param("certificate", 0, r"Verification: OK", id="the-authority-vouches-for-green"),
         pytest.param("pop3", 0, r"^1 \d+", id="pop3-lists"),
     ],
 )
@@ -57,6 +62,18 @@ def test_a_line_does_what_it_says(typed, name, status, printed):
     ended, said = typed(name)
     assert ended == status, said
     assert re.search(printed, said, re.MULTILINE), said
+
+
+@pytest.mark.parametrize(("name", "printed"), [("submit", "verif"), ("checked", "certificate"), ("certificate", "Verification error")])
+def test_a_line_that_checks_the_certificate_takes_no_other_authority_s_word(typed, classroom, tmp_path, name, printed):
+    other = Authority(tmp_path)
+    other.provide(OFFICES, "", time.time())
+    line = next(line for line in lines(classroom.about, "127.0.0.1") if line.name == name)
+    ran = subprocess.run(["sh", "-c", line.line.replace(classroom.about["authority"], str(other.path))], stdout=-1, stderr=-2, text=True,
+                         timeout=PATIENCE, check=False)  # fmt: skip
+    assert printed in ran.stdout, ran.stdout
+    assert "235 2.7.0" not in ran.stdout
+    assert "STATUS INBOX" not in ran.stdout
 
 
 def test_a_letter_typed_into_curl_arrives(typed, classroom):

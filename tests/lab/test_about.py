@@ -30,7 +30,7 @@ def test_every_port_of_every_office_stands_there(town):
 
 def test_every_line_stands_there_whole(town):
     page = Connection(sites.make(town)).ask("GET", "/about").body
-    assert page.count("data-copy=") == len(copying.LINES)
+    assert page.count("data-copy=") == len(copying.LINES) - len(copying.ELSEWHERE_ONLY)
     assert "dig @127.0.0.1 -p 1053 MX green.test" in page
 
 
@@ -65,6 +65,14 @@ def press(town: PaperTown, client: str) -> int:
     token = site.guard.token(Asked("POST", "/reset", cookies={"browser": browser}))
     fields = {"content_type": "application/x-www-form-urlencoded", "cookie": f"browser={browser}"}
     return Connection(site, client).ask("POST", "/reset", f"token={token}".encode(), **fields).code
+
+
+def test_the_certificate_of_the_authority_is_had_without_a_code(lan_class):
+    page = Connection(sites.make(lan_class, gates=(lan_class.door,)), "192.168.1.7").ask("GET", "/town.pem")
+    assert (page.code, page.headers["content-type"]) == (200, "application/x-pem-file")
+    assert page.body == lan_class.authority.certificate.decode()
+    assert 'href="/town.pem"' in seen_by_a_student(lan_class)
+    assert "/tmp/town/town.pem" in Connection(sites.make(lan_class)).ask("GET", "/about").body
 
 
 def test_who_sits_at_this_computer_may_reset_everything(town):
@@ -132,10 +140,12 @@ def test_students_are_told_that_their_password_is_another_and_are_counted(lan_cl
 
 
 def test_lines_to_copy_on_another_computer_give_passwords_over_tls_and_leave_out_what_only_works_here(lan_class):
-    lines = copying.lines(lan_class.lines(), "192.168.1.5")
-    with_password = [line for line in lines if line.program == "curl" or "--auth-password" in line.line]
-    assert with_password
-    assert all("--ssl-reqd" in line.line or "--tls" in line.line for line in with_password)
+    lines = copying.lines(lan_class.lines(), "192.168.1.5", "http://192.168.1.5:8025/")
+    with_password = [line for line in lines if " -u " in line.line or "--auth-password" in line.line]
+    assert len(with_password) > 4
+    assert all("--ssl-reqd" in line.line or "--tls-verify" in line.line or "imaps:" in line.line for line in with_password)
+    assert all("--cacert town.pem" in line.line or "--tls-ca-path town.pem" in line.line for line in with_password)
+    assert lines[0].line == "curl -sO http://192.168.1.5:8025/town.pem"
     assert not {line.name for line in lines} & set(copying.HERE_ONLY)
     assert "--ssl-reqd" not in next(line.line for line in copying.lines(lan_class.lines(), copying.HERE) if line.name == "imap")
 

@@ -26,6 +26,8 @@ class PaperTown:
         self.offices = OFFICES
         self.off: set[str] = set()
         self.resets = 0
+        self.web_port = 8025
+        self.authority = SimpleNamespace(path=None, certificate=b"-----BEGIN CERTIFICATE-----\n")
         self.lan: Any = None
         self.whose: Any = None
         self.broken: dict[tuple[str, str], str] = {}
@@ -64,4 +66,4 @@ class PaperTown:
         rows = [{"name": office.name, "domain": office.domain, "host": office.host, "address": office.address,
                  "accounts": office.accounts, "on": office.name not in self.off, "config": f"/tmp/town/{office.name}/config.ini",
                  "ports": {service: self.ports[office.name, service] for service in USUAL_PORTS}} for office in self.offices]  # fmt: skip
-        return {"password": PASSWORD, "offices": rows, "folder": "/tmp/town"}
+        return {"password": PASSWORD, "offices": rows, "folder": "/tmp/town", "authority": "/tmp/town/town.pem"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote as quoted
 from string import Template
 from typing import Any
 from urllib.parse import quote
@@ -30,13 +31,20 @@ class Copied:
 HERE = "127.0.0.1"
 #: Lines that work nowhere else: the name server is for this computer, and mutt asks about a certificate before it shows anything.
 HERE_ONLY = ("mx", "mutt")
-#: (name, program, words, line). $blue_mx and so on are ports, $host is where the offices listen, $tls what curl needs for TLS.
+ELSEWHERE_ONLY = ("trust",)
+#: The certificate of the town's authority, for all who come by the pages.
+CERTIFICATE = "town.pem"
+#: (name, program, words, line). $blue_mx and so on are ports, $host is where the offices listen, $tls what curl needs for TLS,
+#: $authority where the certificate of the town's authority lies.
 LINES = (
+    ("trust", "curl", "First of all: the certificate of the town's authority, by which the lines below know with whom they speak",
+     "curl -sO ${pages}" + CERTIFICATE),
     ("stranger", "swaks", "A stranger writes to alice: straight to the MX of blue.test, as any server of the world does",
      "swaks --server $host:$blue_mx --helo pc.example --from eve@pc.example --to alice@blue.test"),
-    ("submit", "swaks", "alice writes to carol in the next office: she logs in over TLS and hands it to her own office, which relays it",
-     "swaks --server $host:$blue_submission --tls --auth PLAIN --auth-user alice@blue.test --auth-password $password"
-     " --from alice@blue.test --to carol@green.test"),
+    ("submit", "swaks", "alice writes to carol in the next office: she logs in over TLS, with the certificate checked, and hands it to"
+     " her own office, which relays it",
+     "swaks --server $host:$blue_submission --tls --tls-verify --tls-ca-path $authority --auth PLAIN"
+     " --auth-user alice@blue.test --auth-password $password --from alice@blue.test --to carol@green.test"),
     ("refused", "swaks", "Somebody who is not logged in wants blue.test to carry mail to green.test: refused",
      "swaks --server $host:$blue_mx --helo pc.example --from eve@pc.example --to carol@green.test"),
     ("mx", "dig", "Where does mail for green.test go? The same question that the office of blue.test asks",
@@ -46,8 +54,12 @@ LINES = (
     ("fetch", "curl", "The first of them, by IMAP: it is read, and it stays", "curl$tls -u carol@green.test:$password 'imap://$host:$green_imap/INBOX;MAILINDEX=1'"),
     ("pop3", "curl", "The same mailbox by POP3", "curl$tls -u carol@green.test:$password pop3://$host:$green_pop3/"),
     ("send", "curl", "Sending with curl: a letter from your keyboard, ended by Ctrl-D",
-     "curl --crlf --ssl-reqd --insecure -u bob@blue.test:$password --mail-from bob@blue.test --mail-rcpt dave@green.test -T -"
+     "curl --crlf --ssl-reqd --cacert $authority -u bob@blue.test:$password --mail-from bob@blue.test --mail-rcpt dave@green.test -T -"
      " smtp://$host:$blue_submission/pc.blue.test"),
+    ("checked", "curl", "carol's mailbox inside TLS from the beginning, with the certificate checked",
+     "curl --cacert $authority -u carol@green.test:$password imaps://$host:$green_imaps/ -X 'STATUS INBOX (MESSAGES UNSEEN)'"),
+    ("certificate", "openssl", "Who vouches for green.test? Its certificate, and whether it is in order",
+     "openssl s_client -connect $host:$green_mx -starttls smtp -CAfile $authority -verify_ip $host -brief </dev/null"),
     ("mutt", "mutt", "A whole mail program in the terminal",
      "mutt -n -F /dev/null -e 'set ssl_force_tls=no ssl_starttls=no from=carol@green.test record=\"\" folder=~ smtp_authenticators=plain"
      " smtp_url=smtp://$carol:$password@$host:$green_submission/' -f imap://$carol:$password@$host:$green_imap/INBOX"),
@@ -56,13 +68,16 @@ LINES = (
 )  # fmt: skip
 
 
-def lines(about: Mapping[str, Any], host: str) -> tuple[Copied, ...]:
-    """LINES for a town whose `lines()` are *about*, where *host* (an address) is where its offices listen."""
-    tls = "" if host == HERE else " --ssl-reqd --insecure"
-    values: dict[str, Any] = {"host": host, "tls": tls, "password": about["password"], "carol": quote("carol@green.test", safe="")}
+def lines(about: Mapping[str, Any], host: str, pages: str = "") -> tuple[Copied, ...]:
+    """LINES for a town whose `lines()` are *about*. *host*: the address where its offices listen; *pages*: the URL of the map."""
+    is_here = host == HERE
+    authority = quoted(about["authority"]) if is_here else CERTIFICATE
+    tls = "" if is_here else f" --ssl-reqd --cacert {authority}"
+    values: dict[str, Any] = {"host": host, "authority": authority, "pages": pages, "tls": tls}
+    values |= {"password": about["password"], "carol": quote("carol@green.test", safe="")}
     for office in about["offices"]:
         values |= {f"{office['name']}_{service}": port for service, port in office["ports"].items()}
-    shown = [line for line in LINES if host == HERE or line[0] not in HERE_ONLY]
+    shown = [line for line in LINES if line[0] not in (ELSEWHERE_ONLY if is_here else HERE_ONLY)]
     return tuple(Copied(name, program, words, Template(line).substitute(values)) for name, program, words, line in shown)
 
 

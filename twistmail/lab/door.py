@@ -22,7 +22,7 @@ MOST_WRONG, MOST_WRONG_IN_ALL, WITHIN = 10, 200, 600.0
 #: Addresses at which the browsers of one account are remembered.
 MOST_PLACES = 4
 #: What may be seen without a code.
-OPEN = ("/room", "/favicon.ico", "/assets/")
+OPEN = ("/room", "/favicon.ico", "/assets/", "/town.pem")
 
 
 @dataclass(frozen=True, slots=True)

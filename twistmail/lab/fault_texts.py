@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twistmail.lab.offices import Office
-from twistmail.tls.certificates import OWN_CERTIFICATES
 
 #: name: (title, what really happens, what students see, what it teaches)
 WORDS: Mapping[str, tuple[str, str, str, str]] = {
@@ -81,8 +80,8 @@ WORDS: Mapping[str, tuple[str, str, str, str]] = {
         "Offers no TLS", "The office has no STARTTLS on its MX port (the setting [mx] tls).",
         "Letters to it go in clear, or wait where the sender knows better.", "Who decides how a line is protected: both."),
     "insists-on-tls": (
-        "Insists on checked TLS", "The office sends only where TLS is spoken with a certificate that it can check; it trusts those of the "
-        "three offices (the settings [relay] tls and tls_ca).",
+        "Insists on checked TLS", "The office sends only where TLS is spoken with a certificate that is in order: for that server, and "
+        "vouched for by the town's authority (the settings [relay] tls and tls_ca).",
         "On a whole line all is as before. With STARTTLS stripped, or a wrong certificate, the letter waits and then comes back.",
         "What required and verified mean (RFC 8314)."),
     "forgets-tls": (
@@ -156,19 +155,7 @@ def no_tls(town: Any, name: str) -> str:
 
 
 def insists_on_tls(town: Any, name: str) -> str:
-    """The offices' certificates are signed by themselves; they are trusted as they stand on the disk now."""
-    trusted = town.config_file(name).parent / "offices.pem"
-    trusted.write_text("".join(_certificates(town)))
-    return f"[relay]\ntls = verified\ntls_ca = {trusted}\n"
-
-
-def _certificates(town: Any) -> list[str]:
-    found = []
-    for office in town.offices:
-        for path in sorted(town.config_file(office.name).parent.glob(f"*/{OWN_CERTIFICATES}/*.pem")):
-            text = path.read_text()
-            found += [part + "-----END CERTIFICATE-----\n" for part in text.split("-----END CERTIFICATE-----\n")[:-1]]
-    return [text[text.index("-----BEGIN CERTIFICATE-----") :] for text in found]
+    return "[relay]\ntls = verified\n"
 
 
 def forgets_tls(town: Any, name: str) -> str:

@@ -127,8 +127,7 @@ class _Making:
 
     def tls(self, event: Event) -> None:
         what = event.what
-        shown = str(what.get("version") or f"failed: {what.get('fault', '')}")
-        self._connection(event).tls = f"{shown}, certificate checked by {what['verified']}" if what.get("verified") else shown
+        self._connection(event).tls = _encrypted(what)
 
     def auth(self, event: Event) -> None:
         one = self._connection(event)
@@ -257,6 +256,16 @@ class _Making:
 
 def _dialogue(key: str, kind: str, one: _Connection, peer: str) -> Dialogue:
     return Dialogue(key, kind, one.office, peer, one.service or "smtp", tuple(one.lines), one.end, one.tls)
+
+
+def _encrypted(what: Mapping[str, Any]) -> str:
+    """How, and whether the one who has connected knows with whom: he looks at every certificate, also where nobody wants it checked."""
+    version, fault = what.get("version"), what.get("fault")
+    if not version:
+        return f"failed: {fault or ''}"
+    if what.get("verified"):
+        return f"{version}, certificate checked by {what['verified']}" + (f": {what['issuer']}" if what.get("issuer") else "")
+    return f"{version}, certificate not in order: {fault}" if fault else str(version)
 
 
 def _answers(one: _Connection) -> int:

@@ -44,7 +44,7 @@ MOST_OCTETS = 200_000
 FIELDS: dict[str, tuple[str, ...]] = {
     "connection": ("state", "service", "peer", "port", "from", "why", "received", "sent"),
     "line": ("side", "text", "proto"),
-    "tls": ("version", "cipher", "verified", "fault"),
+    "tls": ("version", "cipher", "verified", "fault", "issuer"),
     "auth": ("mechanism", "result", "login", "service"),
     "check": ("stage", "rule", "status", "sender", "recipient", "fate"),
     "mail": ("state", "service", "sender", "recipients", "size", "message_id", "subject", "account", "recipient", "original",

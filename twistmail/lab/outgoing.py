@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from cryptography.x509.oid import NameOID
+
 from twistmail.lab.cutting import Cuttable
 from twistmail.lab.links import Link
 from twistmail.lab.offices import Office
@@ -79,12 +81,20 @@ class LabConnection(Cuttable):
     async def start_tls(self, options: Any, patience: float) -> None:
         await super().start_tls(options, patience)
         shown = options.finding()
-        told = {"version": shown.protocol, "cipher": self._cipher(), "verified": shown.checked_by, "fault": shown.fault}
+        told = {"version": shown.protocol, "cipher": self._cipher(), "verified": shown.checked_by, "fault": shown.fault,
+                "issuer": self._issuer()}  # fmt: skip
         self._tell("tls", told)
 
     def _cipher(self) -> str:
         handle: Any = self.transport.protocol.getHandle() if getattr(self.transport, "TLS", False) else None
         return str(handle.get_cipher_name() or "") if hasattr(handle, "get_cipher_name") else ""
+
+    def _issuer(self) -> str:
+        """Who has signed the certificate that was shown; as that says itself."""
+        handle: Any = self.transport.protocol.getHandle() if getattr(self.transport, "TLS", False) else None
+        certificate = handle.get_peer_certificate(as_cryptography=True) if hasattr(handle, "get_peer_certificate") else None
+        names = certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME) if certificate is not None else ()
+        return str(names[0].value) if names else ""
 
     def _line(self, side: str, line: bytes, about: str) -> None:
         what = {"side": side, "text": line[:LONGEST_LINE].decode("utf-8", "replace"), "proto": "smtp"}

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from twistmail import tasks
@@ -46,14 +47,18 @@ class Posted:
 
 
 class Postbox:
-    """*offices*: those of the town; *port*(office's name, word of USUAL_PORTS); *password*(account); *now*: the lesson's POSIX seconds."""
+    """*offices*: those of the town; *port*(office's name, word of USUAL_PORTS); *password*(account); *now*: the lesson's POSIX seconds.
+
+    *authority*: a PEM file with who vouches for the offices; None: whom the system trusts.
+    """
 
     def __init__(self, reactor: Any, offices: Callable[[], Sequence[Office]], port: Callable[[str, str], int],
-                 password: Callable[[str], str], now: Callable[[], float]) -> None:  # fmt: skip
+                 password: Callable[[str], str], now: Callable[[], float], authority: Path | None = None) -> None:  # fmt: skip
         self._offices = offices
         self._port = port
         self._password = password
         self._now = now
+        self._authority = authority
         self._dial = Dialer(reactor, timeout=10.0)
         self._tls: TlsClients | None = None
 
@@ -105,7 +110,7 @@ class Postbox:
         targets = tuple(Target(Kind.REMOTE, address, address) for address in recipients)
         now = self._now()
         item = Item(f"webmail-{secrets.token_hex(4)}", sender, tuple(map(Errand, targets)), now, len(message), body="8BITMIME")
-        self._tls = self._tls or TlsClients()
+        self._tls = self._tls or TlsClients(self._authority)
         manners = Manners("webmail.test", self._tls, PATIENCE)
         session = await open_route(route, (Host(office.host, HERE, route.port),), self._dial, manners)
         if isinstance(session, Status):

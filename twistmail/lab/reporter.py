@@ -4,7 +4,7 @@ The keys of `what`, by kind (what stands in brackets is not always there):
 
     connection  state: opened, closed, introduced; service, peer ("192.0.2.10:54321"), port, [from: the office there], [why, received, sent]
     line        side ("C": the peer, "S": this office), text, proto ("smtp", "imap", "pop3")
-    tls         version, cipher, [verified], [fault]
+    tls         version, cipher, [verified: by what the certificate was found in order], [fault: why it is not], [issuer]
     auth        mechanism, result ("ok", "failed"), login, service
     check       stage, rule, status, sender, recipient, [fate]
     mail        state: accepted (service, sender, recipients, size, message_id, subject, account),

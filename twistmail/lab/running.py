@@ -20,6 +20,7 @@ from twistmail.accounts.fresh import kinds
 from twistmail.config.load import Loaded, load
 from twistmail.foundation import Foundation
 from twistmail.lab import on_demand
+from twistmail.lab.authority import Authority
 from twistmail.lab.clock import LessonClock
 from twistmail.lab.fault_settings import NotNow
 from twistmail.lab.lan import opened
@@ -41,6 +42,8 @@ include = faults.ini other.ini
 local = {domain}
 [queue]
 allow = memory
+[tls]
+directory = {certificates}
 [dns]
 servers = 127.0.0.1:{dns}
 timeout = 3s
@@ -69,6 +72,7 @@ warn_sender_after = 1m
 expire = 3m
 keep_connections = 300ms
 mta_sts = no
+tls_ca = {authority}
 [log]
 transcripts = all
 """
@@ -93,11 +97,15 @@ class RunningOffice:
     def config_file(self) -> Path:
         return self.folder / "config.ini"
 
-    def write_config(self, address: str = "") -> None:
-        """What people change in `other.ini` stays. *address*: of this machine in the LAN, where a class may come in."""
+    def write_config(self, authority: Authority, address: str = "") -> None:
+        """What people change in `other.ini` stays. *authority*: it vouches for all offices.
+
+        *address*: of this machine in the LAN, where a class may come in.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         office = self.office
         places = {"host": office.host, "domain": office.domain, "folder": self.folder, "data": self.data, "interface": HERE}
+        places |= {"certificates": authority.directory(office), "authority": authority.path}
         text = CONFIG.format(**places, user=getpass.getuser(), **self.ports)
         self.config_file.write_text(opened(text, address) if address else text)
         link = self.folder / "data"

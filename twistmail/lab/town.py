@@ -15,6 +15,7 @@ from typing import Any
 
 from twistmail import tasks
 from twistmail.lab import on_demand
+from twistmail.lab.authority import Authority
 from twistmail.lab.clock import LessonClock
 from twistmail.lab.door import Door
 from twistmail.lab.forgery import Forgery
@@ -59,6 +60,7 @@ class Town:
         self.door = Door(lan.code, reactor.seconds, lan.passwords, lan.teacher) if lan else None
         self.web_port = 0  # where the pages are, once they are
         self.offices = offices = with_students(offices, lan.students) if lan else offices
+        self.authority = Authority(self.folder)
         self.reactor = reactor
         self.sealed = Sealed(reactor)
         self.clock = LessonClock(reactor)
@@ -124,6 +126,7 @@ class Town:
         """Everything. Raises Trouble, in words for people."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._ends = False
+        self.authority.provide(self.offices, self.lan.address if self.lan else "", time.time())
         async with self._one:
             for office in self.offices:
                 self._open_dns(office)
@@ -206,7 +209,7 @@ class Town:
     async def _start(self, name: str) -> None:
         self._insist()
         running = self._running[name]
-        running.write_config(self.lan.address if self.lan else "")
+        running.write_config(self.authority, self.lan.address if self.lan else "")
         reporter = self._reporters[name] = Reporter(running.office, self.offices, self.ring)
         await running.start(self.sealed, self._discovery, self.network.dial_for(running.office), self.clock, reporter.note)
 
@@ -227,10 +230,11 @@ class Town:
 
     def lines(self) -> dict[str, Any]:
         """What a page or a terminal says of how to get in: {"password", "offices": [{"name", "domain", "host", "address",
-        "accounts", "ports", "on", "config"}], "folder"}."""
+        "accounts", "ports", "on", "config"}], "folder", "authority"}."""
         return {
             "password": PASSWORD,
             "folder": str(self.folder),
+            "authority": str(self.authority.path),
             "offices": [
                 {
                     "name": office.name,

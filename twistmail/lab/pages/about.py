@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from twistmail.lab.copying import HERE, host_of, lines, settings
+from twistmail.lab.copying import CERTIFICATE, HERE, host_of, lines, settings
 from twistmail.lab.fault_settings import NotNow
 from twistmail.lab.offices import OFFICES
 from twistmail.lab.phone import account_settings, drawn
@@ -29,8 +29,14 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
         about, host, near = town.lines(), host_of(asked), is_near(asked.client)
         rows = [(office, settings(office["ports"])) for office in about["offices"]]
         telephone = phone(about, host, asked.query.get("account", seat_of(town, asked).account).strip())
-        return render.page(asked, "about.html", title="About", about=about, host=host, near=near, rows=rows, lines=lines(about, host),
+        return render.page(asked, "about.html", title="About", about=about, host=host, near=near, rows=rows,
+                           lines=lines(about, host, f"http://{host}:{town.web_port}/"),
                            people=people(about), students=bool(town.lan), phone=telephone, may_reset=_may_reset(asked))  # fmt: skip
+
+    async def certificate(asked: Asked) -> Answer:
+        """Of the town's authority: no secret, and wanted by programs that have no cookie."""
+        fields = {"Content-Disposition": f'attachment; filename="{CERTIFICATE}"'}
+        return Answer(town.authority.certificate, "application/x-pem-file", headers=fields)
 
     async def reset(asked: Asked) -> Answer:
         if not _may_reset(asked):
@@ -41,7 +47,7 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
             return text(f"{trouble}\n", 409)
         return see_other("/about")
 
-    return Route("GET", "/about", page), Route("POST", "/reset", reset)
+    return Route("GET", "/about", page), Route("GET", f"/{CERTIFICATE}", certificate), Route("POST", "/reset", reset)
 
 
 def people(about: Mapping[str, Any]) -> Mapping[str, str]:

@@ -240,7 +240,7 @@ class _Running:
     async def town(self, asked: Asked) -> Answer:
         lines = self._town.lines()
         if not is_near(asked.client):  # where things lie on this computer is of no use elsewhere
-            lines |= {"folder": "", "offices": [{**office, "config": ""} for office in lines["offices"]]}
+            lines |= {"folder": "", "authority": "", "offices": [{**office, "config": ""} for office in lines["offices"]]}
         return json(lines)
 
     async def clock(self, asked: Asked) -> Answer:
