@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from twistmail.lab import pages
-from twistmail.lab.copying import host_of
+from twistmail.lab.copying import CERTIFICATE, host_of
 from twistmail.lab.filters import FILTERS
 from twistmail.lab.lan import ROSTER
 from twistmail.lab.offices import OFFICES
@@ -46,7 +46,7 @@ NAVIGATION = (
 )
 #: Modules of `pages`, and the first parts of the paths that they answer.
 PAGES = {
-    "about": ("about", "reset"),
+    "about": ("about", "reset", CERTIFICATE),
     "api": ("api", "livez", "readyz", "view"),
     "clock": ("clock",),
     "console": ("console",),
