@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from twistmail.mail.values import frozen
+
 #: What `Anomaly.cure` says where nothing has to be done.
 BY_ITSELF = "nothing to do"
 
@@ -24,7 +26,7 @@ class Severity(Enum):
     NOTE = "note"  # may be so, and goes by itself
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Anomaly:
     """One thing that is not as it should be. `kind` is a word for programs, such as "empty" or "uid-twice"; it never changes."""
 

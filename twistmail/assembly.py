@@ -8,7 +8,7 @@ parts to the listeners and the queue.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -45,6 +45,7 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.circles import Circles
 from twistmail.mail.domains import Domains
 from twistmail.mail.envelope import Kind, Role
+from twistmail.mail.values import frozen
 from twistmail.mailflow import Dispatch
 from twistmail.mailing import folders, list_courier, lists_of
 from twistmail.notices import Notices, Writer
@@ -88,7 +89,7 @@ SERVICES = ("mx", "submission", "lmtp", "imap", "pop3", "acme", "mta_sts", "list
 UNNOTED = ("acme", "mta_sts", "lists", "metrics")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class People:
     """Who lives here: `accounts` (mailboxes), `authenticator` (logins), `expansion` (addresses), `circles` (who belongs together),
     `canonical` (what they are called here, whatever was written), `leaving` (what they are called outside), `lists`."""
@@ -107,7 +108,7 @@ class People:
         return self.domains.default
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parts:
     """What the listeners and the queue work with until the next reload. `services`: by name, what sessions are given."""
 

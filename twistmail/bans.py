@@ -12,10 +12,10 @@ Pure; times are POSIX seconds and are given. `servers.gate` makes bans and asks,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
+from twistmail.mail.values import frozen
 from twistmail.networks import Network, address_of
 
 #: Who has banned: the server by itself, or somebody who rules it.
@@ -27,7 +27,7 @@ LONGEST = 86_400.0
 MEMORY = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ban:
     """`network` is banned from `since` until `until` (None: for ever), for the `times`-th time. `by`: SERVER or OPERATOR."""
 

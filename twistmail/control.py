@@ -74,7 +74,6 @@ import stat
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +83,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from twistmail import tasks, tenancy
+from twistmail.mail.values import frozen
 
 log = Logger()
 
@@ -92,7 +92,7 @@ MOST_WAITING = 64
 MOST_CONNECTIONS = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """Something that a verb says before it has come to its result. An empty one says nothing, but notices who has gone."""
 

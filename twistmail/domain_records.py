@@ -11,7 +11,6 @@ signatures are told where they are made.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from twistmail import own_sts
 from twistmail.config.settled import Config
 from twistmail.interfaces import DnsTrouble, NoSuchDomain
+from twistmail.mail.values import frozen
 from twistmail.relay.dane import key_of
 from twistmail.relay.mtasts import identifier
 from twistmail.tls.certificates import Certificates
@@ -32,7 +32,7 @@ _SRV = (("_imaps", "imap", True), ("_imap", "imap", False), ("_pop3s", "pop3", T
         ("_submissions", "submission", True), ("_submission", "submission", False))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One record; `value` as people paste it into a form."""
 
@@ -51,7 +51,7 @@ class Record:
         return self.value + "."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What was asked, whether it is as it must be, what was found, and what to do."""
 

@@ -9,9 +9,9 @@ last second of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from twistmail.bans import Ban, network_in
+from twistmail.mail.values import frozen
 from twistmail.networks import Network
 from twistmail.sqlite_book import SqliteBook
 
@@ -37,7 +37,7 @@ SCHEMA = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastLogin:
     """When `account` was last used (POSIX seconds), from which address, by which service and mechanism."""
 

@@ -9,7 +9,7 @@ before a stage is asked (that a user must log in) is told like a stage's word.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twistmail.expansion import Expansion
@@ -18,6 +18,7 @@ from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Fate, Kind, Peer, Role, Target, Transaction
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.values import frozen
 from twistmail.networks import address_of
 from twistmail.policy.pipeline import Opinion, Pipeline
 from twistmail.servers.smtp.service import LOGIN_FIRST
@@ -28,7 +29,7 @@ NO_OPINION = "-"
 NEEDS_MESSAGE = "needs the message"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """Who would send what to whom. `sender` None: nobody. `login`: the name of the account that has logged in, or ""."""
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from enum import Enum
 
+from twistmail.mail.values import frozen
 from twistmail.options import Kind
 
 OFF = "off"
@@ -28,7 +28,7 @@ class Transport(Enum):
     SYSTEMD = "systemd"  # a socket that systemd has opened
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listen:
     """One place to listen. `text` is what was written; two listeners with equal `place` exclude each other.
 

@@ -18,7 +18,6 @@ of IAliasResolver and IAccounts.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from twisted.logger import Logger
 
@@ -34,6 +33,7 @@ from twistmail.mail.srs import is_srs
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.mail.trace import delivered_to
 from twistmail.mail.trail import Move, above_of
+from twistmail.mail.values import frozen
 from twistmail.mail.walking import LOOP, TOO_LONG, TOO_MANY, UNKNOWN, Branch, Walk
 
 log = Logger()
@@ -52,7 +52,7 @@ DEFAULT = "default"
 DEFAULT_ALIAS = "\0"  # stands for no extension that there could be: the name is one of an alias only
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Followed:
     """Where an address leads: `targets`, or (when there are none) the `fault`. `trail` tells how, in the order of the walk.
 

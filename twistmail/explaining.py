@@ -10,7 +10,6 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail import alias_views, route_views
@@ -26,6 +25,7 @@ from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Foreseen, Result
+from twistmail.mail.values import frozen
 from twistmail.policy.witness import Said
 from twistmail.rehearsal import Rehearsal, Rehearsed
 from twistmail.relay.route import Transport
@@ -38,7 +38,7 @@ NOWHERE = "192.0.2.1"
 MOST_LETTERS, MOST_OCTETS = 4, 128 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class House:
     """Whom it is asked of. `foundation` is a Foundation where a server runs; `lists`: the courier for lists, None where none runs."""
 

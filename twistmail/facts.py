@@ -10,7 +10,6 @@ the door. Telling costs one attribute test when nobody listens: callers write
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -18,11 +17,12 @@ from twisted.logger import Logger
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Target, TlsState
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 log = Logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fact:
     """`at`: POSIX seconds. `about`: the id of a connection or an item."""
 
@@ -31,7 +31,7 @@ class Fact:
     what: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connected:
     """A peer has connected to service `service` ("mx", "imap", ...); `via`: through the proxy of that address."""
 
@@ -41,19 +41,19 @@ class Connected:
     via: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TlsStarted:
     tls: TlsState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TlsFailed:
     """The handshake has failed; `why` in OpenSSL's words, such as "no shared cipher"."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoggedIn:
     """`service` is that of the connection, `address` the client's; both may be unknown. `by`: the master who acts for `account`.
 
@@ -68,7 +68,7 @@ class LoggedIn:
     app_password: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoginFailed:
     """`login` is the name as it was given; never a password. `service` and `address` as in LoggedIn."""
 
@@ -78,7 +78,7 @@ class LoginFailed:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Banned:
     """Nobody of `network` may come in where one logs in, until `until` (POSIX seconds), because of `reason`."""
 
@@ -87,14 +87,14 @@ class Banned:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Introduced:
     """What a client's program says of itself (IMAP ID): (field in lower case, value), in its order. Nobody has checked it."""
 
     parameters: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Closed:
     """`why`: "quit", "peer gone", "TLS failed", "refused", "timed out", "too many errors", "bug", "shutdown", "kicked"."""
 
@@ -103,7 +103,7 @@ class Closed:
     sent: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One transcript entry, secrets masked. `side` is "C" for the peer and "S" for us."""
 
@@ -111,7 +111,7 @@ class Line:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """A policy stage or a rule of the house refused something. `stage` names it, `rule` which of its rules, where it has several.
 
@@ -126,7 +126,7 @@ class Refused:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vouched:
     """A stranger sends to `recipient` through us, because `account` has just read mail by `service` from the same `address`."""
 
@@ -136,7 +136,7 @@ class Vouched:
     recipient: Address
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """We have answered (or are about to answer) 250 for an item: from here on it is our duty."""
 
@@ -150,7 +150,7 @@ class Accepted:
     subject: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fated:
     """A message that was accepted is held or thrown away (`fate`: "HOLD", "DISCARD"), because of `reason`: stage and rule."""
 
@@ -158,7 +158,7 @@ class Fated:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renamed:
     """The sender `address` is `becomes` from here on, by `rule`: the lines of canonical tables."""
 
@@ -167,7 +167,7 @@ class Renamed:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expanded:
     """Address `address` leads to `targets`."""
 
@@ -175,21 +175,21 @@ class Expanded:
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Queued:
     """What could not be delivered at once is durable in the queue."""
 
     pending: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Removed:
     """The item has left the queue: `why` is "done" or "deleted by an operator"."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Read:
     """Somebody fetched messages from a mailbox: `service` is "imap" or "pop3", `uids` a sequence set of IMAP such as "1:20,22"."""
 
@@ -199,7 +199,7 @@ class Read:
     uids: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServersFound:
     """Where an item goes next: the `servers` of `next_hop`, in the order in which they are tried, as "mx.green.test [192.0.2.20]".
 
@@ -213,7 +213,7 @@ class ServersFound:
     status: Status | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """A copy of an item lies in `mailbox` of `account`, as message `uid`; `file`: what its file was called then, where it has one."""
 
@@ -223,7 +223,7 @@ class Stored:
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entered:
     """`account` has opened a mailbox that is not his own: `mailbox` of account `owner`; `writes`: he may change something there."""
 
@@ -233,7 +233,7 @@ class Entered:
     writes: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Granted:
     """`account` has given `identifier` these `rights` (RFC 4314) in `mailbox` of account `owner`; none: taken away."""
 

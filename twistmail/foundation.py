@@ -34,6 +34,7 @@ from twistmail.lasting import Lasting
 from twistmail.mail.address import Address
 from twistmail.mail.ids import COUNTERS, identifiers
 from twistmail.mail.schedule import Schedule
+from twistmail.mail.values import frozen
 from twistmail.mailflow import Dispatch
 from twistmail.notices import Notices
 from twistmail.pacing import Uplink
@@ -69,7 +70,7 @@ FILE_THREADS, HASH_THREADS = 8, 2
 SECRET, SECRET_SIZE = "secret", 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ground:
     """What a part may stand on. `dial` replaces the relay's way out (None: the network).
 

@@ -14,10 +14,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from twistmail.giving_helper import NUMBER
+from twistmail.mail.values import frozen
 
 FILE_MODE, FOLDER_MODE = 0o660, 0o2770  # files made in the folder by its owner have the server's group, too
 #: Seconds that an answer may take.
@@ -69,7 +69,7 @@ def start(server: int, least: int) -> Giver:
     return Giver(ours)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """The numeric user *user*, to whom *give*(descriptor, user) gives files."""
 

@@ -7,12 +7,13 @@ nothing, and how he is shown out, is known by the connection itself (`servers.pu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twistmail.bans import OPERATOR, Ban, network_in
 from twistmail.control import Refusal, Verb
 from twistmail.facts import Closed, Connected, Fact, LoggedIn, TlsStarted
+from twistmail.mail.values import frozen
 from twistmail.networks import Network, address_of
 
 USAGE, NO_USER = 64, 67  # sysexits
@@ -22,7 +23,7 @@ LONGEST_REASON = 200
 SHOWN_OUT = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Visitor:
     """One connection, as far as the facts tell. `since`: POSIX seconds. `proxy`: whom it came by, if anybody."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from twistmail import journal
+from twistmail.mail.values import frozen
 
 Entry = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ _RANK = {name: rank for rank, name in enumerate((SUBMITTED, PASSED_ON, ALIASES, 
 _TAKEN = re.compile(r"\bAccepted as ([0-9a-z]{6}-[0-9a-z]{4})\b")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hop:
     """One step. `at`: POSIX seconds; `server` has told of it; `id` as that server names the item; `peer`: who else had a part in it."""
 

@@ -8,7 +8,6 @@ while an earlier call still runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -16,6 +15,7 @@ from zope.interface import Attribute, Interface
 
 from twistmail.mail.envelope import Fate, Target
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 
 class Unavailable(Exception):
@@ -133,7 +133,7 @@ class Point(Enum):
     MESSAGE = "message"  # judge(transaction): with content and header
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What a stage with many rules says: a Status, the rule that decided ("/etc/access:12"), and what becomes of the message.
 
@@ -145,7 +145,7 @@ class Verdict:
     fate: Fate = Fate.USUAL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edit:
     """What a MESSAGE stage changes: fields to put in front, and (where not None) a whole new header block. CRLF line ends.
 
@@ -189,7 +189,7 @@ class IPolicyStageFactory(Interface):
 # ----- transport of mail ----------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """Targets of one item that go the same way. `place` names the next hop ("far.test", "[mx.test]:587"); empty: it is here."""
 
@@ -272,7 +272,7 @@ class INameLookup(Interface):
     #     Without it no DNSSEC, and so no DANE (RFC 7672)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proved:
     """What the DNS says, and whether that is proved: `secure`, validated by DNSSEC, by a resolver that we trust.
 
@@ -284,7 +284,7 @@ class Proved:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pickup:
     """What comes of a server that calls for its mail (ETRN, RFC 1985): `count` messages are tried now; or why none is.
 
@@ -311,14 +311,14 @@ class IFilter(Interface):
         """What account name *account* wants done: a tuple of `Keep(folder)` and `Redirect(address)`; empty: discard. Raises Unavailable."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keep:
     """Put the message into `folder` (a mailbox name; "INBOX")."""
 
     folder: str = "INBOX"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Redirect:
     """Send the message on to `address` (mail.address.Address)."""
 

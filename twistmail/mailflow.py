@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twistmail import tasks
@@ -28,7 +28,7 @@ from twistmail.mail.outcome import Event, Outcome, Result
 from twistmail.mail.readdressed import Shown
 from twistmail.mail.status import UNAVAILABLE, Status
 from twistmail.mail.trace import received
-from twistmail.mail.values import changed
+from twistmail.mail.values import changed, frozen
 from twistmail.policy.copies import Copies
 from twistmail.policy.pipeline import Pipeline
 from twistmail.policy.sent import SentCopies
@@ -63,7 +63,7 @@ class RoomFor(Protocol):
 # ----- after the 250 (and, for local mailboxes, just before it) --------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trip:
     """Targets of one item that travel together, and who carries them. `place`: the next hop; empty: it is here."""
 

@@ -7,7 +7,6 @@ letter a day for each such place; the log has every single case.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from email import policy  # now, and the generator too, not when the first letter is written: the server's user perhaps cannot read them
 from email.generator import BytesGenerator
 from email.message import EmailMessage
@@ -25,6 +24,7 @@ from twistmail.mail.content import Content, Memory
 from twistmail.mail.envelope import Kind, Notify, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Outcome, Result
+from twistmail.mail.values import frozen
 
 log = Logger()
 
@@ -35,7 +35,7 @@ SILENCE = 86_400.0  # seconds for which nothing more is said about a place
 MOST_PLACES = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Writer:
     """Who writes: `host` names us, `identifiers` make ids, `epoch` tells POSIX seconds, `follow` finds the targets of an address
     (may raise Unavailable), `submit` puts an item into the queue (may raise OSError)."""

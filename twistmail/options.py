@@ -15,6 +15,8 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import Any
 
+from twistmail.mail.values import frozen
+
 
 class Reload(Enum):
     """Who sees a changed value after SIGHUP."""
@@ -24,7 +26,7 @@ class Reload(Enum):
     RESTART = "restart"  # nobody, before the server is started again
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """A type of value: its name for people, how to read it, how to write it.
 
@@ -36,7 +38,7 @@ class Kind:
     write: Callable[[Any], str] = str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Option:
     """One key. `default` is written as in the file; `example` stands in config.example.ini where there is no default.
 
@@ -163,7 +165,7 @@ DURATION = Kind("a length of time", _read_duration, lambda value: f"{value:.12g}
 SIZE = Kind("a size", _read_size, lambda value: UNLIMITED if value is None else str(value))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Share:
     """A part (0 to 1) of something whose size is known only where it is used, such as a file system."""
 

@@ -11,7 +11,6 @@ A file goes when the message is safe elsewhere. So a kill between the two brings
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -29,6 +28,7 @@ from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.queue.dropbox import Dropbox, Left, Refused
 from twistmail.servers.spoken import Spoken
 from twistmail.wire.dotted import Stuffer
@@ -44,7 +44,7 @@ MOST = 256 * 1024 * 1024
 OVER = Status(421, "4.3.0", "The conversation is over")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answers:
     """What the session said: to the sender or the content as a whole, or (recipient, answer) for each that was refused."""
 

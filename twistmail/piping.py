@@ -17,10 +17,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from twistmail.mail.lines import stream_to_lf
+from twistmail.mail.values import frozen
 from twistmail.piping_helper import NOT_BEGUN
 
 #: Processes of one run; seconds of processor time.
@@ -32,7 +33,7 @@ LONGEST_ANSWER = 6 * 64 * 1024 + 1024
 _OPEN_TO_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """One program. `words` have gaps: {recipient}, {user}, {domain}, {sender}, {size}, {id}. `user`: who runs it; empty: we.
 
@@ -55,7 +56,7 @@ class Command:
     apart: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What is to be done with a message: `name` is a row of the table, `values` fill its gaps. `user`: as whom, where the row leaves
     that open; `words`: a program of a folder and its words; `path`: of a file."""
@@ -67,7 +68,7 @@ class Wanted:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """How a run has ended: the exit code (a signal's number, negative), what the program said, whether its time was over."""
 

@@ -11,7 +11,6 @@ reported by its name and harms no other. What a part becomes, and when, is
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from typing import Any
 
 import twisted.plugins
@@ -19,12 +18,13 @@ from twisted.plugin import IPlugin
 from twisted.python.modules import getModule
 
 from twistmail.interfaces import IPart, IPolicyStageFactory
+from twistmail.mail.values import frozen
 from twistmail.options import Section
 
 POLICY_STAGE = "policy stage"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """A factory that was found. `origin` is the module that offers it."""
 
@@ -38,7 +38,7 @@ class Part:
         return self.factory.options  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Broken:
     """A plugin (module, or object in it) that could not be loaded, and why."""
 
@@ -49,7 +49,7 @@ class Broken:
         return f"plugin {self.name} does not work: {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Discovery:
     """All parts that there are, sorted by kind and name."""
 

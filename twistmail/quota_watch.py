@@ -9,7 +9,6 @@ has been emptied below its mark.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Any
@@ -23,6 +22,7 @@ from twistmail.mail.content import Memory
 from twistmail.mail.envelope import Kind
 from twistmail.mail.mailbox import Delivery, Quota, StoreError
 from twistmail.mail.outcome import Outcome, Result
+from twistmail.mail.values import frozen
 from twistmail.store_interfaces import IMailStore
 from twistmail.terms import Terms
 
@@ -50,7 +50,7 @@ def fullness(quota: Quota) -> int:
     return max((_PERCENT * used // most for used, most in parts if most), default=0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sender:
     """Who writes warnings: `postmaster` is an address, `host` our name; `identifiers` make ids, `epoch` tells POSIX seconds."""
 

@@ -27,6 +27,7 @@ from twistmail.mail.item import Item
 from twistmail.mail.lines import to_crlf
 from twistmail.mail.outcome import Foreseen
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.policy.pipeline import Pipeline
 from twistmail.policy.witness import Said, Witness
 from twistmail.receiving import reception_of, trial
@@ -45,7 +46,7 @@ ENCRYPTED = TlsState("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256)
 PIECE = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """What is said in words ("RCPT TO:<ann@blue.example>"), and the answer."""
 

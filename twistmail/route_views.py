@@ -7,7 +7,6 @@ would happen; only what other servers say cannot be known.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twistmail.control import Refusal, Verb
@@ -17,6 +16,7 @@ from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.route import Route, Transport
 from twistmail.relay.routes import Routes
 from twistmail.relay.terms import Policies, Terms
@@ -31,7 +31,7 @@ class Rewriting(Protocol):
     async def explain(self, sender: Address, target: Target) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """Who would write to whom, and how often that was tried in vain."""
 
@@ -40,7 +40,7 @@ class Question:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desk:
     """Whom it is asked of. `leaving` None: senders stay as they are."""
 

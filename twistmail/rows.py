@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
+from twistmail.mail.values import frozen
 from twistmail.queue.outlook import Outlook
 
 #: A filter may name so many ids.
@@ -36,7 +36,7 @@ def as_written(item: Item) -> Outlook:
     return Outlook(None if item.held else item.next_try)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """What is known of items besides themselves, at *now* (POSIX seconds).
 
@@ -58,7 +58,7 @@ class View:
         return DEFERRED if item.attempts or any(errand.attempts for errand in item.errands) else NEW
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filter:
     """Which items are meant: those that fit everything that is given. `ids` may be beginnings; ages are seconds.
 

@@ -21,9 +21,10 @@ import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
+
+from twistmail.mail.values import frozen
 
 VERSION = 1
 #: Records begin on a page of their own.
@@ -37,7 +38,7 @@ _CHECK = struct.Struct("<I")
 _FRAME = struct.Struct("<IQQ")  # behind the checksum
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """*doubtful*: a sync of what the records speak of has failed, so not even what can be read back is safe on disk."""
 

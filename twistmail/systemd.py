@@ -12,7 +12,6 @@ import ipaddress
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet import endpoints
@@ -21,13 +20,14 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.python.systemd import ListenFDs
 
 from twistmail.endpoints import Listen, Transport
+from twistmail.mail.values import frozen
 from twistmail.servers.transport import adopt_tcp
 
 FAMILIES = {"INET": socket.AF_INET, "INET6": socket.AF_INET6, "UNIX": socket.AF_UNIX}
 ANY = ("0.0.0.0", "::")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inherited:
     """The sockets that were given to this process. They stay open while it runs, so a reload finds them again."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -20,6 +19,7 @@ from twistmail.config.settled import Config
 from twistmail.control import Refusal, Verb
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address, parse
+from twistmail.mail.values import frozen
 
 USAGE, TEMPORARY = 64, 75  # sysexits
 USERS, ALIASES = "users", "aliases"
@@ -29,7 +29,7 @@ LISTS = "lists"
 _SCHEME = re.compile(r"\{([A-Za-z0-9.-]+)\}|\$([a-z0-9-]+)\$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """One source of a kind, USERS or ALIASES."""
 

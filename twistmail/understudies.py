@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail.content import Content, Memory
@@ -15,10 +14,11 @@ from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.mailbox import Delivery, Quota
 from twistmail.mail.outcome import Foreseen, Outcome
+from twistmail.mail.values import frozen
 from twistmail.mailflow import Dispatch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy:
     """What would lie in a mailbox. `error`: why it would not."""
 
@@ -98,7 +98,7 @@ class NotingDispatch(Dispatch):
         return None if foresee is None else await foresee(item, target)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Piper:
     """Where no helper runs: what it would have been told to do (`names`). It does nothing."""
 
@@ -133,7 +133,7 @@ class Draft:
         self._pieces.clear()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Understudies:
     """What `receiving.reception_of` takes for a foundation."""
 

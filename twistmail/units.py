@@ -8,10 +8,10 @@ whether a server lives with that is tried by tests/interop/test_units.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from twistmail.endpoints import Listen, Transport
+from twistmail.mail.values import frozen
 
 LOW = 1024
 STATE = Path("/var/lib")
@@ -58,7 +58,7 @@ RIGHTS = "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_SETGID CAP_SETUID
 IN_THE_WAY = ("CapabilityBoundingSet=\n", "RestrictSUIDSGID=yes\n", "SystemCallFilter=~@privileged\n")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Installation:
     """What is written into the units: how the server is started, whose it is, where it keeps things.
 

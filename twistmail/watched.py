@@ -12,7 +12,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
@@ -21,6 +20,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.interfaces import Unavailable
 from twistmail.mail.maplines import logical
+from twistmail.mail.values import frozen
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -40,7 +40,7 @@ class Broken(ValueError):
         self.problems = tuple(problems[:MOST_PROBLEMS])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Partly(Generic[T]):
     """What could be read of a file whose mistakes spoil no more than their own lines: (line, text) each.
 

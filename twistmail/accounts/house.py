@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twistmail.mail.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class House:
     """Everything here outlives a reload but the sources themselves."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from twistmail.mail.account import Account
 from twistmail.mail.evidence import ScramKeys
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppPassword:
     """A password for one program, which its owner never types: made up by us, so long that its hash can be a quick one.
 
@@ -24,7 +25,7 @@ class AppPassword:
         return (not self.services or service in self.services) and (self.expires is None or now < self.expires)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """An account and what is kept of its password: `secret` (`passwords.verify`), empty where nobody can log in by it.
 

@@ -11,7 +11,7 @@ import pwd
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from twistmail.accounts.secrets import Entry
 from twistmail.interfaces import IAccountSource
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
+from twistmail.mail.values import frozen
 from twistmail.watched import WatchedFile
 
 #: What a user may be called to have a mailbox; others cannot be the local part of an ordinary address.
@@ -37,7 +38,7 @@ def are_meant(sources: Sequence[str]) -> bool:
 DAY = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shadow:
     """What shadow(5) keeps of somebody: his `secret`, and when his account `ends` (POSIX seconds; None: never)."""
 
@@ -45,7 +46,7 @@ class Shadow:
     ends: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bounds:
     """Whom we take for people: users from `least` to `most`, with a shell unless `with_closed`."""
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from twistmail.mail.values import frozen
 from twistmail.options import Kind
 
 VARIABLES = "%u (address), %n (before the @), %d (domain) and %% (a percent sign)"
@@ -34,7 +35,7 @@ _LIKE = re.compile(r"(?i)\bI?LIKE\s*$")
 _REGEX = re.compile(r"(?i)(\bREGEXP|\bRLIKE|\bSIMILAR\s+TO|!?~\*?)\s*$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """One of "u", "n" and "d"."""
 
@@ -46,7 +47,7 @@ class Variable:
         return {"u": name if domain else local, "n": local, "d": domain}[self.letter]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """Text with variables in it. `parts` are str and Variable. `is_pattern`: it is one of LIKE, and values in it are taken literally."""
 
@@ -88,7 +89,7 @@ def _variable(written: str, short: str | None, long: str | None) -> str | Variab
 # ----- SQL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """An SQL query. `parts` are str, which is SQL as it was written, and Template, whose value for a name is one parameter."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from twistmail.aliases import items
@@ -19,6 +18,7 @@ from twistmail.aliases.index import key
 from twistmail.aliases.items import Item
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address, parse
+from twistmail.mail.values import frozen
 from twistmail.sqlite_book import PATIENCE, SqliteBook
 
 _KEPT = "SELECT address, items, owner FROM aliases"
@@ -34,7 +34,7 @@ class AliasExists(Exception):
     """There is an alias of that name already."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """One alias: `address` (its domain empty: in every local domain), what it stands for, and who owns it (None: nobody is named)."""
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from twistmail.aliases.file import read
+from twistmail.mail.values import frozen
 from twistmail.watched import MOST_OCTETS, Broken
 
 #: Below the data folder.
 FOLDER = "compiled"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tally:
     """What a file holds: how many aliases, the octets of the longest right side, and those of all."""
 

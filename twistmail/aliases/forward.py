@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from twistmail.aliases import items
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Discard, Final, Goal, Refusal, ToFile, ToProgram
 from twistmail.mail.commands import words_of
+from twistmail.mail.values import frozen
 from twistmail.watched import Broken
 
 MOST_GOALS = 100
@@ -33,7 +33,7 @@ _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _OTHERS = ("#", "|", "/", "~", "$", ":")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permissions:
     """What a forward may lead to, beside addresses and mailboxes. *why*: who has said so, for whoever finds that it may not."""
 

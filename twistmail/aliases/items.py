@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Discard, Final, Goal, Refusal, ToFile, ToProgram
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 LONGEST_ANSWER = 400
 #: How an item begins that is an answer: what stands behind it, up to the end of the entry, is its text.
@@ -47,7 +47,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Include:
     """`:include:/etc/lists/staff`: what stands in that file."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.aliases.items import Item
 from twistmail.mail.address import Address
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """`name` is what stands on the left; `address` the same where it is one whole address, or a name for all local domains.
 

@@ -6,19 +6,18 @@ A list is taken whole or not at all: with a mistake in it the old list stays
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.aliases import items, scan
 from twistmail.aliases.items import Include
 from twistmail.aliases.parse import MOST_PROBLEMS
 from twistmail.mail.alias import Goal, Refusal, ToFile, ToProgram
+from twistmail.mail.values import frozen
 from twistmail.watched import Broken, lines_of
 
 MOST_MEMBERS = 100_000
 MOST_OCTETS = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Members:
     """The members of one file, in written order; `special` are those that need a permission: (line, item)."""
 

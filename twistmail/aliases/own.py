@@ -29,6 +29,7 @@ from twistmail.interfaces import IForwards, Unavailable
 from twistmail.mail.account import Account, account_directory
 from twistmail.mail.alias import Goal, Step
 from twistmail.mail.forward import settled
+from twistmail.mail.values import frozen
 from twistmail.options import SWITCH, Option, Reload, Section
 from twistmail.watched import Broken
 
@@ -56,7 +57,7 @@ OPTIONS = Section(
 ADDRESSES_ONLY = Permissions(why="for users without a home on this machine")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Folders:
     """Where the forwards of everybody else are: *template* (as in [store] path), relative to *root*."""
 

@@ -19,6 +19,7 @@ from twistmail.aliases.items import Item
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Discard, Refusal
+from twistmail.mail.values import frozen
 
 MOST_ENTRIES = 1_000_000
 MOST_TARGETS = 10_000
@@ -26,7 +27,7 @@ MOST_TARGETS = 10_000
 MOST_PROBLEMS = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """`address` (its domain empty: in every local domain) stands for `items` (addresses without a domain: in that of the alias).
 

@@ -6,16 +6,15 @@ alias waits, and the operator is told its file and line (spec/limits.md, section
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.aliases.items import Include, Item
 from twistmail.mail.alias import ToFile, ToProgram
+from twistmail.mail.values import frozen
 from twistmail.options import Settings
 
 NO, YES, INCLUDED = "no", "yes", "included"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permits:
     """`files` and `programs`: NO, YES (where an alias itself names one) or INCLUDED (also where a list that it includes does)."""
 

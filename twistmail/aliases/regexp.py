@@ -17,7 +17,6 @@ a file or a program, whatever `$1` is (Postfix forbids it in aliases altogether)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from twistmail.aliases import items, scan
 from twistmail.aliases.items import Item
@@ -25,6 +24,7 @@ from twistmail.aliases.listed import Listed
 from twistmail.aliases.parse import MOST_PROBLEMS, contradictions
 from twistmail.aliases.virtual import built
 from twistmail.mail.address import Address
+from twistmail.mail.values import frozen
 from twistmail.policy.groups import groups_in
 from twistmail.policy.patterns import Pattern, PatternError
 from twistmail.watched import Broken
@@ -43,7 +43,7 @@ _SUBSTITUTE = re.compile(r"\$(?:(\$)|(\d{1,2})|\{(\d{1,2})\}|\((\d{1,2})\))")
 _HARMLESS = frozenset("ms")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """An address with gaps in it, `$1`: what stands before the last @ and behind it (None: nothing does)."""
 
@@ -55,7 +55,7 @@ class Template:
         return built(_filled(self.local, groups), None if self.domain is None else _filled(self.domain, groups))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One line. `otherwise`: it holds where the expression does not fit. `behind`: where to go on if it does not hold, of an `if`."""
 

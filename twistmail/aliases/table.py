@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from zope.interface import implementer
 
@@ -18,6 +17,7 @@ from twistmail.interfaces import IAliasResolver
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Step
+from twistmail.mail.values import frozen
 from twistmail.options import COUNT, SEPARATORS, SWITCH, TEXT, WORDS, Kind, Option, Section, Settings, choice
 
 #: Sources that are files, and what is in them.
@@ -98,7 +98,7 @@ ALIAS = Section(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Configured:
     """One [alias:NAME] section. `origin`: where it stands."""
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from twistmail.aliases import items, scan
 from twistmail.aliases.index import ADDRESS, key
@@ -25,6 +24,7 @@ from twistmail.aliases.parse import MOST_ENTRIES, MOST_PROBLEMS, MOST_TARGETS
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
 from twistmail.mail.alias import Discard, Goal, Refusal
+from twistmail.mail.values import frozen
 from twistmail.watched import Broken
 
 #: Lines with more on their right side are kept as they were read.
@@ -35,7 +35,7 @@ _GAP = re.compile(r"%([123])")
 _WORDS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s,"])+|"')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dialect:
     """How a table is written. `lists`: the right side may be several; `gaps`: it may have %1, %2 and %3 in it."""
 
@@ -48,7 +48,7 @@ POSTFIX = Dialect("virtual", lists=True, gaps=False)
 SENDMAIL = Dialect("virtusertable", lists=False, gaps=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line: `words` are what the key stands for, an answer being one of them."""
 

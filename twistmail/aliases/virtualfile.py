@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from zope.interface import implementer
@@ -15,6 +14,7 @@ from twistmail.aliases.virtual import POSTFIX, SENDMAIL, Dialect, Line, Table
 from twistmail.interfaces import IAliasResolver
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Goal, Step
+from twistmail.mail.values import frozen
 from twistmail.watched import WatchedFile, WatchedFiles
 
 
@@ -31,7 +31,7 @@ def read_sendmail(text: str) -> Table:
 _READERS = {POSTFIX: read_postfix, SENDMAIL: read_sendmail}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class House:
     """`default` is the domain of names that have none; `own` are those in which a name alone in a table holds.
 

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from twistmail.backup.copying import link_or_copy, write
 from twistmail.backup.manifest import MAIL, MANIFESTS, DamagedBackup, Entry, Share, digest_of, read_manifest, share_of, write_manifest
+from twistmail.mail.values import frozen
 from twistmail.store import names, uidlist
 from twistmail.store.folders import FolderTree
 from twistmail.store.listing import still
@@ -50,7 +51,7 @@ class Snapshot:
     small: dict[str, tuple[bytes, int]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Making:
     """A backup that is being made: in directory `part`, after the `previous` one, at `now` (POSIX seconds).
 

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from twistmail.mail.values import frozen
+
 VERSION = 1
 SUMMARY = "summary.json"
 MANIFESTS, MAIL, SERVER = "manifests", "mail", "server"
@@ -28,7 +30,7 @@ class DamagedBackup(Exception):
     """A backup that cannot be believed; the text says which file, and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One file: `path` relative to the account's maildir (or to server/), as the file system has it."""
 
@@ -42,7 +44,7 @@ class Entry:
         return Path(self.path).parent.name in ("new", "cur")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Share:
     """What one manifest holds, and its own digest."""
 

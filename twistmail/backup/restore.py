@@ -25,6 +25,7 @@ from pathlib import Path
 from twistmail.backup.copying import link_or_copy, sync, write
 from twistmail.backup.create import Step
 from twistmail.backup.manifest import MAIL, MANIFESTS, Entry, Summary, digest_of, read_manifest
+from twistmail.mail.values import frozen
 from twistmail.store import kept, names, uidlist
 from twistmail.store.folders import FolderTree
 from twistmail.store.listing import read_list, still
@@ -36,7 +37,7 @@ _COUNTERS = "dovecot-uidvalidity"
 _FIRST = (uidlist.FILE, "dovecot-keywords")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """What shall come back: `folders` (names; empty: all), `uids` of one folder (empty: all)."""
 

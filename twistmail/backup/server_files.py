@@ -19,19 +19,19 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from twistmail.backup.copying import copy, link_or_copy
 from twistmail.backup.manifest import MANIFESTS, SERVER, Entry, Share, digest_of, write_manifest
+from twistmail.mail.values import frozen
 from twistmail.queue.express import pending
 
 ACCOUNTS, ALIASES, LISTS, QUEUE, CONFIGURATION = "accounts.sqlite", "aliases.sqlite", "lists.sqlite", "queue", "config"
 OWN_SECRET, MEMBERS = "secret", "members"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerFiles:
     """Where they are: the databases of accounts, of aliases and of lists, the folder of the queue, the files of the configuration,
     the server's own secret, and the members of lists, by how the configuration names their files.

@@ -12,13 +12,13 @@ a stranger's message may be signed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.canonical.table import Found, Table
 from twistmail.leaving.senders import Names
 from twistmail.mail.address import LONGEST_LOCAL_PART, Address
 from twistmail.mail.readdressed import Change, Shown, by_field, readdressed
+from twistmail.mail.values import frozen
 from twistmail.watched import WatchedFile
 
 #: Where a table holds; the words are those of Postfix's canonical_classes.
@@ -31,7 +31,7 @@ DEEPEST = 10
 _AT_ONCE = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Map:
     """One table, and the classes that it holds for."""
 
@@ -39,7 +39,7 @@ class Map:
     classes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class House:
     """Whose names they are, and the domain of those without one. Pure."""
 

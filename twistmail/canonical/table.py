@@ -13,17 +13,17 @@ too, which Postfix does not know. Case does not count on the left. Quotes mean n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
+from twistmail.mail.values import frozen
 from twistmail.watched import keyed
 
 MOST_ENTRIES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line. `who` has no local part for `@domain`, and no domain for a name alone; `becomes` has no local part where that stays."""
 
@@ -32,7 +32,7 @@ class Line:
     becomes: Address
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """What line `number` makes of an address: `becomes`, as in Line. `suffix` goes along: the line does not name it."""
 

@@ -6,10 +6,10 @@ the table against every answer in the source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meaning:
     """One answer. `code` may be empty: an enhanced code (RFC 3463) means the same with each."""
 

@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass, field
 
 from twistmail.config.problem import Place, Problem, error
+from twistmail.mail.values import frozen
 
 #: A configuration is text written by people; more than this is a mistake in the file name.
 LONGEST_FILE = 4 * 1024 * 1024
@@ -24,7 +25,7 @@ _HEADER = re.compile(r"\[([^\[\]]+)\]\s*$")
 KEY = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line of a value, without the white space around it."""
 
@@ -32,7 +33,7 @@ class Line:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """`key = value` at `place` (of the key). `lines` are the lines of the value; the first may be empty."""
 
@@ -45,7 +46,7 @@ class Entry:
         return "\n".join(line.text for line in self.lines if line.text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """One `[name]` with what follows it, in written order."""
 

@@ -12,7 +12,6 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from twistmail.config.schema import Schema
 from twistmail.config.server import SERVER
 from twistmail.config.settled import Config, Setting
 from twistmail.config.values import Assignment, convert, default_of
+from twistmail.mail.values import frozen
 from twistmail.options import Section, Settings
 
 #: Looks at a whole Config whose values are right one by one, and tells what does not go together.
@@ -32,7 +32,7 @@ PREFIX = "TWISTMAIL_"
 MOST_INCLUDES = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """`config` is None where a problem is an error. `problems` in the order of the file."""
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from twistmail.config.problem import ERROR, Place, Problem
+from twistmail.mail.values import frozen
 from twistmail.options import Option, Reload, Section, Settings
 
 MASK = "(secret)"
 DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """One key of one section that is there: `text` as written (or the default), `place` None for a default."""
 
@@ -34,7 +35,7 @@ class Setting:
         return MASK
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """A setting that another Config has different. `texts`: before and now."""
 

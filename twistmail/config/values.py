@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from twistmail.config.ini import Line
 from twistmail.config.problem import Place, Problem, error, warning
+from twistmail.mail.values import frozen
 from twistmail.options import Option
 
 #: A secret in a file of its own is a password or a key, not a message.
@@ -19,7 +19,7 @@ LONGEST_SECRET = 64 * 1024
 _REFERENCE = re.compile(r"(env|file|cred):(.+)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assignment:
     """Somebody has set `key` of `[section]` at `place`. `public`: everybody on this machine can read the place."""
 

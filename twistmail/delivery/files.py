@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -27,6 +26,7 @@ from twistmail.mail.item import Item
 from twistmail.mail.letter import Letter, letter
 from twistmail.mail.outcome import Foreseen, Outcome, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.values import frozen
 from twistmail.piping import Piper, Run, Wanted
 from twistmail.piping_helper import NOT_FILED
 
@@ -41,7 +41,7 @@ LOCKED = Status(451, "4.2.0", "The mailbox of that address is in use, please try
 NOT_SET_UP = Status(451, "4.3.5", "Mail for that address goes into a file, and that is not set up here")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Writers:
     """Who writes files: `piper` as others, for those rows that it `names`; `threads` as we are. `apart`: files of the house are
     written by somebody else."""

@@ -8,7 +8,6 @@ written before it does not count, and no shell sees it. How programs are run is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.logger import Logger
@@ -24,6 +23,7 @@ from twistmail.mail.item import Item
 from twistmail.mail.letter import letter
 from twistmail.mail.outcome import Foreseen, Outcome, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.values import frozen
 from twistmail.piping import Piper, Wanted
 from twistmail.programs import BAD_NAME, GONE, may_be_given, status_of, values_of
 
@@ -41,7 +41,7 @@ class Named(Protocol):
     async def run(self, item: Item, target: Target, content: Content) -> Status: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Runners:
     """Who runs programs: `piper`, asked in `threads`. `extension`(target) is what stands behind his separator."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from twistmail.mail.mailbox import NewMessage
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A message. `place` says where, for people: `path:line` or `path`. Its content can be read while its mailbox is open."""
 
@@ -19,7 +19,7 @@ class Found:
     message: NewMessage
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skipped:
     """Something that is no message, or cannot be read."""
 
@@ -38,7 +38,7 @@ class NotThisFormat(ValueError):
     """What lies there is something else. The text is a sentence with the path."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Format:
     """A way to keep mail in files.
 

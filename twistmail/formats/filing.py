@@ -19,7 +19,6 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from twistmail.formats.mbox import MBOX, append
 from twistmail.formats.streamed import write_lf
 from twistmail.mail.content import CHUNK, Content
 from twistmail.mail.mailbox import NewMessage
+from twistmail.mail.values import frozen
 
 LONGEST_PATH = 4096
 #: Mail for it is thrown away; no other device is written to.
@@ -56,7 +56,7 @@ class Shape(Enum):
     MH = "/."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """A path, taken apart: `names` lead from `root`, a folder that was allowed, to the mailbox; there is at least one."""
 

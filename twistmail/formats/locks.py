@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.mail.values import frozen
+
 #: A dot lock whose holder has ended is removed when it is older than this; one that names no holder, too. Who began after it was
 #: made does not hold it.
 STALE_AFTER = 300.0
@@ -36,7 +38,7 @@ class MailboxBusy(TimeoutError):
     """Somebody else has had the mailbox locked for all the time that we were ready to wait. The text says who, where that is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Held:
     """A mailbox that is locked. `descriptor` is open for reading (exclusive: and writing) and is closed with the lock."""
 

@@ -14,7 +14,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from twistmail.formats import postmark, scanning, status
@@ -26,6 +25,7 @@ from twistmail.formats.streamed import SMALL, Streamed, write_all
 from twistmail.mail import headers, lines
 from twistmail.mail.content import CHUNK, Content, Memory
 from twistmail.mail.mailbox import NewMessage
+from twistmail.mail.values import frozen
 
 SUFFIX = ".mbox"
 
@@ -35,7 +35,7 @@ _BEGINNING = 64 * 1024
 _DEEPEST = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """How one such file is spelled."""
 

@@ -13,7 +13,6 @@ import re
 import ssl
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +21,7 @@ from twistmail.formats.streamed import SMALL, Streamed, pieces, write_all
 from twistmail.mail import mutf7
 from twistmail.mail.content import Content, Memory
 from twistmail.mail.mailbox import FLAG_NAMES, NewMessage
+from twistmail.mail.values import frozen
 
 PATIENCE = 120.0
 #: Messages whose flags, dates and sizes are asked for at once.
@@ -39,7 +39,7 @@ class RemoteTrouble(Exception):
     """The server refuses, or does not speak IMAP. The text is a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """`imaps://user@host:port/folder`; `folder` None: all of them."""
 
@@ -57,7 +57,7 @@ class Address:
             return self.host == "localhost"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoteFolder:
     """`name` as we write it (levels by "/"), `wire` as the server does."""
 
@@ -65,7 +65,7 @@ class RemoteFolder:
     wire: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """What a message is, before its content is asked for."""
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from twistmail.formats import postmark
+from twistmail.mail.values import frozen
 
 ReadAt = Callable[[int, int], bytes]
 
@@ -18,7 +18,7 @@ SEPARATOR = b"\x01\x01\x01\x01\n"
 BLOCK = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Extent:
     """The octets [start:end] of a file are a message; `postmark` is its From line (empty: none), `line` where it begins."""
 

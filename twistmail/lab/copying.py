@@ -6,18 +6,18 @@ The about page shows them, and a test runs every one of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from shlex import quote as quoted
 from string import Template
 from typing import Any
 from urllib.parse import quote
 
+from twistmail.mail.values import frozen
 from twistmail.web.guard import hostname
 from twistmail.web.page import Asked
 from twistmail.web.site import is_near
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copied:
     """`name`: for its place on the page; `program`: what has to be installed; `words`: what it does; `line`: for a shell."""
 
@@ -87,7 +87,7 @@ def host_of(asked: Asked) -> str:
     return HERE if is_near(name) or name.endswith("localhost") else name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """One line of a mail program's account window."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, Wants
 from twistmail.wire.imap import grammar
 from twistmail.wire.imap import rows as imap_rows
@@ -25,7 +25,7 @@ from twistmail.wire.smtp.server import SmtpServerWire
 _LITERAL = re.compile(r"\{(\d{1,9})\+?\}$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Next:
     """A command that is legal now: how it is written, and what it does."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.web.page import Answer, Asked, see_other
 from twistmail.web.site import is_near
 
@@ -25,7 +25,7 @@ MOST_PLACES = 4
 OPEN = ("/room", "/favicon.ico", "/assets/", "/town.pem")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seat:
     """Who sits there: the teacher; a student with his `account`; somebody who has said the code alone, with neither."""
 

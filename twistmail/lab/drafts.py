@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from email import policy
 from email.headerregistry import Address as ListedAddress
 from email.message import EmailMessage
@@ -16,6 +15,7 @@ from email.utils import formatdate
 
 from twistmail.mail.address import Address, parse
 from twistmail.mail.subjects import based
+from twistmail.mail.values import frozen
 from twistmail.web.html_tokens import words
 from twistmail.web.letters import Letter, Person, people
 
@@ -36,7 +36,7 @@ class Mistake(ValueError):
     """What somebody wants to send cannot be sent; says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enclosure:
     """A file that goes with a message; with a `content_id` the HTML may show it."""
 
@@ -46,7 +46,7 @@ class Enclosure:
     content_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """`sender` stands in From; who sends is the business of `Postbox`. `fields`: further ones, (name, value)."""
 

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail import tasks
@@ -21,6 +20,7 @@ from twistmail.lab.console import plain
 from twistmail.lab.dialects import DIALECTS
 from twistmail.lab.lesson import Act
 from twistmail.lab.talk import NotNow, Talk
+from twistmail.mail.values import frozen
 
 #: Seconds that a command may take, octets that are read of what it says.
 PATIENCE, MOST_SAID = 60.0, 100_000
@@ -34,7 +34,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OURS = ("sendmail", "mailq", "newaliases", "runq")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ran:
     """How a command ended, and what it said (both outputs)."""
 

@@ -7,7 +7,6 @@ Which faults there are, and what they teach, is in `faults`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from twistmail.lab.fault_settings import NotNow
 from twistmail.lab.links import WHOLE
 from twistmail.lab.offices import Office
 from twistmail.lab.zones import usual as usual_records
+from twistmail.mail.values import frozen
 from twistmail.registrar import Present, Registrar
 
 ALL_OF_IT = 1  # octets: there is no room for any letter
@@ -76,7 +76,7 @@ class Crash:
         """It has started again by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """A line is in this `state` (`links.LINK_STATES`)."""
 
@@ -99,7 +99,7 @@ class Line:
 # ----- the DNS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unanswered:
     """Who asks for a domain meets this `trouble` (`zones.TROUBLES`)."""
 
@@ -125,7 +125,7 @@ class Unanswered:
 Records = Mapping[str, Mapping[str, Sequence[str]]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OtherRecords:
     """Other records stand in the DNS: those that `of`(office) gives. When it is mended, those of the beginning."""
 
@@ -174,7 +174,7 @@ def tell_dns(town: Any, name: str, state: str) -> None:
 # ----- settings and accounts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """The office has these further settings: `sections`(town, office's name) in the syntax of the configuration."""
 
@@ -197,7 +197,7 @@ class Setting:
             _tell(town, place, self.name, "mended")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Between:
     """As Setting, at two offices at a time: `sections`(office, other)."""
 

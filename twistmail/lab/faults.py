@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.lab import fault_texts as texts
@@ -27,6 +26,7 @@ from twistmail.lab.fault_acts import (
 )
 from twistmail.lab.fault_settings import NotNow
 from twistmail.lab.links import LINK_STATES, WHOLE
+from twistmail.mail.values import frozen
 
 __all__ = ["FAULTS", "Board", "Fault", "NotNow"]
 
@@ -40,7 +40,7 @@ GROUPS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """`name` is what programs call it, `title` what people do. `does`: what really happens; `seen`: what students see;
     `teaches`: what it is good for. `once`: it is over at once, and cannot be mended. `hidden`: no good riddle."""

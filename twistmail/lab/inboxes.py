@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +19,7 @@ from twistmail.lab.letter_search import Wanted, parse
 from twistmail.lab.offices import Office
 from twistmail.mail import headers
 from twistmail.mail.mailbox import Column, Flag, FlagChange, NoSuchMailbox
+from twistmail.mail.values import frozen
 from twistmail.web import letters
 
 EVERYONE = "everyone"
@@ -38,7 +38,7 @@ class Away(Exception):
         self.office = office
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """Somebody with mailboxes; `unread`: messages in his INBOX, None where his office is off."""
 
@@ -47,7 +47,7 @@ class Owner:
     unread: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """`rows`, the newest first, of `matching` (`matching_unread`) that fit; `total` and `unread` are there in all.
 
@@ -62,7 +62,7 @@ class Listing:
     away: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Head:
     place: Place
     arrived: float

@@ -6,14 +6,16 @@ belong to it is found out by `journeys`; what its six stations show by `stations
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from twistmail.mail.values import frozen
 
 #: An item: the name of the office and the id that this office has given it.
 Node = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line that was said. `side`: "C" the client, "S" the server. `mood` of a server's answer: "", "later" (4xx), "refused" (5xx)."""
 
@@ -24,7 +26,7 @@ class Line:
     mood: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dialogue:
     """What was said on one connection, as `office` heard it. `key` is its name; `kind`: "in", "out", "reading"; `end`: why it closed."""
 
@@ -45,7 +47,7 @@ class Dialogue:
         return f"{who} reads by {self.service.upper()}" if self.kind == "reading" else f"{who} to {self.office}, {self.service}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """What came of one recipient in one attempt. `state`: "relayed", "delivered", "deferred", "failed"."""
 
@@ -59,7 +61,7 @@ class Attempt:
     secured: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """Somebody has fetched it."""
 
@@ -69,7 +71,7 @@ class Reading:
     connection: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy:
     """Where it lies. `file`: what its file was called when it came."""
 
@@ -82,7 +84,7 @@ class Copy:
     readings: tuple[Reading, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """One question to the DNS, and the answer."""
 
@@ -95,7 +97,7 @@ class Question:
     ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alias:
     """`name` leads to `targets`."""
 
@@ -104,7 +106,7 @@ class Alias:
     origin: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LookUp:
     """Where the relay found that it has to go. `status`: why nowhere."""
 
@@ -114,7 +116,7 @@ class LookUp:
     status: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leg:
     """What happened to it in one office, as one item. `parent`: the item of the office that it came from.
 
@@ -165,7 +167,7 @@ class Leg:
         return not self.service
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Journey:
     """`key`: the id of its first item. `about`: the key of the message that it reports on. `last`: number of its last event."""
 

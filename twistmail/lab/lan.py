@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from twistmail.lab.offices import PASSWORD, Office
+from twistmail.mail.values import frozen
 
 STUDENTS = 30
 MOST_STUDENTS = 200
@@ -57,7 +58,7 @@ def own_address(wish: str = "") -> str:
 # ----- accounts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Student:
     account: str
     password: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from twistmail.lab.ring import Event
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """A piece of prose: `kind` is "text" (one paragraph), "list" (an entry a line) or "code" (lines to copy)."""
 
@@ -16,7 +17,7 @@ class Block:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One demand on an event: `name` `sign` `value`. Signs: = is, != is not, ~ contains, ^ begins with, > is more than."""
 
@@ -52,7 +53,7 @@ _SIGNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """An event that is waited for (or must not come): its kind and what stands in it. `words`: said to the student."""
 
@@ -64,7 +65,7 @@ class Check:
         return event.kind == self.kind and all(field.fits(event) for field in self.fields)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Act:
     """Something that a student does, and that `driver` can do for him.
 
@@ -81,7 +82,7 @@ class Act:
 ACTS = ("type", "run", "send", "switch", "clock", "zone")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """`done`: the words of the button with which the student says himself that he is through; "": the events say it.
 
@@ -100,13 +101,13 @@ class Step:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     words: str
     right: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """`number`: which of the seventeen questions of the course it is, 0: none. `shown`: the steps that show the answer, from 1.
 
@@ -126,7 +127,7 @@ class Question:
         return tuple(place for place, choice in enumerate(self.choices) if choice.right)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lesson:
     """`minutes`: how long a class takes for it. `look`: the page to begin with."""
 

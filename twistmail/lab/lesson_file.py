@@ -34,6 +34,7 @@ from typing import Any
 
 from twistmail.lab.lesson import ACTS, OF_EVENTS, Act, Block, Check, Choice, Field, Lesson, Question, Step
 from twistmail.lab.ring import KINDS
+from twistmail.mail.values import frozen
 
 #: Where ours are.
 FOLDER = Path(__file__).parent / "lessons"
@@ -74,7 +75,7 @@ _OF_QUESTION = ("shown", "answer")
 _WITH_LINES = ("type", "run", "send")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """A mistake in line `line` of `origin`."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from twistmail.lab.heads import MOST_HEADER
 from twistmail.lab.journey import Journey, Leg
 from twistmail.mail import headers
+from twistmail.mail.values import frozen
 from twistmail.mail.words import decode_words
 from twistmail.web.letters import people
 from twistmail.web.safe_html import without_tricks
@@ -25,7 +25,7 @@ _BY = re.compile(r"\bby ([A-Za-z0-9.-]{1,255})")
 _ID = re.compile(r"\bid ([0-9a-z]{6}-[0-9a-z]{4,8})\b")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """A Received field. `by`: the server that has written it; `office` and `id`: the leg of the journey, where it is one of ours."""
 
@@ -35,7 +35,7 @@ class Trace:
     office: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """`fields`: (name, decoded value) in their order, Received among them; `more`: how many are not shown. `traces`: newest first."""
 
@@ -70,7 +70,7 @@ def _trace(text: str, offices: dict[str, str]) -> Trace:
 # ----- envelope and head
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """What the envelope says beside what the head of the letter says. `why`: where they differ, what that means."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from twistmail.mail.values import frozen
 
 _ID = re.compile(r"([a-z0-9]{1,30})-((?:[A-Za-z0-9.]|_[0-9a-f]{2}){1,200})-((?:[A-Za-z0-9.]|_[0-9a-f]{2}){1,1000})-([0-9]{1,10})")
 _PLAIN = re.compile(rb"[^A-Za-z0-9.]")
 _CODE = re.compile(r"_([0-9a-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a message lies. `account`: "alice@blue.test"."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.lab.letter_place import Place
+from twistmail.mail.values import frozen
 from twistmail.web.letters import Person
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One message in a list. `arrived`: POSIX seconds; `size` in octets; `files`: attachments."""
 

@@ -7,11 +7,11 @@ found in the texts of messages is left to whoever has them (`Wanted.words`). Pur
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from twistmail.lab.letter_rows import Row
 from twistmail.mail.folding import folded
+from twistmail.mail.values import frozen
 from twistmail.web.letters import Person
 
 #: Characters of a query, and terms in it; more are not looked at.
@@ -24,7 +24,7 @@ _FIELDS = frozenset({"from", "to", "cc", "bcc", "reply-to", "addressed", "subjec
                      "smaller", "in", "tag"})  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Term:
     """`field` is one of _FIELDS, or "" for a word that may stand anywhere; `wanted` is folded. `excludes`: it must not be so."""
 
@@ -33,7 +33,7 @@ class Term:
     excludes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     terms: tuple[Term, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from twistmail.mail.values import frozen
 
 #: Everybody's. The offices listen on loopback only (or in a class, with passwords of its own).
 PASSWORD = "demo"
@@ -10,7 +10,7 @@ PASSWORD = "demo"
 USUAL_PORTS = {"mx": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "dns": 53}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Office:
     """One office. `number`: 1, 2, 3 ...; `people`: their names before the @."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Outcome
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.client import Lost, Patience
 from twistmail.relay.connect import Dialer, open_route
 from twistmail.relay.exchange import Manners, leave
@@ -37,7 +37,7 @@ PATIENCE = Patience(greeting=10, hello=10, tls=10, login=10, mail=10, recipient=
 _ACCEPTED = re.compile(r"Accepted as ([0-9a-z]{6}-[0-9a-z]{4})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Posted:
     """What has come of a message. `ids`: what the offices that took it call it; `refused`: who was not accepted, and the answer."""
 

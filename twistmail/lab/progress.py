@@ -7,14 +7,15 @@ may come in any order.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from twistmail.lab.lesson import Lesson
 from twistmail.lab.ring import Event
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tick:
     """Expectation `check` (from 0) of step `step` (from 0) came with event `event`, which was about `about` in `office`."""
 
@@ -25,7 +26,7 @@ class Tick:
     about: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """`step`: the one under way (from 0); as many as there are: through. Events up to number `since` do not count.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any
+
+from twistmail.mail.values import frozen
 
 #: Events that are remembered.
 MOST = 5000
@@ -15,7 +17,7 @@ MOST = 5000
 KINDS = ("line", "tls", "dns", "auth", "alias", "queue", "check", "store", "read", "net", "mail", "connection", "switch", "clock")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One thing that `office` saw at `at` (POSIX seconds of the lesson's clock; 0 < `number`, without gaps).
 

@@ -6,9 +6,9 @@ What is drawn is what the tables say (`dialects`); only the places are chosen he
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from twistmail.lab.dialects import POP3_ARROWS, imap_arrows, smtp_arrows
+from twistmail.mail.values import frozen
 
 WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT, EDGE = 740, 88, 200, 44, 14
 #: x of the left edge of a box, by column.
@@ -26,7 +26,7 @@ PLACES: dict[str, dict[str, tuple[int, int]]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Box:
     """A state: its name and its upper left corner. `again`: what leads from it to itself."""
 
@@ -36,7 +36,7 @@ class Box:
     again: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arrow:
     """`path`: for the d of an SVG path. `words` stand at (`x`, `y`), `anchor` says which end of them."""
 
@@ -49,7 +49,7 @@ class Arrow:
     anchor: str = "start"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drawing:
     width: int
     height: int

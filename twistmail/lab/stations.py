@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from twistmail.lab.journey import Attempt, Copy, Journey, Leg
+from twistmail.mail.values import frozen
 
 #: What can be said of a station; each has a word and a border of its own on the page.
 DONE, WAITING, TROUBLE, NOT_YET, PASSED_BY = "done", "waiting", "trouble", "not yet", "passed by"
 PUSH, PULL = "push", "pull"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Station:
     """`arrow`: who decides that the mail moves on to here, PUSH or PULL; "" for the first. `due`: POSIX seconds of the next try, or 0."""
 
@@ -42,7 +42,7 @@ _EXPLAINED = (
 _ARROWS = ("", PUSH, PUSH, PUSH, PUSH, PULL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Seen:
     """What one station shows, before it has its words."""
 

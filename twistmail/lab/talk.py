@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,6 +18,7 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.python.failure import Failure
 
 from twistmail.lab.dialects import Dialect
+from twistmail.mail.values import frozen
 
 #: Lines that are kept, octets that a line of the server may have (the rest is left out), seconds that an answer may take.
 MOST_LINES, LONGEST, PATIENCE = 400, 4000, 20.0
@@ -27,7 +27,7 @@ MOST_HELD = 1 << 20
 LOOPBACK = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """`side`: "C" what was typed, "S" what the server said, "-" what has happened (TLS, the end). `number`: from 1."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from math import inf
+
+from twistmail.mail.values import frozen
 
 #: Seconds of a slow line's rate that arrive together.
 DRIP = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pace:
     """`delay` seconds on the way, `rate` octets a second."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from twistmail.lab.ring import Ring
 from twistmail.mail.item import Item
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.routes import OPTIONS as RELAY
 from twistmail.rows import View, sender_of
 from twistmail.steering.desk import QueueDesk
@@ -27,7 +27,7 @@ STATES = {
 STEP, LINE, TRIES = 110, 58, 7
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recipient:
     """Whom a letter has still to reach, or has not reached, with the last answer."""
 
@@ -37,7 +37,7 @@ class Recipient:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Letter:
     """A letter in the queue of `office`. Times are POSIX seconds; `due` None: it hangs on something else than time (`why`)."""
 
@@ -117,7 +117,7 @@ def subjects_in(ring: Ring) -> dict[str, str]:
 # ----- the chart
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Try:
     """One try in the chart: `number` from 1 on, at `x`; `here` and `real`: seconds since the try before (0: the first), in the
     classroom and by the server's usual settings; `count`: letters whose next try this is."""
@@ -129,7 +129,7 @@ class Try:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chart:
     """`tries`, then the letter goes back after `here` or `real` seconds in all; of that the letters know nothing yet at `x`."""
 

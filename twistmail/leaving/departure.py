@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twistmail.leaving.forwarding import Forwarding
@@ -33,6 +33,7 @@ from twistmail.mail.headers import MOST, first, split
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.readdressed import Shown, by_field, list_readdressed, readdressed
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 #: Items of which it is known which of their names stand for several.
 MOST_REMEMBERED = 64
@@ -40,7 +41,7 @@ MOST_REMEMBERED = 64
 _AT_ONCE = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerpRules:
     """Whose mail always leaves with VERP, and with which delimiters where nobody has said. See `options.SENDERS`."""
 

@@ -14,16 +14,16 @@ a blank goes on with the line before. Every mistake is told with its line. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
+from twistmail.mail.values import frozen
 from twistmail.watched import keyed
 
 MOST_ENTRIES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line. `shown` has no local part where that stays. `who` is the left side; its local part or its domain may be empty."""
 
@@ -32,7 +32,7 @@ class Line:
     shown: Address
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SenderMap:
     """The lines: `by_who` by the folded left side; `by_shown` the first line of each whole address that is shown, folded."""
 

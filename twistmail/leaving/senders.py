@@ -8,19 +8,19 @@ looked at.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from twistmail.leaving.generic import SenderMap
 from twistmail.mail.address import Address
 from twistmail.mail.masquerade import Masquerade
 from twistmail.mail.readdressed import Shown
+from twistmail.mail.values import frozen
 from twistmail.watched import WatchedFile
 
 #: Where a name alone is meant, and what is shown where masquerade_domains says nothing.
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "localdomain"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Names:
     """The domains of this house (`local`), the names of this machine (`machine`), and what divides names from suffixes."""
 

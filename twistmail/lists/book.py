@@ -9,11 +9,12 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from enum import Enum
 
 from twistmail.lists.notes import DAY, Note
 from twistmail.mail.address import Address
+from twistmail.mail.values import frozen
 from twistmail.sqlite_book import PATIENCE, SqliteBook
 
 #: The file below the data folder.
@@ -23,7 +24,7 @@ CONFIRM_WITHIN, ASK_AGAIN = 3 * DAY, DAY
 SUBSCRIBE, UNSUBSCRIBE, HELP = "subscribe", "unsubscribe", "help"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pot:
     """Letters about one matter that one list writes within ASK_AGAIN: to all the world, and to one domain of it."""
 

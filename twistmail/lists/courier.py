@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import Logger
@@ -35,6 +35,7 @@ from twistmail.mail.headers import MOST, split
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Foreseen, Outcome, Result, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.values import frozen
 
 log = Logger()
 
@@ -48,7 +49,7 @@ MOST_LATE = 100
 AT_A_TIME = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Office:
     """What the courier works with: `follow` as `Expansion.follow`, `submit` as `Runner.submit`, `is_queued` knows the items there are.
 

@@ -7,7 +7,6 @@ All of it is sent with the null sender and marked as automatic (RFC 3834 §5), s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from twistmail.lists.book import SUBSCRIBE
 from twistmail.lists.copies import fields
@@ -16,11 +15,12 @@ from twistmail.lists.names import Role
 from twistmail.mail.address import Address
 from twistmail.mail.deliverystatus import one_line
 from twistmail.mail.trace import date
+from twistmail.mail.values import frozen
 
 _DAYS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Letter:
     """To whom, about what; `lines` without line ends. Answers go to `reply_to`; None: to news-request@."""
 

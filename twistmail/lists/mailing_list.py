@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from twistmail.lists.tokens import BOUNCE, LEAVE, Given, Tokens
 from twistmail.mail.address import Address, parse
 from twistmail.mail.envelope import Transaction
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.options import Settings
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ T = TypeVar("T")
 IN_BOOK = "book"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """Somebody on a list. `origin` says where that is written, `note` what the book knows of him."""
 
@@ -39,7 +40,7 @@ class Member:
         return str(self.address.folded)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tools:
     """What all lists work with: `threads` (tasks.Threads) read the book, `epoch` tells POSIX seconds, `url` is where pages are.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 from enum import Enum
 
 from twistmail.mail.address import Address
+from twistmail.mail.values import frozen
 
 
 class Role(Enum):
@@ -24,7 +24,7 @@ class Role(Enum):
 _ROLES = {role.value: role for role in Role if role is not Role.POST}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """A list was called by one of its addresses. `token` stands behind the plus sign."""
 

@@ -6,8 +6,10 @@ that has lasted, one message is tried; where that comes back too it begins anew,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
+
+from twistmail.mail.values import frozen
 
 DAY = 86400.0
 #: How long (seconds) a report about the message that was tried may take: as long as most servers keep trying.
@@ -22,7 +24,7 @@ class Rules(Protocol):
     retry_after: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     """`subscribed`: the book makes him a member; `left`: he has unsubscribed, whatever other sources say. Times are POSIX seconds.
 

@@ -9,7 +9,6 @@ judges him. So nobody can have others written to by us.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from twisted.logger import Logger
 
@@ -23,6 +22,7 @@ from twistmail.mail import answerable, bounced
 from twistmail.mail.address import Address, parse
 from twistmail.mail.headers import text
 from twistmail.mail.item import Item
+from twistmail.mail.values import frozen
 
 log = Logger()
 
@@ -32,7 +32,7 @@ _WORDS = dict.fromkeys(("subscribe", "join"), SUBSCRIBE) | dict.fromkeys(("unsub
 Write = Callable[[MailingList, Letter], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """A message for one of the addresses of a list, other than that for its members. `body` is its beginning."""
 

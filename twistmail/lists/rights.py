@@ -6,12 +6,11 @@ writes to anybody about it; and once more when it is sent, for mail that came an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.mail.address import Address, parse
 from twistmail.mail.addresses import ListedAddress, addresses
 from twistmail.mail.headers import first, unfold, values
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 #: RFC 3463 §3.8: X.7.2, "mailing list expansion prohibited".
 MEMBERS_ONLY = Status(550, "5.7.2", "Only members may write to that list")
@@ -24,7 +23,7 @@ LOOPS = Status(554, "5.4.6", "That list has sent this message already: it runs i
 LIST_ID, LOOP = b"list-id", b"x-loop"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Post:
     """A message for a list. `account`: the names of who has logged in; for him the header proves nothing."""
 

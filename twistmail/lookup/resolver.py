@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import dns.asyncresolver
@@ -30,6 +29,7 @@ from zope.interface import implementer
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain, Proved
 from twistmail.lookup.backend import TwistedBackend
+from twistmail.mail.values import frozen
 from twistmail.options import DURATION, TEXT, WORDS, Option, Reload, Section, choice
 
 OPTIONS = Section(
@@ -51,7 +51,7 @@ MOST_KEPT = 10_000
 MOST_AT_A_TIME = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kept:
     """An answer: `values`, or None where the name does not exist."""
 

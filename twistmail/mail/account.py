@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from twistmail.mail.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Account:
     """`name` is the full address in lower case (`alice@blue.test`): the login, and the key of the mail store."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from twistmail.mail import address as addresses
@@ -18,6 +18,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.annotations import SERVERS_OWN
 from twistmail.mail.mailbox import StoreError
 from twistmail.mail.saslprep import saslprep
+from twistmail.mail.values import frozen
 
 Rights = frozenset[str]
 
@@ -116,7 +117,7 @@ def identifiers(account: str, groups: Iterable[str] = (), *, owns: bool = False)
 # ----- lists
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Acl:
     """Identifier -> rights, in the order in which they were given. An entry without rights hides one of the house (`over`)."""
 

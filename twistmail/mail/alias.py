@@ -5,13 +5,12 @@ As text each is written the way that aliases(5) and its relatives write it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.mail.address import Address
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Final:
     r"""`\fred` of aliases(5): the account of that name; none of its aliases, and not where it forwards its mail to."""
 
@@ -21,7 +20,7 @@ class Final:
         return f"\\{self.address}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToFile:
     """`/var/archive/box`: mail is appended to the mbox file *path*; to the maildir there where it ends with a slash."""
 
@@ -31,7 +30,7 @@ class ToFile:
         return _quoted(self.path)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToProgram:
     """`|program words`: mail is given to a program. `command` is what stands behind the bar; no shell ever sees it."""
 
@@ -41,7 +40,7 @@ class ToProgram:
         return _quoted(f"|{self.command}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToList:
     """`[list:NAME]`: mail is sent to the members of a mailing list, as a new message. `name` is the address by which it was called."""
 
@@ -51,7 +50,7 @@ class ToList:
         return f"[list:{self.name}]"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """`:fail: text`, `:defer: text`, `error:5.1.6 text`: the answer to whoever writes to that address."""
 
@@ -61,7 +60,7 @@ class Refusal:
         return f":{'defer' if self.status.is_temporary else 'fail'}: {self.status}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Discard:
     """`:blackhole:`, `discard:`, `/dev/null`: mail is taken and thrown away."""
 
@@ -73,7 +72,7 @@ class Discard:
 Goal = Address | Final | ToFile | ToProgram | ToList | Refusal | Discard
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """What an address stands for.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from twistmail.mail import mime, words
 from twistmail.mail.parts import Part, scan
+from twistmail.mail.values import frozen
 
 LONGEST_NAME = 200
 
@@ -24,7 +24,7 @@ _UU_LINE = re.compile(rb"[\x20-\x60]{1,90}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attachment:
     """One file. `encoding` is "uu", or the Content-Transfer-Encoding of its part ("7bit": none); `is_whole`: it has its end."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from twistmail.mail import letters
 from twistmail.mail.address import Address
@@ -22,6 +21,7 @@ from twistmail.mail.item import Errand, Item
 from twistmail.mail.letters import Signature
 from twistmail.mail.outcome import Result
 from twistmail.mail.trace import date
+from twistmail.mail.values import frozen
 
 #: How much of the original a report quotes, in octets (spec: dsn.max_original).
 LONGEST_QUOTE = 50_000
@@ -35,7 +35,7 @@ _LONGEST_ID = 250
 MARK = "X-Loop"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Letterhead:
     """Who writes a report, when, and under which identifier. `boundary` must be unguessable: it parts the report.
 

@@ -7,10 +7,10 @@ who writes. Answers of people's programs are neither. Pure; one look at what is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from twistmail.mail.deliverystatus import one_line
 from twistmail.mail.headers import first
+from twistmail.mail.values import frozen
 
 #: Octets of a report that are looked at.
 MOST = 64 * 1024
@@ -26,7 +26,7 @@ _OF_MESSAGE = frozenset({"2.3", "1.7", "1.8"})
 _LONGEST_WHY = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CameBack:
     """The message was given up. `status`: the enhanced code (RFC 3463), where it is told; `why`: the server's words."""
 

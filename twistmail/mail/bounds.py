@@ -6,13 +6,13 @@ it can go, so a queue that took none of them while it is full would stay full.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from twistmail.mail.values import frozen
 
 #: What reports have beside the limits: this part of them, and at least so many.
 MORE, LEAST_MORE = 0.1, 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bounds:
     """At most so many `messages`, and so many `octets` of them (None: unlimited)."""
 

@@ -7,8 +7,9 @@ line) takes both from there. `{who}` is the mail system that answered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from twistmail.mail.values import frozen
 
 _ASK_RECIPIENT = "Please ask the recipient for the right address by other means."
 _OR_ASK = "If it looks right, ask the recipient for the right one by other means."
@@ -18,7 +19,7 @@ _SHOW_THEM = "Only the administrators of that mail system can change that. Pleas
 _WAIT = "Please send the message again later. If it fails again, tell the recipient by other means."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class About:
     """`happened`: one sentence, with `{who}`. `advice`: what the sender can do, once it has failed for good."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from twistmail.mail.acl import Acl, Rights, identifiers
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Role:
     """A mailbox without a login of its own. `members`: identifiers as in access lists, who may `rights` there.
 
@@ -26,7 +27,7 @@ class Role:
         return Acl(dict.fromkeys(self.members, self.rights))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circles:
     """`groups`: name -> the account names in it; `roles`: account name -> the role that it is."""
 

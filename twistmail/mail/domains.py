@@ -9,15 +9,15 @@ same name in the other domain.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from twistmail.mail.address import Address
+from twistmail.mail.values import frozen
 
 #: So many domains may lead to each other.
 MOST_STEPS = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Domain:
     """One domain. `like`: whose users it has (empty: its own); `catchall`: who gets what nobody else does; `source`: where it stands."""
 

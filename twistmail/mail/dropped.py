@@ -15,9 +15,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 
 from twistmail.mail import verp
+from twistmail.mail.values import frozen
 
 FIRST = b"twistmail-pickup 1\n"
 #: Octets of the line with the envelope, and recipients in it.
@@ -32,7 +32,7 @@ class Unreadable(ValueError):
     """The file is no such message; the text says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dropped:
     """One message. `sender` None: the user himself; "": nobody (`<>`). The others are values of NOTIFY, RET, ENVID and XVERP, or ""."""
 

@@ -8,12 +8,13 @@ values: an SMTP session replaces them as it learns more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address
 from twistmail.mail.content import Content
+from twistmail.mail.values import frozen
 
 
 class Role(Enum):
@@ -24,7 +25,7 @@ class Role(Enum):
     LMTP = "lmtp"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TlsState:
     """What the handshake agreed on."""
 
@@ -38,7 +39,7 @@ class TlsState:
     bindings: Mapping[str, bytes] | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Peer:
     """The other end of a connection. `connection` is its id; `hello` what it called itself.
 
@@ -71,7 +72,7 @@ class Kind(Enum):
     DISCARD = "discard"  # thrown away
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """One end of an expansion: a mailbox (then `account` is its owner's name), an address elsewhere, or what `kind` says.
 
@@ -115,7 +116,7 @@ class Notify(Enum):
     DELAY = "DELAY"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recipient:
     """An accepted RCPT: the address, where it leads (expanded when it was accepted), and what was asked for it.
 
@@ -128,7 +129,7 @@ class Recipient:
     orcpt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deadline:
     """DELIVERBY (RFC 2852 §4): `at` is POSIX seconds; after it `returns`: give up and report; else: report the delay, go on.
 
@@ -140,7 +141,7 @@ class Deadline:
     trace: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wishes:
     """What the sender asks of the delivery with the parameters of MAIL; kept with the message and passed on by the relay.
 
@@ -174,7 +175,7 @@ class Fate(Enum):
     DISCARD = 2  # it is thrown away
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transaction:
     """One mail transaction. `sender` is None for the null reverse-path `<>`.
 

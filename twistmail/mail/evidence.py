@@ -6,9 +6,10 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from twistmail.mail.saslprep import saslprep
+from twistmail.mail.values import frozen
 
 #: `{SCRAM-SHA-256}4096,salt,stored key,server key`, the last three in base64: as Dovecot's `doveadm pw` writes it.
 _ENCODED = re.compile(r"\{(SCRAM-SHA-(?:1|256))\}([0-9]{1,7}),([A-Za-z0-9+/=]{1,256}),([A-Za-z0-9+/=]{28,64}),([A-Za-z0-9+/=]{28,64})")
@@ -18,7 +19,7 @@ _KEY_SIZES = {"SCRAM-SHA-1": 20, "SCRAM-SHA-256": 32}
 HASHES = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-1": "sha1"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScramKeys:
     """RFC 5802 §3: StoredKey and ServerKey of a password under `salt` and `iterations`. `mechanism` is "SCRAM-SHA-256" or "SCRAM-SHA-1"."""
 
@@ -35,7 +36,7 @@ class ScramKeys:
         return f"{{{self.mechanism}}}{self.iterations},{','.join(parts)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clear:
     """A password that is kept in clear, from which any other evidence can be made."""
 
@@ -45,7 +46,7 @@ class Clear:
 Evidence = ScramKeys | Clear
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenOwner:
     """Whose a bearer token is: a `login`; or, where it is nobody's, an `error` of RFC 6750 §3.1: "invalid_token", "insufficient_scope"."""
 
@@ -53,7 +54,7 @@ class TokenOwner:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """What came of a token of GSSAPI's: `reply` for the client; `login` once it is sure who that is (empty until then)."""
 

@@ -10,10 +10,11 @@ Pure, and linear in what was said, of which the first 1000 characters count.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from twistmail.mail.causes import ABOUT, Cause
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 #: So much of an answer is looked at.
 LONGEST = 1000
@@ -121,7 +122,7 @@ _OURS = {"450 4.4.0": Cause.KEPT, "554 5.4.7": Cause.DEADLINE, "554 5.0.0": Caus
          "451 4.3.5": Cause.HERE, "454 4.7.0": Cause.LOGIN}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """`happened`: what has happened; `advice`: what the sender can do once it has failed for good. Whole sentences of our own.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+
+from twistmail.mail.values import frozen
 
 DAY_MINUTES = 24 * 60
 #: So many spans of a day are more than anybody means.
@@ -21,7 +22,7 @@ LONGEST_LOOK = 400
 _SPAN = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hours:
     """`spans`: (from, to) in minutes after midnight, ascending, none touches the next. None at all: always."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_to_bytes
+
+from twistmail.mail.values import frozen
 
 LONGEST = 8192
 
@@ -35,7 +36,7 @@ class BadUrl(ValueError):
     """That is no URL of a message. The text is for the client."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Server:
     """Where the URL leads: `user` may be "", `port` None."""
 
@@ -44,7 +45,7 @@ class Server:
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """Leave to read (RFC 4467 §3): `access` says whose; `expires` is POSIX seconds or None.
 
@@ -58,7 +59,7 @@ class Grant:
     token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageUrl:
     """The message `uid` of `mailbox`, or what `section` ("1.2.MIME", "HEADER.FIELDS (FROM)", "" for all) means of it.
 

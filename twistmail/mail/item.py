@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import NO_WISHES, Kind, Notify, Recipient, Target, Wishes
 from twistmail.mail.outcome import Event, Frozen, GaveUp, Outcome, Postponed, Reported, Rerouted, Result, SenderWarned
 from twistmail.mail.status import Status
-from twistmail.mail.values import changed
+from twistmail.mail.values import changed, frozen
 
 _USUAL = frozenset({Notify.FAILURE, Notify.DELAY})
 _GOOD = frozenset({Result.DELIVERED, Result.RELAYED, Result.EXPANDED})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Errand:
     """One target of an item and how far we got with it. `result` None: not tried yet."""
 
@@ -54,7 +54,7 @@ def without_success(notify: frozenset[Notify]) -> frozenset[Notify]:
     return (notify - {Notify.SUCCESS} or frozenset({Notify.NEVER})) if Notify.SUCCESS in notify else notify
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """One message on its way.
 

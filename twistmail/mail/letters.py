@@ -9,7 +9,6 @@ text, and the part for programs, are `bounce` and `deliverystatus`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 
 from twistmail.mail.address import Address
@@ -19,6 +18,7 @@ from twistmail.mail.headers import first, text
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Result
 from twistmail.mail.trace import date
+from twistmail.mail.values import frozen
 
 #: So many characters of a subject are shown.
 _LONGEST_SUBJECT = 200
@@ -30,7 +30,7 @@ _GOOD_NEWS: dict[Result | None, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signature:
     """Who writes: the mail system at `host`; `contact`: whom people may ask, in the words of the house."""
 

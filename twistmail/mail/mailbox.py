@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import Any
 
 from twistmail.mail.content import Content
+from twistmail.mail.values import frozen
 
 
 class Flag(IntFlag):
@@ -87,7 +87,7 @@ class Threading(Enum):
     REFS = "REFS"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """One copy for one mailbox: `prefix` (Return-Path, Delivered-To, Received ...) goes before `content`. `seen`: marked as read.
 
@@ -103,7 +103,7 @@ class Delivery:
     landed: Callable[[str, int, str], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewMessage:
     """A message that APPEND brings. `flags` are flag and keyword names; `internaldate` POSIX seconds, None: now."""
 
@@ -112,7 +112,7 @@ class NewMessage:
     internaldate: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Folder:
     """One mailbox name. `name` is str, hierarchy separator "/"; INBOX is spelled so. `uses`: special uses, such as "\\Sent"."""
 
@@ -123,7 +123,7 @@ class Folder:
     uses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MailboxStatus:
     """What STATUS tells. `size` is the sum of RFC822.SIZE, `deleted_size` that of the `deleted` messages, `mailboxid` that of RFC 8474."""
 
@@ -139,7 +139,7 @@ class MailboxStatus:
     deleted_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quota:
     """How much an account holds, with CRLF line ends, and how much it may hold; None: unlimited (RFC 9208 STORAGE, MESSAGE)."""
 
@@ -156,7 +156,7 @@ class Quota:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copied:
     """What COPY, MOVE and APPEND tell (RFC 4315): UIDs in the source (empty for APPEND) and in the target, in the same order."""
 
@@ -165,7 +165,7 @@ class Copied:
     target: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """News of a mailbox, told to its watchers on the reactor thread, after it is true. Any part may be empty.
 
@@ -195,7 +195,7 @@ class TreeEvent(Enum):
     HIDDEN = "hidden"  # that he may no longer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TreeChange:
     """News of the mailboxes of one account, told to those who watch its tree on the reactor thread, after it is true."""
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.mail.address import Address
+from twistmail.mail.values import frozen
 
 #: Names that mean something in one house only: those set aside for that (RFC 6761 §6), and those that are in use for it.
 #: `.test` and `.example` are not here: in a class, or a laboratory, they are the world.
 PRIVATE = frozenset(("localhost", "localdomain", "local", "lan", "home", "corp", "intranet", "internal", "private", "invalid", "onion"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Masquerade:
     """Addresses in `domains` are shown in `domain`, but for `exceptions`: local parts, or whole addresses, both folded.
 

@@ -6,12 +6,13 @@ and the item's id for those who listen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Target
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 
 class Result(Enum):
@@ -26,7 +27,7 @@ class Result(Enum):
     FAILED = "failed"  # never try again; the sender is told
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """The end of one attempt at one target. `host` is who said `status`: a server's name and address, or a mailbox.
 
@@ -55,21 +56,21 @@ def outcome_of(
     return Outcome(target, result, status, host, passed_on and result is Result.RELAYED, secured)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Postponed:
     """Some targets wait; the next attempt is due at `until` (POSIX seconds)."""
 
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SenderWarned:
     """The sender was told that the message is late (RFC 3464 action `delayed`); `overdue`: later than he wanted (RFC 2852)."""
 
     overdue: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reported:
     """A delivery report `report` (an item's id; empty: nobody is told, `why` says why) about these targets is durable in the queue.
 
@@ -82,7 +83,7 @@ class Reported:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frozen:
     """What can neither be delivered nor returned waits for an operator, because of `why`; what has failed is tried again when he
     releases it."""
@@ -90,14 +91,14 @@ class Frozen:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GaveUp:
     """The item is too old: what still waits has failed with `status`."""
 
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rerouted:
     """An operator has said how this message goes to whomever it still has to reach: `via` (empty: as all others)."""
 
@@ -107,7 +108,7 @@ class Rerouted:
 Event = Outcome | Postponed | SenderWarned | Reported | Frozen | GaveUp | Rerouted
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Foreseen:
     """What is known before anything is brought: `where` it would go, in words, and the `status` that is known to come of it.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.mail.hours import ALWAYS, Hours
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pace:
     """`name` is that of the rule ("route:part.example"; empty: what holds for all others): mail for one place that goes by
     different rules waits in different lines. `most`: connections at a time (None: as for all others). `rates`: (messages,

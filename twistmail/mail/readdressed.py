@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from twistmail.mail.address import Address, canonical_domain
 from twistmail.mail.addresses import TOKEN, behind_comment
 from twistmail.mail.headers import fields
+from twistmail.mail.values import frozen
 
 #: Who wrote a message, and where an answer goes (RFC 5322 §3.6.2, §3.6.6; RFC 8098 §2.1; and what is older than those).
 AUTHORS = frozenset(
@@ -30,7 +30,7 @@ _ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
 Change = Callable[[Address], Address | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """What takes the place of an address, and why: the line of a table, or the setting. `rule` is empty where nothing changes."""
 

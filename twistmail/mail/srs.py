@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 
 from twistmail.mail.address import LONGEST_LOCAL_PART, Address, canonical_domain
+from twistmail.mail.values import frozen
 
 #: What a day and a hash are written with: five bits a character, and the case does not matter.
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -38,7 +38,7 @@ class Expired(ValueError):
     """The address was ours, and is too old."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Srs:
     """`secrets`: keys, the newest first; it signs, all are believed. `domain`: where the new addresses are. `days` they last."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """A basic reply code (RFC 5321 §4.2.1), an enhanced code (RFC 3463) and a sentence that is safe to show to strangers.
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 from twistmail.mail.mailbox import Threading
 from twistmail.mail.ordering import gathered, ordered
+from twistmail.mail.values import frozen
 
 #: Messages whose threads are rendered together.
 BLOCK = 1000
@@ -38,7 +38,7 @@ class Threaded(NamedTuple):
     ids: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Threads:
     """The threads of messages in order. `blocks`: what THREAD tells of some, with "%d" for each number, and their UIDs."""
 

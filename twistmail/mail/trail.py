@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from twistmail.mail.address import Address
 from twistmail.mail.alias import Discard, Final, Goal, Refusal, ToFile, ToList, ToProgram
 from twistmail.mail.envelope import Target
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Move:
     """One thing that was looked at on the way.
 

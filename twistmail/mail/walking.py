@@ -10,6 +10,7 @@ from twistmail.mail.alias import Final, Goal, Step
 from twistmail.mail.envelope import Kind, Target
 from twistmail.mail.status import Status
 from twistmail.mail.trail import Move
+from twistmail.mail.values import frozen
 
 UNKNOWN = Status(550, "5.1.1", "There is no mailbox of that name here")
 LOOP = Status(550, "5.4.6", "The aliases of that name lead in a circle")
@@ -20,7 +21,7 @@ TOO_LONG = Status(451, "4.3.5", "That name stands for too many addresses here")
 NAMED_BEFORE = "named before"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Branch:
     """A goal that is still to be followed.
 

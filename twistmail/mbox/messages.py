@@ -16,7 +16,6 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -26,6 +25,7 @@ from twistmail.formats.scanning import ReadAt
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK, Content, Memory, Stored
 from twistmail.mail.mailbox import StoreError
+from twistmail.mail.values import frozen
 
 #: The header of a message ends within so many octets.
 LARGEST_HEADER = 1024 * 1024
@@ -107,7 +107,7 @@ def _seen(read_at: ReadAt, offset: int, line: bytes, end: int) -> Seen | None:
 # ----- headers
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """The header of a message, LF line ends, without bookkeeping; what that said; and the offset of its `end` in the file."""
 
@@ -151,7 +151,7 @@ def _note(added: int) -> bytes:
 # ----- contents
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deposit:
     """New mail on its way into a file: *prefix* before *content*, without bookkeeping of its sender's."""
 

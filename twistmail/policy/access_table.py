@@ -13,11 +13,11 @@ What the file looks like is `access_file`; what follows from a rule is `access`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from twistmail.mail.address import Address
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.networks import Network, address_of
 
 #: The tags with which rules are looked for; each look-up falls back to rules without any.
@@ -41,7 +41,7 @@ class Action(Enum):
         return self in (Action.OK, Action.RELAY)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """The value of one line. `status` is that of a refusal, `reason` that of a quarantine."""
 

@@ -8,7 +8,6 @@ it now, so those are looked at instead.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from twistmail.interfaces import Verdict
 from twistmail.mail import headers
@@ -16,6 +15,7 @@ from twistmail.mail.account import Account
 from twistmail.mail.address import Address, canonical_domain
 from twistmail.mail.headers import Field
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.policy.identities import Identities
 
 FORGED_AUTHOR = Status(550, "5.7.1", "The address in {} is not yours")
@@ -27,7 +27,7 @@ _ASIDE = re.compile(rb'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)', re.DOTALL)
 MOST_AUTHORS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signature:
     """The fields by which a message says who sends it: `authors` and `senders`, and what a new sender's field is called."""
 

@@ -8,7 +8,6 @@ knows how to ask one list, and whether it can be believed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from zope.interface import implementer
@@ -18,6 +17,7 @@ from twistmail.interfaces import IPolicyStage, IPolicyStageFactory, Point, Verdi
 from twistmail.mail.address import Address, canonical_domain
 from twistmail.mail.envelope import Peer, Role, Transaction
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.options import DURATION, Option, Reload, Settings
 from twistmail.policy.dnslists import ADDRESSES, DOMAINS, LISTS, DnsList, Listing, lists, reversed_name
 from twistmail.policy.inquiries import Inquiries
@@ -40,7 +40,7 @@ OPTIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lists:
     """The lists of a service, by what is looked up in them."""
 

@@ -25,10 +25,10 @@ means that case does not matter; their syntax is in `patterns`. What can be done
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.policy.patterns import Pattern, PatternError
 from twistmail.watched import Broken
 
@@ -59,7 +59,7 @@ class Act(Enum):
     REPLACE = "replace"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One rule. `field`: of the header (lower case, or ALL); None: of the body. `pattern` None: whatever its value is.
 
@@ -75,7 +75,7 @@ class Check:
     added: tuple[bytes, bytes] = (b"", b"")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checks:
     """All rules of a file, those of headers and those of bodies, each in order."""
 

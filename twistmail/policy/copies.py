@@ -17,7 +17,6 @@ other targets of a message.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from twisted.logger import Logger
 
@@ -26,6 +25,7 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
 from twistmail.mail.envelope import Target, Transaction
+from twistmail.mail.values import frozen
 from twistmail.options import TEXT, WORDS, Kind, Option, Section
 from twistmail.watched import WatchedFile, keyed
 
@@ -56,7 +56,7 @@ OPTIONS = Section(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line: who gets the copies of its mail."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -20,6 +19,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
 from twistmail.mail.address import canonical_domain
+from twistmail.mail.values import frozen
 from twistmail.networks import address_of
 from twistmail.options import WORDS, Kind
 
@@ -44,7 +44,7 @@ LONGEST_REASON = 200  # octets
 LONGEST_NAME = 253  # octets of a name in the DNS, without its final dot
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListName:
     """A list as a setting names it: its zone, and which of its answers count."""
 
@@ -110,7 +110,7 @@ def _before_zone(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     return address.reverse_pointer.rsplit(".", 2)[0]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Touchstone:
     """What a list has to list, and what it must not, each as people write it and as it is asked (RFC 5782 §5).
 
@@ -131,7 +131,7 @@ ADDRESSES = (_addresses("127.0.0.2", "127.0.0.1"), _addresses("::ffff:7f00:2", "
 DOMAINS = (Touchstone(("test", "test"), ("invalid", "invalid"), forgiving=True),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """List `zone` has answered `answer`, and gives `reason`: printable ASCII, perhaps empty."""
 

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from twistmail.mail.values import frozen
+
 #: Letters of one expression, steps of its program, open groups.
 LONGEST = 2000
 MOST_STEPS = 1000
@@ -36,7 +38,7 @@ class PatternError(ValueError):
     """An expression that is wrong, or more than is done here."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Letters:
     """A step that reads one letter out of `ranges`, or (`negated`) one that is in none. `folded`: in either case."""
 
@@ -49,21 +51,21 @@ class Letters:
         return any(low <= form <= high for form in forms if len(form) == 1 for low, high in self.ranges) is not self.negated
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fork:
     """A step that goes on at all of `ways`, which are relative to it. With one way: a jump."""
 
     ways: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edge:
     """A step that reads nothing and passes where `kind` holds: "^" and "$" (the ends of the text), "b" and "B" (of a word)."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """A step that reads nothing and notes where it is: the begin of the group `number` // 2, or (odd) its end. Only in `marked`."""
 

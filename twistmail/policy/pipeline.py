@@ -8,7 +8,7 @@ taking longer than the pipeline allows is a 451, as is an exception.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.circles import NO_CIRCLES, Circles
 from twistmail.mail.envelope import Fate, Peer, Role, Transaction
 from twistmail.mail.status import BUG, UNAVAILABLE, Status
+from twistmail.mail.values import frozen
 from twistmail.options import Settings
 
 log = Logger()
@@ -28,7 +29,7 @@ log = Logger()
 TOO_SLOW = Status(451, "4.3.0", "A check took too long, please try again later")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class House:
     """What policy stages may know and ask. `accounts`, `lookup` and `expansion` are None only in tests that need none."""
 
@@ -58,7 +59,7 @@ class House:
     own_addresses: Callable[[], frozenset[str]] = frozenset  # of this machine, loopback included
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opinion:
     """What stage `stage` says by its rule `rule`. `status` None: nobody objects, but the message shall have `fate`."""
 

@@ -12,12 +12,12 @@ The list outlives a reload, not a restart. RFC 6409 §3.3 warns of the practice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.facts import Fact, Facts, LoggedIn, Vouched
 from twistmail.mail.address import Address
 from twistmail.mail.envelope import Peer, Transaction
+from twistmail.mail.values import frozen
 from twistmail.networks import address_of
 
 #: Where a login is reading mail.
@@ -26,7 +26,7 @@ SERVICES = frozenset({"pop3", "imap"})
 MOST_REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reader:
     """Who has read mail last from an address, by which service, and when (seconds of the reactor's clock)."""
 

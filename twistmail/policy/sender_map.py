@@ -12,10 +12,9 @@ meant in the default domain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
+from twistmail.mail.values import frozen
 from twistmail.watched import Broken
 
 MOST_ENTRIES = 1_000_000
@@ -23,7 +22,7 @@ MOST_MISTAKES = 20
 EVERYBODY = "*"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line: who may write as its address. `owners` are folded; `everybody` that has logged in may."""
 

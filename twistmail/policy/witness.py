@@ -7,18 +7,19 @@ is asked, also behind the one that has decided, so that all objections are told.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twistmail.interfaces import Edit, IPolicyStage, Point
 from twistmail.mail.envelope import Fate, Transaction
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.policy.pipeline import Opinion, Pipeline
 
 FATES = {Fate.USUAL: "", Fate.HOLD: "held", Fate.DISCARD: "thrown away"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """What one stage has said: `verdict` in words, "" where it had no opinion. `decides`: the answer hangs on it."""
 

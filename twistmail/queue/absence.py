@@ -12,9 +12,11 @@ import json
 import math
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from twistmail.mail.values import frozen
 
 FILE = "offline.json"
 #: Spans that ended longer ago (seconds) are forgotten, and so are the oldest of more than so many.
@@ -23,7 +25,7 @@ REMEMBERED, MOST_SPANS = 60 * 86400.0, 1000
 LONGEST = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Absence:
     """`since`: from when on the line has been down; None: it is up. `spans`: (from, to) of earlier times, ascending."""
 

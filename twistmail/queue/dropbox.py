@@ -22,9 +22,9 @@ import stat
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.mail.values import frozen
 from twistmail.syncfs import syncfs
 
 SUFFIX, UNFINISHED, WHY = ".mail", "tmp.", ".why"
@@ -45,7 +45,7 @@ class Refused(Exception):
     """The file is not taken; the text says why. It is to be put aside."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Left:
     """What lay in a file: `data`, which *user* (numeric) has left there `at` (POSIX seconds)."""
 

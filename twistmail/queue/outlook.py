@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.mail.item import Item
+from twistmail.mail.values import frozen
 from twistmail.queue.case import Case
 from twistmail.queue.line import Job
 from twistmail.queue.place import FOREVER
 from twistmail.queue.places import Places
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outlook:
     """`at`: when the item is tried next (POSIX seconds); None where that hangs on something else than time.
 

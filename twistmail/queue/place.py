@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from twistmail.mail.outcome import Outcome, Result
 from twistmail.mail.pace import Pace
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.queue.line import Job, Line
 from twistmail.queue.rates import Rates
 
@@ -33,7 +33,7 @@ OUR_OWN = frozenset({"4.2.2", "4.3.0", "4.3.1"})
 BUSY_CODE, BROKEN_OFF = 421, "4.4.2"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bounds:
     """How many jobs at a time: for other places in all, for one of them at first and at most, and for what stays here.
 

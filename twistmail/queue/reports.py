@@ -13,7 +13,7 @@ often, are not; so nobody can use us to fill a third one's mailbox (RFC 5321 §6
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from twistmail.mail.envelope import Notify, Target, Wishes
 from twistmail.mail.headers import split
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import Frozen, Reported
+from twistmail.mail.values import frozen
 from twistmail.options import RATES_OR_UNLIMITED, SIZE, SWITCH, TEXT, Option, Section, Settings, choice
 from twistmail.policy.ledger import Ledger
 
@@ -52,7 +53,7 @@ _ALL = 1 << 62
 Follow = Callable[[Address], Awaitable[tuple[Target, ...]]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class House:
     """Who we are when we write: `host` names us, `postmaster` hears of double bounces.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twistmail.mail.content import Content
@@ -12,6 +11,7 @@ from twistmail.mail.item import Item
 from twistmail.mail.outcome import Event, Outcome
 from twistmail.mail.pace import USUAL, Pace
 from twistmail.mail.schedule import Schedule
+from twistmail.mail.values import frozen
 from twistmail.mailflow import Trip
 from twistmail.queue.reports import Reports
 
@@ -34,7 +34,7 @@ def never(start: float, end: float) -> float:
     return 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """What a reload may replace; attempts that run keep theirs.
 

@@ -21,6 +21,7 @@ from twistmail.mail.departure import Departure
 from twistmail.mail.envelope import Target
 from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.client import Lost
 from twistmail.relay.connect import Dial, dial_about, open_route
 from twistmail.relay.exchange import Manners, Session, leave
@@ -31,7 +32,7 @@ from twistmail.relay.transaction import deliver
 log = Logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Capacity:
     """Connections at a time: in all and for one route. `idle`: seconds for which an unused one is kept; 0: not at all.
 
@@ -54,7 +55,7 @@ class Ways(Protocol):
         """The servers of *route* in the order in which to try them, or why there is none; asked for item *identifier*."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Carried:
     """What came of a departure: an outcome for each of its targets. `unreachable`: no connection could be made for now, because of that."""
 
@@ -81,7 +82,7 @@ class _Shared:
     users: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Errand:
     """What one call is about."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from twistmail import prompt
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.wire.smtp.client import Garbled, Reply, SmtpClient, shown, status_of
 
 #: Seconds after which a connection that we have closed is cut, where the other side does not let go of it.
@@ -30,7 +31,7 @@ LINGERING = 30.0
 NEVER = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patience:
     """How long we wait for what, in seconds: RFC 5321 §4.5.3.2, and our own for TLS and QUIT.
 

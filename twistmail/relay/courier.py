@@ -28,6 +28,7 @@ from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.mail.values import frozen
 from twistmail.relay.carrier import Capacity, Carrier
 from twistmail.relay.exchange import MOST_RECIPIENTS
 from twistmail.relay.route import Host, Route, Tls, Transport
@@ -50,7 +51,7 @@ class _Destination:
     failure: Status | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Ways:
     """See `carrier.Ways`. `teller`: who is told which servers were found."""
 

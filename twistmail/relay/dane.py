@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from OpenSSL import crypto
 
 from twistmail.interfaces import Proved
+from twistmail.mail.values import frozen
 from twistmail.relay.names import fits
 
 AUTHORITY, CERTIFICATE = 2, 3
@@ -60,7 +61,7 @@ class Tlsa:
         return self.usage in (AUTHORITY, CERTIFICATE) and self.selector in (WHOLE, KEY) and self.matching in (0, 1, 2) and right_length
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Published:
     """What a server's domain says of it. `base`: the name under which the records are. `records`: all that are there, proved."""
 

@@ -14,6 +14,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.client import NO_TLS, Lost, Patience, SmtpConnection
 from twistmail.relay.login import Means, log_in
 from twistmail.relay.offers import Avoided, avoided_at, offered
@@ -87,7 +88,7 @@ class Refused(Exception):
 # ----- getting in -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manners:
     """How we present ourselves: `hello` is our name; `tls_options(host, terms)` makes a TLS client (`handshake.Shake`).
 

@@ -12,7 +12,6 @@ given this form before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from twistmail.disk import FileContent
@@ -24,6 +23,7 @@ from twistmail.mail.paged import looked_at
 from twistmail.mail.parts import scan
 from twistmail.mail.sevenbit import can_be_sevenbit, sevenbit, shortened
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.parameters import NO_UTF8, Offered, is_too_big, solicitation
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ SMALL = 256 * 1024
 HEADER = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fitted:
     """What is sent: `content`, and the parameters of MAIL that tell of its form. `size`: octets with the item's prefix, None
     where that will be known only when all of it has been encoded."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from twisted.logger import Logger
 
 from twistmail import tasks
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.client import SmtpConnection
 from twistmail.relay.route import Login
 from twistmail.wire.sasl.clients import Login as Exchange
@@ -34,7 +35,7 @@ MOST_ROUNDS = 6
 LONGEST_INITIAL = 360
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Means:
     """`nonce`() gives what never comes twice; `threads` do what takes its time; `patience`: seconds for each answer."""
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.relay.names import matches
 
 #: A year, the longest that a policy may ask to be kept (RFC 8461 §3.2); seconds.
@@ -35,7 +35,7 @@ class Unfetched(Exception):
 NOT_FETCHED, BAD_CERTIFICATE, INVALID = "sts-policy-fetch-error", "sts-webpki-invalid", "sts-policy-invalid"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StsPolicy:
     """What a domain says of its servers. `mode`: one of MODES. `patterns`: their names. `max_age`: seconds for which it holds.
 

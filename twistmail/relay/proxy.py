@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote
 
+from twistmail.mail.values import frozen
 from twistmail.options import Kind
 
 SOCKS_PORT = 1080
@@ -15,7 +16,7 @@ LONGEST = 255
 _URL = re.compile(r"socks5h?://(?:([^:@/\s]+):([^@/\s]*)@)?(\[[0-9a-fA-F:.]+\]|[^:@/\[\]\s]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proxy:
     """Where it is (an IP address), and the login there; `user` empty: none."""
 

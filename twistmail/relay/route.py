@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import lru_cache
 
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.proxy import Proxy
 
 SMTP_PORT, SMTPS_PORT, LMTP_PORT = 25, 465, 24  # RFC 2033 §5: LMTP is never spoken on port 25
@@ -64,13 +65,13 @@ class Family(Enum):
         return (*six, *four)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Login:
     user: str
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """How mail goes on. Two domains with equal routes share connections.
 
@@ -108,7 +109,7 @@ class Route:
         return f"{front}{name}" if self.port == usual else f"{front}{name}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Host:
     """One address of one server. The address of a UNIX socket is its path."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeVar
 
 from twistmail.interfaces import INameLookup, Unavailable
@@ -25,6 +25,7 @@ from twistmail.mail.address import Address
 from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.networks import NETWORKS
 from twistmail.options import DURATION, DURATIONS, SWITCH, TEXT, WORDS, Kind, Option, Reload, Section, Settings, choice, count_from
 from twistmail.relay.offers import AVOID
@@ -138,7 +139,7 @@ SENDER_ROUTE_OPTIONS = Section(
 MOST_KNOWN = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """How mail goes, and the rule that says so, for people. `fallback`: how it goes after attempts in vain, and by which rule."""
 
@@ -147,7 +148,7 @@ class Choice:
     fallback: tuple[Route, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Further:
     """What else decides. `senders`: Settings of SENDER_ROUTE_OPTIONS by sender or domain. `table`: the route table.
 
@@ -164,7 +165,7 @@ class Routes:
     """`relay`: Settings of OPTIONS. `routes`: Settings of ROUTE_OPTIONS by domain. `random` has `shuffle` (random.Random)."""
 
     def __init__(self, lookup: INameLookup, identity: Identity, relay: Settings, routes: Mapping[str, Settings], random: Any,
-                 further: Further = Further()) -> None:
+                 further: Further = Further()) -> None:  # noqa: B008 - a value
         self._servers = Servers(lookup, identity, random)
         self._relay = relay
         self._sections = {domain.lower(): one for domain, one in routes.items()}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, NoSuchDomain
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.route import SMTP_PORT, UNIX, Host, Route, Transport, literal
 
 #: More servers than this for one domain, and more addresses than that, are not tried.
@@ -26,7 +26,7 @@ DNS_SILENT = Status(451, "4.4.3", "The DNS gives no answer about that domain at 
 BAD_LITERAL = Status(550, "5.1.2", "That is no address literal that we can reach")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Who we are: mail that leads to one of these leads back here. `hostname` in lower case; `addresses`: IP addresses as str."""
 
@@ -34,7 +34,7 @@ class Identity:
     addresses: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Server:
     """One MX record and the addresses behind it; `addresses` None: the DNS does not say."""
 

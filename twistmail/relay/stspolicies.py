@@ -8,12 +8,12 @@ switch it off. Kept policies are fetched again once a day, by `refresh`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twistmail.interfaces import DnsTrouble, INameLookup
+from twistmail.mail.values import frozen
 from twistmail.relay.mtasts import INVALID, StsPolicy, Unfetched, identifier, parse
 from twistmail.relay.tlsbook import KeptPolicy
 from twistmail.relay.tlsmemory import TlsMemory
@@ -29,7 +29,7 @@ MOST_FAILURES = 10_000
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The policy that holds, if any. `trouble`: why there is no newer one, where one was looked for; `kind`: as in RFC 8460 §4.3.3."""
 

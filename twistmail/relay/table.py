@@ -17,11 +17,11 @@ nearest domain above it that begins with a dot, and then `*` (or `.`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from twistmail.mail import address as addresses
 from twistmail.mail.address import Address, canonical_domain
+from twistmail.mail.values import frozen
 from twistmail.relay.route import WORDS, Route, parse_via
 from twistmail.watched import keyed
 
@@ -32,7 +32,7 @@ DEFAULT = "*"
 HOLD = "hold:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One line. `held`: mail for it is kept until it is called for."""
 

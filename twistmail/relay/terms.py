@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.dane import Tlsa
 from twistmail.relay.route import Host, Route, Tls, literal
 
@@ -24,7 +24,7 @@ class Level(IntEnum):
     VERIFIED = 2  # and it is the server that it should be
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """What a domain has published about its encryption, as reports name it (RFC 8460 §4.2).
 
@@ -37,7 +37,7 @@ class Policy:
     patterns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """What one server has to show. `why`: who wants that, in words.
 
@@ -60,7 +60,7 @@ class Terms:
         return self.want in (Tls.VERIFIED, Tls.DANE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What a connection has shown. `fault`: why the certificate is not in order, in words; empty: it is.
 
@@ -87,7 +87,7 @@ class Finding:
         return f"{self.protocol}, certificate " + (f"checked by {self.checked_by}" if self.level is Level.VERIFIED else "not checked")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What holds for the servers of one route: those that may be tried, in order, and those that are out, with the reason.
 

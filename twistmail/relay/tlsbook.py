@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from twistmail.mail.values import frozen
 from twistmail.relay.mtasts import StsPolicy
 from twistmail.relay.terms import Level
 from twistmail.sqlite_book import SqliteBook
@@ -56,7 +57,7 @@ SCHEMA = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptPolicy:
     """The policy of `domain`, with the `id` of its record, when it was `fetched` and last `used` (POSIX seconds)."""
 
@@ -70,7 +71,7 @@ class KeptPolicy:
         return self.fetched <= now + 300 and now < self.fetched + self.policy.max_age
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """The best `level` that server `host` of `domain` has shown, `since` when, and when it was `last` reached so."""
 
@@ -81,7 +82,7 @@ class Seen:
     last: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What came of connections on one day. `policy`: JSON of (kind, lines, patterns); `result`: empty where all was well."""
 

@@ -15,7 +15,7 @@ for the reports that domains ask for (RFC 8460).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import Logger
@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.interfaces import DnsTrouble, INameLookup, Proved, Unavailable
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.dane import Published, published
 from twistmail.relay.route import Host, Route, Tls, literal
 from twistmail.relay.routes import nearest
@@ -44,7 +45,7 @@ _STRENGTH = {want: number for number, want in enumerate(Tls)}
 _OWED = {Level.PLAIN: Tls.OPPORTUNISTIC, Level.ENCRYPTED: Tls.REQUIRED, Level.VERIFIED: Tls.VERIFIED}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """What the operator has chosen. `memory`: the level up to which what was seen once is asked for again; PLAIN: it is not."""
 
@@ -194,7 +195,7 @@ class TlsPolicies:
         self._memory.count(terms.policy if terms.policy.domain else Policy(str(route)), host, finding, finding.kind if failed else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Least:
     """What the operator asks for at least: line `line` of the table in `file`, or the route."""
 
@@ -234,7 +235,7 @@ class _Least:
         return replace(terms, names=self.line.names or terms.names, records=self.line.keys, checked_by=by)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Question:
     """What is known of a route before its single servers are looked at."""
 

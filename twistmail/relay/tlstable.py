@@ -15,9 +15,8 @@ operator's word against that: nothing that is published counts there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.mail.address import canonical_domain
+from twistmail.mail.values import frozen
 from twistmail.relay.dane import CERTIFICATE, KEY, SHA256, Tlsa
 from twistmail.relay.route import Tls, literal, parse_via
 from twistmail.watched import Broken
@@ -31,7 +30,7 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """What line `number` says. `names`, `keys`: what the certificate must be for, or have, in place of the server's name."""
 

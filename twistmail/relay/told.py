@@ -9,7 +9,7 @@ history, and terms without the policy behind them, which stays with who decides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from twistmail.mail.envelope import NO_WISHES, Deadline, Kind, Notify, Target, W
 from twistmail.mail.item import Errand, Item
 from twistmail.mail.outcome import outcome_of
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.relay.carrier import Capacity, Carried
 from twistmail.relay.dane import Tlsa
 from twistmail.relay.offers import Avoided
@@ -34,7 +35,7 @@ MISUNDERSTOOD = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 MOST_CONTENT = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Equipment:
     """What a carrier has to know from the beginning: of `exchange.Manners`, and what those are made of.
 

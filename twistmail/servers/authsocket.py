@@ -19,6 +19,7 @@ from twistmail import tasks
 from twistmail.endpoints import ENDPOINTS
 from twistmail.interfaces import Unavailable
 from twistmail.mail.envelope import TlsState
+from twistmail.mail.values import frozen
 from twistmail.options import COUNT, Option, Reload, Section
 from twistmail.servers.conversation import Conversation, Failed, Said, Welcome
 from twistmail.servers.login import Login
@@ -48,7 +49,7 @@ SECURED = TlsState("", "", 0)
 LATER = "Passwords cannot be checked at the moment, please try again later"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuthSocketService:
     """What all connections have in common. *login*(service) is asked for the clients of that service; *numbers* count connections."""
 

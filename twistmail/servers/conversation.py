@@ -11,10 +11,10 @@ business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail.account import Account
+from twistmail.mail.values import frozen
 from twistmail.servers.mechanisms import Caller
 from twistmail.wire.sasl.exchange import (
     Answer,
@@ -30,7 +30,7 @@ from twistmail.wire.sasl.exchange import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Welcome:
     """Somebody is in. `final`: octets to be told with the success, where the protocol can (empty where it cannot: they were told)."""
 
@@ -38,7 +38,7 @@ class Welcome:
     final: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """Nobody has come in, and has waited for it."""
 

@@ -9,12 +9,12 @@ One `Gate` for the life of the server; a reload changes its terms (`adopt`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from twisted.logger import Logger
 
 from twistmail.bans import OPERATOR, Bans, home_of
 from twistmail.facts import Banned, Fact, Facts
+from twistmail.mail.values import frozen
 from twistmail.networks import Network, covers
 
 log = Logger()
@@ -23,7 +23,7 @@ log = Logger()
 LOGIN = frozenset({"submission", "imap", "pop3"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """`lasts`: seconds of somebody's first ban (None: nobody is banned). `spared`: networks that are never banned or refused."""
 

@@ -19,6 +19,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from twistmail.facts import Closed, Connected, Fact, Facts, Refused
 from twistmail.mail.account import Account
+from twistmail.mail.values import frozen
 from twistmail.networks import Network, covers
 from twistmail.servers.introduction import Introduction
 from twistmail.servers.pump import Pump
@@ -30,7 +31,7 @@ from twistmail.wire.contract import Wire
 from twistmail.wire.proxy import Client
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Where a connection comes from: the client's address ("unix" for a socket of this machine) and port.
 
@@ -42,7 +43,7 @@ class Origin:
     via: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Born:
     """What connections of one listener are made of, from now on.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -22,6 +21,7 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.evidence import Evidence
+from twistmail.mail.values import frozen
 from twistmail.networks import NETWORKS, covers
 from twistmail.options import COUNT, RATES, SWITCH, WORDS, Option, Section, duration_or, words_of
 from twistmail.servers.conversation import Conversation
@@ -66,7 +66,7 @@ def is_welcome(account: Account, address: str) -> bool:
     return account.enabled and (not account.login_from or covers(account.login_from, address))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admission:
     """Somebody who may come in, by the name *login*, and what is told of it when he does."""
 

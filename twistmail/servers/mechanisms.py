@@ -8,12 +8,12 @@ beside (a certificate that the client has shown, somebody who judges tokens).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
 from twistmail.mail.envelope import TlsState
+from twistmail.mail.values import frozen
 from twistmail.networks import Network, covers
 from twistmail.wire.sasl.bearer import OAuthBearer, XOAuth2
 from twistmail.wire.sasl.cram import CramMd5
@@ -26,7 +26,7 @@ from twistmail.wire.sasl.scram import PLUS, Scram
 NO_BINDINGS = MappingProxyType[str, bytes]({})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """Who wants in: the id of the connection, the client's address, the TLS, and *via* which proxy's address it came, if any."""
 
@@ -56,7 +56,7 @@ class Privacy(Enum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Openness:
     """What may be said without TLS. *enabled* False: nothing, not even a proof. Passwords come in clear from *networks* only."""
 
@@ -75,7 +75,7 @@ class Openness:
 CLOSED = Openness()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tools:
     """What exchanges are made of. *nonce*() gives text without commas that was never used before.
 
@@ -93,7 +93,7 @@ class Tools:
         return f"<{self.nonce()}@{self.hostname}>".encode()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mechanism:
     """`begin`(name, caller, tools) makes the exchange."""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from twistmail.mail.account import Account
 from twistmail.mail.annotations import SERVERS_OWN
 from twistmail.mail.imapurl import Grant, MessageUrl, is_proven
 from twistmail.mail.mailbox import NoSuchMailbox
+from twistmail.mail.values import frozen
 from twistmail.servers.excerpts import Excerpt, excerpt
 from twistmail.store_interfaces import IMailboxes
 from twistmail.tasks import Limit
@@ -36,7 +37,7 @@ class Bearer(NamedTuple):
     submits_for: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Urls:
     """`account_of` finds accounts by names (`login.Login.account_of`); `epoch` gives POSIX seconds, `random` octets for keys.
 

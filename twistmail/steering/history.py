@@ -15,6 +15,7 @@ from typing import Any
 
 from twistmail import journal
 from twistmail.mail.ids import born
+from twistmail.mail.values import frozen
 from twistmail.rows import iso
 
 #: What of the journal tells of ends.
@@ -26,7 +27,7 @@ BEFORE = 7 * 86400.0
 MOST_REMEMBERED = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Search:
     """Which rows are wanted: those that fit everything. Times are POSIX seconds; texts are parts, whatever their case."""
 

@@ -13,13 +13,13 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from twistmail.disk import make_durable
 from twistmail.giving import Owner
 from twistmail.mail.mailbox import Folder, NoSuchMailbox, StoreError
 from twistmail.mail.names import USES, checked_uses
+from twistmail.mail.values import frozen
 from twistmail.store import names
 from twistmail.store.maildir import KEPT, Maildir, NotAMaildir, make_directory
 from twistmail.store.names import INBOX, SEPARATOR
@@ -40,7 +40,7 @@ _DELETED = "..twistmail-deleted-"
 _NEW = "twistmail-new"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """What a folder tree needs from outside: a clock (POSIX seconds), random octets, names for files."""
 

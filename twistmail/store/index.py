@@ -13,9 +13,10 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, fields, replace
 from typing import NamedTuple
 
+from twistmail.mail.values import frozen
 from twistmail.store.database import TABLES, Database, span
 from twistmail.store.namebook import unpacked
 from twistmail.store.pigeonholes import Book, book
@@ -24,7 +25,7 @@ from twistmail.store.pigeonholes import Book, book
 MOST_EXPUNGED = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What the index believes of a mailbox. Times are nanoseconds.
 

@@ -13,9 +13,10 @@ import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from twistmail.mail.values import frozen
 from twistmail.store import names, uidlist
 from twistmail.store.database import FILE, SCHEMA_VERSION, span
 from twistmail.store.index import KNOWN, Known
@@ -28,7 +29,7 @@ from twistmail.store.namebook import path_of, unpacked
 SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Indexed:
     """A mailbox as the index has it: `paths` and `sizes` by UID, the largest modification sequence of a message, and its `directory`."""
 

@@ -22,9 +22,9 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.mail.values import frozen
 from twistmail.store import keywords, names
 from twistmail.store.folders import FolderTree
 from twistmail.store.listing import read_list
@@ -34,7 +34,7 @@ from twistmail.store.uidlist import FILE, sync_directory
 _FOLDER = re.compile(r"(\..+)\.[0-9a-f]{8}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptMessage:
     """One expunged message: its file's `name` in `folder` (a path), the UID that it had (0: not known any more), when it was expunged."""
 
@@ -49,7 +49,7 @@ class KeptMessage:
         return self.name.partition(names.INFO)[2]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptFolder:
     """One deleted folder: where it lies now, what it was called, and when it was deleted."""
 

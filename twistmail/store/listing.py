@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from twistmail.mail.values import frozen
 from twistmail.store.uidlist import LARGEST_UID
 from twistmail.store.uidlock import UidLock
 
@@ -21,7 +22,7 @@ _LINE = re.compile(rb"(\d{1,10})(?: [^:\n]*)?:([^\n]+)")
 _VERSION_3 = re.compile(rb"3(?: .*)?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """`severity`: "error", "warning" or "note"."""
 

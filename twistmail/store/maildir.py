@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from twistmail import heap
 from twistmail.drafts import Drafted
 from twistmail.giving import Owner
+from twistmail.mail.values import frozen
 from twistmail.store import names
 from twistmail.store.uidlist import UidList
 
@@ -42,7 +43,7 @@ class NotAMaildir(FileNotFoundError):
     """The mailbox has no directory (any more)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stamp:
     """When new/ and cur/ were last changed, in nanoseconds."""
 
@@ -55,7 +56,7 @@ def is_past(changed: int, looked: int) -> bool:
     return changed + TIME_STEP_NS < looked
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arrival:
     """A message file as it stands in its mailbox: `path` is `new/NAME` or `cur/NAME:2,FLAGS`, `size` with CRLF, `date` POSIX seconds."""
 
@@ -65,7 +66,7 @@ class Arrival:
     date: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Original:
     """A message to be copied: where it may lie, its new flag letters, its size with CRLF and its date."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK
+from twistmail.mail.values import frozen
 from twistmail.store import names
 
 _STORED_SIZE = re.compile(rb",S=(\d{1,18})(?=[,:]|$)")
@@ -19,7 +19,7 @@ _ZEROS = bytes(64)
 _BEGINNING = re.compile(rb"(?:[!-9;-~]{1,200}[ \t]*:|>?From |\r?\n)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Oddity:
     """`severity`: "error" or "warning"."""
 

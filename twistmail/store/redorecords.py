@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from twistmail import segments
+from twistmail.mail.values import frozen
 from twistmail.segments import Header
 
 MAGIC = b"twistmail redo\r\n"
@@ -24,7 +24,7 @@ _UNFLAGGED = 0xFFFF  # as the length of the letters: the file is in new/
 MOST_OVERHEAD = 5 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """A message file. *folder*: its mailbox, as `os.fsencode`d path; *letters*: its flags in cur/, None in new/; *date*: POSIX seconds."""
 
@@ -37,7 +37,7 @@ class Stored:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Removed:
     """What was `Stored` under this name has been expunged, or was never promised."""
 

@@ -20,13 +20,13 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from twistmail.anomalies import text_of
 from twistmail.mail import lines
 from twistmail.mail.content import CHUNK
+from twistmail.mail.values import frozen
 from twistmail.store import keywords, names, uidlist
 from twistmail.store.folders import FolderTree
 from twistmail.store.index import Index
@@ -39,7 +39,7 @@ DAMAGED = "damaged"
 _HOLDS_NO_MESSAGE = ("empty", "short")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cure:
     """What was done (or, on a dry run, would be) to the file at `path`."""
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from twistmail.mail.values import frozen
 from twistmail.store import names
 from twistmail.store.redorecords import Record, Removed, Stored
 from twistmail.store.uidlist import FILE, LARGEST_UID, DamagedList, Header, format_header, parse_header, sync_directory
@@ -41,7 +42,7 @@ class Mailbox:
     removed: set[bytes] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repaired:
     """Base names of files that were written, and UIDs of lines that were put into the list."""
 

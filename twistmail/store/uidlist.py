@@ -23,9 +23,9 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.mail.values import frozen
 from twistmail.store.uidlock import UidLock
 
 FILE = "dovecot-uidlist"
@@ -45,7 +45,7 @@ class DamagedList(ValueError):
     """The list cannot be trusted any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """The first line. `nextuid` is a lower bound: lines that follow may be above it. `others`: fields that mean nothing to us."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from twistmail.mail.values import frozen
 from twistmail.store import kept, names
 from twistmail.store.folders import FolderTree
 from twistmail.store.listing import read_list
@@ -16,7 +16,7 @@ from twistmail.store.uidlist import FILE
 _SECOND = re.compile(rb"(\d{9,11})\.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """All in seconds; None: never.
 
@@ -32,7 +32,7 @@ class Rules:
 NO_RULES = Rules()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Due:
     """Messages of `folder` whose time has come, if it still has this `uidvalidity`."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.store import kept, names
 from twistmail.store.folders import FolderTree
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderUsage:
     """One folder. `octets` with CRLF line ends, as quotas count; `kept`: expunged messages that can be had back."""
 

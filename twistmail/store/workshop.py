@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
 
 from twistmail import tasks
 from twistmail.mail.mime import Description
+from twistmail.mail.values import frozen
 from twistmail.store.hints import Hints
 
 log = Logger()
@@ -17,7 +17,7 @@ log = Logger()
 Limits = tuple[int | None, int | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workshop:
     """`threads`: tasks.Threads; `committer`: disk.Committer; `now`: POSIX seconds; `describe`: mail.mime.describe; `hints`: of changes.
 

@@ -12,9 +12,10 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
+
+from twistmail.mail.values import frozen
 
 #: Seconds that a request may take beside what it waits for, and that one of them waits at most.
 PATIENCE, ONE_WAIT = 30.0, 30.0
@@ -30,7 +31,7 @@ class Refused(AssertionError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Office:
     """One mail server. `host`, such as "mx.blue.test", is only known to the classroom's own DNS: connect to 127.0.0.1.
 

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from twisted.logger import Logger
 
+from twistmail.mail.values import frozen
 from twistmail.tls.files import UNREADABLE, Stamp, read, said, stamp_of
 
 log = Logger()
@@ -64,7 +65,7 @@ class Served(SSL.Connection):
         self.shown = Shown()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trust:
     """What a file of authorities says. Where it has a revocation list, each authority needs one."""
 

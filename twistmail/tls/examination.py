@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from OpenSSL import crypto
 
+from twistmail.mail.values import frozen
 from twistmail.tls.certificates import Certificate, Certificates, Holding
 from twistmail.tls.files import UNREADABLE, said
 
@@ -28,7 +28,7 @@ UNKNOWN_ISSUER = (2, 19, 20, 21)
 TOP = Path("/")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """`path`: of the files (empty: it is about the host). `is_error`: clients will refuse us. `step`: what to do.
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import unescape
+
+from twistmail.mail.values import frozen
 
 
 def words(text: str) -> frozenset[str]:
@@ -27,14 +29,14 @@ _ATTRIBUTE = re.compile(r"""[\s/]*+([^\s/>=][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"
 _TAG_END = re.compile(r"[^>]*+>")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """Between tags; character references are resolved."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Open:
     """A tag that opens an element: `name` and the attributes' names in lower case, values resolved; of equal names the first."""
 
@@ -42,12 +44,12 @@ class Open:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Close:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Raw:
     """A whole element of RAW with what stands in it."""
 

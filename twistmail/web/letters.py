@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -20,6 +19,7 @@ from twistmail.mail import attachments, headers, mime, texts, words
 from twistmail.mail.dates import sent_time
 from twistmail.mail.headers import addresses
 from twistmail.mail.parts import Part, scan
+from twistmail.mail.values import frozen
 from twistmail.web.safe_html import LONGEST_IMAGE, text_of
 
 #: Fields of the head, rows of the structure, files and people of one field that are told; more are counted.
@@ -33,7 +33,7 @@ _NUMBER = re.compile("[1-9][0-9]{0,4}")
 _IMAGES = (b"png", b"jpeg", b"jpg", b"gif", b"webp")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Person:
     """An entry of an address field; either may be empty."""
 
@@ -44,7 +44,7 @@ class Person:
         return f"{self.name} <{self.address}>" if self.name and self.address else self.name or self.address
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One part. `number` is IMAP's (RFC 3501 §6.4.5), "" for what has none; `size`: octets as they stand in the message."""
 
@@ -60,7 +60,7 @@ class Row:
     is_leaf: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """A part that is for keeping, not for reading; `name` can be given to a file. `is_inline`: the HTML shows it."""
 
@@ -72,7 +72,7 @@ class File:
     is_inline: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Letter:
     """A message. `more_fields`, `more_rows`, `more_files`: how many are there that are not told.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import orjson
 
+from twistmail.mail.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Asked:
     """A request. `path` is decoded and begins with a slash; of `query` and `form` the last of several values counts.
 
@@ -31,7 +33,7 @@ class Asked:
     leaving: list[Callable[[], Any]] = field(default_factory=list, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """`kind` is the Content-Type; `headers`: further fields, which may replace those that every answer has (CSP ...)."""
 
@@ -41,7 +43,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Live:
     """An answer that goes on: server-sent events. *source*.since(n) and .listen(callback) as `lab.ring.Ring` has them.
 
@@ -57,7 +59,7 @@ class Live:
 Handler = Callable[[Asked], Awaitable["Answer | Live"]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """`pattern`: "/queue", "/m/{id}", "/lessons/{number}/{step}"; a name stands for one part, `{rest*}` for all that is left."""
 

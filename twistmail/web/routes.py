@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
 
+from twistmail.mail.values import frozen
 from twistmail.web.page import Handler, Route
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """What answers, and what stood in the places of its pattern."""
 
@@ -17,7 +17,7 @@ class Found:
     names: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotFound:
     """`methods`: with which the path would be found (405); none: there is no such path (404)."""
 

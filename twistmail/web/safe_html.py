@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 
+from twistmail.mail.values import frozen
 from twistmail.web.html_tokens import Close, Open, Raw, Text, tokens, words
 
 #: Characters that are looked at, and elements that are shown; what comes behind is left out and said to be.
@@ -58,7 +59,7 @@ _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cleaned:
     """`html`: a piece without html and body tags. `left_out`: (what, how many), in order of words. `is_cut`: there was more."""
 

@@ -11,9 +11,10 @@ All events are Tells: an answer comes when it is known, and tells its number.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from twistmail.mail.values import frozen
 from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, PeerGone, Signal, Tell, Wants
 from twistmail.wire.sasl.spelling import decode, encode
 
@@ -38,7 +39,7 @@ PROPERTIES = {
 # ----- what a daemon says
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begin(Tell):
     """AUTH: somebody wants in at the daemon. *parameters* as they were said ("rip", "service"), without a value "".
 
@@ -51,7 +52,7 @@ class Begin(Tell):
     initial: bytes | None = field(repr=False, default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Continue(Tell):
     """CONT: the client's answer to our challenge, decoded."""
 
@@ -59,14 +60,14 @@ class Continue(Tell):
     data: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cancel(Tell):
     """CANCEL: the client has given up, or has gone."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bad(Tell):
     """Something that cannot be understood; the connection must be closed. `text` says why and quotes nothing."""
 
@@ -76,7 +77,7 @@ class Bad(Tell):
 # ----- what we say
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Handshake:
     """The first words. `process` and `connection` are numbers of ours, `cookie` 32 hexadecimal digits."""
 
@@ -87,14 +88,14 @@ class Handshake:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     number: int
     data: bytes = field(repr=False)
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Welcome:
     """`user` is who has come in; `final` octets to be told him with the success."""
 
@@ -104,7 +105,7 @@ class Welcome:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """Nobody has come in. `later`: because it cannot be known at the moment. `reason`, where there is one, is for the client's eyes."""
 
@@ -114,7 +115,7 @@ class Refused:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Farewell:
     """We close."""
 

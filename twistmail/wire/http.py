@@ -6,9 +6,9 @@ otherwise than another: whatever is unusual is refused, and the connection close
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from twistmail.mail.values import frozen
 from twistmail.wire.buffer import Buffer, LineTooLong
 from twistmail.wire.contract import NEED_DATA, PAUSED, Ask, LocalProtocolError, Signal, Wants
 
@@ -18,14 +18,14 @@ REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not All
            431: "Request Header Fields Too Large", 503: "Service Unavailable", 505: "HTTP Version Not Supported"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Get(Ask):
     """Somebody wants what is at *path*: as it stands in the request, from the first slash on, without a query."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Post(Ask):
     """Somebody sends *body* to *path*, as `Get` has it."""
 
@@ -33,21 +33,21 @@ class Post(Ask):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bad(Ask):
     """Nothing that we answer otherwise than with *code*."""
 
     code: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Silence:
     """What is said before anybody has asked."""
 
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """An answer, after which the connection ends."""
 

@@ -10,7 +10,8 @@ MOST_BODY, and nothing is kept of what it says beyond addresses and ports.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+
+from twistmail.mail.values import frozen
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"  # of version 2, 2.2
 FIRST_WORD = b"PROXY "  # of version 1, 2.1
@@ -27,7 +28,7 @@ class BadHeader(Exception):
     """This is no header of the PROXY protocol; the text says why. The connection can only be closed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Client:
     """For whom the proxy speaks. `address` empty: for itself (LOCAL, UNKNOWN); the connection's own address stays."""
 

@@ -7,7 +7,8 @@ of us, is looked at when it is read; comparing cannot fail after that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from twistmail.mail.values import frozen
 
 #: What a stored hash may ask of us at most. A table may come from elsewhere, and every login pays.
 MOST_MEMORY = 1024 * 1024 * 1024  # octets
@@ -32,7 +33,7 @@ class TooMuchWork(UnknownScheme):
         super().__init__("a password hash asks for more memory or time than we give\nhash it again with ordinary parameters")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scheme:
     """One way of keeping passwords. `read` gives what compares with a secret; ValueError where that is none, TooMuchWork.
 

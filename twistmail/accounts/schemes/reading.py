@@ -6,11 +6,11 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import chain
 
 from twistmail.accounts.schemes import argon, crypts, digests, otp, pbkdf2, scrypts
 from twistmail.accounts.schemes.kept import Match, Scheme, UnknownScheme
+from twistmail.mail.values import frozen
 
 #: By name, in the order in which they are told.
 SCHEMES: dict[str, Scheme] = {
@@ -36,7 +36,7 @@ _DJANGO = re.compile(r"argon2(?=\$argon2)|bcrypt\$(?=\$2)")
 _LIKE_MD5 = {24: "LDAP-MD5", 32: "PLAIN-MD5"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secret:
     """A stored password, read: its scheme and the octets that it keeps."""
 

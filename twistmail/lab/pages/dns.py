@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.lab.fault_acts import tell_dns
 from twistmail.lab.ring import Event
 from twistmail.lab.zones import KINDS, TROUBLES
+from twistmail.mail.values import frozen
 from twistmail.web.page import Answer, Asked, Route, see_other, text
 from twistmail.web.site import is_near
 from twistmail.web.templates import Renderer
@@ -21,7 +21,7 @@ NOTHING = {"name": "", "kind": "", "values": ""}
 TROUBLE_WORDS = {"": "answers", "NXDOMAIN": "no such name", "SERVFAIL": "SERVFAIL", "silent": "no answer"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """What stands at `name` of `kind`; `problem`: what does not fit, in words."""
 

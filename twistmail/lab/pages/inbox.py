@@ -7,7 +7,7 @@ frame of its own that may do nothing; files come as downloads, under no name of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -17,6 +17,7 @@ from twistmail.lab.letter_place import Place
 from twistmail.lab.postbox import Postbox, Posted
 from twistmail.lab.rules import in_sight, seat_of
 from twistmail.lab.samples import SAMPLES, with_sample
+from twistmail.mail.values import frozen
 from twistmail.web import letters
 from twistmail.web.letters import Letter, Person
 from twistmail.web.page import Answer, Asked, Route, see_other, text
@@ -34,7 +35,7 @@ FORM = ("as", "to", "cc", "bcc", "from", "subject", "text", "references", "sampl
 GONE = "This message is not there any more: somebody has deleted or moved it."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """Which list somebody looks at."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from twistmail.lab.letter_head import Head, head_of, rows
 from twistmail.lab.rules import may_order, seat_of
 from twistmail.lab.stations import current, stations, summary
 from twistmail.mail.address import parse
+from twistmail.mail.values import frozen
 from twistmail.web.page import Answer, Asked, Route, see_other, text
 from twistmail.web.templates import Renderer
 
@@ -45,7 +46,7 @@ SAID = {"now": "It is tried now.", "hold": "It is held: nothing happens until yo
         "return": "It goes back to its sender."}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """How somebody looks at a journey: which dialogue, which moment (None: now), how big. `places`: moments that there are."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twistmail.lab.door import Seat
 from twistmail.lab.offices import OFFICES, Office
 from twistmail.lab.ring import Event
 from twistmail.lab.rules import seat_of
+from twistmail.mail.values import frozen
 from twistmail.web.page import Answer, Asked, Route
 from twistmail.web.templates import Renderer
 
@@ -52,7 +53,7 @@ BEGIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """A link, where its line is drawn, and where words about it stand."""
 
@@ -67,7 +68,7 @@ class Way:
         return (x1 + x2) // 2, (y1 + y2) // 2 + (-8 if y1 <= y2 else 20)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """A message in one office. `state`: the class of its colour; `words`: what has become of it."""
 

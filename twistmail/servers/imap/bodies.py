@@ -23,6 +23,7 @@ from twistmail.mail import headers, mime
 from twistmail.mail.mailbox import Column
 from twistmail.mail.paged import Paged, looked_at
 from twistmail.mail.parts import Part, scan
+from twistmail.mail.values import frozen
 from twistmail.servers.excerpts import Excerpt
 from twistmail.servers.imap import binary
 from twistmail.servers.imap.binary import Torn
@@ -45,7 +46,7 @@ class Tally:
     downgraded: set[int] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BodyItem:
     """One wanted literal: its `label`, where it lies (`part`, `text`, `fields` as `mime.section`), which of it."""
 

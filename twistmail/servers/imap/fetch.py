@@ -13,11 +13,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail import headers
 from twistmail.mail.mailbox import Column, Flag, FlagChange
+from twistmail.mail.values import frozen
 from twistmail.servers.imap import changes
 from twistmail.servers.imap.bodies import BodyItem, Row, Tally, body_item, body_responses
 from twistmail.servers.imap.client import Client, Refusal, Responses
@@ -60,7 +60,7 @@ Light = Item | Section
 _HEADER_TEXTS = {SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A compiled item list. `template` renders one row of `items`' values behind its number; `bodies` need the message itself.
 

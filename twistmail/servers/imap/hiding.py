@@ -6,10 +6,10 @@ either; commands that a client says without having been told of them are answere
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from twistmail.mail.values import frozen
 from twistmail.options import Kind, Settings
 from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, words
 
@@ -17,7 +17,7 @@ from twistmail.servers.imap.capabilities import AFTER_LOGIN, EVERYWHERE, words
 NEEDED = frozenset({"IMAP4rev1"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hidden:
     """`words` are kept from the users ("user") or programs ("client") that fit `pattern`, in lower case; from all without `whom`."""
 

@@ -8,11 +8,11 @@ where it happens: APPEND, COPY and deliveries fail with EDQUOT, which a client i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from twistmail.mail.account import Account
 from twistmail.mail.address import Address, parse
 from twistmail.mail.mailbox import Quota
+from twistmail.mail.values import frozen
 from twistmail.servers.imap.client import Answers, Client, Refusal, Responses
 from twistmail.servers.imap.sharing.tree import SharedTree
 from twistmail.wire.imap import quota as said
@@ -23,7 +23,7 @@ UNIT = 1024
 MOST_OCTETS = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaOffice:
     """Who keeps the quotas. `find`(Address): the Account, or None; `change`(account name, octets or None): raises LookupError where
     its quota stands in a file that its administrator writes.

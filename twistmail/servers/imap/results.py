@@ -7,8 +7,8 @@ spelled the same (RFC 5267 §3.1).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.servers.imap.client import Client
 from twistmail.wire.imap.responses import Raw, string
 from twistmail.wire.imap.returns import Returns
@@ -17,7 +17,7 @@ from twistmail.wire.imap.returns import Returns
 TOGETHER = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What was found: `values` in order, told as UIDs or not; `scores` parallel to them where they were asked for.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.endpoints import ENDPOINTS
 from twistmail.facts import Facts
+from twistmail.mail.values import frozen
 from twistmail.networks import NETWORKS
 from twistmail.options import COUNT, DURATION, SWITCH, Option, Reload, Section, Settings, choice, duration_or
 from twistmail.servers.census import Census
@@ -80,7 +80,7 @@ class Visits:
             self._latest.move_to_end(account)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pop3Service:
     """What all POP3 connections have in common. `tls_available`: there is a certificate, so STLS can be offered."""
 

@@ -7,8 +7,8 @@ its UIDs, no client fetches again what it has. `%u` is the UID, `%v` the UIDVALI
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.options import Kind
 
 #: Characters of one unique id (RFC 1939 §7), each of them from ! to ~.
@@ -19,7 +19,7 @@ _LARGEST = 0xFFFFFFFF
 _ADVICE = f"write {DEFAULT} (as Dovecot), %v.%u (as Cyrus) or %u"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UniqueIds:
     """`text` is the format as it was written. `pieces`: "u" or "v" and how the number is written; or "" and the text itself."""
 

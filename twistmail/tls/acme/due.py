@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from twistmail.mail.values import frozen
 
 HOUR, DAY = 3600.0, 86400.0
 #: A certificate that holds for no longer is renewed after half of its time, others after two thirds.
@@ -11,7 +11,7 @@ SHORT = 10 * DAY
 FIRST_WAIT, LONGEST_WAIT = HOUR, DAY
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Past:
     """How it has gone: failures in a row, and when the last was (POSIX seconds); `trouble` says why."""
 

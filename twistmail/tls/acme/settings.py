@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from twistmail.endpoints import ENDPOINTS
+from twistmail.mail.values import frozen
 from twistmail.options import COUNT, DURATION, SWITCH, TEXT, WORDS, Option, Section, Settings, choice
 
 HTTP, TLS_ALPN, DNS = "http-01", "tls-alpn-01", "dns-01"
@@ -44,7 +45,7 @@ class Failed(Exception):
     """There is no certificate; why, in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NameServer:
     """Where updates go. `zone` empty: find out. `algorithm` and `secret` (base64) belong to the TSIG key `key`. `wait`: seconds."""
 
@@ -57,7 +58,7 @@ class NameServer:
     wait: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """What certificate is wanted, of whom, and how it is proved that the names are ours. `authorities` and `webroot` None: not set."""
 

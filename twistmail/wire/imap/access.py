@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from twistmail.mail import acl
 from twistmail.mail.acl import Rights, RightsChange
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.commands import Command
 from twistmail.wire.imap.responses import Untagged, astring
 from twistmail.wire.imap.rows import AFTER_LOGIN, Row, one_mailbox
 from twistmail.wire.imap.tokens import Cursor, Misspelled
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetAcl(Command):
     """`identifier` is as the client has spelled it; what it means is the session's to know."""
 
@@ -23,24 +23,24 @@ class SetAcl(Command):
     rights: Rights
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteAcl(Command):
     mailbox: str
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetAcl(Command):
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListRights(Command):
     mailbox: str
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MyRights(Command):
     mailbox: str
 

@@ -15,9 +15,10 @@ A new command is a dataclass here, a parse function and a row in `grammar.COMMAN
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from twistmail.mail.values import frozen
 from twistmail.wire.contract import Ask
 from twistmail.wire.imap.fetchitems import FetchItem, Item
 from twistmail.wire.imap.returns import Partial, Returns
@@ -25,7 +26,7 @@ from twistmail.wire.imap.searchkeys import Key, ModSeq, mentions, uses_numbers
 from twistmail.wire.imap.sequence import SequenceSet
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command(Ask):
     """Anything with a tag that wants a final response."""
 
@@ -50,7 +51,7 @@ class Command(Ask):
 # ----- what the wire itself has to say
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bad(Command):
     """The client said something that cannot be understood or is not legal now. Answer: `responses.refusal(event)`.
 
@@ -61,7 +62,7 @@ class Bad(Command):
     close: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class No(Command):
     """Well said, but the wire refuses it (a literal too large, an unknown charset). Answer: `responses.refusal(event)`.
 
@@ -72,7 +73,7 @@ class No(Command):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Continue(Command):
     """The client waits for leave to send a literal of `size` octets, which the wire has found within its limits.
 
@@ -86,22 +87,22 @@ class Continue(Command):
 # ----- any state (RFC 3501 §6.1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Capability(Command):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Noop(Command):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Logout(Command):
     """Answer: `Bye(text)`, then Tagged OK. The wire wants to close after that."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Id(Command):
     """RFC 2971. `parameters`: (field, value or None) in order, at most 30; () for NIL."""
 
@@ -111,12 +112,12 @@ class Id(Command):
 # ----- before login (RFC 3501 §6.2)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartTls(Command):
     """Tagged OK makes the wire want TLS. Whether TLS is on already or offered at all is the session's to know."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Login(Command):
     """Tagged OK moves the wire to the authenticated state and to the limits behind login."""
 
@@ -124,7 +125,7 @@ class Login(Command):
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Authenticate(Command):
     """`mechanism` in upper case; `initial`: the decoded initial response (RFC 4959), b"" for "=", None where there is none.
 
@@ -135,7 +136,7 @@ class Authenticate(Command):
     initial: bytes | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuthResponse(Command):
     """The client's decoded answer to a Challenge; `data` is None where it cancelled with "*" (answer BAD). As Authenticate."""
 
@@ -145,29 +146,29 @@ class AuthResponse(Command):
 # ----- after login (RFC 3501 §6.3)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compress(Command):
     """RFC 4978. Tagged OK makes the wire want compression, from behind its CRLF on."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unauthenticate(Command):
     """RFC 8437. Answer: Tagged OK, with which the wire is before login again and wants no compression; or a Bye, never NO."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enable(Command):
     """RFC 5161. `names` in upper case, unknown ones included."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Namespace(Command):
     """RFC 2342."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resync:
     """What a client remembers of a mailbox: it wants to hear what has changed since (RFC 7162 §3.2.5).
 
@@ -181,7 +182,7 @@ class Resync:
     sample: tuple[SequenceSet, SequenceSet] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Select(Command):
     """SELECT, or EXAMINE where `read_only`. What follows it are its parameters (`modifiers.SELECT`).
 
@@ -198,7 +199,7 @@ class Select(Command):
         return self.resync is not None and self.resync.sample is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Create(Command):
     """`mailbox` without the "/" that may end it. `uses`: special uses such as "\\\\Sent" (RFC 6154 §3, CREATE-SPECIAL-USE)."""
 
@@ -206,23 +207,23 @@ class Create(Command):
     uses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delete(Command):
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rename(Command):
     old: str
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subscribe(Command):
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsubscribe(Command):
     mailbox: str
 
@@ -230,29 +231,29 @@ class Unsubscribe(Command):
 # ----- selected (RFC 3501 §6.4)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check(Command):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Close(Command):
     """Tagged OK moves the wire back to the authenticated state."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unselect(Command):
     """RFC 3691: Close without the expunge."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expunge(Command):
     """`uids`: None for EXPUNGE, the set of UID EXPUNGE (RFC 4315 §2.1)."""
 
     uids: SequenceSet | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Searching(Command):
     """A command with a search `key`."""
 
@@ -269,7 +270,7 @@ class Searching(Command):
         return mentions(self.key, ModSeq)  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Search(Searching):
     """`key`: the whole question; `charset` in upper case, "" where none was given (needles are decoded already).
 
@@ -282,7 +283,7 @@ class Search(Searching):
     returns: Returns | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsearchable(Command):
     """A SEARCH with SAVE that the wire has to refuse: it has saved nothing (RFC 5182 §2.1). Answer: Tagged NO with `code`."""
 
@@ -290,7 +291,7 @@ class Unsearchable(Command):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fetch(Command):
     """`items` without repetitions, as the client wants them: a UID FETCH tells the UID, too, where it is not among them.
 
@@ -323,7 +324,7 @@ class StoreMode(Enum):
     REMOVE = "-FLAGS"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Store(Command):
     """`flags` may be empty. \\Recent is refused by the wire.
 
@@ -346,14 +347,14 @@ class Store(Command):
         return self.unchanged_since is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy(Command):
     set: SequenceSet
     mailbox: str
     uid: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Move(Command):
     """RFC 6851."""
 
@@ -362,11 +363,11 @@ class Move(Command):
     uid: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Idle(Command):
     """RFC 2177. Answer: `Continuation("idling")`, final; then `pending_updates` are said as they come, until Done."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done(Command):
     """The client ends IDLE; `tag` is IDLE's. Answer: the Tagged that IDLE has not had yet."""

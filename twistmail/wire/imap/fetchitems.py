@@ -8,8 +8,9 @@ item is a row in `Item`, or a class of its own beside `Section`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from twistmail.mail.values import frozen
 
 
 class Item(Enum):
@@ -60,7 +61,7 @@ class SectionText(Enum):
     MIME = b"MIME"  # only with a part number
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Section:
     """BODY[...]: octets of the message or of one part.
 
@@ -93,7 +94,7 @@ class Section:
         return b"BODY[" + spec + b"]" + origin
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binary:
     """BINARY[...] (RFC 3516): as BODY[...] of a part, its transfer encoding undone; BINARY.SIZE[...] where `size_only`."""
 

@@ -6,12 +6,11 @@ are all limits of the wire. Reading the octets and answering is `server`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.tokens import LITERAL_MARK, Cursor
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImapLimits:
     """All in octets, except the counts `literals` and `bad_commands`."""
 
@@ -30,7 +29,7 @@ class ImapLimits:
     bad_commands: int = 10  # in a row, before we close
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """The announcement of a literal. `waits`: the client waits for leave (a synchronising literal)."""
 

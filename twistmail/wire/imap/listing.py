@@ -6,8 +6,7 @@ RFC 7162, RFC 8438, RFC 8474 and RFC 9208.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from twistmail.mail.values import frozen
 from twistmail.wire.imap import metadata
 from twistmail.wire.imap.commands import Command
 from twistmail.wire.imap.rows import AFTER_LOGIN, Row
@@ -25,7 +24,7 @@ MOST_PATTERNS = 100
 LONGEST_PATTERNS = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class List(Command):
     """LIST, or LSUB where `subscribed_only`. `patterns` hold the wildcards "*" and "%"; at least one pattern, maybe "".
 
@@ -48,7 +47,7 @@ class List(Command):
         return "HIGHESTMODSEQ" in self.status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status(Command):
     """`items` in upper case, in the client's order, each one of STATUS_ITEMS."""
 

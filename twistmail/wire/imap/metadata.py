@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.commands import Command
 from twistmail.wire.imap.rows import AFTER_LOGIN, Row
 from twistmail.wire.imap.tokens import Cursor, Misspelled
@@ -22,7 +23,7 @@ _OPTIONS_BEGIN = (b"(M", b"(m", b"(D", b"(d")
 _DEPTHS = {b"0": 0, b"1": 1, b"INFINITY": ALL_BELOW}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetMetadata(Command):
     """`mailbox` "" is the server. `entries` as the client has spelled them; case means nothing (§3.2).
 
@@ -35,7 +36,7 @@ class GetMetadata(Command):
     largest: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetMetadata(Command):
     """`values`: entry (lower case) -> octets, or None to remove it."""
 

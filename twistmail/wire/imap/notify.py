@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.commands import Command
 from twistmail.wire.imap.fetchitems import FetchItem
 from twistmail.wire.imap.parse_fetch import fetch_items
@@ -39,7 +39,7 @@ _BOTH = frozenset({Event.MESSAGE_NEW, Event.MESSAGE_EXPUNGE})
 SELECTED_ONES = frozenset({Scope.SELECTED, Scope.SELECTED_DELAYED})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """`events` (none for NONE) of the mailboxes that `source` means.
 
@@ -51,7 +51,7 @@ class Group:
     items: tuple[FetchItem, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notify(Command):
     """NOTIFY SET with `groups`, or NOTIFY NONE where there are none. `status`: tell now how the mailboxes are."""
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.commands import Command
 from twistmail.wire.imap.rows import AFTER_LOGIN, Row, one_mailbox
 from twistmail.wire.imap.tokens import Cursor, Misspelled
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetQuota(Command):
     root: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetQuotaRoot(Command):
     """`mailbox` need not exist (RFC 9208 §4.1.2)."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetQuota(Command):
     """`limits`: resource (upper case) -> how much of it, in its own unit; what is not named has no limit from now on."""
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
 from twistmail.mail import mutf7
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.commands import Bad, No
 
 OK, NO, BAD = "OK", "NO", "BAD"
@@ -28,7 +28,7 @@ READ_UTF8 = frozenset({"UTF8=ACCEPT", "IMAP4REV2"})
 LONGEST_NEWS = 512
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Raw:
     """Whole response lines, each with its CRLF, passed through untouched. Not final."""
 
@@ -44,7 +44,7 @@ class Raw:
         return self.data
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Untagged:
     """One untagged response; `data` is all behind "* ", without the last CRLF (b"23 EXISTS"). Not final, legal at any time."""
 
@@ -55,7 +55,7 @@ class Untagged:
         return b"* " + self.data + CRLF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enabled:
     """What ENABLE has turned on (RFC 5161 §3.2), in upper case. Not final."""
 
@@ -67,7 +67,7 @@ class Enabled:
         return b"* " + " ".join(["ENABLED", *names]).encode("ascii") + CRLF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tagged:
     """The final response to a command. `condition`: OK, NO or BAD; `code`: a response code without brackets, or empty."""
 
@@ -81,7 +81,7 @@ class Tagged:
         return self.tag + b" " + self.condition.encode("ascii") + b" " + status_text(self.text, self.code) + CRLF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Continuation:
     """Leave to go on: the final answer to Continue, AppendBegin and Idle."""
 
@@ -92,7 +92,7 @@ class Continuation:
         return b"+ " + status_text(self.text) + CRLF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """A SASL challenge, not encoded yet: the final answer to Authenticate and AuthResponse, if more is to be said."""
 
@@ -103,7 +103,7 @@ class Challenge:
         return b"+ " + b64encode(self.data) + CRLF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Postponed:
     """The final response to AppendEnd will be said later, as `Late`; the client may go on."""
 
@@ -113,7 +113,7 @@ class Postponed:
         return b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Late:
     """The final response to a command whose answer was postponed. Not final: nobody waits for it here."""
 
@@ -124,7 +124,7 @@ class Late:
         return self.response.octets()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bye:
     """We are going to close; legal at any time. After it only the Tagged OK of LOGOUT may be said."""
 

@@ -7,8 +7,8 @@ of the same list; SEARCH, ESEARCH and SORT take it. What the answer looks like i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.fetchitems import FetchItem
 from twistmail.wire.imap.parse_fetch import fetch_items
 from twistmail.wire.imap.tokens import Cursor, Misspelled
@@ -21,7 +21,7 @@ _TELLING = frozenset({"MIN", "MAX", "ALL", "COUNT", "RELEVANCY"})
 _RANGE = re.compile(rb"(-?)([0-9]{1,10}):(-?)([0-9]{1,10})(?![0-9])")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Partial:
     """PARTIAL's range, as the client wrote it: both ends positive (1 is the first result) or both negative (-1 is the last)."""
 
@@ -39,7 +39,7 @@ class Partial:
         return b"%d:%d" % (self.first, self.last)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Returns:
     """`options` in upper case, of OPTIONS; at most one of ALL and `partial`. An empty list has become ALL (RFC 4731 §3.1).
 

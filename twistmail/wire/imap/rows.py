@@ -7,9 +7,9 @@ that read their arguments, and `ROWS`, which `grammar` puts into the table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
+from twistmail.mail.values import frozen
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.tokens import Cursor
 
@@ -30,7 +30,7 @@ WITH_MAILBOX = frozenset({State.SELECTED})
 Parse = Callable[[Cursor, bytes], c.Command]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """How a command is read and in which states it is legal."""
 

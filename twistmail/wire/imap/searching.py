@@ -6,9 +6,9 @@ Which mailboxes are meant is said as NOTIFY says it (RFC 5465 §6): `sources` re
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.commands import Command, Searching, Unsearchable
 from twistmail.wire.imap.parse_search import checked, search_program
 from twistmail.wire.imap.returns import ALL, Returns, returns
@@ -36,7 +36,7 @@ class Scope(Enum):
 _WITH_NAMES = (Scope.SUBTREE, Scope.SUBTREE_ONE, Scope.MAILBOXES)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """Some mailboxes. `names` for SUBTREE, SUBTREE_ONE and MAILBOXES."""
 
@@ -44,7 +44,7 @@ class Source:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Esearch(Searching):
     """`sources`: at least one; the selected mailbox where the client named none. `returns`: ALL where it asked for nothing."""
 
@@ -59,14 +59,14 @@ class Esearch(Searching):
         return all(source.scope is Scope.SELECTED for source in self.sources)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CancelUpdate(Command):
     """`tags`: of the commands whose results are not to be told of any more."""
 
     tags: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UidBatches(Command):
     """The UIDs of the mailbox in ranges of `size` messages. `wanted`: only these batches, the first being 1; None for all."""
 

@@ -14,13 +14,13 @@ Days are dates without a time zone, as the client wrote them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.sequence import SequenceSet
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """Any key. Subclasses are compared and matched by class (`match key: case And(keys): ...`)."""
 
@@ -28,25 +28,25 @@ class Key:
 # ----- shapes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class And(Key):
     """All of `keys`, of which there are at least two."""
 
     keys: tuple[Key, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Or(Key):
     left: Key
     right: Key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Not(Key):
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fuzzy(Key):
     """What resembles what `key` asks for, each with a score (RFC 6203 §3)."""
 
@@ -56,40 +56,40 @@ class Fuzzy(Key):
 # ----- which messages
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class All(Key):
     """Every message."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Numbers(Key):
     """Messages by sequence number."""
 
     set: SequenceSet
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Uid(Key):
     """Messages by UID."""
 
     set: SequenceSet
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EmailId(Key):
     """Messages by their EMAILID (RFC 8474 §6)."""
 
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ThreadId(Key):
     """Messages by their THREADID (RFC 8474 §6)."""
 
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModSeq(Key):
     """The modification sequence is `least` or more (RFC 7162 §3.1.5)."""
 
@@ -99,21 +99,21 @@ class ModSeq(Key):
 # ----- flags
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Has(Key):
     """The flag or keyword is set. System flags are spelled as in FLAG_NAMES ("\\\\Seen"), keywords as the client wrote them."""
 
     flag: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lacks(Key):
     """The flag or keyword is not set; see Has."""
 
     flag: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recent(Key):
     """\\Recent for this session."""
 
@@ -121,7 +121,7 @@ class Recent(Key):
 # ----- text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header(Key):
     """The field `name` (lower case) exists and holds `needle`. SUBJECT, FROM, TO, CC and BCC become this, too."""
 
@@ -129,12 +129,12 @@ class Header(Key):
     needle: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Body(Key):
     needle: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text(Key):
     """Header or body holds `needle`."""
 
@@ -144,83 +144,83 @@ class Text(Key):
 # ----- dates and sizes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Before(Key):
     """INTERNALDATE, disregarding time and zone, is earlier than `day`."""
 
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class On(Key):
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Since(Key):
     """On `day` or later."""
 
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SentBefore(Key):
     """The Date field, disregarding time and zone, is earlier than `day`."""
 
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SentOn(Key):
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SentSince(Key):
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Larger(Key):
     """RFC822.SIZE is more than `size` octets."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Smaller(Key):
     """RFC822.SIZE is less than `size` octets."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Older(Key):
     """INTERNALDATE is at least `seconds` ago (RFC 5032 §3)."""
 
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Younger(Key):
     """INTERNALDATE is at most `seconds` ago (RFC 5032 §3)."""
 
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedBefore(Key):
     """SAVEDATE, disregarding time and zone, is earlier than `day` (RFC 8514 §4.3)."""
 
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedOn(Key):
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedSince(Key):
     day: date
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from twistmail.mail.ranges import Range
+from twistmail.mail.values import frozen
 
 #: Stands for "*", the largest number in use; larger than every real number (which have 32 bits).
 STAR = 1 << 32
 MOST_RANGES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SequenceSet:
     """Inclusive ranges (low, high), low <= high, sorted, neither touching nor overlapping; either end may be STAR.
 

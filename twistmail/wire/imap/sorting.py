@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 from twistmail.mail.mailbox import SortKey, Threading
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.commands import Command, Searching, Unsearchable
 from twistmail.wire.imap.parse_search import program_in_charset
 from twistmail.wire.imap.returns import Returns, returns
@@ -16,7 +16,7 @@ from twistmail.wire.imap.tokens import Cursor, Misspelled, Refused
 MOST_SORT_KEYS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sort(Searching):
     """`keys`: (what is compared, whether the order is reversed); `key`: which messages; `charset` in upper case; `returns` as in Search.
 
@@ -31,7 +31,7 @@ class Sort(Searching):
     relevancy: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Thread(Searching):
     """As Sort; `how`: the algorithm."""
 

@@ -12,8 +12,8 @@ literal that only spells a name or a URL is gathered by the wire and handed to `
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.wire.contract import Tell
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap.framing import Mark
@@ -24,7 +24,7 @@ from twistmail.wire.imap.tokens import Cursor, Misspelled
 MOST_WORDS = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """A message begins. `internaldate`: POSIX seconds, None for now."""
 
@@ -32,14 +32,14 @@ class Head:
     internaldate: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Url:
     """The octets that an IMAP URL means are part of the message (RFC 4469 §3)."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Literal:
     """`size` octets of the message are to come. `binary`: NUL may be among them; `utf8`: 8-bit octets may be in its header."""
 
@@ -48,7 +48,7 @@ class Literal:
     utf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replaced:
     """The message that REPLACE replaces, a sequence number, or a UID where `uid`."""
 
@@ -56,7 +56,7 @@ class Replaced:
     uid: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppendBegin(c.Command):
     """APPEND or REPLACE up to its first literal, or the whole of it where it has none (`literal` is None).
 
@@ -75,7 +75,7 @@ class AppendBegin(c.Command):
         return self.replaced is not None and not self.replaced.uid
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppendMore(c.Command):
     """More of the same command, up to its next literal. A Head among `words` begins the next message. Answer: as AppendBegin."""
 
@@ -83,21 +83,21 @@ class AppendMore(c.Command):
     literal: Literal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppendChunk(Tell):
     """Octets of the latest literal, as they come; line ends and NUL are the session's business."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppendEnd(c.Command):
     """The command is complete, with the last of its `words`. Answer: Tagged OK once all is durable, or Postponed."""
 
     words: tuple[Head | Url, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AppendAbandoned(Tell):
     """What followed a literal cannot be understood, or not be had: forget the messages. A Bad or a No comes next."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 
+from twistmail.mail.values import frozen
 from twistmail.wire.imap.commands import Command
 from twistmail.wire.imap.rows import AFTER_LOGIN, Row
 from twistmail.wire.imap.tokens import Cursor, Misspelled
@@ -15,21 +15,21 @@ T = TypeVar("T")
 MOST_URLS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GenUrlAuth(Command):
     """`urls`: pairs of a URL that wants a token and the mechanism (upper case) that shall make it."""
 
     urls: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UrlFetch(Command):
     """`urls`: complete with their tokens."""
 
     urls: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResetKey(Command):
     """`mailbox`: None for all; `mechanisms` in upper case, () for those that there are."""
 

@@ -6,9 +6,10 @@ message is the session's business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from twistmail.mail.values import frozen
 from twistmail.wire.contract import Ask
 
 
@@ -23,17 +24,17 @@ class State(Enum):
 # ----- what the client says
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User(Ask):
     name: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pass(Ask):
     password: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Apop(Ask):
     """RFC 1939 §7. `digest`: 32 hex digits in lower case."""
 
@@ -41,7 +42,7 @@ class Apop(Ask):
     digest: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Auth(Ask):
     """`mechanism` in upper case, empty for a bare AUTH (then: what is there?). `initial` is base64 still; None: there is none."""
 
@@ -49,70 +50,70 @@ class Auth(Ask):
     initial: bytes | None = field(repr=False, default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Response(Ask):
     """The client's answer to a challenge, in base64 still; `*` gives up."""
 
     line: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stls(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Utf8(Ask):
     """RFC 6856 §2.1: header fields may be UTF-8 from now on."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lang(Ask):
     """RFC 6856 §3: `wanted` is a language range in lower case, `*` for the usual one; empty: which are there?"""
 
     wanted: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Capa(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Noop(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quit(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stat(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class List(Ask):
     """`number` None: all messages."""
 
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Uidl(Ask):
     """`number` None: all messages."""
 
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retr(Ask):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Top(Ask):
     """The header and the first `lines` lines of the body."""
 
@@ -120,17 +121,17 @@ class Top(Ask):
     lines: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dele(Ask):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rset(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bad(Ask):
     """A line that is no command, or no command now. `text` (one of `server.SENTENCES`) says why and quotes nothing.
 
@@ -145,7 +146,7 @@ class Bad(Ask):
 # sentence whatever they are, and can be said in another language (RFC 6856 §3). It is said in UTF-8.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Good:
     """+OK and a sentence."""
 
@@ -154,7 +155,7 @@ class Good:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Err:
     """-ERR and a sentence; `code` is a response code without brackets (RFC 2449 §8): "IN-USE", "AUTH", "SYS/TEMP", "UTF8"."""
 
@@ -164,7 +165,7 @@ class Err:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Welcome:
     """+OK to a login: TRANSACTION begins."""
 
@@ -173,7 +174,7 @@ class Welcome:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """A SASL challenge, not yet base64: the next line is its answer."""
 
@@ -181,7 +182,7 @@ class Challenge:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoAhead:
     """+OK to STLS: the handshake comes next."""
 
@@ -190,7 +191,7 @@ class GoAhead:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Farewell:
     """The last word: the answer to QUIT, or why we close unasked."""
 
@@ -201,7 +202,7 @@ class Farewell:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """+OK and lines: `lines` are octets that end with CRLF, none of which begins with a dot."""
 
@@ -211,7 +212,7 @@ class Listing:
     is_final = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """+OK and a whole message, CRLF line ends; dots are stuffed here."""
 
@@ -222,7 +223,7 @@ class Message:
     is_mail = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageBegins:
     """+OK; Chunks follow, and MessageEnds."""
 
@@ -231,7 +232,7 @@ class MessageBegins:
     is_final = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk:
     """The next octets of a message."""
 
@@ -240,7 +241,7 @@ class Chunk:
     is_mail = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageEnds:
     """The end of a message that came in chunks."""
 

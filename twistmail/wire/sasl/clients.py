@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Protocol
 
 from twistmail.mail.evidence import HASHES
 from twistmail.mail.saslprep import saslprep
+from twistmail.mail.values import frozen
 from twistmail.wire.sasl.spelling import decode, encode
 
 #: RFC 7677 §4 wants 4,096 iterations at least; a server that wants more than this wants us busy.
@@ -30,7 +30,7 @@ class Unfit(Exception):
     """The server's challenge is none of the mechanism, or shows that it does not know the password. The text says which."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Work:
     """The answer is what *work*() returns, which takes its time (and raises Unfit)."""
 

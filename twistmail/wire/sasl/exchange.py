@@ -12,10 +12,11 @@ what is none of the mechanism (Malformed). How a challenge is spelled (334, +,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from twistmail.mail.saslprep import saslprep
+from twistmail.mail.values import frozen
 
 #: Octets of one decoded response (limits.md: a line of 12,288 holds 9,216 decoded).
 LONGEST_RESPONSE = 9216
@@ -24,14 +25,14 @@ LONGEST_NAME = 255
 LONGEST_PASSWORD = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """To be said to the client (still undone by base64), who answers it."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NeedsEvidence:
     """`given` wants what is kept for *login* by which it can prove itself without its password being sent: an `Evidence` (`mail.evidence`).
 
@@ -42,21 +43,21 @@ class NeedsEvidence:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NeedsVerdict:
     """`given` wants to know whose bearer token this is: the login, or what is wrong with it in a word of RFC 7628 §3.2.2."""
 
     token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NeedsWork:
     """`given` wants what *work*() returns, which may block."""
 
     work: Callable[[], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """What the client claims. `authzid` is whom he wants to act for; empty: himself."""
 
@@ -65,7 +66,7 @@ class Credentials:
     authzid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proven:
     """Who the client is has been proved already. `authzid` as in Credentials.
 
@@ -78,7 +79,7 @@ class Proven:
     guessable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disproved:
     """The client is not who it said it is: `login`, empty where it named nobody."""
 
@@ -86,7 +87,7 @@ class Disproved:
     guessable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Malformed:
     """The client's response is none of this mechanism; `text` says why and quotes nothing of it."""
 

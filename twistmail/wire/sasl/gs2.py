@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from twistmail.mail.values import frozen
 from twistmail.wire.sasl.exchange import name
 
 _HEADER = re.compile(rb"(?:([ny])|p=([A-Za-z0-9.-]{1,255})),(?:a=([^,]{1,1024}))?,")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gs2Header:
     """`flag`: "n", "y" or "p", and then `binding` is the name of the channel binding (RFC 5056 §7). `octets`: as it was sent."""
 

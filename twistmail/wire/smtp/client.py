@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail.address import Address
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.wire.contract import NEED_DATA, FramingError, LocalProtocolError, PeerGone, Signal, Tell, Wants
 from twistmail.wire.dotted import Stuffer
 
@@ -34,7 +34,7 @@ _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)")
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply(Tell):
     """One whole reply. `lines` are the texts behind the code, without line ends."""
 
@@ -47,7 +47,7 @@ class Reply(Tell):
         return self.code < 400
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Garbled(Tell):
     """What came is no SMTP reply: the connection is of no more use. `said` is its beginning."""
 
@@ -74,7 +74,7 @@ def status_of(reply: Reply) -> Status:
 # ----- what we say ------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """One line without its CRLF. `said` is what a transcript may show of it, where that is less.
 
@@ -87,21 +87,21 @@ class Command:
     replies: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk:
     """A piece of content, CRLF line ends; dots are stuffed on the way."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContentEnd:
     """The end of the content: CRLF.CRLF. `replies`: of how many recipients each is answered by itself (RFC 2033 §4.2), else 1."""
 
     replies: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Octets:
     """A piece of what a BDAT command has announced (RFC 3030 §2), as it is. No more than announced."""
 

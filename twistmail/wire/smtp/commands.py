@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from twistmail.mail.address import Address
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.wire.contract import Ask, Tell
 from twistmail.wire.smtp.content import ChunkReader
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hello(Ask):
     """EHLO (`extended`) or HELO; `domain` as it was given, printable ASCII without a space."""
 
@@ -18,7 +19,7 @@ class Hello(Ask):
     extended: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mail(Ask):
     """MAIL FROM. `path` None: the null reverse-path. Parameter names are in upper case, known and well-formed."""
 
@@ -26,7 +27,7 @@ class Mail(Ask):
     parameters: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rcpt(Ask):
     """RCPT TO. Only `postmaster` comes without a domain (RFC 5321 §4.1.1.3), unless the limits allow bare names."""
 
@@ -34,19 +35,19 @@ class Rcpt(Ask):
     parameters: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Data(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContentChunk(Tell):
     """A piece of the content, dots undone, CRLF line ends."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContentEnd(Ask):
     """The true end of the content, `size` octets in all. `fault`: why it cannot be accepted whatever its recipients say."""
 
@@ -54,7 +55,7 @@ class ContentEnd(Ask):
     fault: Status | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk(Ask):
     """The end of a BDAT chunk that is not the last (RFC 3030 §2); its octets came as ContentChunks. `size` octets so far."""
 
@@ -62,7 +63,7 @@ class Chunk(Ask):
     fault: Status | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastChunk(Ask):
     """The end of the last BDAT chunk: what ContentEnd is after DATA."""
 
@@ -70,7 +71,7 @@ class LastChunk(Ask):
     fault: Status | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Burl(Ask):
     """BURL (RFC 4468): what `url` means is content, as that of a chunk that is not the last; it goes through `measure`."""
 
@@ -88,22 +89,22 @@ class Burl(Ask):
         return self.measure.fault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastBurl(Burl):
     """BURL with LAST: what it means ends the content."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rset(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Noop(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vrfy(Ask):
     """`utf8`: the answer may hold what is not ASCII (RFC 6531 §3.7.4.2)."""
 
@@ -111,7 +112,7 @@ class Vrfy(Ask):
     utf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expn(Ask):
     """As Vrfy."""
 
@@ -119,7 +120,7 @@ class Expn(Ask):
     utf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Etrn(Ask):
     """ETRN (RFC 1985): `node` as it was given, without its option character; `option` "", "@" (its subdomains too) or "#"."""
 
@@ -127,29 +128,29 @@ class Etrn(Ask):
     option: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class XClient(Ask):
     """XCLIENT: what a proxy says of the client behind it. Names in upper case; values decoded, None where it does not know."""
 
     attributes: dict[str, str | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Help(Ask):
     topic: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quit(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartTls(Ask):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Auth(Ask):
     """AUTH. `initial` is the decoded initial response, None where there is none (RFC 4954 §4)."""
 
@@ -157,14 +158,14 @@ class Auth(Ask):
     initial: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuthResponse(Ask):
     """The decoded answer to a challenge; None where the client gives up (`*`)."""
 
     data: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bad(Ask):
     """Whatever cannot be obeyed, and what to answer. After a `fatal` one the wire wants to close."""
 

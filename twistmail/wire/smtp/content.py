@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.wire.dotted import BareNewline, Unstuffer
 
 BARE_NEWLINE = Status(550, "5.6.11", "The message has a bare <CR> or <LF>; lines end with <CR><LF>")
@@ -16,7 +15,7 @@ HEADER_TOO_BIG = Status(552, "5.3.4", "The header of the message is too big for 
 BASIC = frozenset({"PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "STARTTLS", "AUTH"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What a server wire admits. Sizes in octets; `message` None: unlimited (spec limits.md).
 

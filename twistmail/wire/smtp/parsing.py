@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.mail import xtext
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 from twistmail.wire.sasl.spelling import decode
 from twistmail.wire.smtp import parameters
 from twistmail.wire.smtp.commands import (
@@ -51,7 +51,7 @@ ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "DESTADDR", "DESTPORT")
 _NOT_KNOWN_THERE = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BeginChunk:
     """BDAT: so many octets follow at once, whatever is wrong with the command (RFC 3030 §2)."""
 
@@ -59,7 +59,7 @@ class BeginChunk:
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Borrow:
     """BURL: what `url` means follows (RFC 4468)."""
 

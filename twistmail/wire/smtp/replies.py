@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from twistmail.mail.status import Status
+from twistmail.mail.values import frozen
 
 #: RFC 5321 §4.5.3.1.5 allows 512 octets with code and CRLF.
 LONGEST_TEXT = 480
@@ -14,7 +14,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """A reply with a list behind its first line, as EHLO gives: `lines` come without enhanced codes."""
 
@@ -22,7 +22,7 @@ class Reply:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replies:
     """One reply for each accepted recipient, in their order (RFC 2033 §4.2)."""
 
@@ -34,7 +34,7 @@ class Replies:
         return min(self.statuses, key=lambda status: status.code)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Utf8Reply:
     """A reply to somebody who has said that he reads UTF-8 (RFC 6531 §3.7.4.2)."""
 

@@ -10,7 +10,7 @@ members of a role what the role lets them, and so on (`House`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from twisted.logger import Logger
@@ -19,6 +19,7 @@ from twistmail import tasks
 from twistmail.mail import acl
 from twistmail.mail.acl import ALL, NOBODY, OWNER, Acl, Rights
 from twistmail.mail.circles import Circles
+from twistmail.mail.values import frozen
 
 log = Logger()
 
@@ -31,7 +32,7 @@ OWNERS = Acl({OWNER: ALL})
 Lists = Mapping[str, Acl]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class House:
     """What the configuration says: who belongs together, the account with the mailboxes of the house, and who may everything there."""
 

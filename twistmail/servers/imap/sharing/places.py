@@ -7,15 +7,15 @@ shown with MINE behind the first level: his own `Shared/2019` is `Shared (mine)/
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from twistmail.mail.mailbox import NoSuchMailbox
 from twistmail.mail.names import INBOX, SEPARATOR, existing
+from twistmail.mail.values import frozen
 
 MINE = " (mine)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A mailbox: `inner` is its name among the mailboxes of `account`, `name` what the user calls it.
 
@@ -32,7 +32,7 @@ class Place:
         return self.alias or self.prefix + self.inner
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """The names of one user: his own (`person`), `others` for what others share, `shared` for the house's `account` and `roles`."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twistmail.facts import Facts
+from twistmail.mail.values import frozen
 from twistmail.options import Settings
 from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.imap.sharing.places import Places
 from twistmail.servers.imap.sharing.tree import Circumstances, SharedTree
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sharing:
     """`settings` are those of [sharing]; `lists` outlive a reload. `store` is an IMailStore, `accounts` IAccounts."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from twistmail.mail.acl import WRITING, Rights
 from twistmail.mail.annotations import PRIVATE, SERVERS_OWN
 from twistmail.mail.mailbox import Copied, Folder, MailboxStatus, NoSuchMailbox, Quota, StoreError
 from twistmail.mail.names import INBOX, SEPARATOR, parents
+from twistmail.mail.values import frozen
 from twistmail.servers.imap.sharing.guard import Guarded, forbidden
 from twistmail.servers.imap.sharing.lists import AccessLists
 from twistmail.servers.imap.sharing.news import Hearing, Watcher
@@ -36,7 +37,7 @@ T = TypeVar("T")
 ANNOTATING: Rights = frozenset("rswip")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circumstances:
     """Where a tree stands. *store* is an IMailStore, *accounts* IAccounts, *connection* the id for facts, *epoch*() POSIX seconds."""
 
