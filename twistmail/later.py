@@ -11,7 +11,8 @@ from importlib import import_module
 
 #: Those that are not installed are left out.
 MODULES = ("twistmail.relay.stsfetch", "twistmail.accounts.fetching", "twistmail.accounts.posting", "prometheus_client.core",
-           "prometheus_client.utils", "twistmail.mbox.store", "twistmail.memory.store")  # fmt: skip
+           "prometheus_client.utils", "twistmail.mbox.store", "twistmail.memory.store",
+           "twistmail.notice_letter")  # fmt: skip
 
 
 def import_all() -> None:

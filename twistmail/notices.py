@@ -1,18 +1,12 @@
 """A word to the postmaster when mail waits because of how something is set up here (row R27): a file that is not fit, say.
 
 Whoever sent the message is only told that it waits, and nobody reads logs. One
-letter a day for each such place; the log has every single case.
+letter a day for each such place; the log has every single case. How it reads is in `notice_letter`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from email import policy  # now, and the generator too, not when the first letter is written: the server's user perhaps cannot read them
-from email.generator import BytesGenerator
-from email.message import EmailMessage
-from email.utils import formatdate
-from io import BytesIO
-from typing import Any
 
 from twisted.logger import Logger
 
@@ -28,7 +22,6 @@ from twistmail.mail.values import frozen
 
 log = Logger()
 
-SUBJECT = "Mail waits for something to be set up"
 #: Enhanced code of what an operator has to put right (RFC 3463 §3.4, X.3.5: system incorrectly configured).
 SET_UP_WRONG = "4.3.5"
 SILENCE = 86_400.0  # seconds for which nothing more is said about a place
@@ -66,6 +59,8 @@ class Notices:
                     tasks.start(self._tell(fact.about, fact.what), "telling the postmaster")
 
     async def _tell(self, identifier: str, outcome: Outcome) -> None:
+        from twistmail.notice_letter import written
+
         writer = self._writer
         letter = written(identifier, outcome, writer)
         try:
@@ -74,32 +69,3 @@ class Notices:
             await writer.submit(Item(next(writer.identifiers), None, errands, writer.epoch(), len(letter)), Memory(letter))
         except (OSError, Unavailable) as error:
             log.error("the postmaster cannot be told that mail for {place} waits: {error}", place=outcome.host, error=error)
-
-
-def written(identifier: str, outcome: Outcome, writer: Any) -> bytes:
-    """The letter about *outcome* of the item *identifier*, CRLF line ends."""
-    message = EmailMessage(policy.default)
-    message["From"] = f"Mail system <{writer.postmaster}>"
-    message["To"] = str(writer.postmaster)
-    message["Subject"] = SUBJECT
-    message["Date"] = formatdate(writer.epoch())
-    message["Message-ID"] = f"<{next(writer.identifiers)}@{writer.host}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: nobody's vacation answers
-    text = (
-        f"Mail for {_plain(str(outcome.target.original))} waits in the queue of {writer.host}. It is tried again, and goes\n"
-        "back to its senders in the end.\n\n"
-        f"    where    {_plain(outcome.host)}\n"
-        f"    why      {_plain(outcome.status.text)}\n"
-        f"    message  {identifier}\n\n"
-        "The log of the server says more about each attempt, and so does\n\n"
-        f"    twistmail explain --to {_plain(str(outcome.target.original))}\n\n"
-        "When it is put right: twistmail queue flush. About this place nothing more is said for a day.\n"
-    )
-    message.set_content(text, cte="7bit" if text.isascii() else "quoted-printable")  # a path is not folded, so that it can be copied
-    letter = BytesIO()
-    BytesGenerator(letter, policy=policy.SMTP).flatten(message)
-    return letter.getvalue()
-
-
-def _plain(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)[:500]

@@ -16,6 +16,7 @@ FREE = ("cli", "lab", "testing", "starting", "foreground")
 KNOWN = {
     ("accounts.tokens", "jwt"),  # an extra: the configuration is not valid unless it can be imported, which is tried while we are root
     ("tls.acme.renewal", "twistmail.tls.acme.issue"),  # so is this
+    ("accounts.cred", "twisted.cred.strcred"),  # imported where the configuration is read
     ("relay.carrying", "twisted.internet"),  # the reactor, of a process of its own
     ("web.templates", "jinja2"),  # of the classroom alone
 }

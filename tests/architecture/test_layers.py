@@ -21,7 +21,7 @@ LAYERS = (
     "forwarding outbound carriage tls_desk own_sts "
     "understudies later rehearsal explaining "
     "following canonical_tables way_in way_out receiving registrar domain_records quota_watch "
-    "couriers notices delivering routing routing_checks route_views "
+    "couriers notices notice_letter delivering routing routing_checks route_views "
     "service starting logins lasting account_sources service_options tenancy "
     "descriptors assembly foundation terms by_format parts plugins config "
     "checks sections control operator guests doorkeeper certificate_desk certificate_views transcripts alias_views alias_problems "

@@ -14,7 +14,6 @@ from typing import Any
 
 from twisted.cred.credentials import IUsernamePassword, UsernamePassword
 from twisted.cred.error import LoginFailed, UnauthorizedLogin
-from twisted.cred.strcred import InvalidAuthArgumentString, InvalidAuthType, makeChecker
 from twisted.internet.defer import maybeDeferred
 
 from twistmail.accounts.house import House
@@ -26,6 +25,8 @@ from twistmail.options import Kind, Option, Section, Settings
 def _read_checker(text: str) -> Any:
     if not text:
         return None
+    from twisted.cred.strcred import InvalidAuthArgumentString, InvalidAuthType, makeChecker  # with all that reads command lines
+
     try:
         checker = makeChecker(text)
     except (InvalidAuthType, InvalidAuthArgumentString, OSError, TypeError, ValueError) as error:
