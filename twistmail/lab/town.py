@@ -10,10 +10,12 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from twistmail import tasks
+from twistmail.accounts.fresh import keep
 from twistmail.lab import on_demand
 from twistmail.lab.authority import Authority
 from twistmail.lab.clock import LessonClock
@@ -73,6 +75,7 @@ class Town:
         self.network = Network(offices, self.ring, self.sealed, self._mx_port, Forgery(self.folder, time.time()))
         self.ports = free_ports(offices, any_ports=any_ports)
         self._discovery = on_demand.stages(discovery or discover())
+        self._keep = cache(keep)
         self._running = {office.name: self._make(office) for office in offices}
         self._reporters: dict[str, Reporter] = {}
         self._dns: list[Any] = []
@@ -81,7 +84,8 @@ class Town:
 
     def _make(self, office: Office) -> RunningOffice:
         ports = {service: self.ports[office.name, service] for service in USUAL_PORTS}
-        return RunningOffice(office, self.folder / office.name, ports, {account: self.password_of(account) for account in office.accounts})
+        return RunningOffice(office, self.folder / office.name, ports, {account: self.password_of(account) for account in office.accounts},
+                             self._keep)
 
     def password_of(self, account: str) -> str:
         """With which somebody who works here logs in."""
