@@ -43,6 +43,17 @@ def test_a_letter_stands_on_the_map_as_soon_as_it_is_accepted(visit, classroom):
     window.page.get_by_role("row", name="Is this live?").first.wait_for()
 
 
+def test_a_computer_that_was_away_goes_on_where_it_was_as_soon_as_it_is_in_the_network_again(visit, classroom):
+    window = visit()
+    window.page.route("**/events*", lambda route: route.abort("aborted"))
+    window.go("/")
+    window.page.locator("body.away").wait_for()
+    window.page.unroute("**/events*")
+    classroom.send("alice@blue.test", "dave@green.test", "While you slept")
+    window.ask("() => { dispatchEvent(new Event('online')) }")
+    window.page.get_by_role("row", name="While you slept").first.wait_for(timeout=5000)
+
+
 def test_a_letter_that_goes_to_another_office_moves_along_its_line(visit, classroom):
     window = visit()
     with window.page.expect_response("**/events*"):

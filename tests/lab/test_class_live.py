@@ -14,6 +14,7 @@ from tests.lab.test_rules import browser_of, insist_on_allowed_forms
 from twistmail.lab import site
 from twistmail.lab.console import LETTERS, Console
 from twistmail.lab.course import Course
+from twistmail.lab.crowd import Crowd
 from twistmail.lab.lesson_file import load_all
 from twistmail.lab.switching import switcher
 from twistmail.lab.talk import NotNow
@@ -58,6 +59,15 @@ async def test_what_is_shown_to_a_student_is_shown_to_him_alone(class_room):
     await wait_for(town, "store", "green", after=last, account="carol@green.test")
     assert course.progress(anna, 1).ticks
     assert course.progress(ben, 1) == before
+
+
+@pytest_twisted.ensureDeferred
+async def test_thirty_students_at_once_are_those_of_the_class_with_their_passwords(class_room):
+    town, _, course = class_room
+    crowd = Crowd(town, course.driver)
+    people = sum(len(office.people) for office in town.offices)
+    await crowd.write(people, 1)
+    assert (crowd.round.sent, crowd.round.trouble) == (people, "")
 
 
 @pytest_twisted.ensureDeferred

@@ -17,6 +17,7 @@ from twistmail.lab.lan import (
     Lan,
     NoLan,
     Student,
+    lan_in,
     opened,
     own_address,
     read,
@@ -149,6 +150,26 @@ def test_a_roster_is_kept_with_the_class(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_bytes(b"account,name\nm\xfcller,x\n")
     with pytest.raises(NoLan, match="UTF-8"):
         roster_in(tmp_path, OFFICES, tmp_path / "bad.csv")
+
+
+def test_who_was_in_comes_in_again_the_next_day(tmp_path: Path) -> None:
+    first, second = (lan_in(tmp_path, AWAY, OFFICES) for _ in range(2))
+    assert second == first
+    monday, tuesday = (Door(lan.code, lambda: 0.0, lan.passwords, lan.teacher, lan.key) for lan in (first, second))
+    assert tuesday(asked(cookie=ticket(monday, first.code))) is None
+    assert (tmp_path / "room.json").stat().st_mode & 0o077 == 0
+    assert first.key.hex() not in repr(first)
+
+
+DAMAGED = (b"", b"[]", b"{}", b"5", b'["1", "x", "y"]', b'["123456", "", ""]', b'["123456", "abcdefgh", "zz"]', b"\xff")
+
+
+@pytest.mark.parametrize("octets", DAMAGED)
+def test_a_room_that_is_damaged_is_another_one(tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "room.json").write_bytes(octets)
+    lan = lan_in(tmp_path, AWAY, OFFICES)
+    assert len(lan.code) == 6
+    assert lan_in(tmp_path, AWAY, OFFICES) == lan
 
 
 def test_a_class_that_cannot_begin_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -411,5 +411,14 @@ def test_the_screen_shows_who_is_in_and_no_password(site, anna):
         assert secret not in page
 
 
+def test_the_teacher_sees_who_is_how_far_and_who_has_not_begun(classroom, site, anna):
+    anna.get("/lessons/2")
+    teacher = Browser(site, "127.0.0.1")
+    for path in ("/lessons/class", "/lessons/class/rows"):
+        rows = teacher.get(path).body
+        assert re.search(r"s01@blue\.test <span class=\"soft\"><bdi>Anna</bdi>", rows)
+        assert "1 has not begun: s02@green.test." in rows
+
+
 def test_lessons_run_with_his_account(classroom, site, anna):
     assert any("s01@blue.test" in anna.get(f"/lessons/{number}").body.partition("<main")[2] for number in range(1, 13))

@@ -15,7 +15,7 @@ from twisted.internet.error import CannotListenError
 
 from twistmail import heap, later, tasks, tenancy
 from twistmail.lab.greeting import greeting
-from twistmail.lab.lan import Lan, NoLan, roster_in
+from twistmail.lab.lan import NoLan, lan_in
 from twistmail.lab.offices import OFFICES
 from twistmail.lab.site import import_pages, make
 from twistmail.lab.town import HERE, Town, Trouble, is_free, other_port
@@ -88,7 +88,7 @@ class Classroom(Service):
             raise Taken(f"another classroom uses {self.folder}; stop that one, or keep this one in another folder") from None
         try:
             address, roster = self._class
-            self.lan = Lan(address, roster_in(self.folder, OFFICES, roster)) if address else None
+            self.lan = lan_in(self.folder, address, OFFICES, roster) if address else None
             self.town = Town(self.folder, self.reactor, lan=self.lan)
         except (NoLan, OSError):
             self._move_out()

@@ -46,7 +46,7 @@ class Course:
         self._lessons = {lesson.number: lesson for lesson in lessons}
         self._filled: dict[tuple[int, str], Lesson] = {}
         self._students: dict[str, Student] = {}
-        self.driver = Driver(town, self._password, switch)
+        self.driver = Driver(town, town.password_of, switch)
         self._stop = town.ring.listen(self._hear)
 
     def stop(self) -> None:
@@ -84,10 +84,6 @@ class Course:
                 self._filled.clear()
             self._filled[key] = lesson.filled(places(self._town, student.account, student.password))
         return self._filled[key]
-
-    def _password(self, account: str) -> str:
-        """Of *account*: students know their own, and that of the demo."""
-        return next((student.password for student in self._students.values() if student.account == account), PASSWORD)
 
     # ----- progress
 

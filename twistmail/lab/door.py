@@ -1,6 +1,6 @@
 """The door of a class in the LAN: who sits at which browser. The code of the room lets people look; an account lets them act.
 
-A browser keeps one cookie, which says who sits there and is signed with a key of this run. A code has six digits, so it
+A browser keeps one cookie, which says who sits there and is signed with a key of this class. A code has six digits, so it
 is given few guesses, and a password no more of them.
 """
 
@@ -40,15 +40,16 @@ class Wrong(Exception):
 class Door:
     """A gate of the pages (`web.site`): strangers give the code once per browser.
 
-    *seconds*: what time it is; *passwords*: of students, by account; *teacher*: his code, empty: he has none.
+    *seconds*: what time it is; *passwords*: of students, by account; *teacher*: his code, empty: he has none; *key*: signs cookies.
     """
 
-    def __init__(self, code: str, seconds: Callable[[], float], passwords: Mapping[str, str] | None = None, teacher: str = "") -> None:
+    def __init__(self, code: str, seconds: Callable[[], float], passwords: Mapping[str, str] | None = None, teacher: str = "",
+                 key: bytes = b"") -> None:  # fmt: skip
         self._code = code
         self._seconds = seconds
         self._passwords = dict(passwords or {})
         self._teacher = teacher
-        self._key = secrets.token_bytes(32)
+        self._key = key or secrets.token_bytes(32)
         self._wrong: list[tuple[float, str]] = []
         self._seen: dict[str, float] = {}
         self._places: dict[str, tuple[str, ...]] = {}  # of accounts, and TEACHER: where their browsers were lately

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import orjson
+
 from twistmail.lab.offices import PASSWORD, Office
 from twistmail.mail.values import frozen
 
@@ -25,6 +27,8 @@ DIGITS = 6
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 PASSWORD_LENGTH = 8
 ROSTER = "roster.csv"
+#: The code of the room, that of the teacher and the key of the browsers' cookies.
+ROOM = "room.json"
 COLUMNS = ("account", "password", "name")
 #: What a student may do, so that one's flood does no harm to the class.
 LIMITS = {
@@ -146,6 +150,7 @@ class Lan:
     students: tuple[Student, ...]
     code: str = field(default_factory=lambda: f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}")
     teacher: str = field(default_factory=lambda: _password())  # by which the teacher is known at other computers than his own
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # with which browsers are told who they are
 
     @property
     def passwords(self) -> Mapping[str, str]:
@@ -154,6 +159,27 @@ class Lan:
 
     def password_of(self, account: str) -> str:
         return self.passwords.get(account, PASSWORD)
+
+
+def lan_in(folder: Path, address: str, offices: Iterable[Office], roster: Path | None = None) -> Lan:
+    """The class of *folder*, as `roster_in`, with the codes that it had: who was in comes in again. NoLan, OSError."""
+    students = roster_in(folder, offices, roster)
+    place = folder / ROOM
+    kept = _kept(place)
+    lan = Lan(address, students, *kept) if kept else Lan(address, students)
+    place.touch(mode=0o600)
+    place.write_text(orjson.dumps([lan.code, lan.teacher, lan.key.hex()]).decode())
+    return lan
+
+
+def _kept(place: Path) -> tuple[str, str, bytes] | None:
+    """What `lan_in` has left; None where there is nothing, or something else."""
+    try:
+        code, teacher, key = map(str, orjson.loads(place.read_bytes()))
+        is_ours = len(code) == DIGITS and code.isdigit() and teacher.isascii() and len(teacher) >= PASSWORD_LENGTH and len(key) == 64
+        return (code, teacher, bytes.fromhex(key)) if is_ours else None
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def opened(config: str, address: str) -> str:

@@ -105,6 +105,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/lessons/load/bar"): teacher,
     ("GET", "/lessons/sheet"): teacher,
     ("GET", "/lessons/class"): teacher,
+    ("GET", "/lessons/class/rows"): teacher,
     ("POST", "/api/v1/send"): teacher,
     ("PUT", "/api/v1/messages"): teacher,
     ("DELETE", "/api/v1/messages"): teacher,

@@ -59,7 +59,7 @@ class Town:
     ) -> None:  # fmt: skip
         self.folder = folder.absolute()
         self.lan = lan
-        self.door = Door(lan.code, reactor.seconds, lan.passwords, lan.teacher) if lan else None
+        self.door = Door(lan.code, reactor.seconds, lan.passwords, lan.teacher, lan.key) if lan else None
         self.web_port = 0  # where the pages are, once they are
         self.offices = offices = with_students(offices, lan.students) if lan else offices
         self.authority = Authority(self.folder)

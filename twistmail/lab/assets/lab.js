@@ -265,6 +265,7 @@
     listen();
     if (!document.hidden) everything();
   });
+  addEventListener("online", listen);
   addEventListener("pageshow", (event) => event.persisted && listen());
   body.classList.add("scripted");
   find();

@@ -27,6 +27,7 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
         Route("GET", "/lessons", pages.overview),
         Route("GET", "/lessons/sheet", pages.sheet),
         Route("GET", "/lessons/class", pages.whole_class),
+        Route("GET", "/lessons/class/rows", pages.class_rows),
         Route("GET", "/lessons/load", pages.load),
         Route("GET", "/lessons/load/bar", pages.load_bar),
         Route("POST", "/lessons/load", pages.begin_load),
@@ -106,12 +107,25 @@ class LessonPages:
 
     async def whole_class(self, asked: Asked) -> Answer:
         """Who is how far."""
-        begun = [(student, sorted(student.progress)) for student in self.course.students() if student.progress]
+        return self._for_teacher(asked, "lessons_class.html", "Who is how far", **self._how_far())
+
+    async def class_rows(self, asked: Asked) -> Answer:
+        if not self._is_teacher(asked):
+            return text(NOT_YOURS, 403)
+        return self._render.fragment(asked, "lessons_class_rows.html", **self._how_far())
+
+    def _how_far(self) -> Mapping[str, Any]:
+        """`rows`: (student, name, lessons that he has begun with his progress); `idle`: students of the class who have begun none."""
+        names = {one.account: one.name for one in self._town.lan.students} if self._town.lan is not None else {}
+        begun = sorted((one for one in self.course.students() if one.progress), key=lambda one: (one.account not in names, one.account))
         rows = [
-            (student, [(lesson, student.progress[number]) for number in numbers if (lesson := self.course.lesson(number, student))])
-            for student, numbers in begun
-        ]
-        return self._for_teacher(asked, "lessons_class.html", "Who is how far", rows=rows)
+            (student, names.get(student.account, student.name[:6]),
+             [(lesson, student.progress[number]) for number in sorted(student.progress)
+              if (lesson := self.course.lesson(number, student)) is not None])
+            for student in begun
+        ]  # fmt: skip
+        there = {student.account for student, *_ in rows}
+        return {"rows": rows, "idle": [account for account in names if account not in there]}
 
     async def load(self, asked: Asked) -> Answer:
         return self._for_teacher(asked, "lessons_load.html", "Thirty students at once", round=self._crowd.round, trouble="")
