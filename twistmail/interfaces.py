@@ -328,5 +328,5 @@ class Redirect:
 __all__ = [
     name
     for name in dir()
-    if not name.startswith("_") and name not in {"annotations", "Any", "Sequence", "dataclass", "field", "Attribute", "Interface", "array"}
+    if not name.startswith("_") and name not in {"annotations", "Any", "Sequence", "frozen", "field", "Attribute", "Interface", "array"}
 ]

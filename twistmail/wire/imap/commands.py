@@ -10,7 +10,7 @@ Spelling is undone: mailbox names are str decoded from modified UTF-7, with "/"
 between levels as the client wrote it, "INBOX" in any case is "INBOX"; flags are
 str, system flags in the spelling of RFC 3501 ("\\\\Seen"); keywords as written.
 
-A new command is a dataclass here, a parse function and a row in `grammar.COMMANDS`. APPEND and REPLACE are in `uploads`.
+A new command is a value here, a parse function and a row in `grammar.COMMANDS`. APPEND and REPLACE are in `uploads`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `COMMANDS` is the one table: name -> Row. Here are the commands of RFC 3501 and
 its near relatives (`commands`); a family of extensions has a module with its
-dataclasses, the functions that read their arguments from a Cursor standing
+values, the functions that read their arguments from a Cursor standing
 behind the name, and its ROWS (`rows`). The wire checks that nothing is left over.
 """
 

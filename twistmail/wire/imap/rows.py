@@ -1,6 +1,6 @@
 """What a row of the table of commands is: how a command is read, and in which states it is legal.
 
-The table itself is `grammar.COMMANDS`. A family of commands has a module of its own beside this one: its dataclasses, the functions
+The table itself is `grammar.COMMANDS`. A family of commands has a module of its own beside this one: its values, the functions
 that read their arguments, and `ROWS`, which `grammar` puts into the table.
 """
 
