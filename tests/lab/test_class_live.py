@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 import pytest_twisted
+from twisted.internet import reactor
 
 from tests.lab.living import Guest, living, wait_for
 from tests.lab.test_owners import ANNA, BEN, LAN
 from tests.lab.test_rules import browser_of, insist_on_allowed_forms
+from twistmail import tasks
 from twistmail.lab import site
 from twistmail.lab.console import LETTERS, Console
 from twistmail.lab.course import Course
@@ -59,6 +61,31 @@ async def test_what_is_shown_to_a_student_is_shown_to_him_alone(class_room):
     await wait_for(town, "store", "green", after=last, account="carol@green.test")
     assert course.progress(anna, 1).ticks
     assert course.progress(ben, 1) == before
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_works_in_another_office_goes_through_the_lessons_as_somebody_of_the_first(class_room):
+    town, _, course = class_room
+    ben = course.student(BEN.account, BEN.account, BEN.password)
+    assert course.acting(ben) == ("alice@blue.test", "demo")
+    assert course.acting(course.student(ANNA.account, ANNA.account, ANNA.password)) == (ANNA.account, ANNA.password)
+    course.begin(ben, 5)
+    for place, step in enumerate(course.lesson(5, ben).steps[:6]):
+        await course.show(ben, 5, commands=False, breaks=False)
+        assert ben.note == ""
+        while course.progress(ben, 5).step == place and not step.done:
+            await tasks.sleep(reactor, 0.02)
+    assert course.progress(ben, 5).step == 6
+    page = site.make(town, gates=(town.door,))
+    shown = browser_of(page, account="s02", password=BEN.password).get("/lessons/5").body
+    assert "In the lessons you are <b>alice@blue.test</b>" in shown
+    assert "In the lessons you are" not in browser_of(page, account="s01", password=ANNA.password).get("/lessons/5").body
+
+
+def test_many_may_write_in_the_name_of_who_is_everybody_s(class_room):
+    database = class_room[0].service("blue").foundation.database
+    assert "1800" in str(database.get("alice@blue.test").rate)
+    assert not database.get(ANNA.account).rate
 
 
 @pytest_twisted.ensureDeferred

@@ -73,16 +73,25 @@ class Course:
     def students(self) -> tuple[Student, ...]:
         return tuple(self._students.values())
 
+    def acting(self, student: Student) -> tuple[str, str]:
+        """(account, password) of whom he is in the lessons. They begin in the first office: who works elsewhere is the first of its people,
+        who is everybody's."""
+        first = self._town.offices[0]
+        if student.account in first.accounts:
+            return student.account, student.password
+        return first.accounts[0], self._town.password_of(first.accounts[0])
+
     def lesson(self, number: int, student: Student) -> Lesson | None:
         """Lesson *number* with everything in its place for *student*."""
         lesson = self._lessons.get(number)
         if lesson is None:
             return None
-        key = (number, student.account)
+        account, password = self.acting(student)
+        key = (number, account)
         if key not in self._filled:
             if len(self._filled) > MOST_STUDENTS:
                 self._filled.clear()
-            self._filled[key] = lesson.filled(places(self._town, student.account, student.password))
+            self._filled[key] = lesson.filled(places(self._town, account, password))
         return self._filled[key]
 
     # ----- progress

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from twistmail.lab import on_demand
 from twistmail.lab.authority import Authority
 from twistmail.lab.clock import LessonClock
 from twistmail.lab.fault_settings import NotNow
-from twistmail.lab.lan import opened
+from twistmail.lab.lan import SHARED, opened
 from twistmail.lab.mortal import MortalService
 from twistmail.lab.offices import Office
 from twistmail.lab.seal import nothing_goes_around
 from twistmail.mail.account import Account
 from twistmail.mail.evidence import ScramKeys
+from twistmail.options import RATES_OR_UNLIMITED
 from twistmail.plugins import Discovery
 
 HERE = "127.0.0.1"
@@ -88,11 +89,14 @@ class Trouble(NotNow):
 
 
 class RunningOffice:
-    """`folder`: where all of it lies. `ports`: by the words of USUAL_PORTS. `passwords`: of accounts that are made when missing."""
+    """`folder`: where all of it lies. `ports`: by the words of USUAL_PORTS. `passwords`: of accounts that are made when missing.
+
+    *shared*: those whose names a whole class uses.
+    """
 
     def __init__(
         self, office: Office, folder: Path, ports: Mapping[str, int], passwords: Mapping[str, str],
-        keep: Keep,
+        keep: Keep, shared: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.office = office
         self.folder = folder
@@ -100,6 +104,7 @@ class RunningOffice:
         self.service: MortalService | None = None
         self._passwords = dict(passwords)
         self._keep = keep
+        self._shared = shared
         self._stopping = tasks.Limit(1)
 
     @property
@@ -161,6 +166,9 @@ class RunningOffice:
         for name, password in self._passwords.items():
             if foundation.database.get(name) is None:
                 foundation.database.put(Account(account_name(name)), *self._keep(password, wanted))
+        for name in self._shared:
+            if foundation.database.get(name) is not None:
+                foundation.database.change(name, **{key: RATES_OR_UNLIMITED.read(rate) for key, rate in SHARED.items()})
 
     @property
     def data(self) -> Path:

@@ -84,8 +84,9 @@ class Town:
 
     def _make(self, office: Office) -> RunningOffice:
         ports = {service: self.ports[office.name, service] for service in USUAL_PORTS}
-        return RunningOffice(office, self.folder / office.name, ports, {account: self.password_of(account) for account in office.accounts},
-                             self._keep)
+        passwords = {account: self.password_of(account) for account in office.accounts}
+        shared = [account for account in passwords if account not in self.lan.passwords] if self.lan else []
+        return RunningOffice(office, self.folder / office.name, ports, passwords, self._keep, shared)
 
     def password_of(self, account: str) -> str:
         """With which somebody who works here logs in."""

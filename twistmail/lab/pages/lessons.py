@@ -168,7 +168,8 @@ class LessonPages:
     def _shown(self, asked: Asked, student: Student, lesson: Lesson, progress: Progress) -> Mapping[str, Any]:
         configs = {office["name"]: office["config"] for office in self._town.lines()["offices"]}
         shown = {"student": student, "lesson": lesson, "progress": progress, "ports": self._town.ports, "configs": configs}
-        return shown | {"teacher": self._is_teacher(asked)}
+        acting, word = self.course.acting(student)
+        return shown | {"teacher": self._is_teacher(asked), "acting": "" if acting == student.account else acting, "acting_password": word}
 
     def _missing(self, asked: Asked) -> Answer:
         return text("There is no such lesson.\n", 404) if asked.by_script else self._render.page(
