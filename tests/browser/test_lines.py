@@ -86,6 +86,7 @@ def test_mutt_shows_the_inbox(typed):
     ended, said = typed("mutt", more=" -e 'push <quit>'", terminal=True)
     assert ended == 0, said
     assert "Lunch?" in said
+    assert "(r)eject" not in said, "it has nothing to ask about the certificate"
 
 
 def test_telnet_speaks_with_the_office(classroom):

@@ -132,6 +132,14 @@ def test_a_student_is_told_of_telnet_only_where_no_password_is_asked(lan_class):
     assert "telnet" not in seen_by_a_student(lan_class, "/lessons/5")
 
 
+def test_a_student_s_program_is_told_of_no_way_without_tls(lan_class):
+    page = seen_by_a_student(lan_class)
+    assert "STARTTLS<" in page
+    assert "or none" not in page
+    assert "run on your teacher" in page
+    assert "STARTTLS or none" in Connection(sites.make(lan_class)).ask("GET", "/about").body
+
+
 def test_students_are_told_that_their_password_is_another_and_are_counted(lan_class):
     page = " ".join(seen_by_a_student(lan_class).split())
     assert "students have their own" in page
@@ -145,6 +153,7 @@ def test_lines_to_copy_on_another_computer_give_passwords_over_tls_and_leave_out
     assert len(with_password) > 4
     assert all("--ssl-reqd" in line.line or "--tls-verify" in line.line or "imaps:" in line.line for line in with_password)
     assert all("--cacert town.pem" in line.line or "--tls-ca-path town.pem" in line.line for line in with_password)
+    assert any(line.program == "mutt" and 'ssl_ca_certificates_file="town.pem"' in line.line for line in lines)
     assert lines[0].line == "curl -sO http://192.168.1.5:8025/town.pem"
     assert not {line.name for line in lines} & set(copying.HERE_ONLY)
     assert "--ssl-reqd" not in next(line.line for line in copying.lines(lan_class.lines(), copying.HERE) if line.name == "imap")

@@ -29,13 +29,13 @@ class Copied:
 
 #: Where the offices listen for this computer. Passwords go there in clear; from elsewhere they are taken over TLS alone.
 HERE = "127.0.0.1"
-#: Lines that work nowhere else: the name server is for this computer, and mutt asks about a certificate before it shows anything.
-HERE_ONLY = ("mx", "mutt")
+#: Lines that work on this computer only, as the name server does; and those that only others need.
+HERE_ONLY = ("mx",)
 ELSEWHERE_ONLY = ("trust",)
 #: The certificate of the town's authority, for all who come by the pages.
 CERTIFICATE = "town.pem"
 #: (name, program, words, line). $blue_mx and so on are ports, $host is where the offices listen, $tls what curl needs for TLS,
-#: $authority where the certificate of the town's authority lies.
+#: $trusting what mutt does, $authority where the certificate of the town's authority lies.
 LINES = (
     ("trust", "curl", "First of all: the certificate of the town's authority, by which the lines below know with whom they speak",
      "curl -sO ${pages}" + CERTIFICATE),
@@ -60,8 +60,9 @@ LINES = (
      "curl --cacert $authority -u carol@green.test:$password imaps://$host:$green_imaps/ -X 'STATUS INBOX (MESSAGES UNSEEN)'"),
     ("certificate", "openssl", "Who vouches for green.test? Its certificate, and whether it is in order",
      "openssl s_client -connect $host:$green_mx -starttls smtp -CAfile $authority -verify_ip $host -brief </dev/null"),
-    ("mutt", "mutt", "A whole mail program in the terminal",
-     "mutt -n -F /dev/null -e 'set ssl_force_tls=no ssl_starttls=no from=carol@green.test record=\"\" folder=~ smtp_authenticators=plain"
+    ("mutt", "mutt", "A whole mail program in the terminal, with the certificate checked (where mutt has OpenSSL:"
+     " certificate_file)",
+     "mutt -n -F /dev/null -e $trusting -e 'set from=carol@green.test record=\"\" folder=~ smtp_authenticators=plain"
      " smtp_url=smtp://$carol:$password@$host:$green_submission/' -f imap://$carol:$password@$host:$green_imap/INBOX"),
     ("telnet", "telnet", "By hand: then type EHLO me, MAIL FROM:<me@pc.example>, RCPT TO:<alice@blue.test>, DATA, a letter, a dot, QUIT",
      "telnet $host $blue_mx"),
@@ -71,9 +72,11 @@ LINES = (
 def lines(about: Mapping[str, Any], host: str, pages: str = "") -> tuple[Copied, ...]:
     """LINES for a town whose `lines()` are *about*. *host*: the address where its offices listen; *pages*: the URL of the map."""
     is_here = host == HERE
-    authority = quoted(about["authority"]) if is_here else CERTIFICATE
+    file = about["authority"] if is_here else CERTIFICATE
+    authority = quoted(file)
     tls = "" if is_here else f" --ssl-reqd --cacert {authority}"
     values: dict[str, Any] = {"host": host, "authority": authority, "pages": pages, "tls": tls}
+    values["trusting"] = quoted(f'set ssl_force_tls=yes ssl_starttls=yes ssl_ca_certificates_file="{file}"')
     values |= {"password": about["password"], "carol": quote("carol@green.test", safe="")}
     for office in about["offices"]:
         values |= {f"{office['name']}_{service}": port for service, port in office["ports"].items()}
@@ -96,16 +99,19 @@ class Setting:
     security: str
 
 
+OR_NONE = " or none"
 #: (way, service, security): what a mail program is told, the better way first.
 SETTINGS = (
     ("IMAP", "imaps", "SSL/TLS"),
-    ("IMAP", "imap", "STARTTLS or none"),
+    ("IMAP", "imap", "STARTTLS" + OR_NONE),
     ("POP3", "pop3s", "SSL/TLS"),
-    ("POP3", "pop3", "STARTTLS or none"),
+    ("POP3", "pop3", "STARTTLS" + OR_NONE),
     ("SMTP (outgoing)", "submissions", "SSL/TLS"),
-    ("SMTP (outgoing)", "submission", "STARTTLS or none"),
+    ("SMTP (outgoing)", "submission", "STARTTLS" + OR_NONE),
 )
 
 
-def settings(ports: Mapping[str, int]) -> Sequence[Setting]:
-    return [Setting(way, ports[service], security) for way, service, security in SETTINGS]
+def settings(ports: Mapping[str, int], host: str = HERE) -> Sequence[Setting]:
+    """For a mail program that finds the offices at *host*: elsewhere than here no password is taken in clear."""
+    less = "" if host == HERE else OR_NONE
+    return [Setting(way, ports[service], security.removesuffix(less)) for way, service, security in SETTINGS]

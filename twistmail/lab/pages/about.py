@@ -27,7 +27,7 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
 
     async def page(asked: Asked) -> Answer:
         about, host, near = town.lines(), host_of(asked), is_near(asked.client)
-        rows = [(office, settings(office["ports"])) for office in about["offices"]]
+        rows = [(office, settings(office["ports"], host)) for office in about["offices"]]
         telephone = phone(about, host, asked.query.get("account", seat_of(town, asked).account).strip())
         return render.page(asked, "about.html", title="About", about=about, host=host, near=near, rows=rows,
                            lines=lines(about, host, f"http://{host}:{town.web_port}/"),
