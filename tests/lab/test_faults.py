@@ -346,7 +346,7 @@ async def test_a_name_server_that_says_nothing_is_waited_for(place):
 
 def paper() -> Any:
     """A town of which only lines and names are there."""
-    town = SimpleNamespace(offices=OFFICES, ring=Ring(Clock().seconds), zones=Zones(OFFICES), service=lambda name: None,
+    town = SimpleNamespace(offices=OFFICES, ring=Ring(Clock().seconds), zones=Zones(OFFICES), secret=None, service=lambda name: None,
                            config_file=lambda name: Path("/nowhere") / name / "config.ini")  # fmt: skip
     links = {(a.name, b.name): Link(a.name, b.name) for a in OFFICES for b in OFFICES if a is not b}
     town.network = SimpleNamespace(link=lambda a, b: links[a, b], set_link=lambda a, b, state: setattr(links[a, b], "state", state))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 import pytest_twisted
 
 from tests.lab.living import living
-from twistmail.lab.faults import Board
+from twistmail.lab import site as sites
+from twistmail.lab.faults import ALL, FAULTS, Board
 from twistmail.lab.puzzle import Puzzle
 from twistmail.lab.talk import NotNow
+from twistmail.web.page import Asked
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +46,58 @@ async def test_it_is_really_broken_and_whoever_says_what_is_right(town, chance):
     await puzzle.end()
     assert puzzle.shown()["told"] == (fault, place)
     assert list(board.now()) == []
+
+
+class Wanted(random.Random):
+    """Chance that falls on one fault, at its last place."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(1)
+        self._name = name
+
+    def choice(self, among: Sequence[Any]) -> Any:
+        return FAULTS[self._name] if FAULTS[self._name] in among else among[-1]
+
+
+async def looked(town: Any, path: str) -> str:
+    """A page, without the times in it."""
+    site = sites.make(town)
+    found: Any = site.routes.find("GET", path)
+    page = (await found.handler(Asked("GET", path, names=found.names))).body.decode()
+    return re.sub(r"[0-9]+:[0-9:]+|(data-now|data-last|name=\"token\" value)=\"[^\"]*\"", "", page)
+
+
+#: What tells how things are switched.
+TELLING = ("/net/board", "/queue/rows", "/map/picture", "/about", "/dns/zones", "/readyz", "/api/v1/faults", "/api/v1/town")
+
+
+@pytest.mark.parametrize("name", [fault.name for fault in ALL if not fault.hidden])
+@pytest_twisted.ensureDeferred
+async def test_what_is_to_be_found_stands_on_no_page_and_in_no_event(town, name):
+    puzzle, began = Puzzle(town, Wanted(name)), town.ring.last
+    before = {path: await looked(town, path) for path in TELLING}
+    await puzzle.begin()
+    ((fault, _),) = list(Board(town).now())
+    after = {path: await looked(town, path) for path in TELLING}
+    told = [event for event in town.ring.since(began) if event.kind == "switch"]
+    await puzzle.end()
+    assert fault.name == name
+    if name in ("mx-to-nowhere", "null-mx", "two-mx"):
+        records = after.pop("/dns/zones")  # whoever asks the DNS sees the records; nobody says what is wrong with them
+        assert "has no address" not in records
+        assert "takes no mail" not in records
+    assert {path: page for path, page in after.items() if page != before[path]} == {}
+    assert [(event.office, event.about, event.what) for event in told] == [("", "", {"what": "something", "state": "broken"})] * len(told)
+    assert told, "pages look again"
+
+
+@pytest.mark.parametrize("how", ["mend everything", "reset"])
+@pytest_twisted.ensureDeferred
+async def test_where_everything_is_mended_nothing_is_to_be_found(town, how):
+    puzzle = Puzzle(town, Wanted("office-off"))
+    await puzzle.begin()
+    await (Board(town).clear_all() if how == "mend everything" else town.reset())
+    assert not puzzle.shown()["running"]
+    await Board(town).set("office-off", "red")
+    assert "1 thing is broken" in await looked(town, "/net/board")
+    await Board(town).clear_all()

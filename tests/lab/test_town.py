@@ -6,6 +6,7 @@ import imaplib
 import os
 import shutil
 import smtplib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,6 +139,20 @@ async def test_after_a_reset_there_is_no_mail_and_nothing_is_broken(place: tuple
     await guest.do(submit, town.ports["blue", "submission"], "alice@blue.test", "bob@blue.test")
     await wait_for(town, "store", "blue")
     assert len([event for event in town.ring.since(0) if event.kind == "store"]) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_office_that_does_not_start_after_a_reset_is_told_and_the_others_are_on(place: tuple[Town, Guest]) -> None:
+    town, _ = place
+    await town.switch_off("blue")
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", town.ports["blue", "imap"]))
+        somebody.listen()
+        with pytest.raises(Trouble, match="blue is off: error"):
+            await town.reset()
+    assert [office.name for office in town.offices if town.service(office.name) is None] == ["blue"]
+    await town.reset()
+    assert all(town.service(office.name) for office in town.offices)
 
 
 @pytest_twisted.ensureDeferred

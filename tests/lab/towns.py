@@ -26,6 +26,7 @@ class PaperTown:
         self.offices = OFFICES
         self.off: set[str] = set()
         self.resets = 0
+        self.secret: Any = None
         self.web_port = 8025
         self.authority = SimpleNamespace(path=None, certificate=b"-----BEGIN CERTIFICATE-----\n")
         self.lan: Any = None

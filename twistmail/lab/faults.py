@@ -26,6 +26,7 @@ from twistmail.lab.fault_acts import (
 )
 from twistmail.lab.fault_settings import NotNow
 from twistmail.lab.links import LINK_STATES, WHOLE
+from twistmail.lab.secret import fault_of
 from twistmail.mail.values import frozen
 
 __all__ = ["FAULTS", "Board", "Fault", "NotNow"]
@@ -64,7 +65,7 @@ def _fault(name: str, group: str, act: Act, **more: bool) -> Fault:
 ALL = (
     _fault("office-off", "office", Off()),
     _fault("crash", "office", Crash(), once=True, hidden=True),
-    *(_fault(state.lower().replace(" ", "-"), "link", Line(state)) for state in LINK_STATES if state != WHOLE),
+    *(_fault(fault_of(state), "link", Line(state)) for state in LINK_STATES if state != WHOLE),
     _fault("dns-nxdomain", "dns", Unanswered("NXDOMAIN")),
     _fault("dns-servfail", "dns", Unanswered("SERVFAIL")),
     _fault("dns-silent", "dns", Unanswered("silent")),
@@ -108,6 +109,14 @@ class Board:
                 if fault.act.is_set(self._town, place):
                     yield fault, place
 
+    def shows(self, name: str, place: str) -> bool:
+        """As `is_set`, as far as it is shown: not what is to be found."""
+        return self.is_set(name, place) and self._town.secret != (name, place)
+
+    def shown(self) -> Iterator[tuple[Fault, str]]:
+        """As `now`, without what is to be found."""
+        return ((fault, place) for fault, place in self.now() if self._town.secret != (fault.name, place))
+
     async def set(self, name: str, place: str) -> None:
         """Break it. KeyError as `places`; ValueError for another place; NotNow where that cannot be, in words for people."""
         self._insist(name, place)
@@ -119,11 +128,12 @@ class Board:
         await FAULTS[name].act.clear(self._town, place)
 
     async def clear_all(self) -> None:
-        """Mend everything; offices first, for the others may be mended only where these are on."""
+        """Mend everything; offices first, for the others may be mended only where these are on. Nothing is to be found then."""
         for fault, place in tuple(self.now()):
             await fault.act.clear(self._town, place)
         for fault, place in tuple(self.now()):  # what showed itself only when its office was on again
             await fault.act.clear(self._town, place)
+        self._town.secret = None
 
     def riddle(self, chance: random.Random) -> tuple[Fault, str]:
         """Something whole, to be broken so that others find it."""
@@ -133,7 +143,7 @@ class Board:
         return fault, chance.choice([place for of, place in whole if of is fault])
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Every fault with its places and where it is set: for the API."""
+        """Every fault with its places and where it is set, as far as that is shown: for the API."""
         return [
             {
                 "name": fault.name,
@@ -143,7 +153,7 @@ class Board:
                 "seen": fault.seen,
                 "teaches": fault.teaches,
                 "once": fault.once,
-                "places": {place: fault.act.is_set(self._town, place) for place in fault.act.places(self._town)},
+                "places": {place: self.shows(fault.name, place) for place in fault.act.places(self._town)},
             }
             for fault in ALL
         ]

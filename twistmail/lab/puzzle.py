@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twistmail.lab.faults import FAULTS, Board, Fault, NotNow
+from twistmail.lab.secret import SOMETHING
 from twistmail.lab.talk import NotNow as NotHere
 
 #: Guesses that are remembered.
@@ -14,14 +15,22 @@ MOST_GUESSES = 60
 
 
 class Puzzle:
-    """One at a time. Who guesses right ends nothing: others go on, until the teacher tells."""
+    """One at a time. Who guesses right ends nothing: others go on, until the teacher tells, or mends everything.
+
+    What is broken is the town's secret: pages and programs that tell what is switched keep it.
+    """
 
     def __init__(self, town: Any, chance: random.Random | None = None) -> None:
+        self._town = town
         self._board = Board(town)
         self._chance = chance or random.SystemRandom()
-        self._broken: tuple[Fault, str] | None = None
         self._told: tuple[Fault, str] | None = None
         self._guesses: list[tuple[str, str, bool]] = []  # who, what, whether it is so
+
+    @property
+    def _broken(self) -> tuple[Fault, str] | None:
+        name, place = self._town.secret or ("", "")
+        return (FAULTS[name], place) if name else None
 
     async def begin(self) -> None:
         """Mend everything, then break one thing. NotHere where something is being looked for."""
@@ -31,15 +40,16 @@ class Puzzle:
         try:
             await self._board.clear_all()
             fault, place = self._board.riddle(self._chance)
-            self._broken = (fault, place)
-            await self._board.set(fault.name, place)
+            self._town.secret = (fault.name, place)
+            with self._town.ring.instead("switch", SOMETHING):
+                await self._board.set(fault.name, place)
         except NotNow as trouble:
-            self._broken = None
+            self._town.secret = None
             raise NotHere(str(trouble)) from None
 
     async def end(self) -> None:
         """Tell what it was, and mend it."""
-        self._told, self._broken = self._broken or self._told, None
+        self._told = self._broken or self._told
         try:
             await self._board.clear_all()
         except NotNow as trouble:

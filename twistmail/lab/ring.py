@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import field
 from itertools import islice
 from typing import Any
@@ -46,16 +47,28 @@ class Ring:
         self._epoch = epoch
         self._events: deque[Event] = deque(maxlen=most)
         self._listeners: tuple[Callable[[Event], None], ...] = ()
+        self._instead: dict[str, Mapping[str, Any]] = {}
         self.last = 0
 
     def add(self, office: str, kind: str, about: str = "", what: Mapping[str, Any] | None = None, *, connection: str = "") -> Event:
         """Number it, keep it, tell everybody who listens."""
         self.last += 1
+        if kind in self._instead:
+            office, about, what = "", "", self._instead[kind]
         event = Event(self.last, self._epoch(), office, kind, about, what or {}, connection)
         self._events.append(event)
         for listener in self._listeners:
             listener(event)
         return event
+
+    @contextmanager
+    def instead(self, kind: str, what: Mapping[str, Any]) -> Iterator[None]:
+        """Events of *kind* that come meanwhile tell *what*, and of nobody: that something has happened is all that one hears."""
+        self._instead[kind] = what
+        try:
+            yield
+        finally:
+            del self._instead[kind]
 
     def since(self, number: int) -> tuple[Event, ...]:
         """What came after event *number*, the oldest first; what is forgotten is left out (`first` tells)."""

@@ -157,7 +157,7 @@ class RunningOffice:
             self.service.privilegedStartService()
             self.service.startService()
         except SystemExit as error:
-            self.service = None
+            await self.stop()  # what it listens at already is free again
             raise Trouble(str(error.code)) from None
         await ready
 

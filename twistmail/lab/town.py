@@ -33,6 +33,7 @@ from twistmail.lab.ring import Ring
 from twistmail.lab.rules import seat_of
 from twistmail.lab.running import RunningOffice, Trouble
 from twistmail.lab.seal import Sealed
+from twistmail.lab.secret import seems_on
 from twistmail.lab.zones import Zones
 from twistmail.plugins import Discovery, discover
 from twistmail.service import MailService
@@ -60,6 +61,7 @@ class Town:
         self.folder = folder.absolute()
         self.lan = lan
         self.door = Door(lan.code, reactor.seconds, lan.passwords, lan.teacher, lan.key) if lan else None
+        self.secret: tuple[str, str] | None = None  # the fault and its place that the class is to find (`secret`)
         self.web_port = 0  # where the pages are, once they are
         self.offices = offices = with_students(offices, lan.students) if lan else offices
         self.authority = Authority(self.folder)
@@ -177,7 +179,7 @@ class Town:
         self._switched(name, "on")
 
     async def reset(self) -> None:
-        """All mail gone, all that is broken mended, everything as at the beginning."""
+        """All mail gone, all that is broken mended, everything as at the beginning. Trouble where an office does not start again."""
         async with self._one:
             await self._reset()
 
@@ -185,6 +187,7 @@ class Town:
         self._insist()
         await tasks.gather(*(running.stop() for running in self._running.values()))
         self.clock.reset()
+        self.secret = None
         self.zones.reset()
         self.network.mend()
         for running in self._running.values():
@@ -193,9 +196,18 @@ class Town:
         self.journeys.forget()
         if self.whose is not None:
             self.whose.forget()
-        for office in self.offices:
-            await self._start(office.name)
+        troubles = [trouble for office in self.offices if (trouble := await self._started(office.name))]
         self.ring.add("", "switch", "", {"what": "everything", "state": "reset"})
+        if troubles:
+            raise Trouble("\n".join(troubles))
+
+    async def _started(self, name: str) -> str:
+        """Why office *name* is off now, where it does not start; the others go on."""
+        try:
+            await self._start(name)
+        except Trouble as trouble:
+            return f"{name} is off: {trouble}"
+        return ""
 
     def jump(self, seconds: float) -> None:
         """Let *seconds* of the lesson pass at once. NotNow where that is too far."""
@@ -248,7 +260,7 @@ class Town:
                     "address": office.address,
                     "accounts": list(office.accounts),
                     "ports": {service: self.ports[office.name, service] for service in USUAL_PORTS},
-                    "on": self.service(office.name) is not None,
+                    "on": seems_on(self, office.name),
                     "config": str(self.config_file(office.name)),
                 }
                 for office in self.offices

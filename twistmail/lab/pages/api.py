@@ -19,6 +19,7 @@ from twistmail.lab.letter_place import Place
 from twistmail.lab.mailpit import Unfit
 from twistmail.lab.pages.inbox import HARMLESS, download, postbox_of
 from twistmail.lab.rules import in_sight
+from twistmail.lab.secret import seems_on
 from twistmail.web import letters
 from twistmail.web.page import Answer, Asked, Handler, Route, json, text
 from twistmail.web.safe_html import POLICY, clean, document
@@ -264,7 +265,7 @@ class _Running:
         return text("ok")
 
     async def ready(self, asked: Asked) -> Answer:
-        off = [office.name for office in self._town.offices if self._town.service(office.name) is None]
+        off = [office.name for office in self._town.offices if not seems_on(self._town, office.name)]
         return text(f"off: {', '.join(off)}\n", 503) if off else text("ok")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from twistmail.lab.fault_acts import tell_dns
 from twistmail.lab.ring import Event
+from twistmail.lab.secret import is_about
 from twistmail.lab.zones import KINDS, TROUBLES
 from twistmail.mail.values import frozen
 from twistmail.web.page import Answer, Asked, Route, see_other, text
@@ -100,7 +101,7 @@ def shown(town: Any) -> Mapping[str, Any]:
     names = sorted({*town.zones.records, *town.zones.trouble, *(office.domain for office in town.offices)})
     return {
         "zones": [*zones, ("other names", rest)] if rest else zones,
-        "troubles": [(name, town.zones.trouble.get(name, "")) for name in names],
+        "troubles": [(name, "" if is_about(town, name) else town.zones.trouble.get(name, "")) for name in names],
         "trouble_words": {word: TROUBLE_WORDS[word] for word in ("", *TROUBLES)},
         "kinds": KINDS,
         "ports": [(office.name, town.ports[office.name, "dns"]) for office in town.offices],
@@ -112,7 +113,7 @@ def records(town: Any) -> Iterator[Record]:
     for name, kinds in sorted(town.zones.records.items()):
         for kind in KINDS:
             if values := tuple(kinds.get(kind, ())):
-                yield Record(name, kind, values, misfit(town.zones.records, kind, values))
+                yield Record(name, kind, values, "" if is_about(town, name) else misfit(town.zones.records, kind, values))
 
 
 def misfit(there: Mapping[str, Mapping[str, Any]], kind: str, values: tuple[str, ...]) -> str:

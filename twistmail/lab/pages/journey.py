@@ -255,7 +255,7 @@ class _Pages:
         wanted = [("office-off", there), *((name, f"{here}>{there}") for name in ON_THE_LINE), ("dns-nxdomain", f"{there}.test"),
                   ("mailbox-full", person)]
         able = [(name, place) for name, place in wanted if place in self._board.places(name)]
-        return [(FAULTS[name], place, self._board.is_set(name, place)) for name, place in able]
+        return [(FAULTS[name], place, self._board.shows(name, place)) for name, place in able]
 
     async def order(self, asked: Asked) -> Answer:
         journey, order = self._town.journeys.of(asked.names["key"]), asked.form.get("order", "")

@@ -10,6 +10,7 @@ from twistmail.lab.door import Seat
 from twistmail.lab.offices import OFFICES, Office
 from twistmail.lab.ring import Event
 from twistmail.lab.rules import seat_of
+from twistmail.lab.secret import seems, seems_on
 from twistmail.mail.values import frozen
 from twistmail.web.page import Answer, Asked, Route
 from twistmail.web.templates import Renderer
@@ -99,8 +100,8 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
 def picture(town: Any) -> Mapping[str, Any]:
     """What the drawing shows: every office with its state, every way with its own."""
     return {
-        "boxes": [(office, at_work(office), town.service(office.name) is not None, *BOXES[office.name]) for office in town.offices],
-        "ways": [Way(begin, end, town.network.link(begin, end).state, line) for (begin, end), line in WAYS.items()],
+        "boxes": [(office, at_work(office), seems_on(town, office.name), *BOXES[office.name]) for office in town.offices],
+        "ways": [Way(begin, end, seems(town, begin, end), line) for (begin, end), line in WAYS.items()],
     }
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from twistmail.lab.faults import ALL, FAULTS, GROUPS, Board, Fault, NotNow
 from twistmail.lab.links import LINK_STATES, WHOLE
+from twistmail.lab.secret import fault_of, seems, seems_on
 from twistmail.web.page import Answer, Asked, Route, json, see_other, text
 from twistmail.web.templates import Renderer
 
 #: Which state of a line is which fault.
-OF_STATE = {state: state.lower().replace(" ", "-") for state in LINK_STATES if state != WHOLE}
+OF_STATE = {state: fault_of(state) for state in LINK_STATES if state != WHOLE}
 
 
 def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
@@ -79,7 +80,7 @@ def _programs(board: Board) -> tuple[Route, ...]:
         return _told(await _mend(board))
 
     def _told(trouble: str) -> Answer:
-        broken = [{"name": fault.name, "place": where} for fault, where in board.now()]
+        broken = [{"name": fault.name, "place": where} for fault, where in board.shown()]
         return json({"error": trouble}, 409) if trouble else json({"set": broken})
 
     one = "/api/v1/faults/{name}/{place}"
@@ -118,7 +119,7 @@ def _is_set(board: Board, name: str, place: str) -> bool:
 
 def shown(town: Any, board: Board) -> Mapping[str, Any]:
     """What the board shows: by office and by person the switches with their states, lines with theirs, and what is broken now."""
-    broken = tuple(board.now())
+    broken = tuple(board.shown())
     at = {(fault.name, place) for fault, place in broken}
 
     def switches(group: str, place: str) -> list[tuple[Fault, bool]]:
@@ -128,11 +129,11 @@ def shown(town: Any, board: Board) -> Mapping[str, Any]:
         "broken": broken,
         "said": f"{len(broken)} {'thing is' if len(broken) == 1 else 'things are'} broken" if broken else "Everything is whole",
         "by_office": [
-            (office, town.service(office.name) is not None, switches("office", office.name) + switches("policy", office.name))
+            (office, seems_on(town, office.name), switches("office", office.name) + switches("policy", office.name))
             for office in town.offices
         ],
         "pairs": [(place, switches("policy", place)) for place in board.places("forward-loop")],
-        "lines": [(*place.split(">"), place, town.network.link(*place.split(">")).state) for place in board.places("slow")],
+        "lines": [(*place.split(">"), place, seems(town, *place.split(">"))) for place in board.places("slow")],
         "states": LINK_STATES,
         "domains": [(place, switches("dns", place)) for place in board.places("dns-nxdomain")],
         "people": [(place, switches("person", place)) for place in board.places("mailbox-full")],

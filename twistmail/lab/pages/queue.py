@@ -7,6 +7,7 @@ from typing import Any
 
 from twistmail.lab.door import Seat
 from twistmail.lab.rules import may_order, seat_of
+from twistmail.lab.secret import seems_on
 from twistmail.lab.waiting import chart, waiting
 from twistmail.web.page import Answer, Asked, Route, see_other, text
 from twistmail.web.templates import Renderer
@@ -63,7 +64,7 @@ def shown(town: Any, seat: Seat) -> Mapping[str, Any]:
     letters = waiting(town)
     settings = next((service.config["relay"] for office in town.offices if (service := town.service(office.name)) is not None), None)
     drawn = chart(settings.retry, settings.expire, (one.attempts for one in letters)) if settings is not None else None
-    off = [office.name for office in town.offices if town.service(office.name) is None]
+    off = [office.name for office in town.offices if not seems_on(town, office.name)]
     own = {letter.id for letter in letters if may_order(town, seat, letter.id)}
     return {"letters": letters, "own": own, "chart": drawn, "said": summary(letters), "off": off}
 
