@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.browser.house import until
 
@@ -67,3 +70,45 @@ def test_without_javascript_mail_is_read_searched_and_deleted(visit, classroom):
     assert "Words" in page.inner_text("pre.words")
     page.click("main >> text=Delete >> nth=-1")
     assert "Nothing fits." in window.go("/inbox?q=subject:plain%20in:bob").inner_text("main")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_files_go_with_a_letter_and_come_out_as_they_were(visit, classroom, javascript):
+    window, subject = visit(javascript=javascript), f"Files {javascript}"
+    page = window.go("/inbox/compose")
+    octets = bytes(range(256)) * 4
+    exercise = {"name": "Übung 1.pdf", "mimeType": "application/pdf", "buffer": octets}
+    page.set_input_files("input[name=files]", [exercise, {"name": "b.txt", "mimeType": "text/plain", "buffer": b"b"}])
+    page.fill("input[name=to]", "carol@green.test")
+    page.fill("input[name=subject]", subject)
+    page.click("text=Send")
+    page.wait_for_url(re.compile("/m/"))
+    until(lambda: subject in classroom.read("/inbox/carol@green.test"), "the letter is there")
+    window.go(f"/inbox/carol@green.test?q=subject:{javascript}")
+    page.click("ol.letters a")
+    assert page.locator("ul.files a").all_inner_texts() == ["Übung 1.pdf", "b.txt"]
+    with page.expect_download() as kept:
+        page.locator("ul.files a").first.click()
+    assert Path(kept.value.path()).read_bytes() == octets
+
+
+def test_files_that_are_too_big_are_told_before_they_are_sent(visit):
+    page = visit().go("/inbox/compose")
+    page.set_input_files("input[name=files]", {"name": "big.bin", "mimeType": "application/octet-stream", "buffer": b"x" * 3_000_001})
+    page.fill("input[name=to]", "carol@green.test")
+    page.click("text=Send")
+    assert "too big together: 3.0 MB" in page.locator("input[name=files]").evaluate("field => field.validationMessage")
+    assert page.url.endswith("/inbox/compose")
+
+
+@pytest.mark.parametrize(("octets", "says"), [(3_000_001, "3.0 MB are the most"), (6_000_000, "4 MB are the most")])
+def test_without_javascript_the_answer_tells_that_files_are_too_big(visit, octets, says):
+    window = visit(javascript=False)
+    page = window.go("/inbox/compose")
+    page.set_input_files("input[name=files]", {"name": "big.bin", "mimeType": "application/octet-stream", "buffer": b"x" * octets})
+    page.fill("input[name=to]", "carol@green.test")
+    page.click("text=Send")
+    page.wait_for_url(re.compile("/inbox/send"))
+    assert says in page.locator("body").inner_text()
+    assert window.trouble
+    window.trouble.clear()  # a browser complains of 413 and 422

@@ -45,3 +45,14 @@ def test_it_is_gone_through_to_its_end(student, school, lesson):
     assert student.is_told_of_the_end()
     assert student.has_not_reloaded
     assert student.sees_in_the_list(lesson.number) == "done"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_link_in_its_text_opens_beside_it(chromium, school, width):
+    with windows(chromium, school.url) as opened:
+        page = opened(width).go("/lessons/1")
+        with page.expect_event("framenavigated", lambda frame: frame.url.endswith("/inbox")):
+            page.locator("#step-1").get_by_role("link", name="inbox").first.click()
+        assert page.url.endswith("/lessons/1")
+        in_sight = "document.querySelector('#look').getBoundingClientRect().top < innerHeight"
+        house.until(lambda: page.evaluate(in_sight), "the frame is in sight")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twistmail.web import reading
+from twistmail.web.page import Upload
 
 
 @pytest.mark.parametrize(
@@ -40,8 +41,8 @@ def test_fields(words, found):
 
 
 def test_a_form_is_read_and_nothing_else_is():
-    assert reading.form("Application/X-WWW-Form-URLencoded ; charset=utf-8", b"a=b") == {"a": "b"}
-    assert reading.form("application/json", b"a=b") == {}
+    assert reading.form("Application/X-WWW-Form-URLencoded ; charset=utf-8", b"a=b") == ({"a": "b"}, {})
+    assert reading.form("application/json", b"a=b") == ({}, {})
 
 
 def test_too_many_fields_are_no_form():
@@ -53,3 +54,58 @@ def test_too_many_fields_are_no_form():
 def test_nothing_is_too_strange_to_read(header, body):
     reading.cookies(header)
     reading.form(reading.FORM, body)
+
+
+def parts(*several: bytes, boundary: bytes = b"x-y") -> bytes:
+    line = b"--" + boundary
+    return b"".join(line + b"\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in several) + line + b"--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("part", "words", "files"),
+    [
+        pytest.param(b'name="to"\r\n\r\ncarol', {"to": "carol"}, {}, id="a-field"),
+        pytest.param("name=\"to\"\r\n\r\nJürgen\r\n--x".encode(), {"to": "Jürgen\r\n--x"}, {}, id="what-looks-like-a-boundary"),
+        pytest.param(b'name="f"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n', {}, {}, id="no-file-chosen"),
+        pytest.param(b'name="f"; filename="a.png"\r\nContent-Type: Image/PNG\r\n\r\n\0\r\n\xff', {},
+                     {"f": (Upload("a.png", "image/png", b"\0\r\n\xff"),)}, id="a-file"),
+        pytest.param('name="f"; filename="Ä%22.txt"\r\n\r\n'.encode(), {}, {"f": (Upload('Ä".txt', "application/octet-stream", b""),)},
+                     id="an-empty-file-with-a-name"),
+        pytest.param(b'name="f"; filename="C:\\x.txt"\r\n\r\n1', {}, {"f": (Upload("C:\\x.txt", "application/octet-stream", b"1"),)},
+                     id="a-path"),
+    ],
+)  # fmt: skip
+def test_a_form_with_files(part, words, files):
+    assert reading.form("multipart/form-data; boundary=x-y", parts(part)) == (words, files)
+
+
+def test_all_files_of_a_field_count_and_the_last_of_its_words():
+    body = parts(b'name="a"\r\n\r\n1', b'name="f"; filename="1"\r\n\r\n1', b'name="f"; filename="2"\r\n\r\n2', b'name="a"\r\n\r\n2')
+    words, files = reading.form('multipart/form-data; boundary="x-y"', body)
+    assert (words, [file.name for file in files["f"]]) == ({"a": "2"}, ["1", "2"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        pytest.param("multipart/form-data", parts(b'name="a"\r\n\r\n1'), id="no-boundary"),
+        pytest.param("multipart/form-data; boundary=" + "x" * 71, b"", id="a-boundary-without-end"),
+        pytest.param("multipart/form-data; boundary=x-y", parts(b'name="a"\r\n\r\n1')[:-4], id="cut-off"),
+        pytest.param("multipart/form-data; boundary=x-y", b"", id="empty"),
+        pytest.param("multipart/form-data; boundary=x-y", parts(b'name="a"\r\n1'), id="a-part-without-an-end-of-its-head"),
+        pytest.param("multipart/form-data; boundary=x-y", parts(b'name="' + b"a" * 5000 + b'"\r\n\r\n'), id="a-head-without-end"),
+        pytest.param("multipart/form-data; boundary=x-y", parts(*[b'name="a"\r\n\r\n1'] * 401), id="too-many-fields"),
+    ],
+)
+def test_what_is_no_form_with_files(kind, body):
+    with pytest.raises(reading.Unreadable):
+        reading.form(kind, body)
+
+
+@given(st.binary(max_size=300), st.text(max_size=100))
+def test_whatever_strangers_send_is_read_or_refused(body, kind):
+    for sent in (body, parts(body), parts(b'name="a"' + body)):
+        try:
+            reading.form(f"multipart/form-data; boundary=x-y{kind}", sent)
+        except reading.Unreadable:
+            pass

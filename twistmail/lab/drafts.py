@@ -13,6 +13,7 @@ from email.headerregistry import Address as ListedAddress
 from email.message import EmailMessage
 from email.utils import formatdate
 
+from twistmail.lab.filters import octets
 from twistmail.mail.address import Address, parse
 from twistmail.mail.subjects import based
 from twistmail.mail.values import frozen
@@ -21,6 +22,8 @@ from twistmail.web.letters import Letter, Person, people
 
 #: Recipients and enclosures of one message, octets of its words, characters of a header's value.
 MOST_RECIPIENTS, MOST_ENCLOSURES, LONGEST_TEXT, LONGEST_VALUE = 100, 50, 1024 * 1024, 5000
+#: Octets of all enclosures together: in base64, with the text, less than the 5 MB that an office takes from a class (`lan`).
+MOST_ENCLOSED = 3_000_000
 #: Fields that a draft has words for; others may be added.
 OWN_FIELDS = words(
     "to from cc bcc reply-to date subject content-type mime-version content-transfer-encoding message-id sender return-path received "
@@ -140,6 +143,9 @@ def _say(message: EmailMessage, draft: Draft) -> None:
         raise Mistake(f"The text is longer than {LONGEST_TEXT} characters.")
     if len(draft.enclosures) > MOST_ENCLOSURES:
         raise Mistake(f"More than {MOST_ENCLOSURES} files are too many for one message here.")
+    if (enclosed := sum(len(enclosure.octets) for enclosure in draft.enclosures)) > MOST_ENCLOSED:
+        most = octets(MOST_ENCLOSED)
+        raise Mistake(f"The files have {octets(enclosed)} together, which is too much for one message here; {most} are the most.")
     message.set_content(_TEXT_CONTROLS.sub("\ufffd", draft.text))
     shown = message
     if draft.html:
@@ -186,6 +192,11 @@ def _kind(kind: str) -> tuple[str, str]:
     if match is None:
         raise Mistake(f"{kind[:80]!r} is no media type, such as image/png.")
     return ("application", "octet-stream") if match[1] in ("multipart", "message") else (match[1], match[2])
+
+
+def fit_kind(kind: str) -> str:
+    """*kind*, or where it is no media type what stands for octets of any kind."""
+    return kind if _KIND.fullmatch(kind.lower()) else "application/octet-stream"
 
 
 def persons(addresses: Iterable[str]) -> tuple[Person, ...]:

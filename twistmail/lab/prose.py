@@ -1,4 +1,7 @@
-"""The little that prose of lessons can have in a line: `code`, **strong**, [words](/page). Everything else is escaped."""
+"""The little that prose of lessons can have in a line: `code`, **strong**, [words](/page). Everything else is escaped.
+
+Pages open beside the lesson, in its frame `look`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ def _span(match: re.Match[str]) -> Markup:
         return Markup("<code>{}</code>").format(code)
     if strong is not None:
         return Markup("<strong>{}</strong>").format(strong)
-    return Markup('<a href="{}">{}</a>').format(path, link)
+    beside = Markup(' target="look"') if path.startswith("/") and not path.startswith("/lessons") else ""
+    return Markup('<a href="{}"{}>{}</a>').format(path, beside, link)
 
 
 def plain(words: str) -> str:

@@ -12,11 +12,21 @@ from twistmail.mail.values import frozen
 
 
 @frozen
+class Upload:
+    """A file that somebody has chosen in a form. `name` and `kind` (a media type) are what his browser says."""
+
+    name: str
+    kind: str
+    octets: bytes
+
+
+@frozen
 class Asked:
     """A request. `path` is decoded and begins with a slash; of `query` and `form` the last of several values counts.
 
     `names`: what stood in the places of a pattern ("/m/{id}"); `client`: the address it came from; `body`: of a POST that is
-    no form, as octets. `by_script`: the page's own script asks, so that an answer may be a fragment. `cookies`: by name.
+    no form, as octets; `files`: of a form, by field, what somebody has chosen. `by_script`: the page's own script asks,
+    so that an answer may be a fragment. `cookies`: by name.
     `leaving`: what a handler that waits puts here is called when whoever asked has gone without an answer.
     """
 
@@ -25,6 +35,7 @@ class Asked:
     names: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, tuple[Upload, ...]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     cookies: Mapping[str, str] = field(default_factory=dict)
     client: str = ""

@@ -26,6 +26,7 @@ from twistmail.web.routes import NotFound, Routes
 
 #: Octets of a request's body: a message to send with its attachments.
 MOST_BODY = 4 * 1024 * 1024
+TOO_MUCH = f"That is too much at once: {MOST_BODY >> 20} MB are the most that can be sent here, files and all. Go back, and send less.\n"
 #: Seconds in which a request has to have come, and that a connection may be silent between two.
 PATIENCE = 30.0
 IDLE = 60.0
@@ -143,14 +144,14 @@ class _Request(http.Request):
     def gotLength(self, length: int | None) -> None:
         self.body = bytearray()
         if length is not None and length > MOST_BODY:
-            self.channel.refuse(413, "More than this page takes.")
+            self.channel.refuse(413, TOO_MUCH)
 
     def handleContentChunk(self, data: bytes) -> None:
         assert self.body is not None
         if not self.channel.refused:
             self.body += data
         if len(self.body) > MOST_BODY:
-            self.channel.refuse(413, "More than this page takes.")
+            self.channel.refuse(413, TOO_MUCH)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         if self.channel.refused:
@@ -175,11 +176,13 @@ class _Request(http.Request):
         cookies = dict(reading.cookies(headers.get("cookie", "")))
         if not is_browser(cookies.get(BROWSER, "")):
             cookies[BROWSER] = self.new_browser = secrets.token_urlsafe(BROWSER_OCTETS)
+        form, files = reading.form(kind, body)
         return Asked(
             method=self.method.decode("ascii", "replace"),
             path=self.path.decode("ascii", "replace"),
             query=reading.fields(query),
-            form=reading.form(kind, body),
+            form=form,
+            files=files,
             headers=headers,
             cookies=cookies,
             client=getattr(self.client, "host", ""),

@@ -6,6 +6,7 @@
 //   <a data-swap="#id">                                    shows what it leads to within #id
 //   <button data-copy="#id">                               copies that text
 //   <a data-fill="text" data-into="#id">                   writes it into that field
+//   <input type="file" data-most data-too-much="words">    says so at once where the files have more octets
 //   data-say="words" within a region                       is said to screen readers when it changes
 //   <g data-flow="blue>green">                             gets the class "moving" while a letter goes that way
 "use strict";
@@ -246,6 +247,7 @@
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-swap]");
     const button = event.target.closest("button[data-copy]");
+    const beside = event.target.closest("a[target]");
     const filling = event.target.closest("a[data-fill]");
     const field = filling && document.querySelector(filling.dataset.into);
     if (field) {
@@ -253,13 +255,20 @@
       field.value = filling.dataset.fill;
       return field.focus();
     }
+    if (beside) document.querySelector(`iframe[name="${CSS.escape(beside.target)}"]`)?.scrollIntoView({ block: "nearest" });
     if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
       swap(link);
     } else if (button) copy(button);
   });
   document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+    const field = event.target;
+    if (field.matches("[data-submit]")) field.form.requestSubmit();
+    if (field.matches("[data-most]")) {
+      const octets = [...field.files].reduce((sum, file) => sum + file.size, 0);
+      field.setCustomValidity(octets > Number(field.dataset.most) ? field.dataset.tooMuch : "");
+      field.reportValidity();
+    }
   });
   document.addEventListener("visibilitychange", () => {
     listen();

@@ -6,12 +6,13 @@ frame of its own that may do nothing; files come as downloads, under no name of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from twistmail.lab.drafts import Draft, Mistake, answer, people_in
+from twistmail.lab.drafts import MOST_ENCLOSED, Draft, Enclosure, Mistake, answer, fit_kind, people_in
 from twistmail.lab.inboxes import EVERYONE, Away, Inboxes, journey_of
 from twistmail.lab.letter_place import Place
 from twistmail.lab.postbox import Postbox, Posted
@@ -20,7 +21,7 @@ from twistmail.lab.samples import SAMPLES, with_sample
 from twistmail.mail.values import frozen
 from twistmail.web import letters
 from twistmail.web.letters import Letter, Person
-from twistmail.web.page import Answer, Asked, Route, see_other, text
+from twistmail.web.page import Answer, Asked, Route, Upload, see_other, text
 from twistmail.web.safe_html import POLICY, clean, document
 from twistmail.web.templates import Renderer
 
@@ -242,8 +243,9 @@ class _Writing:
         code = 422 if mistake else 200
         accounts = [(office, account) for office in in_sight(self._town, asked) for account in office.accounts]
         filled = dict.fromkeys(FORM, "") | values
+        lost = bool(asked.files.get("files"))  # a browser does not fill in a field for files
         return self._render.page(asked, "compose.html", title="Compose", code=code, values=filled, mistake=mistake, posted=posted,
-                                 accounts=accounts, samples=SAMPLES)  # fmt: skip
+                                 accounts=accounts, samples=SAMPLES, lost=lost, most=MOST_ENCLOSED)  # fmt: skip
 
     async def send(self, asked: Asked) -> Answer:
         """Over the submission port; then its journey is shown."""
@@ -251,7 +253,8 @@ class _Writing:
         try:
             if not any(account in office.accounts for office in in_sight(self._town, asked)):
                 raise Mistake("Choose who writes.")
-            posted = await self._postbox.post(draft_of(form, account), account, self._town.source(seat_of(self._town, asked).account))
+            draft = draft_of(form, account, asked.files.get("files", ()))
+            posted = await self._postbox.post(draft, account, self._town.source(seat_of(self._town, asked).account))
         except Mistake as mistake:
             return self._form(asked, form, mistake=str(mistake))
         if posted.refused or not posted.ids:
@@ -259,13 +262,19 @@ class _Writing:
         return see_other(f"/m/{quote(posted.ids[0])}")
 
 
-def draft_of(form: Mapping[str, str], account: str) -> Draft:
-    """What stands in the form. Mistake where it cannot be sent."""
+def draft_of(form: Mapping[str, str], account: str, files: Sequence[Upload] = ()) -> Draft:
+    """What stands in the form, with *files*. Mistake where it cannot be sent."""
     senders = people_in(form.get("from", "")) or (Person("", account),)
     to, cc, bcc = (people_in(form.get(name, "")) for name in ("to", "cc", "bcc"))
     references = tuple(form.get("references", "").split())[-50:]
-    draft = Draft(senders[0], to, cc, bcc, form.get("subject", ""), form.get("text", ""), references=references)
+    enclosures = tuple(Enclosure(base_name(file.name), fit_kind(file.kind), file.octets) for file in files)
+    draft = Draft(senders[0], to, cc, bcc, form.get("subject", ""), form.get("text", ""), references=references, enclosures=enclosures)
     return with_sample(draft, form.get("sample", ""))
+
+
+def base_name(path: str) -> str:
+    """Without the folders that some programs tell with it (RFC 7578 §4.2)."""
+    return re.split(r"[/\\]", path)[-1]
 
 
 def form_of(draft: Draft) -> dict[str, str]:
