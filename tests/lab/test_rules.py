@@ -191,6 +191,19 @@ def test_passwords_are_guessed_no_more_often_than_codes(site):
     assert browser.post("/room", account="s01", password="secret-1").code == 429
 
 
+def test_the_teacher_lets_those_try_again_who_have_mistyped_too_often(site):
+    browser = browser_of(site)
+    for guess in range(11):
+        browser.post("/room", account="s01", password=str(guess))
+    assert browser.post("/room", account="s01", password="secret-1").code == 429
+    teacher = Browser(site, "127.0.0.1")
+    assert "1 computer has said too many wrong codes" in teacher.get("/room").body
+    assert browser.post("/room/forgive").code == 403
+    assert teacher.post("/room/forgive").headers["location"] == "/room"
+    assert "too many wrong codes" not in teacher.get("/room").body
+    assert browser.post("/room", account="s01", password="secret-1").headers["location"] == "/"
+
+
 @pytest.mark.parametrize("forge", [lambda seal: f"s02@green.test.{seal}", lambda seal: f"teacher.{seal}", lambda seal: f".{seal}"])
 def test_a_cookie_that_somebody_has_changed_is_none(site, anna, forge):
     anna._cookies["room"] = forge(anna._cookies["room"].rpartition(".")[2])

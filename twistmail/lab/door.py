@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from twistmail.mail.values import frozen
@@ -22,7 +23,8 @@ MOST_WRONG, MOST_WRONG_IN_ALL, WITHIN = 10, 200, 600.0
 #: Addresses at which the browsers of one account are remembered.
 MOST_PLACES = 4
 #: What may be seen without a code.
-OPEN = ("/room", "/favicon.ico", "/assets/", "/town.pem")
+OPEN = ("/room", "/favicon.ico", "/town.pem")
+ASSETS = "/assets/"
 
 
 @frozen
@@ -56,7 +58,7 @@ class Door:
 
     def __call__(self, asked: Asked) -> Answer | None:
         """None: come in."""
-        if asked.path.startswith(OPEN):
+        if asked.path in OPEN or asked.path.startswith(ASSETS):
             return None
         seat = self.seat(asked)
         if seat is None:
@@ -88,8 +90,7 @@ class Door:
     def enter(self, asked: Asked, code: str, account: str = "", password: str = "") -> str:
         """The cookie for who says the right code, or is inside, and his account, if he says one. Wrong, PermissionError: too often."""
         now = self._seconds()
-        self._wrong = [(at, who) for at, who in self._wrong if at > now - WITHIN]
-        if len(self._wrong) >= MOST_WRONG_IN_ALL or sum(who == asked.client for _, who in self._wrong) >= MOST_WRONG:
+        if asked.client in self.unheard() or len(self._wrong) >= MOST_WRONG_IN_ALL:
             raise PermissionError("too many wrong codes and passwords; wait ten minutes, or ask your teacher")
         try:
             who = self._who(asked, "".join(code.split()), account.strip().lower(), password.strip())
@@ -97,6 +98,16 @@ class Door:
             self._wrong.append((now, asked.client))
             raise
         return f"{COOKIE}={who}.{self._seal(who).decode()}; Path=/; HttpOnly; SameSite=Strict"
+
+    def unheard(self) -> frozenset[str]:
+        """The addresses from which too much was wrong lately."""
+        now = self._seconds()
+        self._wrong = [(at, who) for at, who in self._wrong if at > now - WITHIN]
+        return frozenset(who for who, wrong in Counter(who for _, who in self._wrong).items() if wrong >= MOST_WRONG)
+
+    def forgive(self) -> None:
+        """All may try again."""
+        self._wrong.clear()
 
     def _who(self, asked: Asked, code: str, account: str, password: str) -> str:
         if self._teacher and _same(code.lower(), self._teacher):

@@ -80,6 +80,7 @@ def may_order(town: Any, seat: Seat, key: str) -> bool:
 #: By route. Looking at what is not here is free; whatever changes something has to be here.
 RULES: dict[tuple[str, str], Rule] = {
     ("POST", "/room"): anybody,
+    ("POST", "/room/forgive"): teacher,
     ("GET", "/projector"): teacher,
     ("GET", "/projector/seats"): teacher,
     ("GET", "/roster.csv"): teacher,

@@ -27,6 +27,7 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
     def door(asked: Asked, wrong: str = "", code: int = 200) -> Answer:
         typed = {name: asked.form.get(name, "")[:100] for name in ("code", "account")}
         return render.page(asked, "room.html", title="The room", code=code, wrong=wrong, seat=town.door.seat(asked),
+                           unheard=len(town.door.unheard()),
                            near=is_near(asked.client), typed=typed)  # fmt: skip
 
     async def room(asked: Asked) -> Answer:
@@ -42,6 +43,11 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
         entered = see_other("/")
         return Answer(entered.body, entered.kind, entered.code, {**entered.headers, "Set-Cookie": cookie})
 
+    async def forgive(asked: Asked) -> Answer:
+        """The teacher lets those try again who have mistyped too often."""
+        town.door.forgive()
+        return see_other("/room")
+
     async def projector(asked: Asked) -> Answer:
         address = f"http://{town.lan.address}:{town.web_port}/"
         return render.page(asked, "projector.html", title="Come in", address=address, picture=Markup(drawn(address)), students=inside(town))
@@ -53,7 +59,8 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
         return Answer(written(town.lan.students).encode(), "text/csv; charset=utf-8",
                       headers={"Content-Disposition": f'attachment; filename="{ROSTER}"', "Cache-Control": "no-store"})  # fmt: skip
 
-    return (Route("GET", "/room", room), Route("POST", "/room", enter), Route("GET", "/projector", projector),
+    return (Route("GET", "/room", room), Route("POST", "/room", enter), Route("POST", "/room/forgive", forgive),
+            Route("GET", "/projector", projector),
             Route("GET", "/projector/seats", seats), Route("GET", f"/{ROSTER}", roster))  # fmt: skip
 
 
