@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from tests.lab import told
-from twistmail.lab.door import TEACHER
+from twistmail.lab.door import TEACHER, Seat
 from twistmail.lab.journeys import Journeys
 from twistmail.lab.lan import Lan, Student
 from twistmail.lab.owners import EVERYBODY, HERE, MOST_KNOWN, Whose
 from twistmail.lab.ring import Ring
+from twistmail.lab.rules import may_order
 
 ANNA, BEN = Student("s01@blue.test", "secret-1", "Anna"), Student("s02@green.test", "secret-2", "Ben")
 LAN = Lan("127.0.0.3", (ANNA, BEN), "123456", "teach-me")
@@ -23,7 +24,9 @@ AT = {ANNAS: {ANNA.account}, SHARED: {ANNA.account, BEN.account}, TEACHERS: {TEA
 @pytest.fixture
 def place() -> SimpleNamespace:
     ring = Ring(lambda: 0.0)
-    return SimpleNamespace(ring=ring, whose=Whose(LAN, ring, Journeys(ring), lambda address: frozenset(AT.get(address, ())), apart=True))
+    journeys = Journeys(ring)
+    whose = Whose(LAN, ring, journeys, lambda address: frozenset(AT.get(address, ())), apart=True)
+    return SimpleNamespace(ring=ring, journeys=journeys, whose=whose)
 
 
 def opened(ring, peer: str, about: str = "c1", office: str = "blue") -> None:
@@ -91,6 +94,16 @@ def test_a_letter_stays_his_in_the_other_office_and_so_does_the_report_about_it(
     assert place.whose.of(ring.add("green", "store", told.G, stored)) == {ANNA.account}
     ring.add("blue", "queue", told.A, {"state": "returned", "report": "r-1", "addresses": [], "success": False, "why": ""})
     assert place.whose.of(ring.add("blue", "store", "r-1", stored | {"account": ANNA.account})) == {ANNA.account}
+
+
+def test_a_letter_is_his_also_when_he_wrote_as_somebody_else(place):
+    ring = place.ring
+    opened(ring, "127.64.1.1")
+    for office, kind, about, connection, what in told.SUBMITTED[1:]:
+        ring.add(office, kind, about, what, connection=connection)
+    town = SimpleNamespace(journeys=place.journeys, whose=place.whose)
+    assert [may_order(town, Seat(account=one.account), told.A) for one in (ANNA, BEN)] == [True, False]
+    assert not may_order(town, Seat(), told.A)
 
 
 def test_what_all_feel_counts_for_all(place):

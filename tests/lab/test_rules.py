@@ -433,5 +433,12 @@ def test_the_teacher_sees_who_is_how_far_and_who_has_not_begun(classroom, site, 
         assert "1 has not begun: s02@green.test." in rows
 
 
+def test_a_student_is_told_which_steps_are_the_teacher_s(still, still_anna):
+    lesson = still_anna.get("/lessons/8").body
+    assert "Your teacher does this for all of you: Switch" in lesson
+    assert "where your teacher sits" in lesson
+    assert "Your teacher" not in Browser(still, "127.0.0.1").get("/lessons/8").body
+
+
 def test_lessons_run_with_his_account(classroom, site, anna):
     assert any("s01@blue.test" in anna.get(f"/lessons/{number}").body.partition("<main")[2] for number in range(1, 13))

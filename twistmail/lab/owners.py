@@ -80,6 +80,10 @@ class Whose:
         if connection in self._connections:
             return self._connections[connection]
         item = self._speaking.get(self._between.get(connection, ""), (event.office, event.about))
+        return self.wrote(item)
+
+    def wrote(self, item: Node) -> Owners:
+        """Whose *item* is; in which office it lies now makes no difference."""
         root = self._journeys.root(item)
         return EVERYBODY if root is None else self._items.get(root, EVERYBODY)
 

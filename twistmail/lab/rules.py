@@ -71,10 +71,12 @@ def own_item(town: Any, seat: Seat, asked: Asked) -> str:
 
 
 def may_order(town: Any, seat: Seat, key: str) -> bool:
-    """Whether who sits there may give orders about the item *key*."""
+    """Whether who sits there may give orders about the item *key*: he has sent it, in whosever name."""
     journey = None if seat.is_teacher else town.journeys.of(key)
-    is_his = bool(seat.account) and journey is not None and journey.key == key and journey.first.account == seat.account
-    return seat.is_teacher or is_his
+    if journey is None or journey.key != key or not seat.account:
+        return seat.is_teacher
+    first = journey.first
+    return first.account == seat.account or (town.whose is not None and seat.account in town.whose.wrote((first.office, first.id)))
 
 
 #: By route. Looking at what is not here is free; whatever changes something has to be here.
