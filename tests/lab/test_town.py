@@ -146,6 +146,7 @@ async def test_an_office_that_does_not_start_after_a_reset_is_told_and_the_other
     town, _ = place
     await town.switch_off("blue")
     with socket.socket() as somebody:
+        somebody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a moment ago may still be closing
         somebody.bind(("127.0.0.1", town.ports["blue", "imap"]))
         somebody.listen()
         with pytest.raises(Trouble, match="blue is off: error"):
