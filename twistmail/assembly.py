@@ -67,12 +67,10 @@ from twistmail.routing import elsewhere, programs_of, routed, routes_of, second_
 from twistmail.servers.gate import Terms
 from twistmail.servers.imap.quota import QuotaOffice
 from twistmail.servers.imap.service import ImapService
-from twistmail.servers.imap.session import open_connection as open_imap
 from twistmail.servers.imap.sharing.lists import House as SharingRules
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.listeners import Born
 from twistmail.servers.pop3.service import Pop3Service
-from twistmail.servers.pop3.session import open_connection as open_pop3
 from twistmail.servers.smtp.service import SmtpService
 from twistmail.servers.smtp.session import open_connection as open_smtp
 from twistmail.servers.stress import Stress
@@ -373,6 +371,19 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
         census=foundation.census,
     )
     return partial(open_pop3, service)
+
+
+def open_imap(service: ImapService, *caller: Any) -> Any:
+    """Wire and session of a new connection (`later.SESSIONS`); so with the next one."""
+    from twistmail.servers.imap.session import open_connection
+
+    return open_connection(service, *caller)
+
+
+def open_pop3(service: Pop3Service, *caller: Any) -> Any:
+    from twistmail.servers.pop3.session import open_connection
+
+    return open_connection(service, *caller)
 
 
 def _desk(config: Config, foundation: Foundation, people: People) -> Desk:

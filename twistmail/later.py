@@ -9,14 +9,24 @@ from __future__ import annotations
 from contextlib import suppress
 from importlib import import_module
 
+#: What connections of readers are made of: every server imports it before it lets anybody in, but the classroom, where the first who
+#: reads by a mail program waits 30 ms for it.
+SESSIONS = ("twistmail.servers.imap.session", "twistmail.servers.pop3.session")
 #: Those that are not installed are left out.
 MODULES = ("twistmail.relay.stsfetch", "twistmail.accounts.fetching", "twistmail.accounts.posting", "prometheus_client.core",
            "prometheus_client.utils", "twistmail.mbox.store", "twistmail.memory.store",
            "twistmail.notice_letter")  # fmt: skip
 
 
-def import_all() -> None:
+def import_sessions() -> None:
     """Now. Blocking."""
+    for name in SESSIONS:
+        import_module(name)
+
+
+def import_all() -> None:
+    """Now, with the sessions. Blocking."""
+    import_sessions()
     for name in MODULES:
         with suppress(ImportError):
             import_module(name)

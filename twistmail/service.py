@@ -115,8 +115,7 @@ class MailService(Service):
     def privilegedStartService(self) -> None:
         """Open the ports; nothing is accepted before the reactor runs. Exits where one cannot be opened."""
         super().privilegedStartService()
-        if self._user:
-            later.import_all()
+        self._import_late()
         self._given = systemd.inherited()
         self._start_giver()
         self._piper = routing.piper_of(self.config, self._user)
@@ -125,6 +124,12 @@ class MailService(Service):
                 self._open(key)
             except CannotListenError as error:
                 sys.exit(f"error: [{key[0]}] listen = {key[1]}: {error.socketError}\n    {_hint(error)}")
+
+    def _import_late(self) -> None:
+        """Before anybody is let in: what his connection is made of; and all that is ever needed, where we give up root."""
+        later.import_sessions()
+        if self._user:
+            later.import_all()
 
     def _start_giver(self) -> None:
         """While we are root: whoever makes mail belong to users of this machine, and whoever reads their ~/.forward."""

@@ -6,9 +6,12 @@ import ast
 import subprocess
 import sys
 
+import pytest
+
 from tests.architecture.source import modules, tree
-from twistmail import later
+from twistmail import later, systemd
 from twistmail.lab import site
+from twistmail.service import MailService
 
 #: Whose functions may import what they like: whoever runs them has been root at no time, or is root still.
 FREE = ("cli", "lab", "testing", "starting", "foreground")
@@ -47,14 +50,28 @@ def late() -> set[tuple[str, str]]:
 
 def test_what_functions_import_is_imported_before_root_is_given_up():
     needed = {row for row in late() if row[0].split(".")[0] not in FREE and row not in KNOWN}
-    there = set(later.MODULES) | {name.rpartition(".")[0] for name in later.MODULES}
+    there = {*later.MODULES, *later.SESSIONS} | {name.rpartition(".")[0] for name in later.MODULES}
     assert {row for row in needed if row[1] not in there} == set()
-    assert {name for name in later.MODULES if name.startswith("twistmail.")} <= {what for _, what in needed}, "nobody imports these late"
+    ours = {name for name in (*later.MODULES, *later.SESSIONS) if name.startswith("twistmail.")}
+    assert ours <= {what for _, what in needed}, "nobody imports these late"
     assert late() >= KNOWN, "take these off the list"
+
+
+@pytest.mark.parametrize(("user", "does"), [(0, ["sessions"]), (65534, ["sessions", "all"])])
+def test_a_server_has_sessions_before_anybody_comes_and_all_before_it_gives_up_root(user, does, monkeypatch):
+    done = []
+    monkeypatch.setattr(later, "import_sessions", lambda: done.append("sessions"))
+    monkeypatch.setattr(later, "import_all", lambda: done.append("all"))
+    monkeypatch.setattr(systemd, "inherited", lambda: pytest.fail("now it opens ports"))
+    server = MailService.__new__(MailService)
+    server._user = user
+    with pytest.raises(pytest.fail.Exception, match="ports"):
+        server.privilegedStartService()
+    assert done == does
 
 
 def test_all_of_it_can_be_imported_now():
     run = subprocess.run([sys.executable, "-c", ALL], capture_output=True, text=True, timeout=60, check=True)
     imported = set(run.stdout.split())
-    assert {name for name in later.MODULES if name.startswith("twistmail.")} <= imported
+    assert {name for name in (*later.MODULES, *later.SESSIONS) if name.startswith("twistmail.")} <= imported
     assert {"jinja2", *(f"{site.pages.__name__}.{name}" for name in site.PAGES)} <= imported

@@ -13,7 +13,8 @@ HEAVY = (
     "twisted.conch", "twisted.cred.strcred", "twisted.names", "twisted.trial", "twisted.web.client", "twistmail.accounts.fetching",
     "twistmail.accounts.posting", "twistmail.lab.course", "twistmail.lab.drafts", "twistmail.lab.inboxes", "twistmail.lab.lesson",
     "twistmail.lab.pages.map", "twistmail.mbox.store", "twistmail.memory.store", "twistmail.notice_letter", "twistmail.relay.stsfetch",
-    "twistmail.testing", "twistmail.web.letters", "unittest", "webbrowser", "wsgiref", "xmlrpc",
+    "twistmail.servers.imap.session", "twistmail.servers.pop3.session", "twistmail.testing", "twistmail.web.letters",
+    "unittest", "webbrowser", "wsgiref", "xmlrpc",
 )  # fmt: skip
 
 #: KiB that an idle classroom may have in memory: 80 MiB.

@@ -22,9 +22,12 @@ ATTEMPTS = 20
 
 
 class MortalService(MailService):
-    """A MailService that leaves the process's signals alone, for there may be several in it."""
+    """A MailService that leaves the process's signals alone, for there may be several in it, and imports what it needs when it needs it."""
 
     def _heed_signals(self) -> None:
+        pass
+
+    def _import_late(self) -> None:
         pass
 
     async def crash(self, remains: Path) -> None:
