@@ -7,6 +7,7 @@ import json
 import os
 import poplib
 import re
+import shutil
 import signal
 import smtplib
 import socket
@@ -47,8 +48,8 @@ class Demo:
 def demo(*arguments: str, command: tuple[str, ...] = (TWISTMAIL, "demo")) -> Iterator[Demo]:
     """A demo that listens; ended by its pid whatever happens."""
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    text = ""
     try:
-        text = ""
         while "stop: Ctrl-C" not in text:
             line = process.stdout.readline()
             assert line, f"the demo ended early: {text}"
@@ -59,6 +60,8 @@ def demo(*arguments: str, command: tuple[str, ...] = (TWISTMAIL, "demo")) -> Ite
             process.kill()
         process.wait()
         process.stdout.close()
+        if "nothing is kept" in text and (folder := Demo(process, text).folder).name.startswith("twistmail-demo-"):
+            shutil.rmtree(folder, ignore_errors=True)  # who is killed leaves it
 
 
 def submit(running: Demo, sender: str, recipient: str) -> None:
