@@ -39,9 +39,10 @@ def _lines(town: Any, watch: str, kept: bool) -> Iterator[str]:
         yield f"  {office['domain']:{width}} " + " ".join(f"{cell:13}" for cell in cells) + f" {office['address']}"
     yield ""
     yield from _to_try(offices)
+    yield f"  lessons    {watch}lessons"
     yield ""
     yield f"  what happened to a message   {command()} --config {shlex.quote(offices[0]['config'])} trace show ID"
-    yield f"  where the mail lies          {about['folder']}/{offices[0]['name']}/data/mail"
+    yield f"  where the mail lies          {about['folder']}/{offices[0]['name']}/data/mail   (once somebody there has some)"
     yield "  stop: Ctrl-C"
 
 
