@@ -168,3 +168,12 @@ def test_a_folder_has_each_number_once(tmp_path):
     lessons, problems = load_all(tmp_path)
     assert [lesson.number for lesson in lessons] == [1, 2]
     assert [str(problem) for problem in problems] == ["b.md:1: there is a lesson 2 already: SMTP by hand"]
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("from=a@b.test", "to=c@d.test"), "from a@b.test to c@d.test"),
+    (("from=a@b.test", "to=c@d.test,e@d.test", "subject=No room?"), "from a@b.test to c@d.test and e@d.test, about “No room?”"),
+    (("from=a@b.test", "to=c@d.test", "as=m@r.test"), "from a@b.test to c@d.test, logged in as m@r.test"),
+])  # fmt: skip
+def test_a_letter_is_asked_for_in_words(words, said):
+    assert Act("send", words).letter == said

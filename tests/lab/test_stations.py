@@ -17,6 +17,7 @@ REFUSED = [
     ("blue", "queue", A, "", {"state": "returned", "report": "6k3fa4-0005", "addresses": ["info@green.test"], "success": False, "why": ""}),
     ("blue", "mail", A, "", {"state": "removed", "why": "done"}),
 ]
+PARTLY = [told for told in SENT if told[4].get("state") != "removed"]
 HERE = [
     ("blue", "mail", A, "c1", accepted("submission", "alice@blue.test", ["bob@blue.test"], account="alice@blue.test")),
     ("blue", "store", A, "", {"account": "bob@blue.test", "mailbox": "INBOX", "uid": 1, "file": "new/1"}),
@@ -42,6 +43,8 @@ def the(told) -> Journey:
     pytest.param(SUBMITTED + LATER + SENT + TAKEN, "done done done|done|done|not yet", 5, "delivered to carol, dave", id="delivered"),
     pytest.param(SUBMITTED + SENT + TAKEN + READ, "done done done|done|done|done", 6, "read by carol", id="read"),
     pytest.param(SUBMITTED + REFUSED, "done done trouble|trouble|not yet|not yet", 3, "came back to its sender", id="refused"),
+    pytest.param(SUBMITTED + PARTLY + TAKEN + REFUSED, "done done trouble|trouble|done|not yet", 3,
+                 "delivered to carol, dave; for info@green.test it came back to its sender", id="refused-for-one-of-them"),
     pytest.param(HERE, "done done passed by|passed by|done|not yet", 5, "delivered to bob", id="the-same-office"),
     pytest.param(FULL, "done done not yet|not yet|waiting|not yet", 5, "on its way", id="full"),
     pytest.param(STRANGER, "done passed by|not yet|not yet|not yet|not yet", 1, "on its way", id="from-a-stranger"),

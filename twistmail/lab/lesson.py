@@ -76,6 +76,14 @@ class Act:
     words: tuple[str, ...]
     lines: tuple[str, ...] = ()
 
+    @property
+    def letter(self) -> str:
+        """What a "send" asks for, in words."""
+        said = dict(word.partition("=")[::2] for word in self.words)
+        recipients = said["to"].replace(",", " and ")
+        login = f", logged in as {said['as']}" if "as" in said else ""
+        return f"from {said['from']} to {recipients}{login}" + (f", about \u201c{said['subject']}\u201d" if "subject" in said else "")
+
 
 #: type OFFICE SERVICE: by hand on a connection; run: a command; send: a letter that is submitted; switch: break or mend
 #: something; clock: let time pass; zone: change the DNS.

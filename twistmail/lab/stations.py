@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twistmail.lab.journey import Attempt, Copy, Journey, Leg
 from twistmail.mail.values import frozen
@@ -155,8 +155,12 @@ def _maa(journey: Journey) -> _Seen:
 
 
 def _people(copies: Sequence[Copy]) -> str:
-    names = list(dict.fromkeys(copy.account.partition("@")[0] for copy in copies))
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return _some(copy.account.partition("@")[0] for copy in copies)
+
+
+def _some(names: Iterable[str]) -> str:
+    found = list(dict.fromkeys(names))
+    return ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
 
 
 def _last_answer(leg: Leg) -> tuple[str, ...]:
@@ -184,7 +188,8 @@ def summary(journey: Journey) -> tuple[str, str]:
         late = [answer for leg in journey.legs if leg.state == "waiting" for answer in _last_answer(leg)]
         return WAITING, f"waits in the queue of {_waiting(journey).office}" + (f": {late[-1]}" if late else "")
     if _failed(journey):
-        return TROUBLE, "came back to its sender" if _reports(journey) else "could not be delivered"
+        words = "came back to its sender" if _reports(journey) else "could not be delivered"
+        return TROUBLE, f"delivered to {_people(journey.copies)}; for {_undelivered(journey)} it {words}" if journey.copies else words
     if any(leg.state == "frozen" for leg in journey.legs):
         return TROUBLE, "is held"
     if readers := [copy for copy in journey.copies if copy.readings]:
@@ -194,6 +199,11 @@ def summary(journey: Journey) -> tuple[str, str]:
     if any(one.state == "delivered" for leg in journey.legs for one in leg.attempts):
         return DONE, "delivered"
     return WAITING, "on its way"
+
+
+def _undelivered(journey: Journey) -> str:
+    failed = [one.recipient for leg in journey.legs for one in leg.attempts if one.state == "failed"]
+    return _some(failed) or "others"
 
 
 def _waiting(journey: Journey) -> Leg:

@@ -227,7 +227,7 @@ def told(act: Act, town: Any) -> list[str]:
             config = f"    TWISTMAIL_CONFIG={town.config_file(act.words[0])}"
             return ["  in another terminal:", config + " " + " ".join(words) + given[0], *given[1:]]
         case "send":
-            return [f"  a letter: {', '.join(act.words)}"]
+            return [f"  a letter {act.letter}"]
         case "clock":
             return [f"  let {act.words[0][1:]} pass (show does it, or the buttons in the browser)"]
         case _:
