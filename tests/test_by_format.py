@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 
 import pytest
+from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from tests.helpers import result_of
+from twistmail import tasks
 from twistmail.by_format import StoreByFormat
 from twistmail.interfaces import Unavailable
 from twistmail.mail.content import Memory
@@ -88,3 +90,23 @@ def test_a_store_that_is_made_later_is_made_for_the_first_who_has_it_and_for_who
         result_of(store.mailboxes(BOB))
         store.close()
         assert len(made) == 1
+
+
+def test_a_store_may_be_made_while_another_is_tidied():
+    gate: Deferred[None] = Deferred()
+    tidied = []
+
+    class Slow(MailStore):
+        async def tidy(self):
+            await gate
+            tidied.append(self)
+
+    async def format_of(account):
+        return "mbox" if account == BOB else "maildir"
+
+    store = StoreByFormat({"maildir": Slow(lambda: 1e9)}, format_of, later={"mbox": lambda: MailStore(lambda: 1e9)})
+    ending = tasks.shielded(store.tidy())
+    result_of(store.deliver([Delivery(BOB, b"", PLAIN)]))
+    gate.callback(None)
+    result_of(tasks.awaiting(ending))
+    assert len(tidied) == 1

@@ -73,7 +73,7 @@ class StoreByFormat:
         await tasks.gather(*(store.poll() for store in self._stores.values()))
 
     async def tidy(self) -> None:
-        for store in self._stores.values():
+        for store in tuple(self._stores.values()):  # meanwhile another may be made
             await store.tidy()
 
     async def remove_account(self, account: str) -> None:
