@@ -13,7 +13,7 @@ from tests.lab.mailrooms import TownWithMail, letter
 from tests.web.visits import Connection
 from twistmail.lab import rules, town
 from twistmail.lab import site as sites
-from twistmail.lab.door import Door, Seat
+from twistmail.lab.door import MOST_WRONG_IN_ALL, Door, Seat, Wrong
 from twistmail.lab.driver import Driver
 from twistmail.lab.lan import Lan, Student, with_students
 from twistmail.lab.lesson import Act
@@ -202,6 +202,19 @@ def test_the_teacher_lets_those_try_again_who_have_mistyped_too_often(site):
     assert teacher.post("/room/forgive").headers["location"] == "/room"
     assert "too many wrong codes" not in teacher.get("/room").body
     assert browser.post("/room", account="s01", password="secret-1").headers["location"] == "/"
+
+
+def test_the_teacher_lets_a_class_try_again_that_is_locked_out_together(classroom, site):
+    for number in range(MOST_WRONG_IN_ALL):
+        with pytest.raises(Wrong):
+            classroom.door.enter(Asked("POST", "/room", client=f"192.168.1.{number + 20}"), "0")
+    browser, teacher = Browser(site), Browser(site, "127.0.0.1")
+    said = {"code": "123456", "account": "s01", "password": "secret-1"}
+    assert browser.post("/room", **said).code == 429
+    assert "nobody is let in for ten minutes" in teacher.get("/room").body
+    assert teacher.post("/room/forgive").headers["location"] == "/room"
+    assert "Let them try again" not in teacher.get("/room").body
+    assert browser.post("/room", **said).headers["location"] == "/"
 
 
 @pytest.mark.parametrize("forge", [lambda seal: f"s02@green.test.{seal}", lambda seal: f"teacher.{seal}", lambda seal: f".{seal}"])

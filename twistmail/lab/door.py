@@ -90,7 +90,7 @@ class Door:
     def enter(self, asked: Asked, code: str, account: str = "", password: str = "") -> str:
         """The cookie for who says the right code, or is inside, and his account, if he says one. Wrong, PermissionError: too often."""
         now = self._seconds()
-        if asked.client in self.unheard() or len(self._wrong) >= MOST_WRONG_IN_ALL:
+        if asked.client in self.unheard() or self.is_shut():
             raise PermissionError("too many wrong codes and passwords; wait ten minutes, or ask your teacher")
         try:
             who = self._who(asked, "".join(code.split()), account.strip().lower(), password.strip())
@@ -101,9 +101,17 @@ class Door:
 
     def unheard(self) -> frozenset[str]:
         """The addresses from which too much was wrong lately."""
+        self._forget_old()
+        return frozenset(who for who, wrong in Counter(who for _, who in self._wrong).items() if wrong >= MOST_WRONG)
+
+    def is_shut(self) -> bool:
+        """Too much was wrong lately from all of them together: nobody comes in, whoever he is."""
+        self._forget_old()
+        return len(self._wrong) >= MOST_WRONG_IN_ALL
+
+    def _forget_old(self) -> None:
         now = self._seconds()
         self._wrong = [(at, who) for at, who in self._wrong if at > now - WITHIN]
-        return frozenset(who for who, wrong in Counter(who for _, who in self._wrong).items() if wrong >= MOST_WRONG)
 
     def forgive(self) -> None:
         """All may try again."""

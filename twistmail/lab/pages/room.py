@@ -27,7 +27,7 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
     def door(asked: Asked, wrong: str = "", code: int = 200) -> Answer:
         typed = {name: asked.form.get(name, "")[:100] for name in ("code", "account")}
         return render.page(asked, "room.html", title="The room", code=code, wrong=wrong, seat=town.door.seat(asked),
-                           unheard=len(town.door.unheard()),
+                           unheard=len(town.door.unheard()), shut=town.door.is_shut(),
                            near=is_near(asked.client), typed=typed)  # fmt: skip
 
     async def room(asked: Asked) -> Answer:
