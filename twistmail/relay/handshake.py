@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +42,19 @@ Fault = tuple[str, str]
 
 
 class TlsClients:
-    """Makes the client's side of TLS. *authorities*: a PEM file with those who may vouch for servers; None: the system's, read (5 ms,
-    400 KiB) when the first server is to be looked at.
+    """Makes the client's side of TLS. *authorities*: a PEM file with those who may vouch for servers; None: the system's.
 
     *now*() gives POSIX seconds. OSError and SSL.Error where the file cannot be read.
     """
 
     def __init__(self, authorities: Path | None = None, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._context = cache(partial(_watching, authorities))
-        if authorities is not None:
-            self._context()  # whoever has named a file hears now what is wrong with it
+        self._context = context_of(authorities)
+        self._context.set_verify(SSL.VERIFY_PEER, _note)
 
     def __call__(self, host: Host, terms: Terms) -> Shake:
         """For one connection to *host*."""
-        return Shake(self._context(), host, terms, self._now)
-
-
-def _watching(authorities: Path | None) -> SSL.Context:
-    context = context_of(authorities)
-    context.set_verify(SSL.VERIFY_PEER, _note)
-    return context
+        return Shake(self._context, host, terms, self._now)
 
 
 def context_of(authorities: Path | None) -> SSL.Context:
