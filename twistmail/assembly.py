@@ -374,7 +374,7 @@ def _pop3(config: Config, foundation: Foundation, people: People, contexts: Cont
 
 
 def open_imap(service: ImapService, *caller: Any) -> Any:
-    """Wire and session of a new connection (`later.SESSIONS`); so with the next one."""
+    """Wire and session of a new connection (`later.AT_START`); so with the next one."""
     from twistmail.servers.imap.session import open_connection
 
     return open_connection(service, *caller)

@@ -9,24 +9,23 @@ from __future__ import annotations
 from contextlib import suppress
 from importlib import import_module
 
-#: What connections of readers are made of: every server imports it before it lets anybody in, but the classroom, where the first who
-#: reads by a mail program waits 30 ms for it.
-SESSIONS = ("twistmail.servers.imap.session", "twistmail.servers.pop3.session")
+#: What takes more than 5 ms where the first who comes would wait for it: every server imports it before it lets anybody in, but the
+#: classroom, where he waits 30 ms.
+AT_START = ("twistmail.servers.imap.session", "twistmail.servers.pop3.session", "twistmail.mbox.store", "twistmail.notice_letter")
 #: Those that are not installed are left out.
 MODULES = ("twistmail.relay.stsfetch", "twistmail.accounts.fetching", "twistmail.accounts.posting", "prometheus_client.core",
-           "prometheus_client.utils", "twistmail.mbox.store", "twistmail.memory.store",
-           "twistmail.notice_letter")  # fmt: skip
+           "prometheus_client.utils", "twistmail.memory.store")  # fmt: skip
 
 
-def import_sessions() -> None:
+def import_at_start() -> None:
     """Now. Blocking."""
-    for name in SESSIONS:
+    for name in AT_START:
         import_module(name)
 
 
 def import_all() -> None:
-    """Now, with the sessions. Blocking."""
-    import_sessions()
+    """Now, with what every server imports. Blocking."""
+    import_at_start()
     for name in MODULES:
         with suppress(ImportError):
             import_module(name)

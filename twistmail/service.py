@@ -127,7 +127,7 @@ class MailService(Service):
 
     def _import_late(self) -> None:
         """Before anybody is let in: what his connection is made of; and all that is ever needed, where we give up root."""
-        later.import_sessions()
+        later.import_at_start()
         if self._user:
             later.import_all()
 

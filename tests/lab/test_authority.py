@@ -19,7 +19,7 @@ from twisted.internet import reactor
 
 from tests.lab.living import Guest, living, run, wait_for
 from twistmail.lab import authority
-from twistmail.lab.authority import AT_LEAST, LIFETIME, NAME, Authority
+from twistmail.lab.authority import AT_LEAST, LIFETIME, NAME, PEM, Authority
 from twistmail.lab.drafts import Draft, Person
 from twistmail.lab.faults import Board
 from twistmail.lab.offices import OFFICES
@@ -117,7 +117,7 @@ def test_what_is_there_is_used_again(made, tmp_path):
     assert shown_by(again) == before
 
 
-@pytest.mark.parametrize("harm", ["address", "end", "lost", "damaged", "foreign"])
+@pytest.mark.parametrize("harm", ["address", "end", "lost", "damaged", "keyless", "foreign key", "future", "foreign"])
 def test_what_does_not_fit_any_more_is_made_anew(made, tmp_path, harm):
     office = made.directory(OFFICES[1]) / "office.pem"
     address, later = LAN, 0.0
@@ -125,10 +125,17 @@ def test_what_does_not_fit_any_more_is_made_anew(made, tmp_path, harm):
         address = "192.168.1.99"
     elif harm == "end":
         later = (LIFETIME - AT_LEAST + timedelta(days=1)).total_seconds()
+    elif harm == "future":
+        later = -3 * 365 * DAY
     elif harm == "lost":
         office.unlink()
     elif harm == "damaged":
         office.write_bytes(office.read_bytes()[:200])
+    elif harm == "keyless":
+        office.write_bytes(shown_by(made, 1).public_bytes(PEM))
+    elif harm == "foreign key":
+        key = made.directory(OFFICES[0]) / "office.pem"
+        office.write_bytes(shown_by(made, 1).public_bytes(PEM) + key.read_bytes().partition(b"-----END CERTIFICATE-----\n")[2])
     else:
         other = Authority(tmp_path / "other")
         other.provide(OFFICES, LAN, NOW)

@@ -306,6 +306,20 @@ def test_mail_under_a_list_that_was_begun_again_does_not_come_under_the_old_uidv
     assert len(again.uids) == 5
 
 
+@pytest.mark.parametrize("adds", ["append", "copy"])
+def test_whoever_adds_to_a_list_that_is_begun_again_is_told_no_uid(house, adds):
+    store = house.store()
+    house.deliver(store)
+    old = (house.maildir / "dovecot-uidlist").read_bytes()
+    house.deliver(store)
+    inbox = house.open(store)
+    (house.maildir / "dovecot-uidlist").write_bytes(old)
+    added = result_of(inbox.append([NewMessage(Memory(PLAIN))]) if adds == "append" else inbox.copy([1], "INBOX"))
+    assert added.target == ()
+    assert inbox.gone
+    assert len(house.files()) == 3
+
+
 def test_a_list_of_dead_lines_is_rewritten_and_keeps_uids(house):
     store = house.store()
     house.deliver(store, *[b"a: b\r\n\r\n"] * 1100)

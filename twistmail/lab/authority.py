@@ -59,12 +59,15 @@ class Authority:
     def _holds(self, office: Office, address: str, now: datetime) -> bool:
         try:
             authority = x509.load_pem_x509_certificate(self.path.read_bytes())
-            shown = x509.load_pem_x509_certificate(_place(self.directory(office)).read_bytes())
+            octets = _place(self.directory(office)).read_bytes()
+            shown, key = x509.load_pem_x509_certificate(octets), serialization.load_pem_private_key(octets, None)
             shown.verify_directly_issued_by(authority)
             names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (*UNREADABLE, InvalidSignature, x509.ExtensionNotFound):
             return False
-        return min(authority.not_valid_after_utc, shown.not_valid_after_utc) - AT_LEAST > now and set(names) == set(_names(office, address))
+        begins = max(authority.not_valid_before_utc, shown.not_valid_before_utc)  # in the future where the clock was wrong
+        ends = min(authority.not_valid_after_utc, shown.not_valid_after_utc) - AT_LEAST
+        return begins <= now < ends and key.public_key() == shown.public_key() and set(names) == set(_names(office, address))
 
     def _sign(self, offices: Iterable[Office], address: str, now: datetime) -> None:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -94,6 +95,8 @@ def routes_of(name: str, town: Any, render: Renderer) -> tuple[Route, ...]:
 def import_pages() -> None:
     """All of them, and what they are written with, now: for who is about to give up root (`twistmail.later`)."""
     import_module("jinja2")
+    with suppress(ImportError):  # an extra
+        import_module("segno")
     for name in PAGES:
         _module(name)
 

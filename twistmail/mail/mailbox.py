@@ -158,7 +158,10 @@ class Quota:
 
 @frozen
 class Copied:
-    """What COPY, MOVE and APPEND tell (RFC 4315): UIDs in the source (empty for APPEND) and in the target, in the same order."""
+    """What COPY, MOVE and APPEND tell (RFC 4315): UIDs in the source (empty for APPEND) and in the target, in the same order.
+
+    `target` is empty where nothing was copied, and where the target has lost its UIDs meanwhile: then nobody knows them (§3).
+    """
 
     uidvalidity: int
     source: tuple[int, ...]

@@ -259,4 +259,6 @@ class Mailbox(Sorting):
         self.arrived(job.arrivals)
         if self.awake and job.arrivals and job.arrivals[-1].uid >= self.uidnext:
             await self._catch_up()  # whoever is told a UID can use it at once
+        if self.gone:  # the UIDs are not of the UIDVALIDITY that the caller knows
+            return ()
         return tuple(arrival.uid for arrival in job.arrivals)

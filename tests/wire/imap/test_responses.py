@@ -13,6 +13,8 @@ from twistmail.wire.imap.tokens import Cursor
     ("response", "octets"),
     [
         pytest.param(r.Untagged(b"3 EXISTS"), b"* 3 EXISTS\r\n", id="untagged"),
+        pytest.param(r.untagged_ok(b"COPYUID 1 2 3", b"Moved"), b"* OK [COPYUID 1 2 3] Moved\r\n", id="ok-with-a-code"),
+        pytest.param(r.untagged_ok(b"", b"Moved"), b"* OK Moved\r\n", id="ok-without-a-code"),
         pytest.param(r.Raw(b"* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n"), b"* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n", id="raw"),
         pytest.param(r.Tagged(b"a", r.OK, "Done"), b"a OK Done\r\n", id="tagged"),
         pytest.param(r.Tagged(b"a", r.NO, "Full", b"OVERQUOTA"), b"a NO [OVERQUOTA] Full\r\n", id="with-a-code"),

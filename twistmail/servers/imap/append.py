@@ -28,7 +28,7 @@ from twistmail.servers.imap.limits import refuse_above, saved_at_once
 from twistmail.servers.imap.sharing.guard import of_one_account
 from twistmail.servers.imap.view import View
 from twistmail.store_interfaces import IMailbox
-from twistmail.wire.imap.responses import BAD, OK, Continuation, Postponed, Tagged, Untagged
+from twistmail.wire.imap.responses import BAD, OK, Continuation, Postponed, Tagged, untagged_ok
 from twistmail.wire.imap.sequence import render
 from twistmail.wire.imap.uploads import (
     AppendAbandoned,
@@ -198,10 +198,10 @@ async def append_end(client: Client, event: AppendEnd) -> Responses:
         return
     view = client.selected
     try:
-        code = _appenduid(await upload.append())
+        copied = await upload.append()
     finally:
         upload.close()
-    yield Untagged(b"OK [%b] The replacement is there" % code)  # RFC 8508 §4.3: before the EXPUNGE
+    yield untagged_ok(_appenduid(copied), b"The replacement is there")  # RFC 8508 §4.3: before the EXPUNGE
     await view.mailbox.expunge([upload.replaced], by=view.watcher)
     yield Tagged(event.tag, OK, "Replaced")
 
@@ -215,7 +215,7 @@ async def _appended(upload: Upload, tag: bytes) -> Tagged:
 
 
 def _appenduid(copied: Copied) -> bytes:
-    return b"APPENDUID %d %b" % (copied.uidvalidity, render(copied.target))
+    return b"APPENDUID %d %b" % (copied.uidvalidity, render(copied.target)) if copied.target else b""
 
 
 async def append_abandoned(client: Client, event: AppendAbandoned) -> Responses:

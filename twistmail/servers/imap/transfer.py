@@ -19,7 +19,7 @@ from twistmail.servers.imap.view import View
 from twistmail.tasks import Work
 from twistmail.wire.imap import commands as c
 from twistmail.wire.imap import searchkeys as k
-from twistmail.wire.imap.responses import OK, Tagged, Untagged
+from twistmail.wire.imap.responses import OK, Tagged, untagged_ok
 from twistmail.wire.imap.sequence import STAR, SequenceSet, render
 
 EVERYTHING = SequenceSet(((1, STAR),))
@@ -48,7 +48,7 @@ async def move(client: Client, event: c.Move) -> Responses:
         async for far in until_done(client, event.tag, work):
             yield far
         moved = work.result()
-        yield Untagged(b"OK [%b] Moved" % _copyuid(moved))  # RFC 6851 §4.3: before the EXPUNGEs
+        yield untagged_ok(_copyuid(moved), b"Moved")  # RFC 6851 §4.3: before the EXPUNGEs
         code = _modseq(view, moved.source)
     yield Tagged(event.tag, OK, "Done", code)
 
@@ -72,6 +72,8 @@ async def _to(transfer: Any) -> Copied:
 
 
 def _copyuid(copied: Copied) -> bytes:
+    if not copied.target:
+        return b""
     return b"COPYUID %d %b %b" % (copied.uidvalidity, render(copied.source), render(copied.target))
 
 

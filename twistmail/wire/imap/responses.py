@@ -55,6 +55,11 @@ class Untagged:
         return b"* " + self.data + CRLF
 
 
+def untagged_ok(code: bytes, words: bytes) -> Untagged:
+    """An OK before the end of a command; *code* may be empty."""
+    return Untagged(b"OK [%b] %b" % (code, words) if code else b"OK " + words)
+
+
 @frozen
 class Enabled:
     """What ENABLE has turned on (RFC 5161 §3.2), in upper case. Not final."""
