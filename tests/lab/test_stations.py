@@ -57,6 +57,48 @@ def test_where_a_letter_is(told, states, now, words):
     assert (current(six), summary(journey)[1]) == (now, words)
 
 
+CALLING = [("blue", "net", A, "", {"from": "blue", "to": "green", "what": "connecting", "address": "192.0.2.20"})]
+SILENCE = [("blue", "net", A, "", {"from": "blue", "to": "green", "what": "no answer"}), *LATER[-2:]]
+FROM_A_SLOW_LINE = [*CALLING, *SENT[:4]]
+
+
+@pytest.mark.parametrize(("told", "who", "line", "gives_up", "words"), [
+    pytest.param(SUBMITTED + LATER[:3] + CALLING, "mx.green.test", "is being called by blue, has not answered yet", 30.0,
+                 "blue is calling mx.green.test", id="nobody-answers-yet"),
+    pytest.param(SUBMITTED + LATER[:3] + FROM_A_SLOW_LINE, "mx.green.test", "is connected with blue: they speak", 0.0,
+                 "blue speaks with mx.green.test", id="a-slow-line"),
+    pytest.param(SUBMITTED + LATER[:3] + SENT[:4], "mx.green.test", "is connected with blue: they speak", 0.0,
+                 "blue speaks with mx.green.test", id="on-a-connection-that-was-open"),
+])  # fmt: skip
+def test_while_another_office_is_called_the_mx_says_so(told, who, line, gives_up, words):
+    mx = stations(the(told))[3]
+    assert (mx.state, mx.who, mx.lines[0]) == ("waiting", who, line)
+    assert mx.due == (mx.at + gives_up if gives_up else 0.0)
+    assert summary(the(told))[1] == words
+
+
+def test_no_next_try_is_counted_down_while_one_is_under_way():
+    journey = the(SUBMITTED + LATER + CALLING)
+    queue, mx = stations(journey)[2:4]
+    assert (journey.next, queue.due, queue.lines) == (0.0, 0.0, ("1 try failed", "under way"))
+    assert mx.lines[1] == "the last time: 451 4.4.1 No connection"
+
+
+def test_a_call_that_nobody_answers_ends():
+    assert stations(the(SUBMITTED + LATER[:3] + CALLING + SILENCE))[3].lines == ("451 4.4.1 No connection",)
+
+
+@pytest.mark.parametrize(("told", "who"), [
+    pytest.param([], "the server of green.test", id="nobody-has-looked-it-up"),
+    pytest.param(LATER[2:3], "mx.green.test", id="found"),
+    pytest.param([("blue", "queue", A, "", {"state": "servers", "next_hop": "green.test", "servers": [], "status": "556 5.1.10 None"})],
+                 "no server for green.test", id="there-is-none"),
+])  # fmt: skip
+def test_whom_an_attempt_was_for(told, who):
+    unreached = ("blue", "mail", A, "", outcome("deferred", "451 4.4.1 No connection", host=""))
+    assert stations(the([*SUBMITTED, *told, unreached]))[3].who == who
+
+
 def test_the_next_try_is_counted_down_at_the_queue():
     journey = the(SUBMITTED + LATER)
     assert (stations(journey)[2].due, journey.next) == (1005.0, 1005.0)

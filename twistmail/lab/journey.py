@@ -117,6 +117,15 @@ class LookUp:
 
 
 @frozen
+class Call:
+    """A connection to `host` that is asked for since `at`; `answered`: it is made, and the letter is being told on it."""
+
+    at: float
+    host: str
+    answered: bool = False
+
+
+@frozen
 class Leg:
     """What happened to it in one office, as one item. `parent`: the item of the office that it came from.
 
@@ -151,6 +160,7 @@ class Leg:
     attempts: tuple[Attempt, ...] = ()
     copies: tuple[Copy, ...] = ()
     reports: tuple[str, ...] = ()
+    call: Call | None = None
 
     @property
     def node(self) -> Node:
@@ -207,8 +217,8 @@ class Journey:
 
     @property
     def next(self) -> float:
-        """When the next attempt of all is due; 0: none is."""
-        return min((leg.next for leg in self.legs if leg.state == "waiting"), default=0.0)
+        """When the next attempt of all is due; 0: none is, or it is under way."""
+        return min((leg.next for leg in self.legs if leg.state == "waiting" and leg.call is None), default=0.0)
 
     @property
     def found(self) -> tuple[tuple[str, LookUp], ...]:

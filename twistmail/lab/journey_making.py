@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twistmail.hops import ranges_in
-from twistmail.lab.journey import Alias, Attempt, Copy, Dialogue, Journey, Leg, Line, LookUp, Node, Question, Reading
+from twistmail.lab.journey import Alias, Attempt, Call, Copy, Dialogue, Journey, Leg, Line, LookUp, Node, Question, Reading
 from twistmail.lab.ring import Event
 from twistmail.mail.words import decode_words
 from twistmail.web.safe_html import without_tricks
@@ -121,9 +121,21 @@ class _Making:
         one, text = self._connection(event), str(event.what.get("text", ""))
         if ">" in event.connection:
             self._outgoing[event.connection] = event.office
-            self._leg(event)
+            leg = self._leg(event)
+            if _is_mail(str(event.what.get("side", "")), text) and leg["call"] is None:  # on a connection that was made for another one
+                leg["call"] = Call(event.at, _server_at("", leg), answered=True)
         mood = mood_of(text) if event.what.get("side") == "S" else ""
         one.lines.append(Line(event.number, event.at, str(event.what.get("side", "")), text, mood))
+
+    def net(self, event: Event) -> None:
+        """Of the making of a connection, on behalf of an item."""
+        what, leg = event.what.get("what"), self._leg(event)
+        if what == "connecting":
+            leg["call"] = Call(event.at, _server_at(str(event.what.get("address", "")), leg))
+        elif what == "connected":
+            leg["call"] = Call(event.at, leg["call"].host if leg["call"] else _server_at("", leg), answered=True)
+        else:
+            leg["call"] = None
 
     def tls(self, event: Event) -> None:
         what = event.what
@@ -141,7 +153,7 @@ class _Making:
         leg = self._legs.get(node)
         if leg is None:
             leg = self._legs[node] = {"office": event.office, "id": event.about, "at": event.at, "parent": self._parents.get(node),
-                                      "aliases": [], "look_ups": [], "attempts": [], "copies": {}, "reports": [], "tries": 0}
+                                      "aliases": [], "look_ups": [], "attempts": [], "copies": {}, "reports": [], "tries": 0, "call": None}
         return leg
 
     def mail(self, event: Event) -> None:
@@ -153,8 +165,9 @@ class _Making:
                        message_id=str(what.get("message_id", "")), subject=subject_of(str(what.get("subject", ""))),
                        account=str(what.get("account", "")))
         elif state == "removed":
-            leg.update(state="done", why=str(what.get("why", "")), next=0.0)
+            leg.update(state="done", why=str(what.get("why", "")), next=0.0, call=None)
         else:
+            leg["call"] = None
             leg["attempts"].append(Attempt(
                 leg["tries"] + 1, event.at, str(what.get("recipient", "")), str(what.get("kind", "")), str(state),
                 str(what.get("status", "")), str(what.get("host", "")), str(what.get("secured", ""))))
@@ -166,7 +179,7 @@ class _Making:
             leg.update(state="queued", queued_at=event.at)
         elif state == "waiting":
             leg["tries"] = int(what.get("attempt") or leg["tries"] + 1)
-            leg.update(state="waiting", next=float(what.get("next") or 0.0))
+            leg.update(state="waiting", next=float(what.get("next") or 0.0), call=None)
         elif state == "servers":
             leg["look_ups"].append(LookUp(event.at, str(what.get("next_hop", "")), tuple(map(str, what.get("servers", ()))),
                                           str(what.get("status", ""))))
@@ -279,6 +292,13 @@ def _is_mail(side: str, text: str) -> bool:
     return side == "C" and text[:9].upper() == "MAIL FROM"
 
 
+def _server_at(address: str, leg: Mapping[str, Any]) -> str:
+    """The name under which the DNS has told of *address*, or of the first server where that is not known."""
+    servers = leg["look_ups"][-1].servers if leg["look_ups"] else ()
+    found = next((one for one in servers if f"[{address}]" in one), "") or (servers[0] if servers and not address else address)
+    return found.partition(" ")[0]
+
+
 def _hello(lines: Sequence[Line]) -> str:
     """What the client has called itself."""
     said = (line.text.split(None, 1) for line in lines if line.side == "C" and line.text[:4].upper() in ("EHLO", "HELO"))
@@ -287,5 +307,5 @@ def _hello(lines: Sequence[Line]) -> str:
 
 _TAKE: dict[str, Callable[[_Making, Event], None]] = {
     "connection": _Making.connection, "line": _Making.line, "tls": _Making.tls, "auth": _Making.auth, "mail": _Making.mail,
-    "queue": _Making.queue, "alias": _Making.alias, "store": _Making.store, "read": _Making.read, "dns": _Making.dns,
+    "net": _Making.net,    "queue": _Making.queue, "alias": _Making.alias, "store": _Making.store, "read": _Making.read, "dns": _Making.dns,
 }

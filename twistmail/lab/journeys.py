@@ -108,6 +108,8 @@ class Journeys:
             self._questions.setdefault(event.office, deque(maxlen=MOST_QUESTIONS)).append(event)
         elif event.kind in _ON_CONNECTIONS and ">" in event.connection:
             self._sent(event)
+        elif event.kind == "net" and (event.office, event.about) in self._of:
+            self._of[event.office, event.about].add(event)
         elif event.kind == "read":
             self._read(event)
         elif event.kind in ("line", "tls", "auth", "connection") and (event.connection or event.about):

@@ -17,6 +17,8 @@ NO_STARTTLS = "no STARTTLS"
 WRONG_CERTIFICATE = "wrong certificate"
 LINK_STATES = (WHOLE, BLACK_HOLE, SLOW, CUT_IN_CONTENT, CUT_AFTER_DOT, NO_STARTTLS, WRONG_CERTIFICATE)
 
+#: Seconds for which a connection may be in the making.
+PATIENCE = 30.0
 #: A connection is born into one of these; what was open before, or is open when they end, goes.
 FROM_THE_FIRST_OCTET = frozenset({BLACK_HOLE, NO_STARTTLS, WRONG_CERTIFICATE})
 

@@ -17,7 +17,7 @@ from twisted.internet.error import ConnectError, ConnectionRefusedError, Timeout
 
 from twistmail import tasks
 from twistmail.lab import pipes
-from twistmail.lab.links import LINK_STATES, Link
+from twistmail.lab.links import LINK_STATES, PATIENCE, Link
 from twistmail.lab.offices import Office
 from twistmail.lab.outgoing import LabConnection
 from twistmail.lab.ring import Ring
@@ -29,8 +29,6 @@ __all__ = ["LINK_STATES", "Link", "Network"]
 SMTP = 25
 #: From where the network itself connects: an office believes what the PROXY protocol says from there, and nowhere else.
 BACKBONE = "127.0.0.2"
-#: Seconds for which a connection may be in the making.
-PATIENCE = 30.0
 
 
 class Network:
@@ -80,7 +78,7 @@ class Network:
         if there is None or port != SMTP or there is office:
             self._tell(office, address, about, "out of reach")
             return fail(Unreachable(f"{address} port {port}"))
-        self._tell(office, there.name, about, "connecting")
+        self._tell(office, there.name, about, "connecting", address)
         where = self._port_of(there.name)
         if not where:
             self._tell(office, there.name, about, "refused")
@@ -98,8 +96,9 @@ class Network:
             raise
         return connection
 
-    def _tell(self, office: Office, to: str, about: str, what: str) -> None:
-        self._ring.add(office.name, "net", about, {"from": office.name, "to": to, "what": what})
+    def _tell(self, office: Office, to: str, about: str, what: str, address: str = "") -> None:
+        told = {"from": office.name, "to": to, "what": what} | ({"address": address} if address else {})
+        self._ring.add(office.name, "net", about, told)
 
 
 class OfficeDial:

@@ -14,7 +14,8 @@ The keys of `what`, by kind (what stands in brackets is not always there):
                 given up (status), frozen (why), rerouted (via), servers (next_hop, servers: ["name [address]"], by_mx, ms, status)
     store       account, mailbox, uid, file, recipient (whose mailbox it is)
     read        service, account, mailbox, uids
-    net         from, to, what: connecting, connected (port), refused, out of reach, closed       (told by `network`)
+    net         from, to, what: connecting (address), connected (port), refused, no answer, given up, out of reach, closed
+                                                                                                  (told by `network`)
     dns         question, type, answer (a list), result, ms, way, from                            (told by `nameserver`)
     switch      what: office, link ...; state                                                     (told by `town`, `network` ...)
     clock       passed: seconds                                                                   (told by `town`)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from twistmail.lab.journey import Attempt, Copy, Journey, Leg
+from twistmail.lab.links import PATIENCE
 from twistmail.mail.values import frozen
 
 #: What can be said of a station; each has a word and a border of its own on the page.
@@ -14,7 +15,8 @@ PUSH, PULL = "push", "pull"
 
 @frozen
 class Station:
-    """`arrow`: who decides that the mail moves on to here, PUSH or PULL; "" for the first. `due`: POSIX seconds of the next try, or 0."""
+    """`arrow`: who decides that the mail moves on to here, PUSH or PULL; "" for the first. `due`: POSIX seconds of what
+    `due_for` begins to tell, or 0."""
 
     number: int
     name: str
@@ -24,6 +26,7 @@ class Station:
     lines: tuple[str, ...] = ()
     at: float = 0.0
     due: float = 0.0
+    due_for: str = "next try in"
     arrow: str = PUSH
     explained: str = ""
     rfc: str = ""
@@ -51,6 +54,7 @@ class _Seen:
     lines: tuple[str, ...] = ()
     at: float = 0.0
     due: float = 0.0
+    due_for: str = "next try in"
 
 
 def stations(journey: Journey) -> tuple[Station, ...]:
@@ -58,7 +62,8 @@ def stations(journey: Journey) -> tuple[Station, ...]:
     made = []
     for place, ((name, title, explained, rfc), look, arrow) in enumerate(zip(_EXPLAINED, _LOOKS, _ARROWS, strict=True)):
         seen = look(journey)
-        made.append(Station(place + 1, name, title, seen.state, seen.who, seen.lines, seen.at, seen.due, arrow, explained, rfc))
+        made.append(Station(place + 1, name, title, seen.state, seen.who, seen.lines, seen.at, seen.due, seen.due_for, arrow, explained,
+                            rfc))
     return tuple(made)
 
 
@@ -96,12 +101,12 @@ def _queue(journey: Journey) -> _Seen:
         return _Seen(PASSED_BY, "not needed: delivered at once") if journey.copies else _Seen(NOT_YET, "nothing has been queued")
     leg = next((leg for leg in queued if leg.state != "done"), queued[0])
     tries = f"{leg.tries} {'try' if leg.tries == 1 else 'tries'} failed" if leg.tries else "first try"
-    if leg.state == "waiting":
+    if leg.state == "waiting" and leg.call is None:
         return _Seen(WAITING, leg.office, (tries, *(("the sender has been warned",) if leg.warned else ())), leg.queued_at, leg.next)
     if leg.state == "frozen":
         return _Seen(TROUBLE, leg.office, ("held", leg.why), leg.queued_at)
-    if leg.state == "queued":
-        return _Seen(WAITING, leg.office, ("under way",), leg.queued_at)
+    if leg.state in ("queued", "waiting"):
+        return _Seen(WAITING, leg.office, (*((tries,) if leg.tries else ()), "under way"), leg.queued_at)
     if _failed(journey):
         return _Seen(TROUBLE, leg.office, ("given back to the sender",) if _reports(journey) else ("given up",), leg.queued_at)
     return _Seen(DONE, leg.office, ("left the queue", *((tries,) if leg.tries else ())), leg.queued_at)
@@ -109,6 +114,8 @@ def _queue(journey: Journey) -> _Seen:
 
 def _mx(journey: Journey) -> _Seen:
     tried = [(leg, one) for leg in journey.legs for one in leg.attempts if one.kind == "remote"]
+    if calling := next((leg for leg in journey.legs if leg.call), None):
+        return _called(calling)
     if not tried:
         here = bool(journey.copies)
         return _Seen(PASSED_BY, "not needed: the same office") if here else _Seen(NOT_YET, "nobody has been asked yet")
@@ -119,11 +126,24 @@ def _mx(journey: Journey) -> _Seen:
     return _Seen(state, _server(shown, tried[-1][0]), (shown.status, *((shown.secured,) if shown.secured else ())), shown.at)
 
 
+def _called(leg: Leg) -> _Seen:
+    """It is being asked at this moment; beside that, what came of the try before."""
+    assert leg.call is not None, "the caller has looked"
+    before = tuple(f"the last time: {answer}" for answer in _last_answer(leg))
+    if leg.call.answered:
+        return _Seen(WAITING, leg.call.host, (f"is connected with {leg.office}: they speak", *before), leg.call.at)
+    return _Seen(WAITING, leg.call.host, (f"is being called by {leg.office}, has not answered yet", *before), leg.call.at,
+                 leg.call.at + PATIENCE, f"{leg.office} hangs up in")
+
+
 def _server(attempt: Attempt, leg: Leg) -> str:
     if attempt.host:
         return attempt.host.partition(" ")[0]
-    found = leg.look_ups[-1] if leg.look_ups else None
-    return found.servers[0].partition(" ")[0] if found and found.servers else f"no server for {attempt.recipient.rpartition('@')[2]}"
+    domain = attempt.recipient.rpartition("@")[2]
+    if not leg.look_ups:  # it has waited behind another letter, and what came of that one is said of both
+        return f"the server of {domain}"
+    found = leg.look_ups[-1]
+    return found.servers[0].partition(" ")[0] if found.servers else f"no server for {domain}"
 
 
 def _mda(journey: Journey) -> _Seen:
@@ -184,6 +204,8 @@ _LOOKS: tuple[Callable[[Journey], _Seen], ...] = (_mua, _msa, _queue, _mx, _mda,
 
 def summary(journey: Journey) -> tuple[str, str]:
     """(state, sentence): where the message is now. For lists, and for screen readers."""
+    if calling := next((leg for leg in journey.legs if leg.call), None):
+        return WAITING, f"{calling.office} {'speaks with' if calling.call.answered else 'is calling'} {calling.call.host}"
     if journey.next:
         late = [answer for leg in journey.legs if leg.state == "waiting" for answer in _last_answer(leg)]
         return WAITING, f"waits in the queue of {_waiting(journey).office}" + (f": {late[-1]}" if late else "")
@@ -207,4 +229,4 @@ def _undelivered(journey: Journey) -> str:
 
 
 def _waiting(journey: Journey) -> Leg:
-    return min((leg for leg in journey.legs if leg.state == "waiting"), key=lambda leg: leg.next)
+    return min((leg for leg in journey.legs if leg.state == "waiting" and leg.call is None), key=lambda leg: leg.next)
