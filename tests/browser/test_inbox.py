@@ -112,3 +112,17 @@ def test_without_javascript_the_answer_tells_that_files_are_too_big(visit, octet
     assert says in page.locator("body").inner_text()
     assert window.trouble
     window.trouble.clear()  # a browser complains of 413 and 422
+
+
+def test_the_list_of_people_cuts_no_name_in_half(visit, classroom):
+    """Everybody has something new, so that each name has a line of its own."""
+    people = [person for office in classroom.about["offices"] for person in office["accounts"]]
+    for person in people:
+        classroom.send("alice@blue.test", person, "For all")
+        until(lambda person=person: "For all" in classroom.read(f"/inbox/{person}"), "the letter is there")
+    page = visit().go("/inbox")
+    bottom = page.locator("nav.people").evaluate("list => list.getBoundingClientRect().bottom")
+    edges = page.locator("nav.people > a").evaluate_all(
+        "names => names.map(name => name.getBoundingClientRect()).map(box => [box.top, box.bottom])")
+    assert len(edges) == len(people) + 1
+    assert not [edge for edge in edges if edge[0] < bottom < edge[1]]
