@@ -14,13 +14,13 @@ import pytest
 from tests.journeys.configurations import HUBS, PEOPLE, TOWNS, Case, case, prepare
 from tests.journeys.house import House, identifier
 from tests.relay.peers import Peer
-from twistmail import assembly, explaining, notices, route_views
+from twistmail import assembly, explaining, notice_letter, route_views
 from twistmail.control import Refusal
 from twistmail.mail.outcome import Outcome, Result
 
 #: So many configurations in all, and so many in one house: to lay a foundation takes longer than to build upon it.
 CONFIGURATIONS, IN_ONE_HOUSE = 500, 25
-NOTICE = f"\r\nSubject: {notices.SUBJECT}\r\n".encode()
+NOTICE = f"\r\nSubject: {notice_letter.SUBJECT}\r\n".encode()
 
 
 @pytest.mark.parametrize("first", range(0, CONFIGURATIONS, IN_ONE_HOUSE))
