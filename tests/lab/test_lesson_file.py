@@ -92,6 +92,15 @@ def test_names_in_braces_are_replaced_where_the_class_knows_them():
 STEP = "# 1 A\n\n## Do\n"
 
 
+def test_choices_are_mixed_and_stay_where_they_are():
+    """Who writes a question begins with what is right: the place of a choice must not tell it."""
+    places = {question.right[0] for one in load_all()[0] for question in one.questions if len(question.choices) == 3}
+    assert places == {0, 1, 2}
+    assert {question.right[0] for one in load_all()[0] for question in one.questions if len(question.choices) == 2} == {0, 1}
+    turned = WHOLE.replace("- [x] True\n- [ ] False", "- [ ] False\n- [x] True")
+    assert lesson(turned).questions[0].choices == lesson().questions[0].choices
+
+
 @pytest.mark.parametrize(
     ("text", "line", "why"),
     [

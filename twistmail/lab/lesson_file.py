@@ -24,6 +24,7 @@ docs/lessons.md has the whole format for teachers.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Callable, Iterable
@@ -54,7 +55,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "queue": ("state", "pending", "attempt", "next", "report", "addresses", "success", "why", "status", "via", "overdue"),
     "store": ("account", "mailbox", "recipient", "uid", "file"),
     "read": ("service", "account", "mailbox", "uids"),
-    "net": ("from", "to", "what", "port"),
+    "net": ("from", "to", "what", "port", "address"),
     "dns": ("question", "type", "answer", "result", "ms", "way", "from"),
     "switch": ("what", "state"),
     "clock": ("passed",),
@@ -305,7 +306,8 @@ class _Reader:
             self._wrong(part.number, "the answer for the teacher is missing: answer: ...")
         shown = tuple(self._shown(part, steps))
         return Question(
-            match[2], int(match[1] or 0), tuple(Choice(choice[2], choice[1] == "x") for choice in choices), shown, answer, part.number
+            match[2], int(match[1] or 0), _mixed(match[2], [Choice(choice[2], choice[1] == "x") for choice in choices]), shown, answer,
+            part.number,
         )
 
     def _shown(self, part: _Part, steps: int) -> Iterable[int]:
@@ -315,6 +317,11 @@ class _Reader:
                     self._wrong(line.number, f"'{word}' is no step of this lesson, which has {steps}")
                 else:
                     yield int(word)
+
+
+def _mixed(title: str, choices: Iterable[Choice]) -> tuple[Choice, ...]:
+    """In an order that hangs on the words alone: who writes a question begins with what is right, and nobody shall see that."""
+    return tuple(sorted(choices, key=lambda choice: hashlib.sha256(f"{title}\n{choice.words}".encode()).digest()))
 
 
 # ----- acts: what is wrong with their words, "" where nothing is
