@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.told import LATER, READ, SENT, SUBMITTED, TAKEN, A, accepted, events, outcome
+from tests.lab.told import LATER, READ, SENT, SUBMITTED, TAKEN, A, G, accepted, events, outcome
 from twistmail.lab.journey import Journey
 from twistmail.lab.journey_making import build, mood_of, subject_of
 from twistmail.lab.journeys import Journeys
@@ -92,11 +92,24 @@ def test_a_call_that_nobody_answers_ends():
     pytest.param([], "the server of green.test", id="nobody-has-looked-it-up"),
     pytest.param(LATER[2:3], "mx.green.test", id="found"),
     pytest.param([("blue", "queue", A, "", {"state": "servers", "next_hop": "green.test", "servers": [], "status": "556 5.1.10 None"})],
-                 "no server for green.test", id="there-is-none"),
+                 "no server found for green.test", id="there-is-none"),
 ])  # fmt: skip
 def test_whom_an_attempt_was_for(told, who):
     unreached = ("blue", "mail", A, "", outcome("deferred", "451 4.4.1 No connection", host=""))
     assert stations(the([*SUBMITTED, *told, unreached]))[3].who == who
+
+
+def test_what_was_given_up_waits_no_more():
+    given_up = [("blue", "queue", A, "", {"state": "given up", "status": "451 4.4.1 No connection"}), *REFUSED[1:]]
+    assert [one.state for one in stations(the(SUBMITTED + LATER + given_up))][2:4] == ["trouble", "trouble"]
+
+
+def test_a_first_server_that_was_asked_in_vain_is_told_beside_the_second():
+    two = {"state": "servers", "next_hop": "green.test", "servers": ["down.green.test [192.0.2.99]", "mx.green.test [192.0.2.20]"]}
+    unreached = {"from": "blue", "to": "192.0.2.99", "what": "out of reach"}
+    journey = the([*SUBMITTED, ("blue", "queue", A, "", two), ("blue", "net", A, "", unreached), *CALLING, *SENT])
+    assert "asked in vain before: down.green.test, out of reach" in stations(journey)[3].lines
+    assert stations(the(SUBMITTED + LATER + SENT))[3].lines == ("250 2.0.0 Accepted as " + G, "not encrypted")
 
 
 def test_the_next_try_is_counted_down_at_the_queue():

@@ -131,6 +131,7 @@ class Leg:
 
     `peer`: "address:port" of who brought it; `account`: who had logged in; `connection`: on which it came. `state`: "coming" (it is
     still being said), "taken", "queued", "waiting" (`next`: POSIX seconds of the lesson's clock), "frozen", "done" (`why`).
+    `in_vain`: the servers that were asked for a connection since they were looked up last, and why there is none.
     """
 
     office: str
@@ -161,6 +162,7 @@ class Leg:
     copies: tuple[Copy, ...] = ()
     reports: tuple[str, ...] = ()
     call: Call | None = None
+    in_vain: tuple[str, ...] = ()
 
     @property
     def node(self) -> Node:

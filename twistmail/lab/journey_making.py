@@ -135,6 +135,9 @@ class _Making:
         elif what == "connected":
             leg["call"] = Call(event.at, leg["call"].host if leg["call"] else _server_at("", leg), answered=True)
         else:
+            if what != "closed":
+                name = leg["call"].host if leg["call"] else _server_at(str(event.what.get("to", "")), leg)
+                leg["in_vain"].append(f"{name}, {what}")
             leg["call"] = None
 
     def tls(self, event: Event) -> None:
@@ -153,7 +156,8 @@ class _Making:
         leg = self._legs.get(node)
         if leg is None:
             leg = self._legs[node] = {"office": event.office, "id": event.about, "at": event.at, "parent": self._parents.get(node),
-                                      "aliases": [], "look_ups": [], "attempts": [], "copies": {}, "reports": [], "tries": 0, "call": None}
+                                      "aliases": [], "look_ups": [], "attempts": [], "copies": {}, "reports": [], "tries": 0, "call": None,
+                                      "in_vain": []}
         return leg
 
     def mail(self, event: Event) -> None:
@@ -179,8 +183,9 @@ class _Making:
             leg.update(state="queued", queued_at=event.at)
         elif state == "waiting":
             leg["tries"] = int(what.get("attempt") or leg["tries"] + 1)
-            leg.update(state="waiting", next=float(what.get("next") or 0.0), call=None)
+            leg.update(state="waiting", next=float(what.get("next") or 0.0), call=None, in_vain=[])
         elif state == "servers":
+            leg["in_vain"] = []
             leg["look_ups"].append(LookUp(event.at, str(what.get("next_hop", "")), tuple(map(str, what.get("servers", ()))),
                                           str(what.get("status", ""))))
         elif state == "warned":
@@ -248,7 +253,7 @@ class _Making:
         last = {one.recipient: one.state for one in leg["attempts"]}
         if leg.get("state", "taken") == "taken" and last and set(last.values()) <= {"delivered", "relayed"}:
             leg["state"] = "done"  # it has never been in the queue
-        lists = {name: tuple(leg[name]) for name in ("aliases", "look_ups", "attempts", "reports")}
+        lists = {name: tuple(leg[name]) for name in ("aliases", "look_ups", "attempts", "reports", "in_vain")}
         return Leg(**{**leg, **known, **lists, "copies": copies})
 
     def dialogues(self) -> tuple[Dialogue, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from twistmail.lab.journey import Attempt, Copy, Journey, Leg
+from twistmail.lab.journey import Attempt, Call, Copy, Journey, Leg
 from twistmail.lab.links import PATIENCE
 from twistmail.mail.values import frozen
 
@@ -114,26 +114,36 @@ def _queue(journey: Journey) -> _Seen:
 
 def _mx(journey: Journey) -> _Seen:
     tried = [(leg, one) for leg in journey.legs for one in leg.attempts if one.kind == "remote"]
-    if calling := next((leg for leg in journey.legs if leg.call), None):
-        return _called(calling)
+    if under_way := _call_of(journey):
+        return _called(*under_way)
     if not tried:
         here = bool(journey.copies)
         return _Seen(PASSED_BY, "not needed: the same office") if here else _Seen(NOT_YET, "nobody has been asked yet")
-    latest = {(leg.node, one.recipient): one for leg, one in tried}.values()
-    bad = [one for one in latest if one.state in ("failed", "deferred")]
-    shown = bad[-1] if bad else list(latest)[-1]
-    state = DONE if not bad else TROUBLE if any(one.state == "failed" for one in bad) else WAITING
-    return _Seen(state, _server(shown, tried[-1][0]), (shown.status, *((shown.secured,) if shown.secured else ())), shown.at)
+    latest = {(leg.node, one.recipient): (leg, one) for leg, one in tried}.values()
+    bad = [(leg, one) for leg, one in latest if one.state in ("failed", "deferred")]
+    shown = bad[-1][1] if bad else list(latest)[-1][1]
+    state = DONE if not bad else _how_bad(bad)
+    in_vain = () if bad else tuple(f"asked in vain before: {one}" for one in tried[-1][0].in_vain)
+    secured = shown.secured or ("not encrypted" if shown.state == "relayed" else "")
+    return _Seen(state, _server(shown, tried[-1][0]), (shown.status, *((secured,) if secured else ()), *in_vain), shown.at)
 
 
-def _called(leg: Leg) -> _Seen:
+def _how_bad(bad: Sequence[tuple[Leg, Attempt]]) -> str:
+    """Of attempts that have not succeeded: whether another one will come."""
+    return TROUBLE if any(one.state == "failed" or leg.state == "done" for leg, one in bad) else WAITING
+
+
+def _call_of(journey: Journey) -> tuple[Leg, Call] | None:
+    return next(((leg, leg.call) for leg in journey.legs if leg.call), None)
+
+
+def _called(leg: Leg, call: Call) -> _Seen:
     """It is being asked at this moment; beside that, what came of the try before."""
-    assert leg.call is not None, "the caller has looked"
     before = tuple(f"the last time: {answer}" for answer in _last_answer(leg))
-    if leg.call.answered:
-        return _Seen(WAITING, leg.call.host, (f"is connected with {leg.office}: they speak", *before), leg.call.at)
-    return _Seen(WAITING, leg.call.host, (f"is being called by {leg.office}, has not answered yet", *before), leg.call.at,
-                 leg.call.at + PATIENCE, f"{leg.office} hangs up in")
+    if call.answered:
+        return _Seen(WAITING, call.host, (f"is connected with {leg.office}: they speak", *before), call.at)
+    waits = f"is being called by {leg.office}, has not answered yet"
+    return _Seen(WAITING, call.host, (waits, *before), call.at, call.at + PATIENCE, f"{leg.office} hangs up in")
 
 
 def _server(attempt: Attempt, leg: Leg) -> str:
@@ -143,15 +153,16 @@ def _server(attempt: Attempt, leg: Leg) -> str:
     if not leg.look_ups:  # it has waited behind another letter, and what came of that one is said of both
         return f"the server of {domain}"
     found = leg.look_ups[-1]
-    return found.servers[0].partition(" ")[0] if found.servers else f"no server for {domain}"
+    return found.servers[0].partition(" ")[0] if found.servers else f"no server found for {domain}"
 
 
 def _mda(journey: Journey) -> _Seen:
-    tried = [one for leg in journey.legs for one in leg.attempts if one.kind not in ("remote", "")]
-    bad = [one for one in {one.recipient: one for one in tried}.values() if one.state in ("failed", "deferred")]
+    by_leg = [(leg, one) for leg in journey.legs for one in leg.attempts if one.kind not in ("remote", "")]
+    tried = [one for _, one in by_leg]
+    bad = [(leg, one) for leg, one in {one.recipient: (leg, one) for leg, one in by_leg}.values() if one.state in ("failed", "deferred")]
     if bad:
-        state = TROUBLE if any(one.state == "failed" for one in bad) else WAITING
-        return _Seen(state, bad[-1].recipient, (bad[-1].status,), bad[-1].at)
+        last = bad[-1][1]
+        return _Seen(_how_bad(bad), last.recipient, (last.status,), last.at)
     if not tried and not journey.copies:
         return _Seen(NOT_YET, "not delivered yet")
     lines = tuple(f"{alias.name} = {', '.join(alias.targets)}" for leg in journey.legs for alias in leg.aliases)
@@ -204,8 +215,9 @@ _LOOKS: tuple[Callable[[Journey], _Seen], ...] = (_mua, _msa, _queue, _mx, _mda,
 
 def summary(journey: Journey) -> tuple[str, str]:
     """(state, sentence): where the message is now. For lists, and for screen readers."""
-    if calling := next((leg for leg in journey.legs if leg.call), None):
-        return WAITING, f"{calling.office} {'speaks with' if calling.call.answered else 'is calling'} {calling.call.host}"
+    if under_way := _call_of(journey):
+        office, call = under_way[0].office, under_way[1]
+        return WAITING, f"{office} {'speaks with' if call.answered else 'is calling'} {call.host}"
     if journey.next:
         late = [answer for leg in journey.legs if leg.state == "waiting" for answer in _last_answer(leg)]
         return WAITING, f"waits in the queue of {_waiting(journey).office}" + (f": {late[-1]}" if late else "")
