@@ -10,6 +10,7 @@ the door. Telling costs one attribute test when nobody listens: callers write
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import field
 from typing import Any
 
 from twisted.logger import Logger
@@ -105,10 +106,11 @@ class Closed:
 
 @frozen
 class Line:
-    """One transcript entry, secrets masked. `side` is "C" for the peer and "S" for us."""
+    """One transcript entry, secrets masked. `side` is "C" for the peer and "S" for us. `lone_lf`: the peer has ended it with a bare LF."""
 
     side: str
     text: bytes
+    lone_lf: bool = field(default=False, repr=False)  # for who looks on in the classroom; the journal has no use for it
 
 
 @frozen

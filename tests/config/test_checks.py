@@ -44,6 +44,13 @@ def told(tmp_path, discovery):
             "c.ini:6:1: warning: only the stage blocklists looks at this\n    add blocklists to stages",
             id="a-list-that-nobody-asks",
         ),
+        *(
+            pytest.param(f"[{section}]\nlisten = tcp:{port}:interface=127.0.0.1\nlone_lf = yes\n",
+                         "c.ini:7:1: error: lines that end with LF alone are for the classroom",
+                         id=f"what-nc-says-to-{section}")
+            for section, port in (("submission", 2587), ("lmtp", 2424), ("imap", 2143), ("pop3", 2110))
+        ),
+        pytest.param("lone_lf = yes\n", "c.ini:5:1: error: lines that end with LF alone", id="what-nc-says"),
         pytest.param("dnswl = list.example\n", "c.ini:5:1: warning: it is asked only where a blocklist is", id="an-allowlist-alone"),
         pytest.param("dnsbl = zen\n", "c.ini:5:9: error: dnsbl = zen is not the zone of a list", id="no-list"),
         pytest.param("hello = own_name\n", "c.ini:5:9: error: hello = own_name is no rule about names of clients", id="no-rule-for-hello"),

@@ -136,7 +136,7 @@ class PopHouse:
 def connect(clock: Clock, settings: dict[str, str]) -> Pump:
     """What `player.play` wants.
 
-    Settings: clear=no, tls=no, locked=yes, broken=yes, large=yes, away=yes, apop=yes, delay=seconds since a login.
+    Settings: clear=no, tls=no, locked=yes, broken=yes, large=yes, away=yes, apop=yes, lone_lf=yes, delay=seconds since a login.
     """
     house = PopHouse(clock, plaintext_allowed=settings.get("clear") != "no", tls_available=settings.get("tls") != "no")
     if "delay" in settings:
@@ -144,6 +144,8 @@ def connect(clock: Clock, settings: dict[str, str]) -> Pump:
         house.locks.visits.came("ann@here.example", clock.seconds() - float(settings["delay"]), 300.0)
     if "apop" in settings:
         house.settings = {"apop": True}
+    if "lone_lf" in settings:
+        house.settings = {"lone_lf": True}
     house.store.mailbox.broken = "broken" in settings
     house.people.available = "away" not in settings
     if "locked" in settings:

@@ -20,6 +20,7 @@ class EchoWire:
     """Says every line back; `bye` closes."""
 
     in_content = False
+    lone_lf = False
 
     def __init__(self):
         self.buffer = Buffer()

@@ -67,6 +67,7 @@ from twistmail.wire.socks import Refusal, Socks
 
 EXTENSIONS = BASIC | frozenset(f"{SUBMISSION_EXTENSIONS} ETRN XCLIENT".split())
 LIMITS = Limits(extensions=EXTENSIONS, message=100_000)
+TYPED = Limits(extensions=EXTENSIONS, message=100_000, lone_lf=True)
 
 
 def _text(data: bytes) -> str:
@@ -87,9 +88,10 @@ def http(data: bytes) -> None:
 
 
 def smtp(data: bytes) -> None:
-    """A whole connection: each command is answered well, in pieces whose size the first octet tells."""
-    size = (data[0] if data else 0) + 1
-    wire = SmtpServerWire(LIMITS)
+    """A whole connection: each command is answered well, in pieces whose size the first octet tells; its highest bit, whether LF
+    alone may end lines."""
+    size = (data[0] & 0x7F if data else 0) + 1
+    wire = SmtpServerWire(TYPED if data[:1] >= b"\x80" else LIMITS)
     wire.send(Status(220, "", "hello"))
     for at in range(1, len(data), size):
         wire.receive_bytes(data[at : at + size])

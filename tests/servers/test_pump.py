@@ -27,6 +27,8 @@ class Said(Ask):
 class LineWire:
     """One line is one Ask; `quit` closes, `tls` wants TLS, `content` counts as content."""
 
+    lone_lf = False
+
     def __init__(self) -> None:
         self.buffer = Buffer()
         self.wants = Wants.NOTHING

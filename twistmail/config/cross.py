@@ -49,4 +49,14 @@ def we_have_a_name(config: Config) -> Iterator[Problem]:
         yield config.problem("server", "hostname", text, "write hostname = mail.blue.example, as the world sees it", WARNING)
 
 
-CHECKS = (one_place_one_service, somebody_listens, we_have_a_name)
+def lone_lf_is_for_classrooms(config: Config) -> Iterator[Problem]:
+    """What no other server says, no port of a server that others find shall hear. A classroom's offices are below .test, where nothing
+    can be found (RFC 6761 §6.2)."""
+    if not config["server"].hostname.endswith(".test"):
+        for setting in config.changed():
+            if setting.option.key == "lone_lf" and config[setting.section].lone_lf:
+                text = "lines that end with LF alone are for the classroom: elsewhere they let one message pass for two (SMTP smuggling)"
+                yield config.problem(setting.section, "lone_lf", text, "remove it; by hand it is nc -C, or openssl s_client -crlf")
+
+
+CHECKS = (one_place_one_service, somebody_listens, we_have_a_name, lone_lf_is_for_classrooms)

@@ -276,7 +276,7 @@ class Pump(Protocol):
                         break
                 self._moved = True
                 if self.facts.lines_wanted:
-                    self._transcribe("C", self.wire.said())
+                    self._transcribe("C", self.wire.said(), lone_lf=self.wire.lone_lf)
                 await self._say(self.session.answer(event))
                 if self.wire.wants is not Wants.NOTHING:
                     await self._obey()
@@ -493,6 +493,6 @@ class Pump(Protocol):
         self._timer = None
         self.transport.abortConnection()
 
-    def _transcribe(self, side: str, octets: bytes) -> None:
+    def _transcribe(self, side: str, octets: bytes, *, lone_lf: bool = False) -> None:
         """Tell what was said. Mail is counted, not quoted: the wire sees to that for what the peer says, `is_mail` for us."""
-        self.facts.tell(Fact(self._epoch(), self.identifier, Line(side, octets)))
+        self.facts.tell(Fact(self._epoch(), self.identifier, Line(side, octets, lone_lf)))

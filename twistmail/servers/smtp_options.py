@@ -32,6 +32,7 @@ from twistmail.policy.relay_domains import DOMAINS
 from twistmail.policy.reverse import OPTIONS as REVERSE
 from twistmail.policy.soliciting import OPTIONS as SOLICITING
 from twistmail.policy.tarpit import OPTIONS as TARPIT
+from twistmail.servers.typed import LONE_LF
 
 MX_EXTENSIONS = (
     "PIPELINING SIZE 8BITMIME BINARYMIME CHUNKING SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH REQUIRETLS LIMITS ETRN "
@@ -88,6 +89,7 @@ _COMMON = (
            "Whoever does not wait for an answer where he has to (RFC 2920) is sent away.", Reload.NEW),
     Option("bare_newline", choice("reject", "normalize"), "reject",
            "Content with a bare CR or LF: refused, or each one made a line end.", Reload.NEW),
+    LONE_LF,
     Option("disk_reserve", SIZE, "256M", "Room on the disk that is kept: with less (or 2 % of the disk) new mail is told to come later."),
     _asking("vrfy", "whether there is such a user (VRFY)"),
     _asking("expn", "who is on a list (EXPN)"),

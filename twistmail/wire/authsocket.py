@@ -126,6 +126,7 @@ class AuthSocketWire:
     """One connection of a daemon. See `wire.contract.Wire`."""
 
     in_content = False
+    lone_lf = False
 
     def __init__(self) -> None:
         self.wants = Wants.NOTHING

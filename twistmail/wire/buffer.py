@@ -6,6 +6,8 @@ last one stopped, and consumed bytes are dropped in one move.
 
 from __future__ import annotations
 
+CRLF = b"\r\n"
+
 
 class LineTooLong(Exception):
     """No line end within the limit. The buffer has dropped `dropped` octets of the line; its end too where it is `finished`."""
@@ -19,10 +21,11 @@ class LineTooLong(Exception):
 class Buffer:
     """A queue of octets. Lines end with CRLF only; the caller judges bare CR and LF inside them."""
 
-    __slots__ = ("_data", "_searched", "_start")
+    __slots__ = ("_data", "_end", "_searched", "_start")
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._end = CRLF
         self._start = 0
         self._searched = 0
 
@@ -42,7 +45,7 @@ class Buffer:
         held of the line is dropped then, so memory stays bounded while the rest of it is skipped by `skip_line`.
         """
         data = self._data
-        end = data.find(b"\r\n", self._searched)
+        end = data.find(self._end, self._searched)
         if end < 0:
             # the last octet may be the CR of a CRLF to come
             self._searched = max(self._start, len(data) - 1)
@@ -52,7 +55,7 @@ class Buffer:
                 raise LineTooLong(dropped - len(self))
             return None
         line = bytes(data[self._start : end])
-        self._consume_to(end + 2)
+        self._consume_to(end + len(self._end))
         if len(line) > limit:
             raise LineTooLong(len(line), finished=True)
         return line
@@ -63,12 +66,12 @@ class Buffer:
 
     def skip_line(self) -> int | None:
         """Drop up to and with the next CRLF: the octets dropped, or None where it has not come (all is dropped then)."""
-        end = self._data.find(b"\r\n", self._searched)
+        end = self._data.find(self._end, self._searched)
         if end < 0:
             self.drop_unfinished()
             return None
-        dropped = end + 2 - self._start
-        self._consume_to(end + 2)
+        dropped = end + len(self._end) - self._start
+        self._consume_to(self._start + dropped)
         return dropped
 
     def take(self, most: int) -> bytes:
@@ -82,6 +85,23 @@ class Buffer:
         """Let *data* be read (again) before everything else."""
         self._data[: self._start] = data
         self._start = self._searched = 0
+
+    def take_lines(self, most: int) -> bytes:
+        """As `take`, of content that a line of its own ends: with the line ends that it has on the wire of RFC 5321."""
+        return self.take(most)
+
+    def put_back_lines(self, data: bytes) -> None:
+        """As `put_back`, of what `take_lines` has given."""
+        self.put_back(data)
+
+    def skip_options(self) -> bool:
+        """For `typed.TypedBuffer`: False where what comes next is not known yet."""
+        return True
+
+    @property
+    def lone_lf(self) -> bool:
+        """Whether the lines of this peer end with a bare LF, and may."""
+        return self._end != CRLF
 
     def contains(self, octets: bytes) -> bool:
         """Whether *octets* stand anywhere in what waits."""

@@ -78,6 +78,8 @@ class Wire(Protocol):
     buffered: int
     #: True while the peer sends content (DATA, a literal): the minimum data rate holds.
     in_content: bool
+    #: True where the peer ends its lines with a bare LF, and may (`wire.typed`).
+    lone_lf: bool
 
     def receive_bytes(self, data: bytes) -> None:
         """Take what has arrived. Never raises."""

@@ -61,6 +61,7 @@ class HttpServerWire:
     """One connection. See `wire.contract.Wire`."""
 
     in_content = False
+    lone_lf = False
 
     def __init__(self) -> None:
         self.wants = Wants.NOTHING

@@ -53,6 +53,15 @@ def test_who_has_talked_before_the_greeting_gets_another_one() -> None:
     assert house.refused == [("early_talker", 554)]
 
 
+def test_options_of_telnet_are_no_talk_where_people_type() -> None:
+    house = SmtpHouse()
+    transport = greeted(house, b"\xff\xfb\x1f\xff\xfd\x01", lone_lf=True)
+    assert transport.value().startswith(b"220 ")
+    assert house.refused == []
+    for said, settings in ((b"\xff\xfb\x1fEHLO a\n", {"lone_lf": True}), (b"\xff\xfb\x1f", {})):
+        assert greeted(house, said, **settings).value().startswith(b"554 5.5.1 ")
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -194,9 +194,27 @@ def test_commands_are_read_in_any_case_and_blanks_at_their_end_are_forgiven() ->
                                  b"AUTH LOGIN", b"QUIT", b"STARTTLS", b"*", b" ", b"<"]), max_size=40), st.integers(1, 9))
 def test_whatever_comes_and_however_it_is_cut_the_events_are_the_same(words: list[bytes], piece: int) -> None:
     data = b"".join(words)
-    _, whole = spoken(data)
-    _, cut = spoken(data, piece=piece)
-    assert _told(whole) == _told(cut)
+    for limits in (Limits(), Limits(lone_lf=True)):
+        _, whole = spoken(data, limits=limits)
+        _, cut = spoken(data, limits=limits, piece=piece)
+        assert _told(whole) == _told(cut)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([b".", b"..", b"\n", b"a", b"\r", b"MAIL FROM:<a@b>", b"QUIT", b"\n.\n"]), max_size=30), st.integers(0, 9))
+def test_where_lone_lf_may_be_said_a_dialogue_with_crlf_is_what_it_is_elsewhere(words: list[bytes], piece: int) -> None:
+    data = BEGIN + b"".join(words) + b"\r\n.\r\nNOOP\r\n"
+    assert spoken(data, limits=Limits(lone_lf=True), piece=piece)[1] == spoken(data, piece=piece)[1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([b".", b"..", b"\n", b"a", b"\n.\n", b"MAIL FROM:<a@b>", b"QUIT", b" "]), max_size=30), st.integers(0, 9))
+def test_a_dialogue_of_lone_lf_means_what_it_means_with_crlf(words: list[bytes], piece: int) -> None:
+    data = BEGIN + b"".join(words) + b"\n.\nNOOP\n"
+    _, meant = spoken(data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    wire, events = spoken(data.replace(b"\r\n", b"\n"), limits=Limits(lone_lf=True), piece=piece)
+    assert wire.lone_lf
+    assert _told(events) == _told(meant)
 
 
 def _told(events: list[Any]) -> list[Any]:

@@ -15,6 +15,7 @@ from twistmail.servers.imap.hiding import HIDDEN
 from twistmail.servers.imap.kept import Kept
 from twistmail.servers.imap.sharing.sharing import Sharing
 from twistmail.servers.login import Login
+from twistmail.servers.typed import LONE_LF
 from twistmail.servers.urls import Urls
 from twistmail.wire.imap.framing import ImapLimits
 
@@ -51,6 +52,7 @@ OPTIONS = Section(
     Option("compress", SWITCH, "no", "Whether clients may compress (COMPRESS=DEFLATE); it costs 100 KiB for each that does.", Reload.NEW),
     Option("literal", choice("plus", "minus"), "plus",
            "What a client may send without leave: LITERAL+ any message, LITERAL- up to 4096 octets.", Reload.NEW),
+    LONE_LF,
     Option("hide_capabilities", HIDDEN, "", "Capabilities that are not told: to all, to users, or to programs (by ID); a line for each.",
            Reload.NEW, example="client *outlook*: MOVE\nuser bob@example.org: IDLE"),
 )  # fmt: skip
@@ -95,4 +97,5 @@ def wire_limits(settings: Settings) -> ImapLimits:
     """What the wire admits under *settings*."""
     unlimited = 1 << 40
     unasked = UNASKED if settings.literal == "minus" else unlimited
-    return ImapLimits(append=settings.max_message or unlimited, unasked_append=unasked, bad_commands=settings.max_bad_commands)
+    return ImapLimits(append=settings.max_message or unlimited, unasked_append=unasked, bad_commands=settings.max_bad_commands,
+                      lone_lf=settings.lone_lf)

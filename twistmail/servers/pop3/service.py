@@ -15,6 +15,7 @@ from twistmail.servers.census import Census
 from twistmail.servers.login import Login
 from twistmail.servers.pop3 import languages, uniqueids
 from twistmail.servers.pop3.uniqueids import UNIQUE_IDS
+from twistmail.servers.typed import LONE_LF
 
 OPTIONS = Section(
     "pop3",
@@ -38,6 +39,7 @@ OPTIONS = Section(
     Option("max_connections_per_ip", COUNT, "30", "Connections at a time from one address that have not logged in.", Reload.NEW),
     Option("proxy_from", NETWORKS, "", "Proxies that say for whom they speak, before anything else (PROXY protocol).", Reload.NEW,
            example="192.0.2.1 10.0.0.0/8"),
+    LONE_LF,
     Option("language", choice(*languages.NAMES), languages.ENGLISH, "What a client hears that asks for the usual language (LANG *).",
            Reload.NEW),
 )

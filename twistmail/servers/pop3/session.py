@@ -43,7 +43,8 @@ IN_USE = pop.Err("Another session has this mailbox open", "IN-USE")
 
 def open_connection(service: Pop3Service, identifier: str, address: str, port: int, via: str = "") -> tuple[PopServerWire, PopSession]:
     """Wire and session of a new connection from *address*, whatever proxy it came *via*."""
-    return PopServerWire(apop=service.settings.apop), PopSession(service, Caller(identifier, address, via=via))
+    wire = PopServerWire(apop=service.settings.apop, lone_lf=service.settings.lone_lf)
+    return wire, PopSession(service, Caller(identifier, address, via=via))
 
 
 class PopSession:

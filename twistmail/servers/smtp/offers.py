@@ -44,6 +44,7 @@ def _limits(service: SmtpService, *, trusted: bool, is_near: bool) -> Limits:
         extensions=extensions,
         lmtp=role is Role.LMTP,
         bare_names=role is Role.SUBMISSION,
+        lone_lf=settings.lone_lf,
         in_step=settings.unauth_pipelining == "reject" and not is_near,
     )
 

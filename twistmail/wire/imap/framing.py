@@ -27,6 +27,7 @@ class ImapLimits:
     unasked_append: int = 1 << 40  # a non-synchronising one that is APPEND's message
     swallowed: int = 41_943_040  # of unasked literals that we refuse, before we rather close
     bad_commands: int = 10  # in a row, before we close
+    lone_lf: bool = False  # who ends all lines with a bare LF is understood (`wire.typed`)
 
 
 @frozen

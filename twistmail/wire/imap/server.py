@@ -33,6 +33,7 @@ from twistmail.wire.imap.rows import State
 from twistmail.wire.imap.tokens import TAG, Cursor, Misspelled, Refused
 from twistmail.wire.imap.uploads import ROWS as UPLOADS
 from twistmail.wire.imap.uploads import AppendAbandoned, AppendBegin, AppendChunk, AppendEnd, AppendMore, Upload
+from twistmail.wire.typed import TypedBuffer
 
 CHUNK = 65_536  # octets of a literal that are handed on at once
 NO_TAG = b"*"
@@ -58,7 +59,7 @@ class ImapWire:
         self.limits = limits or ImapLimits()
         self.state = state
         self.wants = Wants.NOTHING
-        self._buffer = Buffer()
+        self._buffer = TypedBuffer() if self.limits.lone_lf else Buffer()
         self._gone = False
         self._bads = 0  # in a row
         self._compressed = False
@@ -86,6 +87,10 @@ class ImapWire:
     @property
     def buffered(self) -> int:
         return len(self._buffer)
+
+    @property
+    def lone_lf(self) -> bool:
+        return self._buffer.lone_lf
 
     @property
     def in_content(self) -> bool:

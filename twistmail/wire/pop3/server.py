@@ -48,6 +48,7 @@ from twistmail.wire.pop3.commands import (
     Welcome,
 )
 from twistmail.wire.sasl.spelling import encode
+from twistmail.wire.typed import TypedBuffer
 
 #: Octets of a command line without its CRLF (limits.md; RFC 2449 §4 wants 253 at least), and of one that carries SASL.
 LONGEST_LINE = 512
@@ -73,15 +74,15 @@ SENTENCES = (LINE_TOO_LONG, UNKNOWN, CONTROLS, TOO_EARLY, TOO_LATE, NO_ARGUMENT,
 
 
 class PopServerWire:
-    """One connection. See `wire.contract.Wire`. *apop*: APOP is a command here (RFC 1939 §7)."""
+    """One connection. See `wire.contract.Wire`. *apop*: APOP is a command here (RFC 1939 §7). *lone_lf*: see `wire.typed`."""
 
     in_content = False
 
-    def __init__(self, *, apop: bool = False) -> None:
+    def __init__(self, *, apop: bool = False, lone_lf: bool = False) -> None:
         self.state = State.AUTHORIZATION
         self._commands = WITH_APOP if apop else COMMANDS
         self.wants = Wants.NOTHING
-        self._buffer = Buffer()
+        self._buffer = TypedBuffer() if lone_lf else Buffer()
         self._paused = True  # until the greeting is said
         self._stuffer: Stuffer | None = None
         self._said = b""
@@ -89,6 +90,10 @@ class PopServerWire:
     @property
     def buffered(self) -> int:
         return len(self._buffer)
+
+    @property
+    def lone_lf(self) -> bool:
+        return self._buffer.lone_lf
 
     # ----- octets to events
 

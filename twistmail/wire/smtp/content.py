@@ -22,6 +22,7 @@ class Limits:
     `extensions`: EHLO keywords; commands and parameters of others are not known. `lmtp`: LHLO, and an answer per recipient (RFC 2033).
     `bare_names`: addresses may come without a domain (RFC 6409 §4.2 leaves it to us to complete them).
     `in_step`: who does not wait for an answer where RFC 2920 §3.1 demands it is sent away.
+    `lone_lf`: who ends all lines with a bare LF is understood (`wire.typed`).
     """
 
     command_line: int = 2048
@@ -35,6 +36,7 @@ class Limits:
     lmtp: bool = False
     bare_names: bool = False
     in_step: bool = False
+    lone_lf: bool = False
 
 
 class Meter:

@@ -6,7 +6,8 @@ the session's business. The pump feeds it and obeys `wants`.
 
 Line ends are CRLF and nothing else: a bare CR or LF in a command line closes
 the connection, because whoever sends one either does not speak SMTP or wants
-two readers to see two different dialogues.
+two readers to see two different dialogues. Ports of the classroom take whole
+dialogues without any CR as well (`wire.typed`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from twistmail.wire.smtp.content import ChunkReader, ContentReader, Limits
 from twistmail.wire.smtp.grammar import BadSyntax
 from twistmail.wire.smtp.replies import Replies, Reply, Utf8Reply, render
 from twistmail.wire.smtp.states import AFTER_CHALLENGE, AFTER_REFUSAL, ALWAYS, ENDS_GROUP, EXPECTED, EXPECTED_OF, TRANSITIONS, State
+from twistmail.wire.typed import TypedBuffer
 
 BLOCK = 64 * 1024
 DEFAULT_LIMITS = Limits()
@@ -69,7 +71,7 @@ class SmtpServerWire:
         self.state = State.GREETED
         self.wants = Wants.NOTHING
         self._limits = limits
-        self._buffer = Buffer()
+        self._buffer = TypedBuffer() if limits.lone_lf else Buffer()
         self._asked: Ask | None = Greeting()  # what waits for its answer
         self._content: ContentReader | None = None
         self._chunks: ChunkReader | None = None  # of the present transaction
@@ -90,8 +92,14 @@ class SmtpServerWire:
     def in_content(self) -> bool:
         return self._content is not None or self._chunk is not Chunks.NONE
 
+    @property
+    def lone_lf(self) -> bool:
+        return self._buffer.lone_lf
+
     def receive_bytes(self, data: bytes) -> None:
         self._buffer.feed(data)
+        if type(self._asked) is Greeting:
+            self._buffer.skip_options()  # a telnet program says them before it is greeted, which is no impatience
 
     def receive_eof(self) -> None:
         """Nothing to do: what came before is still answered, and half a line is nothing."""
@@ -186,10 +194,10 @@ class SmtpServerWire:
     def _next_content(self) -> Any:
         reader = self._content
         assert reader is not None
-        while not reader.ended and (octets := self._buffer.take(BLOCK)):
+        while not reader.ended and (octets := self._buffer.take_lines(BLOCK)):
             data = reader.feed(octets)
             if reader.ended:
-                self._buffer.put_back(reader.rest)
+                self._buffer.put_back_lines(reader.rest)
             if data:
                 self._said = b"(%d octets of content)" % len(data)
                 return ContentChunk(data)
