@@ -99,6 +99,15 @@ def test_the_list_has_every_message_with_where_it_is_now(town, browser):
     assert "<html" not in page(browser, "/m", x_requested_with="page")
 
 
+def test_a_dialogue_without_any_cr_has_a_mark_with_a_sentence(town, browser):
+    tell(town, SUBMITTED)
+    assert "LF only" not in page(browser, f"/m/{A}")
+    town.ring.add("blue", "line", "c1", {"side": "C", "text": "NOOP", "proto": "smtp", "lone_lf": True}, connection="c1")
+    shown = page(browser, f"/m/{A}")
+    assert re.search(r'<p class="warning"><b>LF only.</b> The client ends its lines with LF, as nc does; [^<]*RFC 5321 §2.3.8', shown)
+    assert "LF only: The client ends its lines with LF" in page(browser, f"/m/{A}/export.txt")
+
+
 def test_a_page_shows_stations_dialogues_envelope_questions_and_legs(town, browser):
     tell(town, SUBMITTED + LATER + SENT + TAKEN + READ)
     shown = page(browser, f"/m/{A}")

@@ -11,19 +11,24 @@ from typing import Any
 
 from twistmail.mail.values import frozen
 
+#: What a dialogue is told to be whose client says no CRs.
+LF_ONLY = ("The client ends its lines with LF, as nc does; SMTP, POP3 and IMAP want CR LF (RFC 5321 §2.3.8), so a server outside the "
+           "classroom would refuse them or wait for ever: nc -C says both.")
 #: An item: the name of the office and the id that this office has given it.
 Node = tuple[str, str]
 
 
 @frozen
 class Line:
-    """One line that was said. `side`: "C" the client, "S" the server. `mood` of a server's answer: "", "later" (4xx), "refused" (5xx)."""
+    """One line that was said. `side`: "C" the client, "S" the server. `mood` of a server's answer: "", "later" (4xx), "refused" (5xx).
+    `lone_lf`: it ended with a bare LF."""
 
     number: int
     at: float
     side: str
     text: str
     mood: str = ""
+    lone_lf: bool = False
 
 
 @frozen
@@ -38,6 +43,11 @@ class Dialogue:
     lines: tuple[Line, ...]
     end: str = ""
     tls: str = ""
+
+    @property
+    def lone_lf(self) -> bool:
+        """Whether the client has ended its lines with LF alone."""
+        return any(line.lone_lf for line in self.lines)
 
     @property
     def title(self) -> str:

@@ -125,7 +125,7 @@ class _Making:
             if _is_mail(str(event.what.get("side", "")), text) and leg["call"] is None:  # on a connection that was made for another one
                 leg["call"] = Call(event.at, _server_at("", leg), answered=True)
         mood = mood_of(text) if event.what.get("side") == "S" else ""
-        one.lines.append(Line(event.number, event.at, str(event.what.get("side", "")), text, mood))
+        one.lines.append(Line(event.number, event.at, str(event.what.get("side", "")), text, mood, bool(event.what.get("lone_lf"))))
 
     def net(self, event: Event) -> None:
         """Of the making of a connection, on behalf of an item."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from twistmail.lab.filters import since, time_of_day
-from twistmail.lab.journey import Journey
+from twistmail.lab.journey import LF_ONLY, Journey
 from twistmail.lab.letter_head import Head, rows
 from twistmail.lab.stations import how_read, stations, summary
 
@@ -85,4 +85,5 @@ def _traces(head: Head) -> list[str]:
 def _dialogues(journey: Journey) -> Iterator[list[str]]:
     for one in journey.dialogues:
         lines = [f"{since(line.at - journey.began):>9} {line.side} {line.text}" for line in one.lines]
-        yield _headed(f"{one.title} ({one.key})", [*lines, *([f"          ended: {one.end}"] if one.end else [])])
+        mark = [f"LF only: {LF_ONLY}"] if one.lone_lf else []
+        yield _headed(f"{one.title} ({one.key})", [*mark, *lines, *([f"          ended: {one.end}"] if one.end else [])])

@@ -3,7 +3,7 @@
 The keys of `what`, by kind (what stands in brackets is not always there):
 
     connection  state: opened, closed, introduced; service, peer ("192.0.2.10:54321"), port, [from: the office there], [why, received, sent]
-    line        side ("C": the peer, "S": this office), text, proto ("smtp", "imap", "pop3")
+    line        side ("C": the peer, "S": this office), text, proto ("smtp", "imap", "pop3"), [lone_lf: it ended with a bare LF]
     tls         version, cipher, [verified: by what the certificate was found in order], [fault: why it is not], [issuer]
     auth        mechanism, result ("ok", "failed"), login, service
     check       stage, rule, status, sender, recipient, [fate]
@@ -94,6 +94,7 @@ class Reporter:
         service = self._services.get(fact.about, "")
         for line in fact.what.text.removesuffix(b"\r\n").split(b"\r\n")[:MOST_LINES]:
             told = {"side": fact.what.side, "text": line[:LONGEST].decode("utf-8", "replace"), "proto": PROTOCOLS.get(service, service)}
+            told |= {"lone_lf": True} if fact.what.lone_lf else {}
             self._ring.add(self._office.name, "line", fact.about, told, connection=fact.about)
 
     def logged_in(self, about: str, what: facts.LoggedIn) -> Told:

@@ -55,6 +55,7 @@ servers = 127.0.0.1:{dns}
 timeout = 3s
 [mx]
 listen = tcp:{mx}:interface={interface}
+lone_lf = yes
 proxy_from = 127.0.0.2
 reverse_dns = log
 extensions = PIPELINING SIZE 8BITMIME SMTPUTF8 ENHANCEDSTATUSCODES DSN STARTTLS AUTH
@@ -63,15 +64,18 @@ listen = tls:port={submissions}:interface={interface}
          tcp:{submission}:interface={interface}
          unix:{folder}/submit.sock:mode=600
 tls = offered
+lone_lf = yes
 trusted_users = {user}
 [imap]
 listen = tls:port={imaps}:interface={interface}
          tcp:{imap}:interface={interface}
 tls = offered
+lone_lf = yes
 [pop3]
 listen = tls:port={pop3s}:interface={interface}
          tcp:{pop3}:interface={interface}
 tls = offered
+lone_lf = yes
 [relay]
 retry = 5s 15s 30s 1m
 warn_sender_after = 1m

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from twistmail.lab.console import Console, Held, plain
 from twistmail.lab.dialects import Next
+from twistmail.lab.journey import LF_ONLY
 from twistmail.lab.lesson import filled
 from twistmail.lab.offices import PASSWORD
 from twistmail.lab.rules import in_sight, owner_of
@@ -100,7 +101,7 @@ class ConsolePages:
     def _chooser(self, asked: Asked, trouble: str = "", code: int = 200) -> Answer:
         values = {"own": self._console.of(owner_of(self._town, asked)), "services": NAMES, "trouble": trouble, "ports": self._town.ports}
         chosen = (asked.query.get("office", in_sight(self._town, asked)[0].name), asked.query.get("service", "mx"))
-        return self._render.page(asked, "console.html", title="Console", code=code, chosen=chosen, **values)
+        return self._render.page(asked, "console.html", title="Console", code=code, chosen=chosen, lf_only=LF_ONLY, **values)
 
 
 def shown(town: Any, asked: Asked, console: Console, held: Held) -> Mapping[str, Any]:

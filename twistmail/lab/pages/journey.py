@@ -24,7 +24,7 @@ from twistmail.hops import bare
 from twistmail.interfaces import Unavailable
 from twistmail.lab.faults import FAULTS, Board, Fault
 from twistmail.lab.heads import is_held, runner_of
-from twistmail.lab.journey import Journey, Leg
+from twistmail.lab.journey import LF_ONLY, Journey, Leg
 from twistmail.lab.journey_text import as_text
 from twistmail.lab.letter_head import Head, head_of, rows
 from twistmail.lab.rules import may_order, seat_of
@@ -175,7 +175,7 @@ class _Pages:
         return {
             "journey": journey, "state": state, "sentence": sentence, "stations": all_six, "current": current(all_six),
             "dialogues": journey.dialogues, "head": head, "rows": rows(journey.first, head), "meaning": meaning,
-            "trees": [await self._tree(leg) for leg in journey.legs if leg.aliases],
+            "lf_only": LF_ONLY, "trees": [await self._tree(leg) for leg in journey.legs if leg.aliases],
             "files": [self._file(copy) for copy in journey.copies],
             "trace": self._trace(journey), "waits": self._waits(journey),
             "held": {leg.id: is_held(self._town.service(leg.office), leg) for leg in journey.legs},
