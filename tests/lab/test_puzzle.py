@@ -11,6 +11,7 @@ import pytest
 import pytest_twisted
 
 from tests.lab.living import living
+from twistmail import tasks
 from twistmail.lab import site as sites
 from twistmail.lab.faults import ALL, FAULTS, Board
 from twistmail.lab.puzzle import Puzzle
@@ -45,6 +46,26 @@ async def test_it_is_really_broken_and_whoever_says_what_is_right(town, chance):
     assert (shown["running"], shown["told"]) == (True, None)
     await puzzle.end()
     assert puzzle.shown()["told"] == (fault, place)
+    assert list(board.now()) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_presses_the_button_twice_breaks_one_thing(town):
+    puzzle, board = Puzzle(town, random.Random(1)), Board(town)
+    await board.set("office-off", "red")  # mending that takes a while
+
+    async def pressed() -> str:
+        try:
+            await puzzle.begin()
+        except NotNow as trouble:
+            return str(trouble)
+        return "broken"
+
+    said = await tasks.gather(pressed(), pressed())
+    assert said == ["broken", "something is broken already; tell what it is first"]
+    assert len(list(board.now())) == 1
+    await tasks.gather(puzzle.end(), puzzle.end())
+    assert puzzle.shown()["told"]
     assert list(board.now()) == []
 
 

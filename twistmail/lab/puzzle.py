@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from twistmail import tasks
 from twistmail.lab.faults import FAULTS, Board, Fault, NotNow
 from twistmail.lab.secret import SOMETHING
 from twistmail.lab.talk import NotNow as NotHere
@@ -24,6 +25,7 @@ class Puzzle:
         self._town = town
         self._board = Board(town)
         self._chance = chance or random.SystemRandom()
+        self._turn = tasks.Limit(1)  # breaking and mending take a while, and a button is pressed twice
         self._told: tuple[Fault, str] | None = None
         self._guesses: list[tuple[str, str, bool]] = []  # who, what, whether it is so
 
@@ -34,26 +36,28 @@ class Puzzle:
 
     async def begin(self) -> None:
         """Mend everything, then break one thing. NotHere where something is being looked for."""
-        if self._broken is not None:
-            raise NotHere("something is broken already; tell what it is first")
-        self._guesses, self._told = [], None
-        try:
-            await self._board.clear_all()
-            fault, place = self._board.riddle(self._chance)
-            self._town.secret = (fault.name, place)
-            with self._town.ring.instead("switch", SOMETHING):
-                await self._board.set(fault.name, place)
-        except NotNow as trouble:
-            self._town.secret = None
-            raise NotHere(str(trouble)) from None
+        async with self._turn:
+            if self._broken is not None:
+                raise NotHere("something is broken already; tell what it is first")
+            self._guesses, self._told = [], None
+            try:
+                await self._board.clear_all()
+                fault, place = self._board.riddle(self._chance)
+                self._town.secret = (fault.name, place)
+                with self._town.ring.instead("switch", SOMETHING):
+                    await self._board.set(fault.name, place)
+            except NotNow as trouble:
+                self._town.secret = None
+                raise NotHere(str(trouble)) from None
 
     async def end(self) -> None:
         """Tell what it was, and mend it."""
-        self._told = self._broken or self._told
-        try:
-            await self._board.clear_all()
-        except NotNow as trouble:
-            raise NotHere(str(trouble)) from None
+        async with self._turn:
+            self._told = self._broken or self._told
+            try:
+                await self._board.clear_all()
+            except NotNow as trouble:
+                raise NotHere(str(trouble)) from None
 
     def guess(self, who: str, words: str) -> None:
         """*words*: "office-off green". NotHere where nothing is broken, or for what is no fault."""
