@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.task import Clock
 
 from tests.lab.living import living
 from twistmail import tasks
@@ -67,6 +68,38 @@ async def test_who_presses_the_button_twice_breaks_one_thing(town):
     await tasks.gather(puzzle.end(), puzzle.end())
     assert puzzle.shown()["told"]
     assert list(board.now()) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_others_see_who_is_right_and_not_by_what_words_until_the_teacher_tells(town):
+    puzzle = Puzzle(town, Wanted("office-off"))
+    await puzzle.begin()
+    (right,) = [name for name, _ in puzzle.shown()["choices"] if name == " ".join(town.secret)]
+    words = dict(puzzle.shown()["choices"])[right]
+    puzzle.guess("s01@blue.test", right)
+    puzzle.guess("s02@green.test", "slow blue>green")
+    assert puzzle.shown("s01@blue.test")["guesses"] == [("s02", "", False), ("s01", words, True)]
+    assert puzzle.shown("s03@red.test")["guesses"] == [("s02", "", False), ("s01", "", True)]
+    assert words not in re.sub(r"<select.*?</select>", "", await looked(town, "/find/now"), flags=re.DOTALL)
+    await puzzle.end()
+    assert ("s01", words, True) in puzzle.shown("s03@red.test")["guesses"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_whoever_guesses_thinks_for_a_while_before_he_guesses_again(town):
+    clock = Clock()
+    puzzle = Puzzle(town, Wanted("office-off"), clock.seconds)
+    await puzzle.begin()
+    puzzle.guess("s01", "slow blue>green")
+    clock.advance(3)
+    for _ in range(2):
+        with pytest.raises(NotNow, match="one guess in 10 seconds; wait 7 s"):
+            puzzle.guess("s01", "office-off green")
+    puzzle.guess("s02", "slow blue>green")
+    clock.advance(7)
+    puzzle.guess("s01", "slow blue>green")
+    assert [who for who, *_ in puzzle.shown()["guesses"]] == ["s01", "s02", "s01"]
+    await puzzle.end()
 
 
 class Wanted(random.Random):

@@ -15,11 +15,14 @@ from twistmail.web.templates import Renderer
 def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
     puzzle = Puzzle(town)
 
+    def shown(asked: Asked) -> dict[str, Any]:
+        return {"teacher": seat_of(town, asked).is_teacher, **puzzle.shown(owner_of(town, asked))}
+
     async def page(asked: Asked) -> Answer:
-        return render.page(asked, "riddle.html", title="Find the fault", teacher=seat_of(town, asked).is_teacher, **puzzle.shown())
+        return render.page(asked, "riddle.html", title="Find the fault", **shown(asked))
 
     async def now(asked: Asked) -> Answer:
-        return render.fragment(asked, "riddle_now.html", teacher=seat_of(town, asked).is_teacher, **puzzle.shown())
+        return render.fragment(asked, "riddle_now.html", **shown(asked))
 
     async def act(asked: Asked) -> Answer:
         """The teacher breaks something, or tells what it was; everybody may guess."""
@@ -32,7 +35,7 @@ def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
             elif what == "tell":
                 await puzzle.end()
             else:
-                puzzle.guess(owner_of(town, asked).partition("@")[0][:6], asked.form.get("fault", ""))
+                puzzle.guess(owner_of(town, asked), asked.form.get("fault", ""))
         except NotNow as trouble:
             return text(f"{trouble}\n", 409)
         return see_other("/find")
