@@ -173,6 +173,27 @@ def test_an_office_that_is_off_is_said_to_be(browser, town):
     assert browser.ask("GET", "/inbox/letter/blue-bob-INBOX-1/raw").code == 503
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/inbox",
+        "/inbox/rows",
+        "/inbox/bob@blue.test",
+        "/inbox/letter/blue-bob-INBOX-1",
+        "/inbox/letter/blue-bob-INBOX-1/raw",
+        "/inbox/compose?answer=blue-bob-INBOX-1",
+        "/api/v1/message/blue-bob-INBOX-1",
+    ],
+)
+def test_an_office_that_is_to_be_found_is_not_said_to_be_off(browser, town, path):
+    town.off.add("blue")
+    town.secret = ("office-off", "blue")
+    page = browser.ask("GET", path).body
+    assert "mail cannot be read now" in page
+    assert " is off" not in page
+    assert ">off<" not in page
+
+
 def test_an_answer_is_begun_with_what_is_known(browser):
     page = unescape(browser.ask("GET", "/inbox/compose?answer=blue-bob-INBOX-1").body)
     assert 'value="Re: Lunch?"' in page

@@ -31,16 +31,17 @@ _OURS = re.compile(rb"\bid ([0-9a-z]{6}-[0-9a-z]{4})\b")
 
 
 class Away(Exception):
-    """The office is off: nobody can get at mail there now."""
+    """The office is off: nobody can get at mail there now. *is_told*: whether one may know why (`secret`)."""
 
-    def __init__(self, office: str) -> None:
-        super().__init__(f"The office {office} is off. Its mail is safe on its disk, and is here again when it is on.")
+    def __init__(self, office: str, *, is_told: bool = True) -> None:
+        why = f"The office {office} is off. Its mail is safe on its disk, and is here again when it is on."
+        super().__init__(why if is_told else "This mail cannot be read now.")
         self.office = office
 
 
 @frozen
 class Owner:
-    """Somebody with mailboxes; `unread`: messages in his INBOX, None where his office is off."""
+    """Somebody with mailboxes; `unread`: messages in his INBOX, None where nobody can tell, for his office is off."""
 
     account: str
     office: str
@@ -51,7 +52,7 @@ class Owner:
 class Listing:
     """`rows`, the newest first, of `matching` (`matching_unread`) that fit; `total` and `unread` are there in all.
 
-    `away`: the offices that are off.
+    `away`: the offices that are off; `lacks`: mail of one is missing that is to be found, and therefore not named.
     """
 
     rows: tuple[Row, ...]
@@ -60,6 +61,7 @@ class Listing:
     total: int
     unread: int
     away: tuple[str, ...]
+    lacks: bool = False
 
 
 @frozen
@@ -70,11 +72,15 @@ class _Head:
 
 
 class Inboxes:
-    """*offices*: those of the town; *service*(name): the MailService of one, None while it is off."""
+    """*offices*: those of the town; *service*(name): the MailService of one, None while it is off; *seems_on*(name): whether people shall
+    think that it is on (`secret`), by default where it is."""
 
-    def __init__(self, offices: Callable[[], Sequence[Office]], service: Callable[[str], Any]) -> None:
+    def __init__(
+        self, offices: Callable[[], Sequence[Office]], service: Callable[[str], Any], seems_on: Callable[[str], bool] | None = None
+    ) -> None:
         self._offices = offices
         self._service = service
+        self._seems_on = seems_on or (lambda name: service(name) is not None)
 
     async def owners(self) -> tuple[Owner, ...]:
         """Everybody, by office."""
@@ -90,17 +96,19 @@ class Inboxes:
 
     async def listing(self, who: str = EVERYONE, query: str = "", start: int = 0, limit: int = 50) -> Listing:
         """What *who* (an account, or EVERYONE) has, as far as *query* wants it."""
-        heads, away = await self._heads(who)
+        heads, off = await self._heads(who)
+        away = tuple(name for name in off if not self._seems_on(name))
+        lacks = len(away) < len(off)
         heads.sort(key=lambda head: (-head.arrived, -head.place.uid, head.place.id))
         wanted = parse(query)
         unread = sum(not head.is_read for head in heads)
         if not wanted.terms:
             rows = await self._rows(heads[start : start + limit])
-            return Listing(tuple(rows), len(heads), unread, len(heads), unread, away)
+            return Listing(tuple(rows), len(heads), unread, len(heads), unread, away, lacks)
         rows = [row for row in await self._rows(heads[:MOST_SEARCHED]) if wanted.fits(row)]
         rows = await self._with_words(rows, wanted)
         found = tuple(rows[start : start + limit])
-        return Listing(found, len(rows), sum(not row.is_read for row in rows), len(heads), unread, away)
+        return Listing(found, len(rows), sum(not row.is_read for row in rows), len(heads), unread, away, lacks)
 
     async def row(self, place: Place) -> Row | None:
         """None: it is not there any more. Raises Away."""
@@ -160,7 +168,7 @@ class Inboxes:
     def _on(self, office: str) -> Any:
         service = self._service(office)
         if service is None:
-            raise Away(office)
+            raise Away(office, is_told=not self._seems_on(office))
         return service
 
     async def _in(self, place: Place, work: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -188,17 +196,18 @@ class Inboxes:
         return done
 
     async def _heads(self, who: str) -> tuple[list[_Head], tuple[str, ...]]:
+        """And the names of the offices that are off."""
         heads: list[_Head] = []
-        away = []
+        off = []
         for office in self._offices():
             service = self._service(office.name)
             if service is None:
-                away.append(office.name)
+                off.append(office.name)
                 continue
             for account in office.accounts:
                 if who in (EVERYONE, account):
                     heads += await self._of_account(service.foundation.store, office.name, account)
-        return heads, tuple(away)
+        return heads, tuple(off)
 
     async def _of_account(self, store: Any, office: str, account: str) -> list[_Head]:
         boxes = await store.peek(account)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -40,7 +41,7 @@ class NotThere(Exception):
 def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
     def inboxes(asked: Asked) -> Inboxes:
         """As far as the one who asks may look."""
-        return Inboxes(lambda: in_sight(town, asked), town.service)
+        return Inboxes(lambda: in_sight(town, asked), town.service, partial(seems_on, town))
 
     told = [*_Messages(inboxes).routes(), *_Sending(town).routes(), *_Running(town, inboxes).routes()]
     return tuple(Route(route.method, route.pattern, _told(route.handler)) for route in told)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,7 @@ from twistmail.lab.letter_place import Place
 from twistmail.lab.postbox import Postbox, Posted
 from twistmail.lab.rules import in_sight, seat_of
 from twistmail.lab.samples import SAMPLES, with_sample
+from twistmail.lab.secret import seems_on
 from twistmail.mail.values import frozen
 from twistmail.web import letters
 from twistmail.web.letters import Letter, Person
@@ -63,7 +65,7 @@ def wish_of(asked: Asked) -> Wish:
 def routes(town: Any, render: Renderer) -> tuple[Route, ...]:
     def inboxes(asked: Asked) -> Inboxes:
         """As far as the one who asks may look."""
-        return Inboxes(lambda: in_sight(town, asked), town.service)
+        return Inboxes(lambda: in_sight(town, asked), town.service, partial(seems_on, town))
 
     reading, writing = _Reading(town, inboxes, render), _Writing(town, inboxes, render)
     return *reading.routes(), *writing.routes(), Route("GET", "/inbox/{who}", reading.page)  # what is none of the others is somebody
