@@ -99,6 +99,11 @@ def test_whom_an_attempt_was_for(told, who):
     assert stations(the([*SUBMITTED, *told, unreached]))[3].who == who
 
 
+def test_what_waits_behind_another_letter_says_what_the_queue_says():
+    assert stations(the(SUBMITTED), {A: "nobody gets through to green.test"})[2].lines == ("nobody gets through to green.test",)
+    assert stations(the(SUBMITTED))[2].lines == ("under way",)
+
+
 def test_what_was_given_up_waits_no_more():
     given_up = [("blue", "queue", A, "", {"state": "given up", "status": "451 4.4.1 No connection"}), *REFUSED[1:]]
     assert [one.state for one in stations(the(SUBMITTED + LATER + given_up))][2:4] == ["trouble", "trouble"]

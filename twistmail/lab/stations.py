@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from twistmail.lab.journey import Attempt, Call, Copy, Journey, Leg
 from twistmail.lab.links import PATIENCE
@@ -57,10 +58,11 @@ class _Seen:
     due_for: str = "next try in"
 
 
-def stations(journey: Journey) -> tuple[Station, ...]:
-    """All six, in their order."""
+def stations(journey: Journey, outlooks: Mapping[str, str] = MappingProxyType({})) -> tuple[Station, ...]:
+    """All six, in their order. *outlooks*: by the id of a leg, what its queue says of it now, in words."""
     made = []
-    for place, ((name, title, explained, rfc), look, arrow) in enumerate(zip(_EXPLAINED, _LOOKS, _ARROWS, strict=True)):
+    looks: tuple[Callable[[Journey], _Seen], ...] = (_mua, _msa, lambda journey: _queue(journey, outlooks), _mx, _mda, _maa)
+    for place, ((name, title, explained, rfc), look, arrow) in enumerate(zip(_EXPLAINED, looks, _ARROWS, strict=True)):
         seen = look(journey)
         made.append(Station(place + 1, name, title, seen.state, seen.who, seen.lines, seen.at, seen.due, seen.due_for, arrow, explained,
                             rfc))
@@ -95,7 +97,7 @@ def _msa(journey: Journey) -> _Seen:
     return _Seen(PASSED_BY, f"went straight to {first.office}'s port 25", at=first.at)
 
 
-def _queue(journey: Journey) -> _Seen:
+def _queue(journey: Journey, outlooks: Mapping[str, str]) -> _Seen:
     queued = [leg for leg in journey.legs if leg.state in ("queued", "waiting", "frozen") or leg.queued_at]
     if not queued:
         return _Seen(PASSED_BY, "not needed: delivered at once") if journey.copies else _Seen(NOT_YET, "nothing has been queued")
@@ -106,7 +108,7 @@ def _queue(journey: Journey) -> _Seen:
     if leg.state == "frozen":
         return _Seen(TROUBLE, leg.office, ("held", leg.why), leg.queued_at)
     if leg.state in ("queued", "waiting"):
-        return _Seen(WAITING, leg.office, (*((tries,) if leg.tries else ()), "under way"), leg.queued_at)
+        return _Seen(WAITING, leg.office, (*((tries,) if leg.tries else ()), outlooks.get(leg.id) or "under way"), leg.queued_at)
     if _failed(journey):
         return _Seen(TROUBLE, leg.office, ("given back to the sender",) if _reports(journey) else ("given up",), leg.queued_at)
     return _Seen(DONE, leg.office, ("left the queue", *((tries,) if leg.tries else ())), leg.queued_at)
@@ -205,9 +207,6 @@ def _failed(journey: Journey) -> bool:
 
 def _reports(journey: Journey) -> bool:
     return any(leg.reports for leg in journey.legs)
-
-
-_LOOKS: tuple[Callable[[Journey], _Seen], ...] = (_mua, _msa, _queue, _mx, _mda, _maa)
 
 
 # ----- in one sentence

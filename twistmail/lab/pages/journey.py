@@ -164,20 +164,21 @@ class _Pages:
         seen = Seen(seen.key, wanted or 0, seen.place, seen.places, seen.big, seen.last)
         may = may_order(self._town, seat_of(self._town, asked), journey.key)
         now = {} if seen.replayed else {"orders": self._orders(journey) if may else (), "switches": self._switches(journey)}
-        return {**await self._told(journey), "seen": seen, "orders": (), "switches": (), "export": False, **now}
+        return {**await self._told(journey, replayed=seen.replayed), "seen": seen, "orders": (), "switches": (), "export": False, **now}
 
-    async def _told(self, journey: Journey) -> dict[str, Any]:
+    async def _told(self, journey: Journey, *, replayed: bool = False) -> dict[str, Any]:
         """What page and export have in common."""
         header = b"" if journey.first.state == "coming" else await self._town.heads.of(journey)
         head = head_of(header, journey) if header else Head()
         state, sentence = summary(journey)
-        all_six = stations(journey)
+        waits = self._waits(journey)
+        all_six = stations(journey, {} if replayed else waits)
         return {
             "journey": journey, "state": state, "sentence": sentence, "stations": all_six, "current": current(all_six),
             "dialogues": journey.dialogues, "head": head, "rows": rows(journey.first, head), "meaning": meaning,
             "lf_only": LF_ONLY, "trees": [await self._tree(leg) for leg in journey.legs if leg.aliases],
             "files": [self._file(copy) for copy in journey.copies],
-            "trace": self._trace(journey), "waits": self._waits(journey),
+            "trace": self._trace(journey), "waits": waits,
             "held": {leg.id: is_held(self._town.service(leg.office), leg) for leg in journey.legs},
         }  # fmt: skip
 
