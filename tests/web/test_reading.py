@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from time import process_time
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from twistmail.web import reading
@@ -71,6 +74,12 @@ def parts(*several: bytes, boundary: bytes = b"x-y") -> bytes:
                      {"f": (Upload("a.png", "image/png", b"\0\r\n\xff"),)}, id="a-file"),
         pytest.param('name="f"; filename="Ä%22.txt"\r\n\r\n'.encode(), {}, {"f": (Upload('Ä".txt', "application/octet-stream", b""),)},
                      id="an-empty-file-with-a-name"),
+        pytest.param(b'name="f"; filename="a\\"\r\n\r\n1', {}, {"f": (Upload("a\\", "application/octet-stream", b"1"),)},
+                     id="a-backslash-at-the-end-as-browsers-write-it"),
+        pytest.param(b'name="f"; filename="a\\\\\\"b; name=c"\r\n\r\n1', {},
+                     {"f": (Upload('a\\"b; name=c', "application/octet-stream", b"1"),)}, id="quoted-pairs-as-programs-write-them"),
+        pytest.param(b"NAME = a ; x=\r\n\r\n1", {"a": "1"}, {}, id="without-quotation-marks"),
+        pytest.param(b'name="a";\r\n filename*=utf-8\'\'x;\r\n\r\n1', {"a": "1"}, {}, id="another-charset-is-no-parameter-of-a-form"),
         pytest.param(b'name="f"; filename="C:\\x.txt"\r\n\r\n1', {}, {"f": (Upload("C:\\x.txt", "application/octet-stream", b"1"),)},
                      id="a-path"),
     ],
@@ -95,6 +104,11 @@ def test_all_files_of_a_field_count_and_the_last_of_its_words():
         pytest.param("multipart/form-data; boundary=x-y", parts(b'name="a"\r\n1'), id="a-part-without-an-end-of-its-head"),
         pytest.param("multipart/form-data; boundary=x-y", parts(b'name="' + b"a" * 5000 + b'"\r\n\r\n'), id="a-head-without-end"),
         pytest.param("multipart/form-data; boundary=x-y", parts(*[b'name="a"\r\n\r\n1'] * 401), id="too-many-fields"),
+        pytest.param("multipart/form-data; boundary=x-y", parts(*[b'name="a";' + b";" * 900 + b"\r\n\r\n1"] * 100), id="heads-without-end"),
+        pytest.param("multipart/form-data; boundary=x-y", parts(b"x=y\r\n\r\n1"), id="a-part-without-a-name"),
+        pytest.param("multipart/form-data; boundary=x-y", parts(b'name="a\r\n\r\n1'), id="a-name-without-an-end"),
+        pytest.param("multipart/form-data; boundary*=x-y; boundary*0=x-y", parts(b'name="a"\r\n\r\n1'), id="a-boundary-in-pieces"),
+        pytest.param("multipart/form-data; boundary*=undefined''a", parts(b'name="a"\r\n\r\n1'), id="a-boundary-in-a-charset"),
     ],
 )
 def test_what_is_no_form_with_files(kind, body):
@@ -102,10 +116,40 @@ def test_what_is_no_form_with_files(kind, body):
         reading.form(kind, body)
 
 
-@given(st.binary(max_size=300), st.text(max_size=100))
-def test_whatever_strangers_send_is_read_or_refused(body, kind):
-    for sent in (body, parts(body), parts(b'name="a"' + body)):
-        try:
-            reading.form(f"multipart/form-data; boundary=x-y{kind}", sent)
-        except reading.Unreadable:
-            pass
+#: What parameters are made of, and what has gone wrong in them before: RFC 2231 is no part of forms.
+PIECES = st.lists(
+    st.sampled_from(["; ", ";", "name=", 'name="a"', "filename=", "filename*=", "filename*0=", "boundary=", "boundary*=",
+                     "boundary*0*=", "x-y", "x", '"', "\\",
+                     "idna''", "undefined''", "\0''a", "utf-8'en'%ff", " ", "\r\n ", "\r\n", "\r\n\r\n", "=", "\ud800"])
+    | st.text(max_size=5),
+    max_size=12,
+).map("".join)  # fmt: skip
+
+
+@given(st.binary(max_size=300), PIECES, PIECES)
+@example(b"", "", "name=a; filename*=x; filename*0=y\r\n\r\n")
+@example(b"", "; boundary*=x; boundary*0=y", "")
+@example(b"", "; boundary*=idna''%ff", "")
+@example(b"", "; boundary*=\0''a", "")
+def test_whatever_strangers_send_is_read_or_refused(body, kind, head):
+    for kind_of_form in (f"multipart/form-data; boundary=x-y{kind}", f"multipart/form-data{kind}"):
+        for sent in (body, parts(body), parts(b'name="a"' + body), parts(head.encode("utf-8", "replace"))):
+            try:
+                reading.form(kind_of_form, sent)
+            except reading.Unreadable:
+                pass
+
+
+@pytest.mark.parametrize("piece", [";", '";', ' ;a="\\"', '="', "; a", "\\", " ", "%22", '; a="\\\\"', "a=b; "])
+def test_what_is_read_before_anybody_is_asked_who_he_is_takes_linear_time(piece):
+    def seconds(times: int) -> float:
+        kind = 'multipart/form-data; boundary=x-y; a="' + piece * times
+        tries = []
+        for _ in range(5):
+            begun = process_time()
+            with suppress(reading.Unreadable):
+                reading.form(kind, parts(b'name="a"\r\n\r\n1'))
+            tries.append(process_time() - begun)
+        return min(tries)
+
+    assert seconds(64_000) < 100 * max(seconds(4_000), 0.0005)  # sixteen times as much; a square were 256 times

@@ -214,3 +214,9 @@ def test_connections_are_bounded_and_one_that_ends_makes_room(house):
     assert house.browser().channel is None
     held[0].leave()
     assert house.browser().channel is not None
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary*=x; boundary*0=y", "multipart/form-data; boundary*=undefined''a"])
+def test_a_form_that_nobody_can_read_is_answered(house, kind):
+    assert house.browser().ask("POST", "/save", b"--x--\r\n", content_type=kind).code == 400
+    assert not house.saved

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from email.message import Message
-from email.parser import HeaderParser
 from urllib.parse import parse_qsl
 
+from twistmail.mail import headers
 from twistmail.web.page import Upload
 
 #: Fields of one query or form; more is no form of ours.
@@ -15,8 +15,17 @@ MOST_FIELDS = 400
 MOST_COOKIES = 50
 FORM = "application/x-www-form-urlencoded"
 FORM_WITH_FILES = "multipart/form-data"
-#: Octets of a part's head, and of a boundary (RFC 2046 §5.1.1).
-LONGEST_HEAD, LONGEST_BOUNDARY = 4096, 70
+#: Of a form with files: parts; octets of a boundary (RFC 2046 §5.1.1), of a part's head (the longest name of a file, each octet
+#: percent-encoded, takes 765 of them), and of all heads.
+MOST_PARTS, LONGEST_BOUNDARY, LONGEST_HEAD, LONGEST_HEADS = 200, 70, 1024, 64 * 1024
+#: One parameter of a field. Browsers write a backslash as it is, programs put one before quotation marks and backslashes: a mark
+#: behind a backslash ends the value where nothing or the next parameter follows. Possessive, as strangers choose what is read.
+_PARAMETER = re.compile(r"""
+    (?: [ \t]*+ ; )++ [ \t]*+ ([^=;"\s]++) [ \t]*+ = [ \t]*+
+    (?: " ( (?: [^"\\] | \\"(?!;|\Z) | \\[^"] | \\(?=") )*+ ) " | ([^;"]*+) )
+""", re.VERBOSE)  # fmt: skip
+_NOTHING = re.compile(r"[ \t;]*+")
+_ESCAPED = re.compile(r'\\(["\\])')
 
 
 class Unreadable(ValueError):
@@ -46,36 +55,61 @@ def with_files(kind: str, body: bytes) -> tuple[dict[str, str], dict[str, tuple[
     words: dict[str, str] = {}
     files: dict[str, tuple[Upload, ...]] = {}
     for head, octets in _parts(kind, body):
-        name = _said(head, "name")
-        if (file := head.get_param("filename", None, "content-disposition")) is None:
+        said = _parameters(_value(head, b"content-disposition", ""))
+        if "name" not in said:
+            raise Unreadable("a part of a form without a name")
+        name = _meant(said["name"])
+        if (file := said.get("filename")) is None:
             words[name] = octets.decode("utf-8", "replace")
         elif file or octets:
-            upload = Upload(_said(head, "filename"), media(head.get("content-type", "application/octet-stream")), octets)
+            upload = Upload(_meant(file), media(_value(head, b"content-type", "application/octet-stream")), octets)
             files[name] = (*files.get(name, ()), upload)
     return words, files
 
 
-def _parts(kind: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
+def _parts(kind: str, body: bytes) -> Iterator[tuple[bytes, bytes]]:
     """RFC 2046 §5.1.1; every part with its head."""
-    boundary = HeaderParser().parsestr(f"Content-Type: {kind}").get_boundary("")
+    boundary = _parameters(kind).get("boundary", "")
     if not 0 < len(boundary) <= LONGEST_BOUNDARY:
         raise Unreadable("a form without a boundary")
-    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("utf-8", "replace"), MOST_FIELDS + 2)[1:]
-    if len(parts) > MOST_FIELDS + 1:
-        raise Unreadable(f"more than {MOST_FIELDS} fields")
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("utf-8", "replace"), MOST_PARTS + 2)[1:]
+    if len(parts) > MOST_PARTS + 1:
+        raise Unreadable(f"more than {MOST_PARTS} fields")
     if not parts or not parts[-1].startswith(b"--"):
         raise Unreadable("a form that is cut off")
+    heads = 0
     for part in parts[:-1]:
         head, end, octets = part.partition(b"\r\n\r\n")
-        if not end or len(head) > LONGEST_HEAD:
+        heads += len(head)
+        if not end or len(head) > LONGEST_HEAD or heads > LONGEST_HEADS:
             raise Unreadable("a part of a form without a head, or with too long a one")
-        yield HeaderParser().parsestr(head.removeprefix(b"\r\n").decode("utf-8", "replace")), octets
+        yield head.removeprefix(b"\r\n"), octets
 
 
-def _said(head: Message, parameter: str) -> str:
-    """Of the Content-Disposition, with what browsers write for quotation marks and line ends (RFC 7578 §2)."""
-    value = head.get_param(parameter, "", "content-disposition")
-    text: str = value if isinstance(value, str) else value[2]
+def _value(head: bytes, name: bytes, default: str) -> str:
+    """Of the first field called *name* (lower case)."""
+    value = headers.first(head, name)
+    return default if value is None else value.decode("utf-8", "replace")
+
+
+def _parameters(value: str) -> dict[str, str]:
+    """Those of a Content-Type or Content-Disposition, names in lower case; of two with one name the first counts. Unreadable.
+
+    In linear time. Parameters in several pieces or other charsets (RFC 2231) are none of a form's: RFC 7578 §4.2.
+    """
+    found: dict[str, str] = {}
+    at = len(value.partition(";")[0])
+    while match := _PARAMETER.match(value, at):
+        name, quoted, plain = match.groups()
+        found.setdefault(name.lower(), plain.rstrip(" \t") if quoted is None else _ESCAPED.sub(r"\1", quoted))
+        at = match.end()
+    if not _NOTHING.fullmatch(value, at):
+        raise Unreadable("a field of a form that does not say what it is")
+    return found
+
+
+def _meant(text: str) -> str:
+    """With what browsers write for quotation marks and line ends (RFC 7578 §2)."""
     for written, meant in (("%22", '"'), ("%0D", " "), ("%0A", " ")):
         text = text.replace(written, meant)
     return text
