@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from tests.lab.mailrooms import TownWithMail, letter
 from tests.web.visits import Connection
 from twistmail.lab import rules, town
 from twistmail.lab import site as sites
+from twistmail.lab.course import MOST_STUDENTS
 from twistmail.lab.door import MOST_WRONG_IN_ALL, Door, Seat, Wrong
 from twistmail.lab.driver import Driver
 from twistmail.lab.lan import Lan, Student, with_students
@@ -455,3 +457,14 @@ def test_a_student_is_told_which_steps_are_the_teacher_s(still, still_anna):
 
 def test_lessons_run_with_his_account(classroom, site, anna):
     assert any("s01@blue.test" in anna.get(f"/lessons/{number}").body.partition("<main")[2] for number in range(1, 13))
+
+
+def test_who_only_looks_makes_nobody_else_forget_how_far_he_is(classroom, site, anna):
+    teacher, looker = Browser(site, "127.0.0.1"), browser_of(site)
+    for browser in (anna, teacher):
+        assert browser.post("/lessons/2/do", what="skip").code == 303
+    for number in range(MOST_STUDENTS + 1):
+        looker._cookies["browser"] = f"{number:022}"
+        assert looker.get("/lessons/2/progress").code == 200
+    assert [json.loads(browser.get("/lessons/2/progress").body)["step"] for browser in (anna, teacher)] == [2, 2]
+    assert teacher.get("/lessons/class").body.count('data-key="0000') == MOST_STUDENTS - 1, "they make room for each other"

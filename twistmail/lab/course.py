@@ -19,7 +19,7 @@ from twistmail.lab.progress import Progress, after, answered, begun, finished, i
 from twistmail.lab.ring import Event
 from twistmail.lab.talk import NotNow
 
-#: Students that are remembered; who was not here for longest makes room.
+#: Students without an account of their own that are remembered. Those of a class have one, and the roster ends.
 MOST_STUDENTS = 200
 #: Seconds that a step may take when it is done for somebody.
 PATIENCE = 90.0
@@ -27,11 +27,16 @@ PATIENCE = 90.0
 
 @dataclass
 class Student:
-    """`account` and `password`: as whom he works. `progress`: by number of the lesson. `note`: what he is told last."""
+    """`account` and `password`: as whom he works; `is_own`: that account is his and nobody else's. `only_looks`: he may do nothing.
+
+    `progress`: by number of the lesson. `note`: what he is told last.
+    """
 
     name: str
     account: str
     password: str
+    is_own: bool = False
+    only_looks: bool = False
     progress: dict[int, Progress] = field(default_factory=dict)
     note: str = ""
 
@@ -60,15 +65,21 @@ class Course:
 
     # ----- students
 
-    def student(self, name: str, account: str = "", password: str = PASSWORD) -> Student:
+    def student(self, name: str, account: str = "", password: str = PASSWORD, *, only_looks: bool = False) -> Student:
         """Who is called so (a browser's cookie); made where there is none yet."""
-        found = self._students.pop(name, None) or Student(name, account or self._town.offices[0].accounts[0], password)
-        if account and account != found.account:
-            found = Student(name, account, password)
+        found = self._students.pop(name, None)
+        if found is None or (account and account != found.account):
+            found = Student(name, account or self._town.offices[0].accounts[0], password, is_own=bool(account))
+        found.only_looks = only_looks  # until he says who he is
         self._students[name] = found
-        while len(self._students) > MOST_STUDENTS:
-            del self._students[next(iter(self._students))]
+        self._make_room()
         return found
+
+    def _make_room(self) -> None:
+        """Whoever has said the code alone can be as many browsers as he likes: these go first, then who was not here for longest."""
+        others = [one for one in self._students.values() if not one.is_own]
+        if len(others) > MOST_STUDENTS:
+            del self._students[next((one for one in others if one.only_looks), others[0]).name]
 
     def students(self) -> tuple[Student, ...]:
         return tuple(self._students.values())

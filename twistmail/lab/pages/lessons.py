@@ -152,7 +152,9 @@ class LessonPages:
         who = getattr(self._town, "who", None)  # in a class on the network: {browser: (account, password)}
         account, password = who(asked) if who is not None else ("", "")
         name = owner_of(self._town, asked)
-        return self.course.student(name, account, password) if account else self.course.student(name)
+        if account:
+            return self.course.student(name, account, password)
+        return self.course.student(name, only_looks=not seat_of(self._town, asked).is_teacher)
 
     def _is_teacher(self, asked: Asked) -> bool:
         return is_teacher(asked) or (self._town.lan is not None and seat_of(self._town, asked).is_teacher)
