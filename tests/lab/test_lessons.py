@@ -23,7 +23,7 @@ from twistmail.lab.progress import is_through
 from twistmail.lab.ring import KINDS
 from twistmail.lab.switching import switcher
 from twistmail.lab.talk import NotNow
-from twistmail.lab.terminal import TerminalLesson
+from twistmail.lab.terminal import PROMPT, TerminalLesson
 from twistmail.web.page import Asked
 
 LESSONS, PROBLEMS = load_all()
@@ -184,6 +184,36 @@ async def test_a_lesson_in_a_terminal(class_room):
     assert "Step 3 of 7" in "".join(written)
     await lesson.heard("quit")
     assert left == [True]
+    lesson.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_in_a_terminal_a_step_is_told_when_its_conversation_is_over_and_a_prompt_follows(class_room):
+    town, course = class_room
+    written = []
+    lesson = TerminalLesson(town, course, 2, written.append, lambda: None)
+    lesson.begin()
+    for line in ("skip", "skip", "talk green mx", "EHLO pc.test", "DATA"):
+        await lesson.heard(line)
+        await tasks.sleep(reactor, 0.1)
+    said = "".join(written)
+    assert said.index("[x] Green says what was expected") < said.index("S 503 5.5.1")
+    assert "Step 4 of 7" not in said, "the conversation of step 3 goes on"
+    await lesson.heard("~.")
+    await tasks.sleep(reactor, 0.1)
+    said = "".join(written)
+    assert said.index("S 503 5.5.1") < said.index("you have hung up") < said.index("Step 4 of 7")
+    assert said.endswith(PROMPT)
+    assert said.count(PROMPT) == 4, "at the beginning, behind each skip, behind the conversation"
+    for line in ("skip", "skip", "skip"):
+        await lesson.heard(line)
+    written.clear()
+    await lesson.heard("show")
+    assert await moved(course, course.student("terminal"), 2, 6)
+    said = "".join(written)
+    assert "Something is still missing" not in said, "it is on its way"
+    assert "This lesson is done." in said
+    assert said.endswith(PROMPT)
     lesson.close()
 
 

@@ -48,6 +48,8 @@ class TerminalLesson:
         self._talk: Talk | None = None
         self._student = course.student("terminal")
         self._seen = course.progress(self._student, number)
+        self._step_told = 0
+        self._has_prompt = False
         self._stop = town.ring.listen(self._happened)
 
     @property
@@ -66,6 +68,7 @@ class TerminalLesson:
         lesson = self._lesson
         self._say("", f"Lesson {lesson.number}: {lesson.title}", *folded(plain(lesson.goal)), "", *shown(lesson.prose))
         self._tell_step()
+        self._prompt()
 
     def close(self) -> None:
         """Hear no more events."""
@@ -75,6 +78,7 @@ class TerminalLesson:
 
     async def heard(self, line: str) -> None:
         """A line that somebody has typed."""
+        self._has_prompt = False
         try:
             if self._talk is not None:
                 self._say_by_hand(self._talk, line)
@@ -83,7 +87,11 @@ class TerminalLesson:
         except NotNow as trouble:
             self._say(str(trouble))
         self._look()
-        if self._talk is None:
+        self._prompt()
+
+    def _prompt(self) -> None:
+        if self._talk is None and not self._has_prompt:
+            self._has_prompt = True
             self._write(PROMPT)
 
     # ----- commands
@@ -99,7 +107,7 @@ class TerminalLesson:
                 self._note()
             case ["show"]:
                 await self._course.show(self._student, self._number, commands=True)
-                self._note()
+                self._say(*folded(self._student.note))
             case ["skip"]:
                 self._course.skip(self._student, self._number)
             case ["step"]:
@@ -109,6 +117,7 @@ class TerminalLesson:
             case ["answer", question, letter]:
                 self._answer(question, letter)
             case ["quit" | "exit"]:
+                self._has_prompt = True  # the last one
                 self._leave()
             case _:
                 self._say("" if words == ["help"] else "I do not know that. You may say:", HELP)
@@ -145,11 +154,12 @@ class TerminalLesson:
         self._say(f"(you are connected; {HANG_UP} hangs up)")
 
     def _say_by_hand(self, held: Talk, line: str) -> None:
-        if line == HANG_UP or held.closed:
-            held.close()
+        if held.closed:
             self._talk = None
-            return
-        held.say(line)
+        elif line == HANG_UP:
+            held.close()  # which is told, and ends the conversation
+        else:
+            held.say(line)
 
     def _tell_said(self, said: Said) -> None:
         if said.side != "C":
@@ -157,29 +167,34 @@ class TerminalLesson:
         if said.side == "-" and self._talk is not None and self._talk.closed:
             self._talk = None
             self._look()
-            self._write(PROMPT)
+            self._prompt()
 
     # ----- what has come
 
     def _happened(self, event: Event) -> None:
-        self._look()
+        if self._has_prompt and self._progress is not self._seen:
+            self._has_prompt = False
+            self._say("")
+            self._look()
+            self._prompt()
+        else:
+            self._look()
 
     def _look(self) -> None:
-        """Tell what is new since the last time."""
+        """Tell what is new since the last time. The next step is told behind a conversation, whose last answer is still to come."""
         now, before = self._progress, self._seen
-        if now is before:
-            return
         self._seen, lesson = now, self._lesson
         for tick in now.ticks:
             if tick not in before.ticks:
                 self._say(f"  [x] {plain(lesson.steps[tick.step].expects[tick.check].words)}")
         if now.spoilt and not before.spoilt:
             self._say("  That must not happen meanwhile: say done to begin the step again.")
-        if now.step != before.step:
+        if now.step != self._step_told and self._talk is None:
             self._tell_step()
 
     def _tell_step(self) -> None:
         lesson, place = self._lesson, self._progress.step
+        self._step_told = place
         if place >= len(lesson.steps):
             self._say("", "This lesson is done.", *asked(lesson), "", "quit stops the classroom.")
             return
@@ -283,5 +298,4 @@ def attach(town: Any, course: Course, number: int) -> TerminalLesson:
     lesson = TerminalLesson(town, course, number, write, leave)
     stdio.StandardIO(Keyboard(lesson, leave), reactor=town.reactor)
     lesson.begin()
-    write(PROMPT)
     return lesson
