@@ -7,12 +7,13 @@ sent is a `Mistake` that says what is wrong, in words for the one who wrote it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from email import policy
-from email.headerregistry import Address as ListedAddress
+from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import formatdate
 
+from twistmail.lab import header_lines
 from twistmail.lab.filters import octets
 from twistmail.mail.address import Address, parse
 from twistmail.mail.subjects import based
@@ -20,8 +21,10 @@ from twistmail.mail.values import frozen
 from twistmail.web.html_tokens import words
 from twistmail.web.letters import Letter, Person, people
 
-#: Recipients and enclosures of one message, octets of its words, characters of a header's value.
-MOST_RECIPIENTS, MOST_ENCLOSURES, LONGEST_TEXT, LONGEST_VALUE = 100, 50, 1024 * 1024, 5000
+#: Recipients, enclosures and further fields of one message; octets of its words.
+MOST_RECIPIENTS, MOST_ENCLOSURES, MOST_FIELDS, LONGEST_TEXT = 100, 50, 100, 1024 * 1024
+#: Characters of somebody's name, of an address (RFC 5321 §4.5.3.1, with quotation marks and backslashes), of a subject and of other values.
+LONGEST_NAME, LONGEST_ADDRESS, LONGEST_SUBJECT, LONGEST_VALUE = 100, 400, 1000, 2000
 #: Octets of all enclosures together: in base64, with the text, less than the 5 MB that an office takes from a class (`lan`).
 MOST_ENCLOSED = 3_000_000
 #: Fields that a draft has words for; others may be added.
@@ -68,16 +71,22 @@ class Draft:
     @property
     def recipients(self) -> tuple[Address, ...]:
         """Of the envelope: everybody once. Mistake where one is no address, or nobody is there, or too many are."""
-        found = {address_of(person): None for person in (*self.to, *self.cc, *self.bcc)}
-        if not found:
+        everybody = (*self.to, *self.cc, *self.bcc)
+        if not everybody:
             raise Mistake("Nobody is named to whom it shall go: write somebody's address behind To.")
-        if len(found) > MOST_RECIPIENTS:
-            raise Mistake(f"{len(found)} recipients are too many for one message here; {MOST_RECIPIENTS} are the most.")
-        return tuple(found)
+        _check_number(everybody)
+        return tuple(dict.fromkeys(map(address_of, everybody)))
+
+
+def _check_number(people: Sequence[Person]) -> None:
+    if len(people) > MOST_RECIPIENTS:
+        raise Mistake(f"{len(people)} recipients are too many for one message here; {MOST_RECIPIENTS} are the most.")
 
 
 def address_of(person: Person) -> Address:
     """Mistake where it is none, or has no domain."""
+    if len(person.address) > LONGEST_ADDRESS or _CONTROLS.search(person.address):
+        raise Mistake(f"This is no address: {person.address[:100]!r} is too long, or has a line end in it.")
     try:
         address = parse(person.address)
     except ValueError as error:
@@ -119,22 +128,32 @@ def _without_prefix(subject: str, base: str) -> str:
 
 def written(draft: Draft, message_id: str, at: float) -> bytes:
     """*draft* as a message with CRLF line ends. *message_id* without brackets; *at*: POSIX seconds. Mistake."""
-    everybody = (draft.sender, *draft.to, *draft.cc, *draft.reply_to)
-    international = not all(str(address_of(person)).isascii() for person in (*everybody, *draft.bcc))
-    message = EmailMessage(policy.SMTPUTF8 if international else policy.SMTP)
+    lines: list[bytes] = []
     for name, listed in (("From", (draft.sender,)), ("To", draft.to), ("Cc", draft.cc), ("Reply-To", draft.reply_to)):
         if listed:
-            message[name] = [_listed(person) for person in listed]
-    message["Subject"] = _line(draft.subject)
-    message["Date"] = formatdate(at)
-    message["Message-ID"] = f"<{message_id}>"
+            _check_number(listed)
+            lines.append(header_lines.mailboxes(name, [(_name(person), str(address_of(person))) for person in listed]))
+    lines += [header_lines.unstructured(name, value) for name, value in _texts(draft, message_id, at)]
+    message = EmailMessage(policy.SMTP)
+    try:
+        _say(message, draft)
+        return b"".join([*lines, message.as_bytes()])
+    except MessageError as error:
+        raise Mistake(f"This cannot be written as a message: {error}.") from None
+
+
+def _texts(draft: Draft, message_id: str, at: float) -> Iterator[tuple[str, str]]:
+    """The fields that are no addresses, (name, value)."""
+    if len(draft.fields) > MOST_FIELDS:
+        raise Mistake(f"{len(draft.fields)} fields are too many for one message here; {MOST_FIELDS} are the most.")
+    yield "Subject", _line(draft.subject, LONGEST_SUBJECT)
+    yield "Date", formatdate(at)
+    yield "Message-ID", f"<{message_id}>"
     if draft.references:
-        message["In-Reply-To"] = f"<{_id(draft.references[-1])}>"
-        message["References"] = " ".join(f"<{_id(one)}>" for one in draft.references)
+        yield "In-Reply-To", f"<{_id(draft.references[-1])}>"
+        yield "References", " ".join(f"<{_id(one)}>" for one in draft.references)
     for name, value in draft.fields:
-        message[_field_name(name)] = _line(value)
-    _say(message, draft)
-    return message.as_bytes()
+        yield _field_name(name), _line(value)
 
 
 def _say(message: EmailMessage, draft: Draft) -> None:
@@ -153,26 +172,30 @@ def _say(message: EmailMessage, draft: Draft) -> None:
         shown = message.get_payload()[1]  # type: ignore[index, assignment]
     for enclosure in draft.enclosures:
         major, minor = _kind(enclosure.kind)
-        name = _line(enclosure.name)[:200] or "file"
+        name = _not_encoded(_line(enclosure.name))[:LONGEST_NAME] or "file"
         if enclosure.content_id and draft.html:
-            shown.add_related(enclosure.octets, major, minor, cid=f"<{_id(enclosure.content_id)}>", filename=name, disposition="inline")
+            cid = _not_encoded(_id(enclosure.content_id)).replace(" ", "_")
+            shown.add_related(enclosure.octets, major, minor, cid=f"<{cid}>", filename=name, disposition="inline")
         else:
             message.add_attachment(enclosure.octets, major, minor, filename=name)
 
 
-def _listed(person: Person) -> ListedAddress:
-    address = address_of(person)
-    try:
-        return ListedAddress(_line(person.name), address.local, address.domain)
-    except ValueError as error:  # HeaderParseError is one
-        raise Mistake(f"{person.address!r} cannot stand in a header: {error}.") from None
+def _name(person: Person) -> str:
+    if len(person.name) > LONGEST_NAME:
+        raise Mistake(f"The name that begins with {person.name[:40]!r} is too long: {LONGEST_NAME} characters are the most.")
+    return _line(person.name)
 
 
-def _line(text: str) -> str:
+def _line(text: str, longest: int = LONGEST_VALUE) -> str:
     """*text* on one line."""
-    if len(text) > LONGEST_VALUE:
-        raise Mistake(f"What begins with {text[:40]!r} is too long for one line of the head.")
+    if len(text) > longest:
+        raise Mistake(f"What begins with {text[:40]!r} is too long for one line of the head: {longest} characters are the most.")
     return _CONTROLS.sub(" ", text).strip()
+
+
+def _not_encoded(text: str) -> str:
+    """*text* for email.message, which decodes whatever begins as an encoded word does, line ends and all."""
+    return text.replace("=?", "= ?")
 
 
 def _id(text: str) -> str:
