@@ -122,6 +122,16 @@ def test_lists_of_addresses_as_people_type_them(text, found):
 
 
 HIDDEN = "=?utf-8?q?a=0D=0AX-Evil:_y?="
+@pytest.mark.parametrize(
+    ("width", "most"), [pytest.param(1, MOST_RECIPIENTS, id="too-many-people"), pytest.param(700, 50, id="too-many-octets")]
+)
+def test_nobody_of_a_long_list_is_left_out_silently(width, most):
+    listed = [f'"{"x" * width}" <u{n}@x.test>' for n in range(2 * most)]
+    with pytest.raises(Mistake, match="too many for one message"):
+        people_in(", ".join(listed))
+    assert len(people_in(", ".join(listed[:most]))) == most
+
+
 WORDS = (
     st.text(max_size=30)
     | st.sampled_from(["\r\nBcc: eve@red.test", "a\nb", "=?utf-8?q?x?=", '"', "\\", "\u202e", "\0", "é" * 60, "<x@y>", HIDDEN])

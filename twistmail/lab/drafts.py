@@ -16,8 +16,10 @@ from email.utils import formatdate
 from twistmail.lab import header_lines
 from twistmail.lab.filters import octets
 from twistmail.mail.address import Address, parse
+from twistmail.mail.addresses import addresses
 from twistmail.mail.subjects import based
 from twistmail.mail.values import frozen
+from twistmail.mail.words import MOST_OCTETS
 from twistmail.web.html_tokens import words
 from twistmail.web.letters import Letter, Person, people
 
@@ -98,7 +100,10 @@ def address_of(person: Person) -> Address:
 
 def people_in(text: str) -> tuple[Person, ...]:
     """Who is named in *text*, as people write lists of addresses. Mistake where something in it is none."""
-    found = people([_CONTROLS.sub(" ", text).encode()])
+    listed = _CONTROLS.sub(" ", text).encode()
+    if len(listed) > MOST_OCTETS or sum(one.is_mailbox for one in addresses(listed)) > MOST_RECIPIENTS:  # `people` would leave the rest out
+        raise Mistake(f"These recipients are too many for one message here; {MOST_RECIPIENTS} are the most.")
+    found = people([listed])
     if not found and text.strip():
         raise Mistake(f"This is no address: {text.strip()[:200]!r}.")
     for person in found:
