@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -33,6 +34,14 @@ def test_no_box_lies_upon_another_and_all_is_within_the_drawing(protocol):
         numbers = list(map(int, re.findall(r"-?\d+", arrow.path)))
         assert all(0 <= x <= drawn.width for x in numbers[::2]), arrow
         assert all(0 <= y <= drawn.height for y in numbers[1::2]), arrow
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_no_words_stand_upon_others(protocol):
+    drawn = drawing(protocol)
+    ends = sorted((arrow.anchor, arrow.x, arrow.y) for arrow in drawn.arrows)
+    assert all(one[:2] != other[:2] or other[2] - one[2] >= 16 for one, other in pairwise(ends))
+    assert all(arrow.y <= drawn.height for arrow in drawn.arrows)
 
 
 @pytest.mark.parametrize("service", sorted(DIALECTS))

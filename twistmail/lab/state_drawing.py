@@ -6,6 +6,7 @@ What is drawn is what the tables say (`dialects`); only the places are chosen he
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from twistmail.lab.dialects import POP3_ARROWS, imap_arrows, smtp_arrows
 from twistmail.mail.values import frozen
@@ -13,6 +14,8 @@ from twistmail.mail.values import frozen
 WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT, EDGE = 740, 88, 200, 44, 14
 #: x of the left edge of a box, by column.
 COLUMNS = (240, 520)
+#: From one line of words to the next.
+LINE = 18
 
 #: (column, row) of each state.
 PLACES: dict[str, dict[str, tuple[int, int]]] = {
@@ -74,7 +77,13 @@ def drawing(protocol: str) -> Drawing:
         Box(state, COLUMNS[column], EDGE + row * ROW, ", ".join(ways.get((state, state), ()))) for state, (column, row) in places.items()
     )
     where = {box.state: box for box in boxes}
-    arrows = [_arrow(where[start], where[end], ", ".join(words)) for (start, end), words in ways.items() if start != end]
+    arrows: list[Arrow] = []
+    for (start, end), words in ways.items():
+        if start != end:
+            arrow = _arrow(where[start], where[end], ", ".join(words))
+            while any((one.x, one.y, one.anchor) == (arrow.x, arrow.y, arrow.anchor) for one in arrows):
+                arrow = replace(arrow, y=arrow.y + LINE)
+            arrows.append(arrow)
     rows = max(row for _, row in places.values()) + 1
     return Drawing(WIDTH, 2 * EDGE + (rows - 1) * ROW + BOX_HEIGHT + 20, boxes, tuple(arrows))
 
