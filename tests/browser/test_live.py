@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.browser.house import until
@@ -166,3 +168,34 @@ def test_a_question_is_asked_before_all_mail_is_thrown_away(visit, classroom):
     page.get_by_role("button", name="Reset everything").click()
     assert asked == ["Throw away all mail of all offices?"]
     assert "Nothing has been sent yet" not in classroom.read("/")
+
+
+def test_who_types_on_at_the_console_while_an_answer_is_late_keeps_what_he_types(visit):
+    page = visit().go("/console?office=green&service=pop3")
+    page.click("main button.main")
+    page.wait_for_url(re.compile("/console/"))
+    for line in ("USER carol@green.test", "PASS wrong"):  # to which the answer is late on purpose
+        page.fill("#line", line)
+        with page.expect_response(re.compile("/say$")) as answer:
+            page.press("#line", "Enter")
+            if line == "PASS wrong":
+                page.wait_for_function("document.querySelector('#line').value === ''")
+                page.fill("#line", "NOOP")
+        assert answer.value.ok
+    page.wait_for_selector("ol.dialogue >> text=-ERR [AUTH]")
+    assert page.input_value("#line") == "NOOP"
+
+
+def test_a_form_that_is_refused_keeps_what_was_typed(visit):
+    window = visit()
+    page = window.go("/dns")
+    page.fill("form.record input[name=name]", "www.green.test")
+    page.select_option("form.record select", "AAAA")
+    page.fill("form.record textarea", "no address")
+    with page.expect_response(re.compile("/dns/record$")) as answer:
+        page.click("form.record button")
+    assert answer.value.status == 400
+    page.wait_for_selector("form.record:not([aria-busy])")
+    typed = [page.input_value(f"form.record {field}") for field in ("input[name=name]", "select", "textarea")]
+    assert typed == ["www.green.test", "AAAA", "no address"]
+    window.trouble.clear()  # a browser complains of 400

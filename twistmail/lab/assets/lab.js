@@ -198,6 +198,11 @@
     const fields = new URLSearchParams(new FormData(form, submitter));
     const where = submitter?.getAttribute("formaction") || form.getAttribute("action") || location.href;
     form.setAttribute("aria-busy", "true");
+    // Emptied at once: who types on while the answer is under way keeps what he has typed.
+    const typed = form.hasAttribute("data-reset") ? [...form.elements].map((field) => ({ field, value: field.value })) : [];
+    if (typed.length) form.reset();
+    for (const one of typed) one.empty = one.field.value;
+    const putBack = () => typed.forEach(({ field, value, empty }) => { if (field.value === empty) field.value = value; });
     try {
       const answer = await fetch(where, { method: "POST", headers: asPage, body: fields });
       const text = answer.status === 204 ? "" : await answer.text();
@@ -206,10 +211,11 @@
       if (into && isPage) show(into, text);
       else if (!isPage) say(text.trim());
       else if (!answer.ok) say(`That did not work (${answer.status}).`);
-      if (answer.ok && form.hasAttribute("data-reset")) form.reset();
+      if (!answer.ok) putBack();
       const next = answer.headers.get("X-Location");
       if (form.hasAttribute("data-go") && next) location.href = next;
     } catch {
+      putBack();
       say("The classroom does not answer. Is it still running?");
     }
     form.removeAttribute("aria-busy");
