@@ -48,6 +48,13 @@ def test_a_form_is_read_and_nothing_else_is():
     assert reading.form("application/json", b"a=b") == ({}, {})
 
 
+def test_a_form_that_is_too_long_is_none():
+    body = b"a=" + b"%41" * (reading.LONGEST_FORM // 3)
+    with pytest.raises(reading.Unreadable, match="256 KB"):
+        reading.form(reading.FORM, body)
+    assert reading.form(reading.FORM, body[:-2])[0]["a"].startswith("A")
+
+
 def test_too_many_fields_are_no_form():
     with pytest.raises(reading.Unreadable):
         reading.fields("a&" * 1000)

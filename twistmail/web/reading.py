@@ -11,6 +11,8 @@ from twistmail.web.page import Upload
 
 #: Fields of one query or form; more is no form of ours.
 MOST_FIELDS = 400
+#: Octets of a form without files: reading it takes 0.15 us for each.
+LONGEST_FORM = 256 * 1024
 #: Cookies of one request that are looked at.
 MOST_COOKIES = 50
 FORM = "application/x-www-form-urlencoded"
@@ -46,6 +48,8 @@ def fields(words: str) -> dict[str, str]:
 def form(kind: str, body: bytes) -> tuple[dict[str, str], dict[str, tuple[Upload, ...]]]:
     """The fields of *body* and the files in it, if its Content-Type *kind* says that it is a form; else nothing. Unreadable."""
     if media(kind) == FORM:
+        if len(body) > LONGEST_FORM:
+            raise Unreadable(f"a form without files of more than {LONGEST_FORM >> 10} KB")
         return fields(body.decode("ascii", "replace")), {}
     return with_files(kind, body) if media(kind) == FORM_WITH_FILES else ({}, {})
 
