@@ -10,6 +10,8 @@ import pytest_twisted
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from twisted.internet.defer import fail
+from twisted.internet.error import TimeoutError as NoAnswer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import KeyPair, PrivateCertificate
 
@@ -189,3 +191,10 @@ async def test_encryption_that_breaks_in_the_middle_is_a_lost_connection(server,
     assert not session.connection.is_open
     assert session.connection.clock.seconds() - begun < 60, "it is found out long before our patience ends"
     assert len(server.connections) == 1, "nothing of it is said in clear"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_does_not_answer_is_told_in_plain_words():
+    host = Host("mx.far.test", "192.0.2.1", 25)
+    status = await open_route(Route("far.test"), (host,), lambda *_, **__: fail(NoAnswer()), Manners("us.example", None))
+    assert status.text.endswith("mx.far.test [192.0.2.1]:25: It has not answered in time")

@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError
+from twisted.internet.error import TimeoutError as NoAnswer
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
@@ -117,5 +118,7 @@ def _way(route: Route) -> dict[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    """What the system says, without Twisted's advice around it."""
+    """What the system says, without Twisted's advice around it, and without its "user timeout", which is nobody's."""
+    if isinstance(error, NoAnswer):
+        return "It has not answered in time"
     return getattr(error, "strerror", None) or (error.__doc__ or "").split("\n")[0].rstrip(".") or str(error)
