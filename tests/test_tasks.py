@@ -39,7 +39,7 @@ def test_what_an_awaited_deferred_fails_with_is_raised_where_it_is_awaited() -> 
     assert done.result == "caught"
 
 
-def test_a_coroutine_that_is_thrown_away_while_it_waits_raises_no_alarm() -> None:
+def test_a_coroutine_that_is_thrown_away_while_it_waits_raises_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """As garbage is at the end of a process: what it closes at its end may be what it waits for."""
     waiting: Deferred[None] = Deferred()
     ended = []
@@ -57,6 +57,13 @@ def test_a_coroutine_that_is_thrown_away_while_it_waits_raises_no_alarm() -> Non
     coroutine.close()
     assert ended == ["closed"]
     assert outcome == []
+
+    waiting = Deferred()
+    unwatched = holder()
+    monkeypatch.setattr(tasks, "log", None)  # whatever is logged raises
+    tasks.go(unwatched, "holding")
+    unwatched.close()
+    assert ended == ["closed", "closed"]
 
 
 def test_gather_runs_side_by_side_keeps_order_and_waits_for_all_before_it_raises() -> None:
@@ -116,17 +123,25 @@ def test_a_limit_lets_so_many_in_and_the_others_in_order() -> None:
     assert limit.held == 0
 
 
-def test_a_started_coroutine_that_fails_is_logged_under_its_name(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("start", [tasks.start, tasks.go])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_started_coroutine_that_fails_is_logged_under_its_name(start: Any, waits: bool) -> None:
     from twisted.logger import globalLogPublisher
 
     events: list[Any] = []
     globalLogPublisher.addObserver(events.append)
     try:
 
+        sheep: Deferred[None] = Deferred()
+
         async def broken() -> None:
+            if waits:
+                await sheep
             raise ZeroDivisionError
 
-        assert tasks.start(broken(), "counting sheep").result is None
+        started = start(broken(), "counting sheep")
+        sheep.callback(None)
+        assert started is None or started.result is None
     finally:
         globalLogPublisher.removeObserver(events.append)
     assert [event["what"] for event in events if "log_failure" in event] == ["counting sheep"]

@@ -9,7 +9,7 @@ the door. Telling costs one attribute test when nobody listens: callers write
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import field
 from typing import Any
 
@@ -250,37 +250,51 @@ class Facts:
     """Hands each fact to every listener, on the reactor thread. A listener's bug is logged and harms nobody."""
 
     def __init__(self) -> None:
-        self._listeners: tuple[Callable[[Fact], None], ...] = ()
-        self._line_listeners: tuple[Callable[[Fact], None], ...] = ()
+        self._listeners: tuple[_Listening, ...] = ()
+        self._who_hears: dict[type, tuple[Listener, ...]] = {}  # of the kinds that were told since somebody came or went
         #: True when somebody listens; test it before a Fact is made.
         self.listened = False
         #: True when somebody wants `Line` facts (transcripts).
         self.lines_wanted = False
 
-    def listen(self, listener: Callable[[Fact], None], *, lines: bool = False) -> Callable[[], None]:
-        """Call *listener* with every fact from now on, `Line` facts only if *lines*; the returned function ends that."""
-        self._listeners += (listener,)
-        if lines:
-            self._line_listeners += (listener,)
-        self._look()
+    def listen(self, listener: Listener, *, of: Collection[type] = (), lines: bool = False) -> Callable[[], None]:
+        """Call *listener* from now on; the returned function ends that.
 
-        def stop() -> None:
-            self._listeners = tuple(other for other in self._listeners if other != listener)
-            self._line_listeners = tuple(other for other in self._line_listeners if other != listener)
-            self._look()
+        *of*: with facts of these kinds, and nothing costs it anything else; empty: with every fact, `Line` facts only if *lines*.
+        """
+        listening = _Listening(listener, frozenset(of), lines)
+        self._set((*self._listeners, listening))
+        return lambda: self._set(tuple(other for other in self._listeners if other is not listening))
 
-        return stop
-
-    def _look(self) -> None:
-        self.listened = bool(self._listeners)
-        self.lines_wanted = bool(self._line_listeners)
+    def _set(self, listeners: tuple[_Listening, ...]) -> None:
+        self._listeners = listeners
+        self._who_hears = {}
+        self.listened = bool(listeners)
+        self.lines_wanted = any(one.hears(Line) for one in listeners)
 
     def tell(self, fact: Fact) -> None:
-        for listener in self._line_listeners if type(fact.what) is Line else self._listeners:
+        kind = type(fact.what)
+        listeners = self._who_hears.get(kind)
+        if listeners is None:
+            listeners = self._who_hears[kind] = tuple(one.listener for one in self._listeners if one.hears(kind))
+        for listener in listeners:
             try:
                 listener(fact)
             except Exception:
                 log.failure("a listener failed on {fact}", fact=fact)
+
+
+Listener = Callable[[Fact], None]
+
+
+@frozen
+class _Listening:
+    listener: Listener
+    of: frozenset[type]
+    lines: bool
+
+    def hears(self, kind: type) -> bool:
+        return kind in self.of if self.of else self.lines or kind is not Line
 
 
 class Teller:

@@ -27,7 +27,7 @@ from twistmail.doorbook import FILE as DOORBOOK
 from twistmail.doorbook import Doorbook
 from twistmail.doorkeeper import Doorkeeper
 from twistmail.drafts import Drafts
-from twistmail.facts import Facts
+from twistmail.facts import Facts, LoggedIn
 from twistmail.interfaces import IQueue
 from twistmail.journal import TRANSCRIPTS, Journal
 from twistmail.lasting import Lasting
@@ -149,7 +149,7 @@ class Foundation(Standing):
     def warn_by(self, *watches: QuotaWatch | Notices) -> None:
         """From now on *watches* tell people that their mailboxes are filling up, or the postmaster what waits for him, and no others."""
         self.unwarn()
-        stops = [self.facts.listen(watch.note) for watch in watches]
+        stops = [self.facts.listen(watch.note, of=watch.HEARS) for watch in watches]
 
         def unwarn() -> None:
             for stop in stops:
@@ -235,7 +235,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         hashing=hashing,
         renewal=Renewal(data_dir / "acme", data_dir / OWN_CERTIFICATES, tasks.Threads(reactor, "acme", 1), epoch),
         tls_memory=TlsMemory(TlsBook(data_dir / TLS_BOOK), epoch),
-        listeners=(*listeners, facts.listen(doorkeeper.note)),
+        listeners=(*listeners, facts.listen(doorkeeper.note, of=(LoggedIn,))),
         meters=counting(facts, epoch()),
     )
 

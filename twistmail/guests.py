@@ -55,6 +55,8 @@ class Visitor:
 class Presence:
     """Who is connected, learned from the facts."""
 
+    HEARS = (Connected, Closed, TlsStarted, LoggedIn)
+
     def __init__(self) -> None:
         self.visitors: dict[str, Visitor] = {}
 
@@ -77,7 +79,7 @@ class Guests:
     def __init__(self, service: Any) -> None:
         self._service = service
         self.presence = Presence()
-        service.foundation.facts.listen(self.presence.note)
+        service.foundation.facts.listen(self.presence.note, of=Presence.HEARS)
 
     def verbs(self) -> dict[str, Verb]:
         return {

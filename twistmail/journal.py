@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache, lru_cache
@@ -39,29 +39,37 @@ TRANSCRIPTS = "transcripts"
 def as_json(value: Any) -> Any:
     """*value* as JSON can hold it: addresses and statuses as text, other values as objects by field."""
     kind: Any = type(value)
-    if kind is str:
-        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
-    if value is None or kind is int or kind is float or kind is bool or isinstance(value, int | float):
-        return value
-    if isinstance(value, Address | Status):
-        return str(value)[:LONGEST_TEXT]
-    if isinstance(value, bytes):
-        return value[:LONGEST_TEXT].decode("latin-1")
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, str):
-        return str(value)[:LONGEST_TEXT]
-    if isinstance(value, tuple | list):
-        return [as_json(one) for one in value[:MOST_LISTED]]
-    if is_dataclass(value):
-        return {name: as_json(getattr(value, name)) for name in _names(kind)}
-    return str(value)
+    return value if kind in _PLAIN else _way(kind)(value)
+
+
+#: What JSON knows, and cannot be too long.
+_PLAIN = frozenset({int, float, bool, type(None)})
 
 
 @cache
-def _names(kind: Any) -> tuple[str, ...]:
-    """The fields of the dataclass *kind* that are shown: not what keeps out of its `repr`, such as secrets."""
-    return tuple(field.name for field in fields(kind) if field.repr)
+def _way(kind: Any) -> Callable[[Any], Any]:
+    """How values of *kind* become JSON: every message has four lines of them, so it is found out once."""
+    for of, way in _WAYS:
+        if issubclass(kind, of):
+            return way
+    return _by_field(kind) if is_dataclass(kind) else str
+
+
+_WAYS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    ((Address, Status), lambda value: str(value)[:LONGEST_TEXT]),
+    (bytes, lambda value: value[:LONGEST_TEXT].decode("latin-1")),
+    (Enum, lambda value: value.value),
+    (str, lambda value: str(value)[:LONGEST_TEXT]),
+    ((int, float), lambda value: value),
+    ((tuple, list), lambda value: [as_json(one) for one in value[:MOST_LISTED]]),
+)
+
+
+def _by_field(kind: Any) -> Callable[[Any], dict[str, Any]]:
+    """An object of the fields that are shown: not those that keep out of the `repr`, such as secrets."""
+    names = [field.name for field in fields(kind) if field.repr]
+    way: Any = _way
+    return lambda value: {name: one if type(one := getattr(value, name)) in _PLAIN else way(type(one))(one) for name in names}
 
 
 class Journal:

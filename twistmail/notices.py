@@ -44,6 +44,8 @@ class Writer:
 class Notices:
     """Its `note` is a listener of `facts.Facts`."""
 
+    HEARS = (Outcome,)
+
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._told: dict[str, float] = {}

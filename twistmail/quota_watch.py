@@ -63,6 +63,8 @@ class Sender:
 class QuotaWatch:
     """Warns at *marks* (percent, ascending). A listener of `facts.Facts`; *clock* is IReactorTime."""
 
+    HEARS = (Outcome,)
+
     def __init__(self, store: IMailStore, terms: Terms, sender: Sender, clock: Any, marks: Sequence[int]) -> None:
         self._store = store
         self._terms = terms

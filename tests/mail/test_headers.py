@@ -31,6 +31,14 @@ def test_fields_have_names_values_and_places() -> None:
     assert b"".join(HEADER[field.start : field.end] for field in found) + b"\r\n" == HEADER.replace(b"nonsense line\r\n", b"")
 
 
+_PIECES = [b"a", b"A", b"ab", b"aB:", b":", b" ", b"\t", b"\r\n", b"\r", b"\n", b"x", b"\r\n\r\n"]
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=15).map(b"".join), st.sampled_from([b"ab", b"A"]))
+def test_a_field_is_found_by_its_name_where_all_fields_are_seen(header: bytes, name: bytes) -> None:
+    assert headers.values(header, name) == [one.value for one in headers.fields(header) if one.name.lower() == name.lower()]
+
+
 def test_one_field_and_all_of_a_name() -> None:
     assert headers.first(HEADER, b"SUBJECT") == b"one two"
     assert headers.values(HEADER, b"subject") == [b" one\r\n two", b" three"]

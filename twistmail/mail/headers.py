@@ -30,6 +30,8 @@ LISTED = frozenset(
     b"content-transfer-encoding newsgroups priority x-priority importance lines list-id list-post list-unsubscribe mail-followup-to "
     b"mail-reply-to disposition-notification-to return-path x-draft-info x-label mime-version".split()
 )
+#: What stands behind the name of a field; blanks are obsolete there (RFC 5322 §4.5).
+_COLON = re.compile(rb"[ \t]*:")
 _MESSAGE_ID = re.compile(rb"<[^<>\s]{1,998}>")
 #: RFC 5322 §2.2: printable US-ASCII without the colon.
 _NAME = re.compile(rb"[!-9;-~]+")
@@ -104,12 +106,14 @@ def first(header: bytes, name: bytes) -> bytes | None:
 
 def _named(header: bytes, name: bytes) -> Iterator[bytes]:
     """SEARCH asks this for every message of a mailbox, so other fields are not even taken apart."""
-    wanted, size = name.lower(), len(name)
-    for line in _FIELD_END.split(header):
-        if line[:size].lower() == wanted:
-            found, colon, value = line.partition(b":")
-            if colon and len(found.rstrip(b" \t")) == size:
-                yield value
+    folded, wanted = header.lower(), b"\r\n" + name.lower()
+    at = -2 if folded.startswith(wanted[2:]) else folded.find(wanted)
+    while at != -1:
+        behind = at + len(wanted)
+        if (colon := _COLON.match(header, behind)) is not None:
+            end = _FIELD_END.search(header, colon.end())
+            yield header[colon.end() : end.start() if end else len(header)]
+        at = folded.find(wanted, behind)
 
 
 def text(header: bytes, name: bytes) -> str:

@@ -49,7 +49,7 @@ class PopAuth:
         """From now on an address stays open for *seconds* after a login; None or 0: nobody's does, and all are forgotten."""
         self._period = seconds or 0.0
         if self._period and self._stop is None:
-            self._stop = self._facts.listen(self._note)
+            self._stop = self._facts.listen(self._note, of=(LoggedIn,))
         elif not self._period and self._stop is not None:
             self._stop()
             self._stop = None

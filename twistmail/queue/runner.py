@@ -253,7 +253,7 @@ class Runner:
                 self._look(identifier)
             while not self._stopping and self._under_way < MOST_UNDER_WAY and (job := self.places.next(now)) is not None:
                 self._under_way += 1
-                tasks.start(self._run(job), f"queue item {job.identifier}")
+                tasks.go(self._run(job), f"queue item {job.identifier}")
         self._turning = False
         self._arm()
 
@@ -290,7 +290,7 @@ class Runner:
         if (case := self._case(identifier)).attended:
             case.again = True
         else:
-            tasks.start(self._attend(identifier), f"queue item {identifier}")
+            tasks.go(self._attend(identifier), f"queue item {identifier}")
 
     def _hurry(self, identifier: str, now: float) -> None:
         """All that waits of an item is due now, whatever stands against it."""

@@ -19,5 +19,5 @@ def counting(facts: Facts, began: float) -> Any | None:
     if Meters is None:
         return None
     meters = Meters(began)
-    meters.stop = facts.listen(meters.note)
+    meters.stop = facts.listen(meters.note, of=meters.hears)
     return meters

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import accumulate
@@ -145,6 +145,11 @@ class Meters:
         self.stop: Callable[[], None] = lambda: None
         for way in WAYS.values():
             self._counts.expect(way)
+
+    @property
+    def hears(self) -> Collection[type]:
+        """The kinds of facts that it counts."""
+        return self._hear
 
     def note(self, fact: Fact) -> None:
         if (hear := self._hear.get(type(fact.what))) is not None:
