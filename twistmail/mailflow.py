@@ -109,9 +109,10 @@ class Dispatch:
 
         What is thrown away needs no second one, and so no queue.
         """
-        targets = tuple(e.target for e in item.pending if e.target.kind is Kind.MAILBOX and self._at_once(e.target))
+        waiting = [errand.target for errand in item.pending if errand.target.kind in _NEEDS_NO_QUEUE]
+        targets = tuple(target for target in waiting if target.kind is Kind.MAILBOX and self._at_once(target))
         outcomes = await self._couriers[Kind.MAILBOX].carry(item, targets, content) if targets else ()
-        thrown = tuple(e.target for e in item.pending if e.target.kind is Kind.DISCARD)
+        thrown = tuple(target for target in waiting if target.kind is Kind.DISCARD)
         return (*outcomes, *await self._couriers[Kind.DISCARD].carry(item, thrown, content)) if thrown else outcomes
 
     def places(self, item: Item) -> dict[Target, str]:
@@ -251,10 +252,10 @@ class Reception:
 
     async def _take_over(self, transaction: Transaction, item: Item, content: Content) -> Status:
         """Local mailboxes now; what is left into the queue; only then the answer."""
-        item = await self._deliver_now(item, content)
+        came, item = item, await self._deliver_now(item, content)
         if item.is_settled:
             return Status(250, "2.0.0", f"Accepted as {item.id}")
-        if refusal := _answer_instead(_written_to(transaction, item)):
+        if item is not came and (refusal := _answer_instead(_written_to(transaction, item))):
             self._remember(item, content)  # there may be copies
             return refusal
         try:

@@ -15,6 +15,7 @@ EPOCH = 1_577_836_800  # 2020-01-01T00:00:00Z
 COUNTERS = 1 << 20
 
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+_VALUES = {pair: value for value, pair in enumerate(_PAIRS)}
 
 
 def identifiers(now: Callable[[], float], start: int) -> Iterator[str]:
@@ -31,9 +32,9 @@ def identifiers(now: Callable[[], float], start: int) -> Iterator[str]:
 def born(identifier: str) -> float:
     """The POSIX second in which *identifier* was made. ValueError where it is none."""
     stem = identifier.partition("-")[0]
-    if len(stem) != 6:
-        raise ValueError(f"{identifier!r} is not a message or connection id")
-    value = 0
-    for character in stem:
-        value = value << 5 | ALPHABET.index(character)
-    return float(value + EPOCH)
+    try:
+        if len(stem) == 6:
+            return float((_VALUES[stem[:2]] << 20 | _VALUES[stem[2:4]] << 10 | _VALUES[stem[4:]]) + EPOCH)
+    except KeyError:
+        pass
+    raise ValueError(f"{identifier!r} is not a message or connection id")

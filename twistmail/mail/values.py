@@ -10,7 +10,6 @@ from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
-Reader = Callable[[Any], Any]
 Writer = Callable[[Any, Any], None]
 
 
@@ -112,22 +111,23 @@ _SHARED: dict[str, Any] = {
 
 
 def changed(value: T, /, **fields: Any) -> T:
-    """As `dataclasses.replace`, for dataclasses with slots and without a `__post_init__`, in less than half of its time.
+    """As `dataclasses.replace`, for dataclasses with slots and without a `__post_init__`, in a third of its time.
 
     KeyError where there is no field of that name.
     """
     kind: Any = type(value)
-    new: T = object.__new__(kind)
-    getters, setters = _members(kind)
-    for get, put in getters:
-        put(new, get(value))
+    copied, writers = _copying(kind)
+    new: T = copied(value)
     for name, content in fields.items():
-        setters[name](new, content)
+        writers[name](new, content)
     return new
 
 
 @cache
-def _members(kind: Any) -> tuple[tuple[tuple[Reader, Writer], ...], dict[str, Writer]]:
-    """How the fields of *kind* are read and written: all (reader, writer), and the writers by name."""
-    members = {name: kind.__dict__[name] for name in kind.__dict__["__slots__"]}
-    return tuple((one.__get__, one.__set__) for one in members.values()), {name: one.__set__ for name, one in members.items()}
+def _copying(kind: Any) -> tuple[Callable[[Any], Any], dict[str, Writer]]:
+    """What makes another of *kind* with the same content, slot by slot, and what writes each field of it."""
+    writers: dict[str, Writer] = {name: kind.__dict__[name].__set__ for name in kind.__dict__["__slots__"]}
+    given: dict[str, Any] = {"new": object.__new__, "kind": kind} | {f"put_{name}": put for name, put in writers.items()}
+    lines = ["made = new(kind)", *(f"put_{name}(made, one.{name})" for name in writers), "return made"]
+    exec("def copied(one):\n " + "\n ".join(lines), given)
+    return given.pop("copied"), writers
