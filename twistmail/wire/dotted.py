@@ -57,7 +57,7 @@ class Unstuffer:
             if len(data) < imagined:  # nothing but the imagined line end and the start of something
                 self._held = data + self._held
                 return b""
-        if dot >= 0:
+        if 0 <= dot != end:
             data = data.replace(b"\r\n.", b"\r\n")
         content = data[imagined:]
         self._tail = False

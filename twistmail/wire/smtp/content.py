@@ -80,15 +80,12 @@ class Meter:
 class ContentReader:
     """DATA: takes wire octets, hands out content, dots undone. After `ended`, `rest` holds what follows and `fault` what is wrong."""
 
-    __slots__ = ("_meter", "_unstuffer")
+    __slots__ = ("_meter", "_unstuffer", "ended")
 
     def __init__(self, limits: Limits) -> None:
         self._unstuffer = Unstuffer(limits.bare_newline)
         self._meter = Meter(limits)
-
-    @property
-    def ended(self) -> bool:
-        return self._unstuffer.ended
+        self.ended = False
 
     @property
     def rest(self) -> bytes:
@@ -104,8 +101,10 @@ class ContentReader:
 
     def feed(self, data: bytes) -> bytes:
         """The content in *data* as far as it is certain; nothing any more once there is a fault."""
-        content = self._unstuffer.feed(data)
-        return self._meter.measure(content, self.size, has_bare_newline=self._unstuffer.has_bare_newline)
+        unstuffer = self._unstuffer
+        content = unstuffer.feed(data)
+        self.ended = unstuffer.ended
+        return self._meter.measure(content, unstuffer.size, has_bare_newline=unstuffer.has_bare_newline)
 
 
 class ChunkReader:

@@ -69,19 +69,14 @@ class Borrow:
 
 def command(verb: str, rest: str, limits: Limits) -> Any:
     """The command *verb* (upper case) with its argument *rest*: an Ask of `commands`, a BeginChunk or a Borrow. BadSyntax."""
-    parser = _PARSERS.get(verb)
+    parser = PARSERS.get(verb)
     return _stranger(verb) if parser is None else parser(rest, limits)
-
-
-def is_known(verb: str) -> bool:
-    """Is *verb* (upper case) one of SMTP?"""
-    return verb in _PARSERS
 
 
 def verbs(limits: Limits) -> tuple[str, ...]:
     """The verbs that are known under *limits*, for HELP."""
     hellos = ("LHLO",) if limits.lmtp else ("EHLO", "HELO")
-    return (*hellos, *(verb for verb in _PARSERS if verb not in _HELLOS and _EXTENSION_OF.get(verb) in (None, *limits.extensions)))
+    return (*hellos, *(verb for verb in PARSERS if verb not in _HELLOS and _EXTENSION_OF.get(verb) in (None, *limits.extensions)))
 
 
 def _hello(verb: str, extended: bool) -> Callable[[str, Limits], Any]:
@@ -192,7 +187,8 @@ def _bare(event: Callable[[], Any]) -> Callable[[str, Limits], Any]:
     return parse
 
 
-_PARSERS: dict[str, Callable[[str, Limits], Any]] = {
+#: The verbs of SMTP, in upper case, and what reads their arguments.
+PARSERS: dict[str, Callable[[str, Limits], Any]] = {
     "EHLO": _hello("EHLO", extended=True),
     "HELO": _hello("HELO", extended=False),
     "LHLO": _hello("LHLO", extended=True),

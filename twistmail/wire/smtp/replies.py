@@ -43,15 +43,16 @@ class Utf8Reply:
 
 def render(reply: Status | Reply | Replies | Utf8Reply) -> bytes:
     """The octets of *reply*. Line feeds divide lines; what cannot be shown to its reader becomes a question mark."""
-    if isinstance(reply, Replies):
-        return b"".join(map(render, reply.statuses))
+    if isinstance(reply, Status):
+        text = reply.text
+        if text.isascii() and text.isprintable() and len(text) <= LONGEST_TEXT:  # one line, as most are
+            return (f"{reply.code} {reply.enhanced} {text}\r\n" if reply.enhanced else f"{reply.code} {text}\r\n").encode("ascii")
+        return _rendered(reply, (), _UNPRINTABLE).encode("ascii")
+    if isinstance(reply, Reply):
+        return _rendered(reply.status, reply.lines, _UNPRINTABLE).encode("ascii")
     if isinstance(reply, Utf8Reply):
         return _rendered(reply.status, (), _CONTROL).encode()
-    status = reply if isinstance(reply, Status) else reply.status
-    text = status.text
-    if text.isascii() and text.isprintable() and len(text) <= LONGEST_TEXT and status is reply:
-        return (f"{status.code} {status.enhanced} {text}\r\n" if status.enhanced else f"{status.code} {text}\r\n").encode("ascii")
-    return _rendered(status, reply.lines if isinstance(reply, Reply) else (), _UNPRINTABLE).encode("ascii")
+    return b"".join(map(render, reply.statuses))
 
 
 def _rendered(status: Status, more: tuple[str, ...], unwanted: re.Pattern[str]) -> str:

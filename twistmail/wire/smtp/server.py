@@ -12,6 +12,7 @@ dialogues without any CR as well (`wire.typed`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -112,7 +113,12 @@ class SmtpServerWire:
         if self._content is not None:
             event = self._next_content()
         else:
-            event = self._next_command() if self._chunk is Chunks.NONE else self._next_chunk()
+            if self._chunk is not Chunks.NONE:
+                event = self._next_chunk()
+            elif not self._buffer:  # as after each answer that the peer waits for
+                return NEED_DATA
+            else:
+                event = self._next_command()
             if self._limits.in_step and event is not NEED_DATA and len(self._buffer) and not self._may_go_on(event):
                 event = Bad(OUT_OF_STEP, fatal=True)
         if event is not NEED_DATA and not isinstance(event, ContentChunk):
@@ -135,37 +141,54 @@ class SmtpServerWire:
 
     def _settle(self, asked: Any, code: int) -> None:
         """Move on as the table says; LocalProtocolError for a reply that *asked* cannot have."""
-        step = (self.state, type(asked))
-        if (code == 354) != (type(asked) is Data and code < 400) or (code == 334 and step not in AFTER_CHALLENGE):
-            raise LocalProtocolError(f"cannot send {code} while {self.state} waits for the answer to {type(asked).__name__}")
-        if type(asked) is Greeting:
-            self.wants = Wants.NOTHING if code < 400 else Wants.CLOSE
-        elif code == 334:
+        kind = type(asked)
+        step = (self.state, kind)
+        if (code == 354) != (kind is Data and code < 400) or (code == 334 and step not in AFTER_CHALLENGE):
+            raise LocalProtocolError(f"cannot send {code} while {self.state} waits for the answer to {kind.__name__}")
+        if code == 334:
             self.state = AFTER_CHALLENGE[step]
         elif code >= 400:
             self.state = AFTER_REFUSAL.get(step, self.state)
         else:
             self.state = TRANSITIONS.get(step, self.state)
-        self._begin(asked, code)
+        if (begin := _BEGINS.get(kind)) is not None:
+            begin(self, asked, code)
 
-    def _begin(self, asked: Any, code: int) -> None:
-        """What the reply sets going, beside the state."""
-        if code == 354:
-            self._content = ContentReader(self._limits)
-        elif type(asked) is Quit or (type(asked) is Bad and asked.fatal):
-            self.wants = Wants.CLOSE
-        elif type(asked) is StartTls and code < 400:
-            self.wants = Wants.START_TLS
-        elif type(asked) is XClient and code == 554:  # the greeting that the client would have got
-            self.wants = Wants.CLOSE
-        elif type(asked) is Mail and code < 400:
+    # ----- what a reply sets going, beside the state
+
+    def _greeted(self, asked: Greeting, code: int) -> None:
+        self.wants = Wants.NOTHING if code < 400 else Wants.CLOSE
+
+    def _said_hello(self, asked: Hello, code: int) -> None:
+        if code < 400:
+            self._pipelines = asked.extended and "PIPELINING" in self._limits.extensions
+
+    def _has_sender(self, asked: Mail, code: int) -> None:
+        if code < 400:
             self._utf8 = "SMTPUTF8" in asked.parameters
             self._binary = asked.parameters.get("BODY") == "BINARYMIME"
             self._chunks = None
-        elif type(asked) is Hello and code < 400:
-            self._pipelines = asked.extended and "PIPELINING" in self._limits.extensions
-        elif type(asked) is XClient:
+
+    def _goes_ahead(self, asked: Data, code: int) -> None:
+        if code == 354:
+            self._content = ContentReader(self._limits)
+
+    def _starts_tls(self, asked: StartTls, code: int) -> None:
+        if code < 400:
+            self.wants = Wants.START_TLS
+
+    def _is_another(self, asked: XClient, code: int) -> None:
+        if code == 554:  # the greeting that the client would have got
+            self.wants = Wants.CLOSE
+        else:
             self._pipelines = False
+
+    def _is_refused(self, asked: Bad, code: int) -> None:
+        if asked.fatal:
+            self.wants = Wants.CLOSE
+
+    def _leaves(self, asked: Quit, code: int) -> None:
+        self.wants = Wants.CLOSE
 
     def tls_started(self) -> None:
         self.state = State.GREETED
@@ -196,7 +219,7 @@ class SmtpServerWire:
         assert reader is not None
         while not reader.ended and (octets := self._buffer.take_lines(BLOCK)):
             data = reader.feed(octets)
-            if reader.ended:
+            if reader.ended and reader.rest:
                 self._buffer.put_back_lines(reader.rest)
             if data:
                 self._said = b"(%d octets of content)" % len(data)
@@ -281,7 +304,7 @@ class SmtpServerWire:
     def _command(self, text: str) -> Any:
         verb, _, rest = text.partition(" ")
         verb = verb.upper()
-        if verb == "AUTH" or not parsing.is_known(verb):
+        if verb == "AUTH" or verb not in parsing.PARSERS:
             self._said = _shown(self._said)
         if verb != "AUTH" and len(text) > self._limits.command_line:
             return Bad(LINE_TOO_LONG)
@@ -336,6 +359,19 @@ class Greeting(Ask):
     """Stands for the question that nobody asked: our greeting answers it."""
 
 
+#: What the answer to a command begins or ends: `begin`(wire, what was asked, code of the answer). Most do neither.
+_BEGINS: dict[type, Callable[[SmtpServerWire, Any, int], None]] = {
+    Greeting: SmtpServerWire._greeted,
+    Hello: SmtpServerWire._said_hello,
+    Mail: SmtpServerWire._has_sender,
+    Data: SmtpServerWire._goes_ahead,
+    StartTls: SmtpServerWire._starts_tls,
+    XClient: SmtpServerWire._is_another,
+    Bad: SmtpServerWire._is_refused,
+    Quit: SmtpServerWire._leaves,
+}
+
+
 def _is_utf8(line: bytes) -> bool:
     try:
         line.decode("utf-8")
@@ -349,4 +385,4 @@ def _shown(line: bytes) -> bytes:
     verb = line.partition(b" ")[0].upper()
     if verb.startswith(b"AUTH"):  # whatever divides it from what follows
         return b"AUTH " + SECRET
-    return line if line == SECRET or parsing.is_known(verb.decode("latin-1")) else shown_of_unknown(line)
+    return line if line == SECRET or verb.decode("latin-1") in parsing.PARSERS else shown_of_unknown(line)
