@@ -11,7 +11,7 @@ finding instead of waiting for the same time-out again (RFC 5321 §4.5.4.1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from twisted.logger import Logger
@@ -97,42 +97,32 @@ class RelayCourier:
         self._tickets = 0
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
-        """One for each transaction: what came of one is written down before the next is over."""
-        return tuple(
-            Batch("" if route.transport in HERE else str(route), tuple(group[start : start + MOST_RECIPIENTS]))
-            for route, group in self._by_route(item, targets).items()
-            for start in range(0, len(group), MOST_RECIPIENTS)
-        )
+        groups = self.routes.groups(item, targets)
+        return tuple([batch for route, group in groups.items() for batch in self.batches_along(route, group)])
 
-    def _by_route(self, item: Item, targets: Sequence[Target]) -> dict[Route, list[Target]]:
-        groups: dict[Route, list[Target]] = {}
-        for target in targets:
-            groups.setdefault(self.routes.of(target, item), []).append(target)
-        return groups
+    def batches_along(self, route: Route, targets: Sequence[Target]) -> list[Batch]:
+        """Those of *targets* that all go by *route*: one for each transaction, since what came of one is written down before the
+        next is over."""
+        place = "" if route.transport in HERE else str(route)
+        return [Batch(place, tuple(targets[start : start + MOST_RECIPIENTS])) for start in range(0, len(targets), MOST_RECIPIENTS)]
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
-        groups = self._by_route(item, targets)
+        return in_order(targets, await self.carry_by(self.routes.groups(item, targets), item, content))
+
+    async def carry_by(self, groups: Mapping[Route, Sequence[Target]], item: Item, content: Content) -> Sequence[Outcome]:
+        """As `carry`, each group of targets by its route; the outcomes in the order of the groups."""
         if item.wishes.require_tls and item.sender is not None:  # RFC 8689 §5: a report goes encrypted where that can be had
             groups = {replace(route, tls=_at_least_verified(route), require_tls=True): group for route, group in groups.items()}
         elif item.wishes.tls_optional:
             groups = {replace(route, tls_optional=True): group for route, group in groups.items()}
-        carried = await tasks.gather(*(self._carry(route, item, group, content) for route, group in groups.items()))
-        outcomes = {outcome.target: outcome for group in carried for outcome in group}
-        return tuple(outcomes[target] for target in targets)
+        carried = await tasks.gather(*[self.carry_along(route, item, group, content) for route, group in groups.items()])
+        return carried[0] if len(carried) == 1 else [outcome for group in carried for outcome in group]
 
     async def carry_along(self, route: Route, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
-        """As `carry`, by *route*, whatever is said of the domains of *targets*."""
-        return await self._carry(route, item, list(targets), content)
-
-    async def stop(self) -> None:
-        """Say goodbye to the idle connections; those in use are closed by whoever uses them."""
-        await self._carrier.stop()
-
-    async def _carry(self, route: Route, item: Item, targets: list[Target], content: Content) -> Sequence[Outcome]:
-        """All targets of one route, within the limits."""
+        """As `carry`, all by *route*, within the limits, whatever is said of the domains of *targets*."""
         self._tickets += 1
         ticket = self._tickets
-        destination = self._destinations.setdefault(route, _Destination(tasks.Limit(self._capacity.per_route)))
+        destination = self._destinations.get(route) or self._meet(route)
         destination.users += 1
         try:
             async with destination.limit:
@@ -157,11 +147,27 @@ class RelayCourier:
             if not destination.users and self._destinations.get(route) is destination:
                 del self._destinations[route]
 
+    def _meet(self, route: Route) -> _Destination:
+        destination = self._destinations[route] = _Destination(tasks.Limit(self._capacity.per_route))
+        return destination
+
+    async def stop(self) -> None:
+        """Say goodbye to the idle connections; those in use are closed by whoever uses them."""
+        await self._carrier.stop()
+
     async def _departures(self, route: Route, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Departure]:
         """*item* as it is said to a server, once for each sender that it needs. What goes by LMTP stays in the house, and as it is."""
         if self._leaving is None or route.transport is Transport.LMTP:
             return apart(item, targets, content)
         return await self._leaving.departures(item, targets, content)
+
+
+def in_order(targets: Sequence[Target], outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """*outcomes*, one for each of *targets*, in their order."""
+    if len(targets) == 1:
+        return tuple(outcomes)
+    found = {outcome.target: outcome for outcome in outcomes}
+    return tuple([found[target] for target in targets])
 
 
 def _found(route: Route, hosts: Sequence[Host] | Status, seconds: float) -> ServersFound:

@@ -15,7 +15,7 @@ tried often enough in vain goes to the fall-back.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, TypeVar
 
@@ -171,6 +171,7 @@ class Routes:
         self._sections = {domain.lower(): one for domain, one in routes.items()}
         self._senders = {sender.lower().removeprefix("@"): one for sender, one in further.senders.items()}
         self._further = further
+        self._has_own = bool(self._sections) or further.table is not None  # whether any recipient may have a route of his own
         self._tls = Tls(relay.tls)
         smarthost, fallback = (
             self._written(parse_via(via, self._tls, _login(user, password)), relay) if via else None
@@ -194,6 +195,13 @@ class Routes:
     def of(self, target: Target, item: Item) -> Route:
         """How *item* goes to *target*."""
         return self.choice(target, item).route
+
+    def groups(self, item: Item, targets: Sequence[Target]) -> dict[Route, list[Target]]:
+        """*targets* by how *item* goes to them, in the order in which each way comes first."""
+        groups: dict[Route, list[Target]] = {}
+        for target in targets:
+            groups.setdefault(self.of(target, item), []).append(target)
+        return groups
 
     def holds(self, domain: str) -> bool:
         """Whether a line of the table says that mail for *domain* (A-labels, lower case) is kept until it is called for."""
@@ -262,6 +270,8 @@ class Routes:
             return {}
 
     def _by_recipient(self, address: Address) -> Choice | None:
+        if not self._has_own:
+            return None
         if (entry := self.entry(address)) is not None:
             assert self._further.table is not None
             rule = f"{self._further.table.path}:{entry.number} ({entry.key})"

@@ -10,7 +10,7 @@ everything waits.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from zope.interface import implementer
@@ -23,6 +23,7 @@ from twistmail.mail.envelope import Target
 from twistmail.mail.item import Item
 from twistmail.mail.outcome import Outcome, outcome_of
 from twistmail.mail.status import UNAVAILABLE, Status
+from twistmail.relay.courier import in_order
 from twistmail.relay.route import Route, Transport
 from twistmail.relay.routes import Routes
 
@@ -63,23 +64,22 @@ class RoutedCourier:
         self._couriers = couriers
 
     def batches(self, item: Item, targets: Sequence[Target]) -> tuple[Batch, ...]:
-        carriers: dict[ICourier, list[Target]] = {}
+        batches: list[Batch] = []
+        couriers: dict[ICourier, list[Target]] = {}
         places: dict[str, list[Target]] = {}
-        for target in targets:
-            route = self.routes.of(target, item)
-            if carrier := self._carrier(route):
-                carriers.setdefault(carrier, []).append(target)
+        for route, group in self.routes.groups(item, targets).items():
+            if route.transport.has_servers:
+                batches += self.relay.batches_along(route, group)
+            elif courier := self._courier(route):
+                couriers.setdefault(courier, []).extend(group)
             else:
-                places.setdefault(str(route) if route.transport in _FAR else "", []).append(target)
-        return (
-            *(batch for carrier, group in carriers.items() for batch in carrier.batches(item, group)),
-            *(Batch(place, tuple(group)) for place, group in places.items()),
-        )
+                places.setdefault(str(route) if route.transport in _FAR else "", []).extend(group)
+        for courier, group in couriers.items():
+            batches += courier.batches(item, group)
+        return (*batches, *(Batch(place, tuple(group)) for place, group in places.items()))
 
-    def _carrier(self, route: Route) -> ICourier | None:
-        """Who brings mail along *route*; None: nobody need, or can."""
-        if route.transport.has_servers:
-            return self.relay  # type: ignore[no-any-return]
+    def _courier(self, route: Route) -> ICourier | None:
+        """The courier of another package that brings mail along *route*; None: there is none, or it takes none."""
         return self._couriers(route.next_hop) if route.transport is Transport.COURIER else None
 
     async def carry(self, item: Item, targets: Sequence[Target], content: Content) -> tuple[Outcome, ...]:
@@ -87,19 +87,21 @@ class RoutedCourier:
             await self.routes.freshen()
         except Unavailable:
             return tuple(outcome_of(target, UNAVAILABLE, "the route table") for target in targets)
-        carriers: dict[ICourier, list[Target]] = {}
-        work = []
-        for target in targets:
-            route = self.routes.of(target, item)
-            if carrier := self._carrier(route):
-                carriers.setdefault(carrier, []).append(target)
+        relayed: dict[Route, list[Target]] = {}
+        couriers: dict[ICourier, list[Target]] = {}
+        work: list[Coroutine[Any, Any, Sequence[Outcome]]] = []
+        for route, group in self.routes.groups(item, targets).items():
+            if route.transport.has_servers:
+                relayed[route] = group
+            elif courier := self._courier(route):
+                couriers.setdefault(courier, []).extend(group)
             else:
-                work.append(self._see_to(route, item, target, content))
-        work += [carrier.carry(item, tuple(group), content) for carrier, group in carriers.items()]
-        if len(carriers) == len(work) == 1:
-            return tuple(await work[0])
-        outcomes = {outcome.target: outcome for group in await tasks.gather(*work) for outcome in group}
-        return tuple(outcomes[target] for target in targets)
+                work += [self._see_to(route, item, target, content) for target in group]
+        if relayed:
+            work.append(self.relay.carry_by(relayed, item, content))
+        work += [courier.carry(item, tuple(group), content) for courier, group in couriers.items()]
+        carried = await tasks.gather(*work)
+        return in_order(targets, carried[0] if len(carried) == 1 else [outcome for group in carried for outcome in group])
 
     async def _see_to(self, route: Route, item: Item, target: Target, content: Content) -> Sequence[Outcome]:
         """One target that no server is needed for."""
