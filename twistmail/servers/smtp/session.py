@@ -295,7 +295,7 @@ class SmtpSession:
         return answer
 
     async def _hand_over(self, event: ContentEnd | LastChunk | LastBurl, transaction: Transaction) -> Status | Replies:
-        """The message is taken over even when the peer goes away meanwhile; it could not know of it."""
+        """The message is taken over even when the peer goes away meanwhile, which could not know of it: no conversation is cancelled."""
         gathering, reception = self._content(), self._service.reception
         if event.fault is not None:
             return self._refused("content", event.fault, transaction)
@@ -304,8 +304,8 @@ class SmtpSession:
             return self._refused("disk", gathering.trouble or UNAVAILABLE, transaction)
         complete = changed(transaction, content=content)
         if transaction.peer.role is Role.LMTP:
-            return Replies(await tasks.shielded(reception.accept_each(complete)))
-        return await tasks.shielded(reception.accept(complete))
+            return Replies(await reception.accept_each(complete))
+        return await reception.accept(complete)
 
     async def _auth(self, event: Auth) -> Status:
         return self._noted(await self._authentication.begin(event, self.peer))
