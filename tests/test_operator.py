@@ -182,7 +182,7 @@ def test_mail_that_is_kept_for_somebody_goes_where_it_is_named(ask, service):
     assert ask("queue.flush", all=True) == {"count": 2}
     assert len(runner.clerk.kept(kept, case)) == 1
     assert ask("queue.flush", domain="green.example") == {"count": 1}
-    assert runner.clerk.kept(kept, case) == ()
+    assert runner.clerk.kept(kept, case) == frozenset()
 
 
 def test_connections_come_and_go_with_the_facts(ask, service):

@@ -91,12 +91,12 @@ class Item:
     @property
     def unreported(self) -> tuple[Errand, ...]:
         """Failures of which somebody has still to be told."""
-        return tuple(filter(self._is_unreported, self.errands))
+        return tuple([one for one in self.errands if self._is_unreported(one)])
 
     @property
     def unconfirmed(self) -> tuple[Errand, ...]:
         """What has ended well, of which the sender wants to be told and has not been. Never for the null sender."""
-        return tuple(filter(self._is_unconfirmed, self.errands))
+        return tuple([one for one in self.errands if self._is_unconfirmed(one)])
 
     @staticmethod
     def _is_unreported(errand: Errand) -> bool:
@@ -105,17 +105,25 @@ class Item:
     def _is_unconfirmed(self, errand: Errand) -> bool:
         """SUCCESS; and a deadline that the next server does not keep, or that is traced: the sender hears that he must not
         count on it any more (RFC 2852 §4). Where nothing of this is needed, the relay has said `passed_on`."""
-        if self.sender is None or errand.reported or errand.result not in _GOOD:
+        if errand.result not in _GOOD or errand.reported or self.sender is None:
             return False
         if errand.wants(Notify.SUCCESS):
             return True
         return self.wishes.deadline is not None and errand.result is Result.RELAYED and Notify.NEVER not in errand.notify
 
     @property
+    def is_owed(self) -> bool:
+        """Whether somebody has still to be told of something: of what is `unreported` or `unconfirmed`."""
+        return any(map(self._is_unreported, self.errands)) or any(map(self._is_unconfirmed, self.errands))
+
+    @property
     def is_settled(self) -> bool:
         """Nothing left to try and nobody left to tell: the item may go."""
         # from the end, because what was tried is at the beginning: this is asked after each of ten thousand outcomes
-        return not any(e.is_pending or self._is_unreported(e) or self._is_unconfirmed(e) for e in reversed(self.errands))
+        return not any(map(self._is_open, reversed(self.errands)))
+
+    def _is_open(self, errand: Errand) -> bool:
+        return errand.is_pending or self._is_unreported(errand) or self._is_unconfirmed(errand)
 
     @property
     def since(self) -> float:

@@ -50,11 +50,6 @@ class Case:
         )  # fmt: skip
 
     @property
-    def busy(self) -> set[Target]:
-        """Whose jobs stand in lines or run."""
-        return {target for job in self.jobs for target in job.trip.targets}
-
-    @property
     def runs(self) -> bool:
         return any(not job.waits for job in self.jobs)
 
@@ -63,9 +58,19 @@ class Case:
         """The jobs that wait in lines."""
         return [job for job in self.jobs if job.waits]
 
+    def idle(self, item: Item) -> list[Target]:
+        """What waits of *item*, and is in no line and not on its way."""
+        waiting = [errand.target for errand in item.pending]
+        if self.jobs:
+            busy = {target for job in self.jobs for target in job.trip.targets}
+            waiting = [target for target in waiting if target not in busy]
+        return waiting
+
     def due_at(self, item: Item, target: Target) -> float:
         """From when on *target* may be tried."""
-        return 0.0 if self.forced else self.later.get(target, item.next_try)
+        if self.forced:
+            return 0.0
+        return item.next_try if not self.later or (at := self.later.get(target)) is None else at
 
     def put_off(self, targets: Iterable[Target], at: float) -> None:
         self.later.update(dict.fromkeys(targets, at))

@@ -27,6 +27,7 @@ EXPIRED = Status(451, "4.4.7", "The message could not be delivered in the time t
 #: RFC 2852 §4: the sender wanted it back by now.
 TOO_LATE = Status(554, "5.4.7", "The time that the sender has set for the delivery has passed")
 KEPT = Status(450, "4.4.0", "Kept until the server of that domain asks for it")
+NOTHING: frozenset[Target] = frozenset()
 #: What a bug of ours is called when people see it.
 TROUBLE = Status(451, "4.3.0", "Something went wrong on this server; it is tried again")
 
@@ -54,8 +55,8 @@ class Clerk:
 
     def next_look(self, item: Item, case: Case, now: float) -> float | None:
         """When *item* is to be looked at again; None: when something happens to it."""
-        kept, times = set(self.kept(item, case)), self._dues(item, case)
-        if kept and (end := self.end_of(item, now)) > now:
+        times = self._dues(item, case)
+        if self.kept(item, case) and (end := self.end_of(item, now)) > now:
             times.append(end)
         if case.lined:
             times.append(self._patience_ends(item, case, now))
@@ -67,8 +68,10 @@ class Clerk:
 
     def _dues(self, item: Item, case: Case) -> list[float]:
         """When those are due that are neither on their way nor kept."""
-        busy, kept = case.busy, set(self.kept(item, case))
-        return [case.due_at(item, e.target) for e in item.pending if e.target not in busy and e.target not in kept]
+        waiting = case.idle(item)
+        if kept := self.kept(item, case):
+            waiting = [target for target in waiting if target not in kept]
+        return [case.due_at(item, target) for target in waiting]
 
     def _patience_ends(self, item: Item, case: Case, now: float) -> float:
         """How long those that stand in lines may stand there; also what is too old when it joins gets a chance."""
@@ -101,9 +104,9 @@ class Clerk:
 
     def is_over(self, item: Item, case: Case) -> Status | None:
         """Why nothing of *item*, none of whose jobs runs, is tried any more; None: it is."""
-        now = self._clock.seconds()
         if case.over is not None or item.held:
             return case.over
+        now = self._clock.seconds()
         if timing.has_run_out(item, now):
             return TOO_LATE
         return EXPIRED if self._has_expired(item, case, now) else None
@@ -137,19 +140,18 @@ class Clerk:
 
     # ----- mail that is called for (RFC 1985)
 
-    def kept(self, item: Item, case: Case) -> tuple[Target, ...]:
+    def kept(self, item: Item, case: Case) -> frozenset[Target]:
         """What of *item* waits until it is called for."""
         keeps, called_for = self.rules.keeps, case.called_for
         if keeps is None or ANY in called_for:
-            return ()
-        remote = [errand.target for errand in item.pending if errand.target.kind is Kind.REMOTE]
-        busy = case.busy
-        return tuple(t for t in remote if keeps(t.address.domain) and t.address.domain not in called_for and t not in busy)
+            return NOTHING
+        remote = [(target, target.address.domain) for target in case.idle(item) if target.kind is Kind.REMOTE]
+        return frozenset(target for target, domain in remote if keeps(domain) and domain not in called_for)
 
     async def keep(self, item: Item, case: Case) -> Item:
         """Note of what is kept that it is, once."""
         fresh = [errand.target for errand in item.pending if errand.result is None]
-        if fresh and (kept := set(self.kept(item, case)).intersection(fresh)):
+        if fresh and (kept := self.kept(item, case).intersection(fresh)):
             for target in kept:
                 item = await self._register.record(item.id, Outcome(target, Result.DEFERRED, KEPT))
             item = await self._put_off(item, case)
@@ -157,12 +159,14 @@ class Clerk:
 
     # ----- telling the sender
 
+    def may_be_late(self, item: Item) -> bool:
+        """Whether there may be something to `warn` of; a question that costs little, for each message is asked about when it comes."""
+        usual = warning_due(item.since, self.rules.schedule)
+        return item.wishes.deadline is not None or (usual is not None and usual <= self._clock.seconds())
+
     async def warn(self, item: Item, case: Case) -> Item:
         """Once, whatever happens: a warning that cannot be made is no reason to bother anybody again."""
         now = self._clock.seconds()
-        usual = warning_due(item.since, self.rules.schedule)
-        if item.wishes.deadline is None and (usual is None or now < usual):
-            return item
         overdue, late = timing.overdue_at(item), timing.warn_at(item, self.rules.schedule)
         due = [is_overdue for at, is_overdue in ((overdue, True), (late, False)) if at is not None and at <= now]
         if due:

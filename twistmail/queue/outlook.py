@@ -30,8 +30,7 @@ def of_item(item: Item, case: Case | None, places: Places, now: float) -> Outloo
         return Outlook(item.next_try)
     if running := next((job for job in case.jobs if not job.waits), None):
         return Outlook(now, "it is being tried", running.trip.place)
-    busy = case.busy
-    due = min((case.due_at(item, errand.target) for errand in item.pending if errand.target not in busy), default=FOREVER)
+    due = min((case.due_at(item, target) for target in case.idle(item)), default=FOREVER)
     ahead = [of_job(job, places, now) for job in case.lined]
     nearest = min(ahead, key=lambda outlook: FOREVER if outlook.at is None else outlook.at, default=None)
     if nearest is not None and (nearest.at is None or nearest.at <= due):

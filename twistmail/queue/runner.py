@@ -280,7 +280,9 @@ class Runner:
     # ----- one item
 
     def _case(self, identifier: str) -> Case:
-        return self._cases.setdefault(identifier, Case())
+        if (case := self._cases.get(identifier)) is None:
+            case = self._cases[identifier] = Case()
+        return case
 
     def _look_at(self, identifier: str, at: float) -> None:
         self._looks.set(identifier, at)
@@ -296,8 +298,7 @@ class Runner:
         """All that waits of an item is due now, whatever stands against it."""
         item, case = self._register.items[identifier], self._case(identifier)
         self._traffic.force(case)
-        busy = case.busy
-        if any(errand.target not in busy for errand in item.pending):
+        if case.idle(item):
             case.forced = True
             self._look_at(identifier, now)
 
@@ -323,9 +324,12 @@ class Runner:
                 log.failure("queue: {id} ran into trouble and is tried again later", id=identifier)
                 self._later(identifier, case)
         case.attended = False
-        if case.is_plain or identifier not in self._register.items:
-            self._cases.pop(identifier, None)
-        self._turn()
+        if identifier not in self._register.items:
+            self._cases.pop(identifier, None)  # who waits for others gains nothing by its end
+        else:
+            if case.is_plain:
+                del self._cases[identifier]
+            self._turn()
         return trouble
 
     def _later(self, identifier: str, case: Case, *, doubtful: bool = False) -> None:
@@ -340,32 +344,43 @@ class Runner:
             if not case.runs:
                 await self._remove(identifier, DELETED)
             return
-        if not item.held:
+        if not (is_settled := item.is_settled):
+            item = await self._move_on(identifier, item, case)
+            is_settled = item.is_settled
+        if is_settled and not case.jobs:
+            await self._remove(identifier, DONE)
+        elif not case.again:
+            self._plan_look(item, self._clock.seconds())
+
+    async def _move_on(self, identifier: str, item: Item, case: Case) -> Item:
+        """See that all of *item* is on its way that may be, and that its sender hears of it what he has to."""
+        if not item.held and self.clerk.may_be_late(item):
             item = await self.clerk.warn(item, case)
-        if case.doubtful and not item.is_settled:
+        if case.doubtful:
             # Delivering what cannot be marked as delivered sends it again and again: first see that the disk takes records.
             item = await self._write_down(identifier, item, case)
-        if item.pending and not case.runs and (status := self.clerk.is_over(item, case)) is not None:
+        if not case.runs and item.pending and (status := self.clerk.is_over(item, case)) is not None:
             said = troubles(case)
             self._traffic.withdraw(case)  # nobody may start on what is given up
             item = await self.clerk.give_up(item, status, said)
         if not item.pending:
             case.over = None
         elif not item.held:
+            item = await self._line_up(identifier, item, case)
+        return await self.clerk.report(item) if self._may_report(item, case) else item
+
+    async def _line_up(self, identifier: str, item: Item, case: Case) -> Item:
+        """What waits of *item*, but for what is kept, stands in lines from now on."""
+        if self.clerk.kept(item, case):
             await self.clerk.keep(item, case)
             item = self._register.items[identifier]
-            if not item.held:  # still
-                self._traffic.line_up(item, case, self.rules, set(self.clerk.kept(item, case)))
-        if self._may_report(item, case):
-            item = await self.clerk.report(item)
-        if item.is_settled and not case.jobs:
-            await self._remove(identifier, DONE)
-        elif not case.again:
-            self._plan_look(item, self._clock.seconds())
+        if not item.held:  # still
+            self._traffic.line_up(item, case, self.rules, self.clerk.kept(item, case))
+        return item
 
     def _may_report(self, item: Item, case: Case) -> bool:
         """Whether it is time to tell the sender of what there is to tell."""
-        if not (item.unreported or item.unconfirmed):
+        if not item.is_owed:
             case.report_by = None
             return False
         now = self._clock.seconds()
@@ -378,7 +393,7 @@ class Runner:
     def _plan_look(self, item: Item, now: float) -> None:
         case = self._cases.get(item.id) or Case()
         case.settle_down(item)
-        owed = not case.jobs and (item.is_settled or item.unreported or item.unconfirmed)
+        owed = not case.jobs and (item.is_settled or item.is_owed)
         at = now if owed else None if item.held else self.clerk.next_look(item, case, now)
         if at is None:
             self._looks.drop(item.id)
@@ -395,11 +410,13 @@ class Runner:
         """Let *job* go, whatever comes of it; then settle that, and see who goes next."""
         identifier, case = job.identifier, self._cases[job.identifier]
         outcomes = await self._carry(job, case)
-        self._traffic.ended(job, case, outcomes, strict=self._register.items[identifier].wishes.require_tls)
-        try:  # at once: what has just failed must not look as if it were due
-            await self.clerk.postpone(self._register.items[identifier], case, job.trip.targets, at_once=job.again)
-        except OSError as error:
-            self._unwritten(job, case, error)
+        item = self._register.items[identifier]
+        self._traffic.ended(job, case, outcomes, strict=item.wishes.require_tls)
+        if item.pending:  # at once: what has just failed must not look as if it were due
+            try:
+                await self.clerk.postpone(item, case, job.trip.targets, at_once=job.again)
+            except OSError as error:
+                self._unwritten(job, case, error)
         self._turn()
         await self._attend(identifier)
         self._under_way -= 1

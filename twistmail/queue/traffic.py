@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -32,13 +32,12 @@ class Traffic:
         self._clock = clock
         self._senders: dict[str, Rates] = {}
 
-    def line_up(self, item: Item, case: Case, rules: Rules, kept: set[Target]) -> None:
+    def line_up(self, item: Item, case: Case, rules: Rules, kept: Collection[Target]) -> None:
         """A job for each trip of those that are due and not *kept*, in the line of its place."""
-        now, busy = self._clock.seconds(), case.busy
+        now = self._clock.seconds()
         due: dict[Pace, list[Target]] = {}
-        for errand in item.pending:
-            target = errand.target
-            if target not in busy and target not in kept and case.due_at(item, target) <= now:
+        for target in case.idle(item):
+            if case.due_at(item, target) <= now and not (kept and target in kept):
                 due.setdefault(rules.pace(target), []).append(target)
         forced, case.forced = case.forced, False
         case.called_for.clear()
