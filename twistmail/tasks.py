@@ -50,6 +50,17 @@ def shielded(coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
     return run.done
 
 
+def begun(coroutine: Coroutine[Any, Any, T]) -> T | Deferred[T]:
+    """As `shielded`, for what mostly returns without waiting: its result, or what it raises, is had at once then, without a Deferred."""
+    try:
+        waiting = coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    run = _Run(coroutine)
+    waiting.addBoth(run.step)
+    return run.done
+
+
 async def awaiting(deferred: Deferred[T]) -> T:
     """A coroutine around *deferred*, for callers that take coroutines."""
     return await deferred
@@ -180,17 +191,6 @@ async def with_timeout(clock: Any, seconds: float, coroutine: Coroutine[Any, Any
     return await first
 
 
-async def promptly(clock: Any, seconds: float, coroutine: Coroutine[Any, Any, T], what: str) -> T:
-    """As `with_timeout`, for what is asked for every message and mostly answers without waiting: no timer and no Deferred then."""
-    try:
-        waiting = coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    run = _Run(coroutine)
-    waiting.addBoth(run.step)
-    return await with_timeout(clock, seconds, awaiting(run.done), what)
-
-
 def _expire(first: Deferred[Any], what: str, seconds: float) -> None:
     first.errback(TimedOut(f"{what} took longer than {seconds:g} s"))
 
@@ -311,6 +311,7 @@ __all__ = [
     "advance",
     "awaiting",
     "awaiting_any",
+    "begun",
     "closing",
     "gather",
     "go",

@@ -173,7 +173,10 @@ class Pipeline:
     async def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
         """One stage's verdict. Most answer at once, without a timer; one that waits gets the pipeline's time-out."""
         try:
-            return await tasks.promptly(self._clock, self._timeout, stage.judge(*about), stage.name)
+            verdict = tasks.begun(stage.judge(*about))
+            if isinstance(verdict, tasks.Deferred):
+                verdict = await tasks.with_timeout(self._clock, self._timeout, tasks.awaiting(verdict), stage.name)
+            return verdict
         except Unavailable as error:
             log.warn("policy stage {stage}: {error}", stage=stage.name, error=error)
             return UNAVAILABLE

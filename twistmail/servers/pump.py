@@ -233,13 +233,14 @@ class Pump(Protocol):
         if not self._reading:
             self._reading = True
             self.transport.resumeProducing()
-        if not self.wire.in_content:
+        in_content = self.wire.in_content
+        if not in_content:
             self._window = None
         elif self._too_slow():
             self._time_out()
             return
         deadline = self._drive_began + self.session.patience
-        if not (self._moved or self.wire.in_content):  # half a command: the octets that trickle buy no time
+        if not (self._moved or in_content):  # half a command: the octets that trickle buy no time
             deadline = min(deadline, self._patience_ends)
         self._patience_ends = deadline
         self._moved = False
@@ -262,7 +263,8 @@ class Pump(Protocol):
                         self._closing = "quit"
                     elif self._deflate is not None and self._deflate.waiting:
                         self._inflate(self._deflate)
-                        await self._turn_if_due()
+                        if self._turn_is_due:
+                            await self._turn()
                     elif self._finished:
                         self._closing = "peer gone"
                     else:
@@ -270,7 +272,7 @@ class Pump(Protocol):
                     continue
                 if event is PAUSED:
                     raise LocalProtocolError("the session has not answered the last event")
-                if self._full:  # whoever takes no answers gets no more of them
+                if self._full or (self._moved and self._turn_is_due):  # whoever takes no answers gets no more of them
                     await self._drain()
                     if self._gone:
                         break
@@ -280,8 +282,6 @@ class Pump(Protocol):
                 await self._say(self.session.answer(event))
                 if self.wire.wants is not Wants.NOTHING:
                     await self._obey()
-                else:
-                    await self._turn_if_due()
         except Exception:
             log.failure("connection {id}: a bug of ours", id=self.identifier)
             self._closing = "bug"
@@ -318,7 +318,7 @@ class Pump(Protocol):
 
     def _gathered(self) -> bytes:
         """What waits to be written, taken out."""
-        octets = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        octets = b"".join(self._out)
         self._out.clear()
         self._out_size = 0
         return octets
@@ -335,14 +335,18 @@ class Pump(Protocol):
             self._drained = Deferred()
             self._set_deadline(self.clock.seconds() + STALL)
             await self._drained
-        else:
-            await self._turn_if_due()
+        elif self._turn_is_due:
+            await self._turn()
 
-    async def _turn_if_due(self) -> None:
-        if self.clock.seconds() - self._drive_began > TURN_AFTER:
-            turned: Deferred[None] = Deferred()
-            self.clock.callLater(0, turned.callback, None)
-            await turned
+    @property
+    def _turn_is_due(self) -> bool:
+        return bool(self.clock.seconds() - self._drive_began > TURN_AFTER)
+
+    async def _turn(self) -> None:
+        """Let the reactor have its turn."""
+        turned: Deferred[None] = Deferred()
+        self.clock.callLater(0, turned.callback, None)
+        await turned
 
     async def _obey(self) -> None:
         if self.wire.wants is Wants.CLOSE:

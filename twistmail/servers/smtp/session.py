@@ -89,7 +89,7 @@ class SmtpSession:
 
     def __init__(self, peer: Peer, service: SmtpService, limits: Limits, waiting: Callable[[], int] = lambda: 0) -> None:
         self.peer = peer
-        self._began: float = service.clock.seconds()
+        self._leaves: float = service.clock.seconds() + LONGEST_VISIT  # while we do not know who it is
         self.minimum_rate: int = service.settings.min_data_rate
         self._entrance = service  # by which the peer came in
         self._service = service  # which serves it now: who has logged in may go on as a user
@@ -160,9 +160,10 @@ class SmtpSession:
         timeout: float = self._service.settings.timeout
         if self.peer.account is not None:
             return timeout
-        if self._is_pressed():
+        if self._entrance.stress.on:
             timeout = min(timeout, stress.TIMEOUT)
-        return max(0.0, min(timeout, self._began + LONGEST_VISIT - self._service.clock.seconds()))
+        left: float = self._leaves - self._service.clock.seconds()
+        return timeout if timeout <= left else max(0.0, left)
 
     def _is_pressed(self) -> bool:
         """Whether the stress values hold for this peer: strangers have to make room first."""
@@ -207,7 +208,7 @@ class SmtpSession:
             wished = replace(wished, auth="")  # RFC 4954 §5: from somebody we do not know it means nothing
         sender = service.expansion.complete(event.path) if event.path else None
         transaction = Transaction(self.peer, next(service.identifiers), now, sender, event.parameters, wishes=wished)
-        opinion = await self._opinion(Point.SENDER, transaction)
+        opinion = await service.policy.ask(Point.SENDER, transaction)
         if refusal := self._refusal(opinion, transaction):
             return refusal
         self._transaction = transaction if opinion is None else fated(transaction, opinion)
@@ -226,23 +227,23 @@ class SmtpSession:
         return say.TOO_BIG if most is not None and int(event.parameters.get("SIZE", 0)) > most else None
 
     async def _rcpt(self, event: Rcpt) -> Status:
-        transaction = self._transaction
+        service, transaction = self._service, self._transaction
         assert transaction is not None
-        if len(transaction.recipients) >= self._service.settings.max_recipients:
+        if len(transaction.recipients) >= service.settings.max_recipients:
             return say.TOO_MANY_RECIPIENTS
-        path = self._service.expansion.complete(event.path) if self._limits.bare_names else event.path
-        opinion = await self._opinion(Point.RECIPIENT, transaction, path)
+        path = service.expansion.complete(event.path) if self._limits.bare_names else event.path
+        opinion = await service.policy.ask(Point.RECIPIENT, transaction, path)
         if refusal := self._refusal(opinion, transaction, path):
             return refusal
         if opinion is not None:
             transaction = fated(transaction, opinion)
         try:
-            followed = await self._service.expansion.explain(path)
+            followed = await service.expansion.explain(path)
         except Unavailable:
             return self._refused("recipients", UNAVAILABLE, transaction, path)
         if followed.fault is not None:
             return self._refused("recipients", followed.fault, transaction, path)
-        if (full := self._service.reception.no_room(transaction, followed.targets)) is not None:
+        if (full := service.reception.no_room(transaction, followed.targets)) is not None:
             return self._refused("queue", full, transaction, path)
         recipient = Recipient(path, followed.targets, notify(event.parameters), event.parameters.get("ORCPT", ""))
         self._transaction = changed(transaction, recipients=(*transaction.recipients, recipient))
@@ -381,10 +382,9 @@ class SmtpSession:
 
     async def _ask(self, point: Point, about: Peer | Transaction, *more: Address) -> Status | None:
         """The refusal at *point*, told as a fact; None where the dialogue may go on."""
-        return self._refusal(await self._opinion(point, about, *more), about if isinstance(about, Transaction) else None, *more)
-
-    async def _opinion(self, point: Point, about: Peer | Transaction, *more: Address) -> Opinion | None:
-        return await self._service.policy.ask(point, about, *more) if self._service.policy.asks(point) else None
+        policy = self._service.policy
+        opinion = await policy.ask(point, about, *more) if policy.asks(point) else None
+        return self._refusal(opinion, about if isinstance(about, Transaction) else None, *more)
 
     def _refusal(self, opinion: Opinion | None, transaction: Transaction | None, recipient: Address | None = None) -> Status | None:
         if opinion is None or opinion.status is None or opinion.status.is_positive:
