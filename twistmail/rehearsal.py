@@ -248,7 +248,7 @@ class _Talk:
         last: Any = None
         self._wire.receive_bytes(octets)
         while self._wire.wants is not Wants.CLOSE and (event := self._wire.next_event()) is not NEED_DATA:
-            async with aclosing(self._session.answer(event)) as said:  # type: ignore[type-var]
-                async for last in said:
-                    self._wire.send(last)
+            if (response := await self._session.answer(event)) is not None:
+                self._wire.send(response)
+                last = response
         return last if last is None or isinstance(last, Status) else last.status

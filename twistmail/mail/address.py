@@ -18,7 +18,9 @@ LONGEST_LOCAL_PART = 64
 LONGEST_DOMAIN = 255
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+)*")
-_ASCII_DOMAIN = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
+#: A domain of A-labels in lower case, for regular expressions.
+ASCII_DOMAIN = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
+_ASCII_DOMAIN = re.compile(ASCII_DOMAIN)
 _LITERAL = re.compile(r"\[[A-Za-z0-9.:\-]+\]")
 
 

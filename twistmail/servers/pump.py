@@ -15,6 +15,7 @@ delivered whether or not the 250 can be said) and then stops.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
+from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -233,8 +234,7 @@ class Pump(Protocol):
         if not self._reading:
             self._reading = True
             self.transport.resumeProducing()
-        in_content = self.wire.in_content
-        if not in_content:
+        if not (in_content := self.wire.in_content):
             self._window = None
         elif self._too_slow():
             self._time_out()
@@ -263,8 +263,7 @@ class Pump(Protocol):
                         self._closing = "quit"
                     elif self._deflate is not None and self._deflate.waiting:
                         self._inflate(self._deflate)
-                        if self._turn_is_due:
-                            await self._turn()
+                        await self._turn_if_due()
                     elif self._finished:
                         self._closing = "peer gone"
                     else:
@@ -272,14 +271,18 @@ class Pump(Protocol):
                     continue
                 if event is PAUSED:
                     raise LocalProtocolError("the session has not answered the last event")
-                if self._full or (self._moved and self._turn_is_due):  # whoever takes no answers gets no more of them
-                    await self._drain()
+                if self._full or self._out_size >= COALESCE or (self._moved and self._turn_is_due):
+                    await self._drain()  # whoever takes no answers gets no more of them
                     if self._gone:
                         break
                 self._moved = True
                 if self.facts.lines_wanted:
                     self._transcribe("C", self.wire.said(), lone_lf=self.wire.lone_lf)
-                await self._say(self.session.answer(event))
+                answer: Any = self.session.answer(event)
+                if not isinstance(answer, CoroutineType):
+                    await self._say(answer)
+                elif (response := await answer) is not None:
+                    self._put(response)
                 if self.wire.wants is not Wants.NOTHING:
                     await self._obey()
         except Exception:
@@ -312,21 +315,15 @@ class Pump(Protocol):
             self._out_size += len(octets)
 
     def _flush(self) -> None:
+        """Write what is gathered."""
         if self._out:
-            octets = self._gathered()
-            self._write(octets if self._deflate is None else self._deflate.deflate(octets))
-
-    def _gathered(self) -> bytes:
-        """What waits to be written, taken out."""
-        octets = b"".join(self._out)
-        self._out.clear()
-        self._out_size = 0
-        return octets
-
-    def _write(self, octets: bytes) -> None:
-        self.sent += len(octets)
-        if not self._gone:
-            self.transport.write(octets)
+            gathered = b"".join(self._out)
+            self._out.clear()
+            self._out_size = 0
+            octets = gathered if self._deflate is None else self._deflate.deflate(gathered)
+            self.sent += len(octets)
+            if not self._gone:
+                self.transport.write(octets)
 
     async def _drain(self) -> None:
         """Write what is gathered; wait while the transport is full; give the reactor its turn."""
@@ -335,18 +332,18 @@ class Pump(Protocol):
             self._drained = Deferred()
             self._set_deadline(self.clock.seconds() + STALL)
             await self._drained
-        elif self._turn_is_due:
-            await self._turn()
+        else:
+            await self._turn_if_due()
 
     @property
     def _turn_is_due(self) -> bool:
         return bool(self.clock.seconds() - self._drive_began > TURN_AFTER)
 
-    async def _turn(self) -> None:
-        """Let the reactor have its turn."""
-        turned: Deferred[None] = Deferred()
-        self.clock.callLater(0, turned.callback, None)
-        await turned
+    async def _turn_if_due(self) -> None:
+        if self._turn_is_due:
+            turned: Deferred[None] = Deferred()
+            self.clock.callLater(0, turned.callback, None)
+            await turned
 
     async def _obey(self) -> None:
         if self.wire.wants is Wants.CLOSE:
@@ -405,9 +402,10 @@ class Pump(Protocol):
 
     def _end_compression(self) -> None:
         """What was said goes deflated still; what is inflated already, and what has come behind its end, is the wire's."""
+        self._flush()
         deflate, self._deflate = self._deflate, None
         assert deflate is not None
-        self._write(deflate.finish(self._gathered()))
+        self._out.append(deflate.finish(b""))
         self.wire.wants = Wants.NOTHING
         self.wire.receive_bytes(deflate.rest())
 

@@ -1,13 +1,13 @@
 """What every session promises to the pump.
 
 A session says what an event means, for one connection of one protocol. It never
-sees a transport: it is given events and yields responses, and it is told what
+sees a transport: it is given events and gives responses, and it is told what
 happens to the connection. Sessions are iterated by `pump.Pump` and by nobody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 from twistmail.mail.envelope import TlsState
@@ -30,8 +30,11 @@ class Session(Protocol):
     def greet(self) -> AsyncIterator[Any]:
         """The responses before the peer has said anything. None at all: close at once."""
 
-    def answer(self, event: Any) -> AsyncIterator[Any]:
-        """The responses to *event*, the final one last for an Ask; none for a Tell."""
+    def answer(self, event: Any) -> AsyncIterator[Any] | Coroutine[Any, Any, Any]:
+        """The responses to *event*, the final one last for an Ask; none for a Tell.
+
+        Where there is never more than one: a coroutine that returns it, or None, which costs half as much.
+        """
 
     def pending_updates(self) -> AsyncIterator[Any]:
         """What may be said unasked right now; said once. No event is answered before it has ended."""

@@ -1,4 +1,4 @@
-"""A conversation without a connection: our own words, said to a session of ours as if they had come over the network.
+"""A conversation without a connection: our own words, said to an SMTP session of ours as if they had come over the network.
 
 So what was left for us while we did not run meets the same rules, in the same order, as what comes in. There is no transport,
 so there is nothing to wait for, to hold back or to time out: whoever speaks is a coroutine of ours that reads every answer.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Any
 
-from twistmail.servers.session import Session
+from twistmail.servers.smtp.session import SmtpSession
 from twistmail.wire.contract import NEED_DATA, PAUSED, Wants, Wire
 
 #: Octets of content that are said at a time.
@@ -19,15 +19,18 @@ PIECE = 64 * 1024
 class Spoken:
     """*wire* and *session* as `open_connection` makes them. `close` ends it, whatever came before."""
 
-    def __init__(self, wire: Wire, session: Session) -> None:
+    def __init__(self, wire: Wire, session: SmtpSession) -> None:
         self._wire = wire
         self._session = session
         self._is_over = False
 
     async def greeting(self) -> Any:
         """What the session says first."""
-        said = await self._respond(self._session.greet())
-        return said[-1] if said else None
+        async with aclosing(self._session.greet()) as said:  # type: ignore[type-var]
+            async for greeting in said:
+                self._wire.send(greeting)
+                return greeting
+        return None
 
     async def say(self, octets: bytes) -> list[Any]:
         """The responses to *octets*, as values. A conversation that the session has ended has none."""
@@ -35,18 +38,11 @@ class Spoken:
         for start in range(0, len(octets), PIECE):
             self._wire.receive_bytes(octets[start : start + PIECE])
             while not self._is_over and (event := self._wire.next_event()) not in (NEED_DATA, PAUSED):
-                answers += await self._respond(self._session.answer(event))
+                if (response := await self._session.answer(event)) is not None:
+                    self._wire.send(response)
+                    answers.append(response)
                 self._is_over = self._wire.wants is Wants.CLOSE
         return answers
-
-    async def _respond(self, responses: Any) -> list[Any]:
-        """Hand *responses* to the wire, as a pump does; what they were."""
-        said = []
-        async with aclosing(responses):
-            async for response in responses:
-                self._wire.send(response)
-                said.append(response)
-        return said
 
     def close(self) -> None:
         """Goodbye."""

@@ -139,16 +139,16 @@ class SmtpSession:
             return replace(refusal, code=421 if refusal.is_temporary else 554)
         return Status(220, "", f"{self._service.hostname} {self._service.settings.banner} {self.peer.connection}")
 
-    async def answer(self, event: Any) -> AsyncIterator[Status | Reply | Replies | Utf8Reply]:
+    async def answer(self, event: Any) -> Status | Reply | Replies | Utf8Reply | None:
         if type(event) is ContentChunk:
             await self._content().add(event.data)
-            return
+            return None
         response = await _ANSWERS[type(event)](self, event)
         if isinstance(response, Status) and response.code >= 400:
             response, delay = self._conduct.error(response)
             if delay:
                 await tasks.sleep(self._service.clock, delay)
-        yield response
+        return response
 
     async def pending_updates(self) -> AsyncIterator[Status]:
         return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from twistmail.mail.address import LONGEST_DOMAIN, LONGEST_LOCAL_PART, Address, canonical_domain
+from twistmail.mail.address import ASCII_DOMAIN, LONGEST_DOMAIN, LONGEST_LOCAL_PART, Address, canonical_domain
 from twistmail.mail.status import Status
 
 #: More hops than any source route had: RFC 5321 §4.5.3.1.3 allows a path 256 octets.
@@ -19,7 +19,7 @@ LONGEST_PATH = 1024
 POSTMASTER = Address("postmaster")
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
-_ORDINARY = re.compile(rf" *<([{_ATEXT}.]{{1,64}})@([A-Za-z0-9.\-]{{1,255}})>")
+_ORDINARY = re.compile(rf" *<([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@((?i:{ASCII_DOMAIN}))>")
 _DOT_STRING = re.compile(rf"[{_ATEXT}.\u0080-\U0010ffff]+")
 _DOMAIN = re.compile(r"[A-Za-z0-9._\-\u0080-\U0010ffff]+")
 
@@ -57,12 +57,9 @@ def _ordinary(text: str) -> tuple[Address, str] | None:
     if match is None:
         return None
     local, domain = match.groups()
-    if local[0] == "." or local[-1] == "." or ".." in local:
+    if len(local) > LONGEST_LOCAL_PART or len(domain) > LONGEST_DOMAIN:
         return None
-    try:
-        return Address(local, _domain(domain)), text[match.end() :]
-    except ValueError:
-        return None
+    return Address(local, domain.lower()), text[match.end() :]
 
 
 def _path(text: str, enhanced: str, bare_names: bool) -> tuple[Address, str]:
