@@ -91,11 +91,12 @@ class Dispatch:
 
     def trips(self, item: Item, targets: Sequence[Target]) -> list[Trip]:
         """The trips that *targets* of *item* need. Nobody is asked."""
+        kinds = {target.kind for target in targets}
         return [
             Trip(courier, batch.place, batch.targets)
             for kind, courier in self._couriers.items()
-            if (mine := tuple(target for target in targets if target.kind is kind))
-            for batch in courier.batches(item, mine)
+            if kind in kinds
+            for batch in courier.batches(item, tuple(target for target in targets if target.kind is kind))
         ]
 
     async def carry(self, trip: Trip, item: Item, content: Content, record: Record) -> Sequence[Outcome]:
