@@ -236,13 +236,14 @@ def apart(item: Item, targets: Sequence[Target], content: Content) -> tuple[Depa
 def _divided(
     item: Item, targets: Sequence[Target], content: Content, sender_of: Callable[[Target], Address | None]
 ) -> tuple[Departure, ...]:
-    groups: dict[tuple[Address | None, bytes], list[Target]] = {}
-    for target in targets:
-        groups.setdefault((sender_of(target), target.front), []).append(target)
-    if list(groups) == [(item.sender, b"")]:
+    wanted = [(sender_of(target), target.front) for target in targets]
+    if wanted.count((item.sender, b"")) == len(targets) > 0:
         return (Departure(item, tuple(targets), content),)
-    wanted = frozenset(targets)
-    errands = {errand.target: errand for errand in item.errands if errand.target in wanted}
+    groups: dict[tuple[Address | None, bytes], list[Target]] = {}
+    for target, way in zip(targets, wanted, strict=True):
+        groups.setdefault(way, []).append(target)
+    leaving = frozenset(targets)
+    errands = {errand.target: errand for errand in item.errands if errand.target in leaving}
     return tuple(
         Departure(
             replace(item, sender=sender, prefix=item.prefix + front, size=item.size + len(front),

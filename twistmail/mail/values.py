@@ -70,6 +70,8 @@ def _nothing(_: Any) -> tuple[()]:
 
 
 def _eq(self: Any, other: Any) -> Any:
+    if other is self:
+        return True
     if other.__class__ is not self.__class__:
         return NotImplemented
     return self._compared(self) == self._compared(other)

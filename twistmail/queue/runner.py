@@ -359,11 +359,13 @@ class Runner:
         if case.doubtful:
             # Delivering what cannot be marked as delivered sends it again and again: first see that the disk takes records.
             item = await self._write_down(identifier, item, case)
-        if not case.runs and item.pending and (status := self.clerk.is_over(item, case)) is not None:
+        waits = bool(item.pending)
+        if waits and not case.runs and (status := self.clerk.is_over(item, case)) is not None:
             said = troubles(case)
             self._traffic.withdraw(case)  # nobody may start on what is given up
             item = await self.clerk.give_up(item, status, said)
-        if not item.pending:
+            waits = bool(item.pending)
+        if not waits:
             case.over = None
         elif not item.held:
             item = await self._line_up(identifier, item, case)

@@ -190,7 +190,7 @@ class Spool:
 
     async def remove(self, identifier: str) -> None:
         item = self._items[identifier]
-        if self._fast and await self._forgotten(self._fast, identifier):
+        if self._fast and (self._fast.forget(identifier) or await self._forgotten(self._fast, identifier)):
             del self._items[identifier]
             self.bytes -= item.size
             return
@@ -199,9 +199,7 @@ class Spool:
             self.bytes -= item.size
 
     async def _forgotten(self, fast: FastLane, identifier: str) -> bool:
-        """Whether it was in the log, and now is not; also where it could be given no files."""
-        if fast.forget(identifier):
-            return True
+        """Whether it is in the log no longer, and has no files; for it may be just getting some, and on a full disk it gets none."""
         try:
             await fast.move(identifier)
         except OSError:
