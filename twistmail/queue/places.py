@@ -138,7 +138,8 @@ class Places:
                 self._numbers.reached(number)
                 place.start(job, now)
                 self.running += 1
-                self._expose(place, now)
+                if len(place.line):
+                    self._expose(place, now)
                 return job
             self._expose(place, now)
         return None

@@ -344,10 +344,9 @@ class Runner:
             if not case.runs:
                 await self._remove(identifier, DELETED)
             return
-        if not (is_settled := item.is_settled):
+        if not item.is_settled:
             item = await self._move_on(identifier, item, case)
-            is_settled = item.is_settled
-        if is_settled and not case.jobs:
+        if not case.jobs and item.is_settled:
             await self._remove(identifier, DONE)
         elif not case.again:
             self._plan_look(item, self._clock.seconds())
