@@ -136,7 +136,7 @@ class Carrying(Protocol):
         """Raises Broken, and MISUNDERSTOOD."""
         if kind == frames.DEPARTURE:
             number, route, told = words
-            tasks.start(self._carry(number, self._routes[route], told_departure(told, load)), "carrying")
+            tasks.go(self._carry(number, self._routes[route], told_departure(told, load)), "carrying")
         elif kind == frames.ANSWER:
             number, told = words
             if (asked := self._asked[number].answered) is not None:

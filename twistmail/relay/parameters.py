@@ -114,7 +114,9 @@ def reports_itself(item: Item, errand: Errand, offered: Offered) -> bool:
 
 def limits(offered: Offered) -> dict[str, int]:
     """RFC 9422 §4: what LIMITS says, such as {"RCPTMAX": 20}; what makes no sense is left out."""
-    pairs = (word.upper().partition("=") for word in offered.get("LIMITS", "").split())
+    if "LIMITS" not in offered:  # as with most; asked several times for each message
+        return {}
+    pairs = (word.upper().partition("=") for word in offered["LIMITS"].split())
     return {name: number for name, _, value in pairs if (number := _number(value)) > 0}
 
 
