@@ -1,7 +1,7 @@
 """Bytes that have arrived and are not understood yet, cut into lines or counted blocks.
 
 Linear in the input however it is fed: a search for a line end starts where the
-last one stopped, and consumed bytes are dropped in one move.
+last one stopped, and a bytearray drops its beginning without moving the rest.
 """
 
 from __future__ import annotations
@@ -18,25 +18,18 @@ class LineTooLong(Exception):
         self.finished = finished
 
 
-class Buffer:
+class Buffer(bytearray):
     """A queue of octets. Lines end with CRLF only; the caller judges bare CR and LF inside them."""
 
-    __slots__ = ("_data", "_end", "_searched", "_start")
+    __slots__ = ("_end", "_searched")
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        super().__init__()
         self._end = CRLF
-        self._start = 0
         self._searched = 0
 
-    def __len__(self) -> int:
-        return len(self._data) - self._start
-
     def feed(self, data: bytes) -> None:
-        if self._start and self._start == len(self._data):
-            self._data.clear()
-            self._start = self._searched = 0
-        self._data += data
+        self += data
 
     def line(self, limit: int) -> bytes | None:
         """The next line without its CRLF, or None where it has not all come.
@@ -44,47 +37,45 @@ class Buffer:
         Raises LineTooLong once more than *limit* octets (CRLF not counted) have come without a line end; what was
         held of the line is dropped then, so memory stays bounded while the rest of it is skipped by `skip_line`.
         """
-        data = self._data
-        end = data.find(self._end, self._searched)
+        end = self.find(self._end, self._searched)
         if end < 0:
             # the last octet may be the CR of a CRLF to come
-            self._searched = max(self._start, len(data) - 1)
-            if len(data) - self._start > limit + 1:
+            self._searched = max(0, len(self) - 1)
+            if len(self) > limit + 1:
                 dropped = len(self)
                 self.drop_unfinished()
                 raise LineTooLong(dropped - len(self))
             return None
-        line = bytes(data[self._start : end])
-        self._consume_to(end + len(self._end))
-        if len(line) > limit:
-            raise LineTooLong(len(line), finished=True)
+        line = bytes(self[:end])
+        self._drop(end + len(self._end))
+        if end > limit:
+            raise LineTooLong(end, finished=True)
         return line
 
     def drop_unfinished(self) -> None:
         """Forget all but a trailing CR (which may belong to the CRLF that is to come)."""
-        self._consume_to(len(self._data) - (1 if self._data.endswith(b"\r") else 0))
+        self._drop(len(self) - (1 if self.endswith(b"\r") else 0))
 
     def skip_line(self) -> int | None:
         """Drop up to and with the next CRLF: the octets dropped, or None where it has not come (all is dropped then)."""
-        end = self._data.find(self._end, self._searched)
+        end = self.find(self._end, self._searched)
         if end < 0:
             self.drop_unfinished()
             return None
-        dropped = end + len(self._end) - self._start
-        self._consume_to(self._start + dropped)
+        dropped = end + len(self._end)
+        self._drop(dropped)
         return dropped
 
     def take(self, most: int) -> bytes:
         """Up to *most* octets, in order; empty where there are none."""
-        end = min(len(self._data), self._start + most)
-        block = bytes(self._data[self._start : end])
-        self._consume_to(end)
+        block = bytes(self) if len(self) <= most else bytes(self[:most])
+        self._drop(len(block))
         return block
 
     def put_back(self, data: bytes) -> None:
         """Let *data* be read (again) before everything else."""
-        self._data[: self._start] = data
-        self._start = self._searched = 0
+        self[:0] = data
+        self._searched = 0
 
     def take_lines(self, most: int) -> bytes:
         """As `take`, of content that a line of its own ends: with the line ends that it has on the wire of RFC 5321."""
@@ -103,20 +94,11 @@ class Buffer:
         """Whether the lines of this peer end with a bare LF, and may."""
         return self._end != CRLF
 
-    def contains(self, octets: bytes) -> bool:
-        """Whether *octets* stand anywhere in what waits."""
-        return self._data.find(octets, self._start) >= 0
-
     def clear(self) -> None:
-        self._data.clear()
-        self._start = self._searched = 0
+        super().clear()
+        self._searched = 0
 
-    def _consume_to(self, end: int) -> None:
-        if end == len(self._data):
-            self._data.clear()
-            self._start = self._searched = 0
-        elif end > 65536 and end * 2 > len(self._data):
-            del self._data[:end]
-            self._start = self._searched = 0
-        else:
-            self._start = self._searched = end
+    def _drop(self, octets: int) -> None:
+        """Forget the first so many *octets*."""
+        del self[:octets]
+        self._searched = 0

@@ -50,13 +50,13 @@ class TypedBuffer(Buffer):
 
     def skip_options(self) -> bool:
         """Drop telnet options that stand where a line begins; False where one has not all come."""
-        if not self._data.startswith(b"\xff", self._start):
+        if not self.startswith(b"\xff"):
             return True
-        if (options := _OPTIONS.match(self._data, self._start)) is not None:
+        if (options := _OPTIONS.match(self)) is not None:
             end = options.end()
             del options  # it holds the octets, which cannot move before
-            self._consume_to(end)
-        return not (len(self) <= 2 and _HALF_AN_OPTION.fullmatch(self._data, self._start))
+            self._drop(end)
+        return not (len(self) <= 2 and _HALF_AN_OPTION.fullmatch(self))
 
     def clear(self) -> None:
         super().clear()
@@ -65,6 +65,6 @@ class TypedBuffer(Buffer):
 
     def _decide(self) -> None:
         """By the first LF, if it is there: a CR before it or not."""
-        if not self._decided and (end := self._data.find(LF, self._searched)) >= 0:
+        if not self._decided and (end := self.find(LF, self._searched)) >= 0:
             self._decided = True
-            self._end = CRLF if self._data.endswith(b"\r", self._start, end) else LF
+            self._end = CRLF if self.endswith(b"\r", 0, end) else LF

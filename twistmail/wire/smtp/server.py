@@ -343,7 +343,7 @@ class SmtpServerWire:
         """No whole line is there. One that ends with a bare LF never will be, and its sender waits for us."""
         if self._skipped >= self._limits.discarded:
             return Bad(ENDLESS_LINE, fatal=True)
-        if not self._skipped and self._buffer.contains(b"\n"):
+        if not self._skipped and b"\n" in self._buffer:
             return Bad(BARE_NEWLINE, fatal=True)
         return NEED_DATA
 
