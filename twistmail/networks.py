@@ -42,4 +42,4 @@ def covers(networks: Iterable[Network], address: str) -> bool:
     """Whether *address* (an IP address; "unix" never) lies in one of *networks*; an IPv4 address may be written as IPv6."""
     if not networks or (parsed := address_of(address)) is None:
         return False
-    return any(parsed in network for network in networks if network.version == parsed.version)
+    return any(parsed in network for network in networks)  # no IPv4 address is in an IPv6 network

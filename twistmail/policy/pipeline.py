@@ -103,7 +103,9 @@ class Pipeline:
         for stage in self._stages[point]:
             if accepted is not None and id(stage) not in self._gates:
                 continue
-            verdict = await self._judge(stage, about)
+            verdict = self._judge(stage, about)
+            if isinstance(verdict, tasks.Deferred):
+                verdict = await self._wait(stage, verdict)
             if verdict is None:
                 continue
             opinion = _opinion(stage.name, verdict)
@@ -126,7 +128,9 @@ class Pipeline:
         """What every stage says, (name, opinion) in order, also those that `ask` would not ask any more; and what `ask` would answer."""
         said = []
         for stage in self._stages[point]:
-            verdict = await self._judge(stage, about)
+            verdict = self._judge(stage, about)
+            if isinstance(verdict, tasks.Deferred):
+                verdict = await self._wait(stage, verdict)
             said.append((stage, None if verdict is None else _opinion(stage.name, verdict)))
         return tuple((stage.name, opinion) for stage, opinion in said), self._decided(said)
 
@@ -152,7 +156,9 @@ class Pipeline:
         """Ask the MESSAGE stages: (a final opinion or None, fields to put in front, the transaction with its edited header)."""
         prepend = b""
         for stage in self._stages[Point.MESSAGE]:
-            verdict = await self._judge(stage, (transaction,))
+            verdict = self._judge(stage, (transaction,))
+            if isinstance(verdict, tasks.Deferred):
+                verdict = await self._wait(stage, verdict)
             if verdict is None:
                 continue
             if isinstance(verdict, Edit):
@@ -170,22 +176,30 @@ class Pipeline:
                 return opinion, prepend, transaction
         return None, prepend, transaction
 
-    async def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
-        """One stage's verdict. Most answer at once, without a timer; one that waits gets the pipeline's time-out."""
+    def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
+        """One stage's verdict, which most give at once; else a Deferred of it, for `_wait`."""
         try:
-            verdict = tasks.begun(stage.judge(*about))
-            if isinstance(verdict, tasks.Deferred):
-                verdict = await tasks.with_timeout(self._clock, self._timeout, tasks.awaiting(verdict), stage.name)
-            return verdict
-        except Unavailable as error:
+            return tasks.begun(stage.judge(*about))
+        except Exception as error:
+            return self._instead(stage, error)
+
+    async def _wait(self, stage: IPolicyStage, verdict: tasks.Deferred[Any]) -> Any:
+        """The verdict of a stage that did not have it at once; it gets the pipeline's time-out."""
+        try:
+            return await tasks.with_timeout(self._clock, self._timeout, tasks.awaiting(verdict), stage.name)
+        except Exception as error:
+            return self._instead(stage, error)
+
+    def _instead(self, stage: IPolicyStage, error: Exception) -> Status:
+        """What counts as the verdict of a stage that has raised *error*, which is being handled."""
+        if isinstance(error, Unavailable):
             log.warn("policy stage {stage}: {error}", stage=stage.name, error=error)
             return UNAVAILABLE
-        except tasks.TimedOut:
+        if isinstance(error, tasks.TimedOut):
             log.warn("policy stage {stage} took longer than {seconds} s", stage=stage.name, seconds=self._timeout)
             return TOO_SLOW
-        except Exception:  # a plugin's bug must not cost a message
-            log.failure("policy stage {stage} failed", stage=stage.name)
-            return BUG
+        log.failure("policy stage {stage} failed", stage=stage.name)  # a plugin's bug must not cost a message
+        return BUG
 
 
 def _opinion(stage: str, verdict: Status | Verdict) -> Opinion:

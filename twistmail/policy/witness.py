@@ -15,6 +15,7 @@ from twistmail.mail.envelope import Fate, Transaction
 from twistmail.mail.status import Status
 from twistmail.mail.values import frozen
 from twistmail.policy.pipeline import Opinion, Pipeline
+from twistmail.tasks import Deferred
 
 FATES = {Fate.USUAL: "", Fate.HOLD: "held", Fate.DISCARD: "thrown away"}
 
@@ -51,8 +52,14 @@ class Witness(Pipeline):
             self.said[-1] = replace(self.said[-1], decides=True)
         return found
 
-    async def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
-        verdict = await super()._judge(stage, about)
+    def _judge(self, stage: IPolicyStage, about: tuple[Any, ...]) -> Any:
+        verdict = super()._judge(stage, about)
+        return verdict if isinstance(verdict, Deferred) else self._noted(stage, verdict)
+
+    async def _wait(self, stage: IPolicyStage, verdict: Deferred[Any]) -> Any:
+        return self._noted(stage, await super()._wait(stage, verdict))
+
+    def _noted(self, stage: IPolicyStage, verdict: Any) -> Any:
         rule = "" if verdict is None or isinstance(verdict, Status) else verdict.rule
         self.said.append(Said(stage.point, stage.name, _words(verdict), rule))
         return verdict
