@@ -224,7 +224,7 @@ def lay(config: Config, reactor: Any, discovery: Discovery, dial: Any = None, ep
         secret=_own_secret(data_dir / SECRET),
         popauth=PopAuth(facts, ground.clock.seconds),
         greylist=Greylist(Greybook(data_dir / GREYBOOK), epoch),
-        domains=DomainBook(database.domains),
+        domains=DomainBook(database.domains, database.files),
         throttle=Throttle(key=secrets.token_bytes(32), spares=gate.spares),
         gate=gate,
         doorkeeper=doorkeeper,

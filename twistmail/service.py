@@ -85,6 +85,7 @@ class MailService(Service):
         self.discovery = discovery
         self.foundation: Foundation  # from startService on
         self.parts: Parts
+        self._agreed: Parts | None = None  # whose domains were found to be those that there are
         self.listeners: dict[Key, Listener] = {}
         self._load = load
         self._only = frozenset(only)
@@ -290,8 +291,12 @@ class MailService(Service):
     async def look_at_domains(self) -> None:
         """Whoever connects next finds the domains as they are now."""
         parts = self.parts
+        if parts is self._agreed and assembly.domains_are_current(parts.config, self.foundation):
+            return
         now = await self.foundation.threads.run(assembly.domains_of, parts.config, self.foundation)
-        if now != parts.people.domains and parts is self.parts:
+        if now == parts.people.domains:
+            self._agreed = parts
+        elif parts is self.parts:
             log.info("the domains have changed: {domains}", domains=", ".join(sorted(now.names ^ parts.people.domains.names)) or "users")
             self._adopt(assembly.build(parts.config, self.foundation))
 

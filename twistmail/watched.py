@@ -21,6 +21,7 @@ from twistmail import tasks
 from twistmail.interfaces import Unavailable
 from twistmail.mail.maplines import logical
 from twistmail.mail.values import frozen
+from twistmail.stamps import Stamp, stamp_of
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -71,7 +72,7 @@ class WatchedFile(Generic[T]):
         self._threads = threads
         self._patient = patient
         self._turn = tasks.Limit(1)  # at the first reading, where it is patient
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._value: T | None = None
         self._broken: Broken | None = None  # what was wrong with it at the last reading
         self._told: tuple[tuple[int, str], ...] = ()  # what the log has said of it
@@ -109,7 +110,7 @@ class WatchedFile(Generic[T]):
 
     async def freshen(self) -> None:
         """Read the file again if it is another than the one that was read. Unavailable where nothing was ever read."""
-        stamp = _stamp_of(self.path)
+        stamp = stamp_of(self.path)
         if self._reading or (stamp == self._stamp and self._value is not None):
             return
         if self._value is None:
@@ -123,7 +124,7 @@ class WatchedFile(Generic[T]):
         finally:
             self._reading = False
 
-    async def _read_first(self, stamp: tuple[int, int, int] | None) -> None:
+    async def _read_first(self, stamp: Stamp | None) -> None:
         if not self._patient:
             self._settle(stamp, self._load())
             return
@@ -151,7 +152,7 @@ class WatchedFile(Generic[T]):
             raise OSError(errno.EINVAL, "this is no regular file", str(self.path))
         return open(descriptor, "rb")
 
-    def _settle(self, stamp: tuple[int, int, int] | None, loaded: T | Partly[T] | OSError | ValueError) -> None:
+    def _settle(self, stamp: Stamp | None, loaded: T | Partly[T] | OSError | ValueError) -> None:
         news = stamp != self._stamp
         self._stamp = stamp
         if isinstance(loaded, Partly) and loaded.is_hollow and self._value:
@@ -227,11 +228,3 @@ def lines_of(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end + 1
     yield text[start:]
-
-
-def _stamp_of(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

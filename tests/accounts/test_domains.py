@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from twistmail.accounts.domains import DOMAIN_OPTIONS, OPTIONS, DomainBook, configured, parse, problems
+from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.interfaces import Unavailable
 from twistmail.mail.address import Address
 from twistmail.mail.domains import Domain, Domains
@@ -74,7 +76,7 @@ def file(tmp_path: Path) -> File:
 
 
 def book(database: Callable[[], Sequence[Domain]] = lambda: ()) -> DomainBook:
-    return DomainBook(database)
+    return DomainBook(database, ())
 
 
 def test_the_file_is_read_again_when_it_has_changed(file: File) -> None:
@@ -97,7 +99,7 @@ def test_a_file_that_is_gone_or_broken_means_what_it_meant(file: File) -> None:
     assert problems(file.path)[0][0] == 0
 
 
-def test_what_the_database_said_stays_while_it_does_not_answer() -> None:
+def test_what_the_database_said_stays_while_it_does_not_answer(file: File) -> None:
     answers: list[Any] = [(Domain("green.test"),), Unavailable("locked")]
 
     def database() -> Sequence[Domain]:
@@ -106,10 +108,56 @@ def test_what_the_database_said_stays_while_it_does_not_answer() -> None:
             raise answer
         return answer
 
-    ours = book(database)
+    file.write("")
+    ours = DomainBook(database, (file.path,), now=lambda: 0)  # no time is past yet: it is asked each time
     assert "green.test" in ours.read(found(), None).names
     assert "green.test" in ours.read(found(), None).names
     assert not answers
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A line for each time that an AccountDatabase is opened."""
+    opened: list[str] = []
+    connect = AccountDatabase._connect
+    monkeypatch.setattr(AccountDatabase, "_connect", lambda self, patience: opened.append("opened") or connect(self, patience))  # type: ignore[func-returns-value]
+    return opened
+
+
+def later() -> int:
+    """Nanoseconds: when all that is written now is past."""
+    return time.time_ns() + 3600 * 1_000_000_000
+
+
+@pytest.mark.parametrize("is_kept_open", [False, True], ids=["alone", "beside-a-reader"])
+def test_the_database_is_opened_again_when_somebody_has_changed_it(
+    tmp_path: Path, reads: list[str], is_kept_open: bool
+) -> None:
+    database = AccountDatabase(tmp_path / "accounts.db")
+    if is_kept_open:  # the log stays, and grows
+        database.with_local("ann")
+    ours = DomainBook(database.domains, database.files, later)
+    for name in ("one.test", "two.test", "three.test"):
+        AccountDatabase(database.path).put_domain(Domain(name))
+        assert not ours.is_current(None)
+        assert name in ours.read(found(), None).names
+        reads.clear()
+        for _ in range(3):
+            assert ours.is_current(None)
+            assert name in ours.read(found(), None).names
+        assert reads == []
+    database.close()
+
+
+def test_a_list_of_domains_that_has_changed_is_not_current(file: File) -> None:
+    ours = book()
+    ours.read(found(), None)
+    file.write("new.test\n")
+    assert not ours.is_current(file.path)
+    ours.read(found(), file.path)
+    assert ours.is_current(file.path)
+    file.write("old.test\n")
+    assert not ours.is_current(file.path)
 
 
 def test_the_first_source_of_a_domain_counts() -> None:

@@ -13,7 +13,7 @@ LAYERS = (
     "wire",
     "giving programs giving_helper piping piping_helper dotfiles dotfiles_helper "
     "interfaces store_interfaces options tasks heap facts disk drafts endpoints watched anomalies networks bans segments prompt "
-    "sqlite_book compact syncfs",
+    "sqlite_book stamps compact syncfs",
     "mailflow expansion policy leaving canonical formats",
     "aliases accounts delivery store mbox queue relay tls lookup memory journal doorbook lists",
     "servers web",

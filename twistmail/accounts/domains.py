@@ -3,12 +3,12 @@
 The configuration names them first, so the default domain is one of its own.
 The file is sendmail's local-host-names: a domain a line, each of them another
 name of the default domain. `DomainBook` outlives a reload and is looked at every
-second (`service`), so that nobody has to say when the file has changed.
+second (`service`), so that nobody has to say when the file or the database has changed.
 """
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +19,7 @@ from twistmail.interfaces import Unavailable
 from twistmail.mail.address import canonical_domain
 from twistmail.mail.domains import Domain, Domains
 from twistmail.options import SEPARATORS, TEXT, WORDS, Option, Section, Settings, choice
+from twistmail.stamps import Remembered, Stamp, stamp_of
 from twistmail.watched import Broken, Partly, WatchedFile
 
 log = Logger()
@@ -83,35 +84,34 @@ def parse(text: str) -> Partly[tuple[tuple[int, str], ...]]:
 
 
 class DomainBook:
-    """All domains. Blocking.
+    """All domains. Blocking, but for `is_current`.
 
-    *database* tells those that were made by a command; while it raises Unavailable, those that were known stay.
+    *database* tells those that were made by a command, and keeps them in *files*; while it raises Unavailable, those that were known stay.
+    *now*: as the file system stamps files, nanoseconds.
     """
 
-    def __init__(self, database: Callable[[], Sequence[Domain]]) -> None:
-        self._database = database
-        self._made: Sequence[Domain] = ()
-        self._files: dict[Path, tuple[object, tuple[tuple[int, str], ...]]] = {}
+    def __init__(self, database: Callable[[], Sequence[Domain]], files: Sequence[Path], now: Callable[[], int] = time.time_ns) -> None:
+        self._made: Remembered[Sequence[Domain]] = Remembered(files, database, (), now)
+        self._files: dict[Path, tuple[Stamp | None, tuple[tuple[int, str], ...]]] = {}
+
+    def is_current(self, file: Path | None) -> bool:
+        """Whether `read` would say the same again. A stat for each file and no more: for every second of the reactor thread."""
+        return self._made.is_current() and (file is None or (file in self._files and self._files[file][0] == stamp_of(file)))
 
     def read(self, configured: Sequence[Domain], file: Path | None) -> Domains:
         """What there is now; where the file cannot be read, what it said before."""
         default = configured[0].name
         listed = [Domain(name, default, source=f"{file}:{line}") for line, name in self._lines(file) if name != default] if file else ()
-        with suppress(Unavailable):
-            self._made = self._database()
-        return Domains([*configured, *listed, *self._made])
+        if not self._made.is_current():
+            with suppress(Unavailable):
+                self._made.read()
+        return Domains([*configured, *listed, *self._made.value])
 
     def _lines(self, path: Path) -> Iterable[tuple[int, str]]:
-        stamp, lines = self._files.get(path, (None, ()))
-        try:
-            status = os.stat(path)
-            now: object = (status.st_mtime_ns, status.st_ino, status.st_size)
-        except OSError as error:
-            now = str(error.strerror)
-        if now != stamp:
-            lines = self._read(path, lines)
-            self._files[path] = now, lines
-        return lines
+        now, known = stamp_of(path), self._files.get(path)
+        if known is None or known[0] != now:
+            known = self._files[path] = now, self._read(path, known[1] if known else ())
+        return known[1]
 
     def _read(self, path: Path, known: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
         try:

@@ -70,6 +70,11 @@ class AccountDatabase:
         with self._writing():
             pass  # made, or found to be one of ours: a mistake shows at start
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What every commit changes: the log that it is written into, and the database, once the log has been copied there."""
+        return self.path, self.path.with_name(f"{self.path.name}-wal")
+
     # ----- reading
 
     def entry(self, name: str) -> Entry | None:

@@ -145,7 +145,7 @@ def standing(config: Config, reactor: Any, database: AccountDatabase) -> Standin
         lasting=inline(),
     )
     return Standing(ground, database, Verifier(threads, time.monotonic, b""), _secret(config), PopAuth(ground.facts, reactor.seconds),
-                    Greylist(None, time.time), DomainBook(database.domains))
+                    Greylist(None, time.time), DomainBook(database.domains, database.files))
 
 
 def _secret(config: Config) -> bytes:

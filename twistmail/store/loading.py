@@ -16,12 +16,13 @@ from twisted.logger import Logger
 
 from twistmail import heap
 from twistmail.mail.mailbox import MODSEQS_A_SECOND
+from twistmail.stamps import is_past
 from twistmail.store import keywords, namebook, names
 from twistmail.store.blocks import MOST, Blocks, divided
 from twistmail.store.database import is_damage
 from twistmail.store.index import Flags, Index, Known, Names, News, StoredBlock
 from twistmail.store.jobs import details_of
-from twistmail.store.maildir import Maildir, Stamp, is_past
+from twistmail.store.maildir import Maildir, Stamp
 from twistmail.store.pigeonholes import Book, book
 from twistmail.store.scan import present_in, still_there
 from twistmail.store.snapshot import Message, Snapshot, missing

@@ -31,8 +31,6 @@ LOOKS = 3
 LONG_CHANGE = 0.005
 #: Nobody needs this long to write a message; what is older is a leftover (maildir(5)).
 LEFTOVER_AFTER = 36 * 3600.0
-#: File systems stamp times in steps of up to 10 ms; a change within a step of another one may show no new time.
-TIME_STEP_NS = 20_000_000
 _FOLDERS = ("tmp", "new", "cur")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Where expunged mail goes, in houses that keep it for a while; see `kept`.
@@ -49,11 +47,6 @@ class Stamp:
 
     new: int
     cur: int
-
-
-def is_past(changed: int, looked: int) -> bool:
-    """Whether a look at *looked* has seen the last change that a directory's time *changed* stands for. Nanoseconds."""
-    return changed + TIME_STEP_NS < looked
 
 
 @frozen

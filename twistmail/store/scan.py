@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from twistmail import heap
+from twistmail.stamps import is_past
 from twistmail.store import keywords, names
-from twistmail.store.maildir import LOOKS, Maildir, is_past
+from twistmail.store.maildir import LOOKS, Maildir
 from twistmail.store.namebook import NEW, ODD, path_of
 from twistmail.store.pigeonholes import Book, book
 
