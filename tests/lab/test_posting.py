@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_twisted
 
 from tests.lab.living import Guest, living, wait_for
-from twistmail.lab.drafts import Draft, Mistake, persons
+from twistmail.lab import postbox
+from twistmail.lab.drafts import LONGEST_TEXT, Draft, Enclosure, Mistake, persons, written
 from twistmail.lab.inboxes import Inboxes
 from twistmail.lab.pages.inbox import postbox_of
 from twistmail.lab.samples import SAMPLES, with_sample
@@ -78,3 +81,43 @@ async def test_every_sample_arrives_and_can_be_looked_at(town: Town) -> None:
         letter = letters.view(content)
         assert (letter.subject, bool(letter.html), bool(letter.files)) == (
             f"S {name}".strip(), name in ("html", "harm"), name in ("file", "picture", "html"))  # fmt: skip
+
+
+LINES = "Soup of the day, with bread.\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "is_beside"),
+    [
+        pytest.param({"text": LINES * 200}, False, id="small"),
+        pytest.param({"text": LINES * 30_000, "html": f"<p>{LINES}" * 20_000}, True, id="text-and-html"),
+        pytest.param({"html": f"<p>{LINES}" * 20_000}, True, id="html"),
+        pytest.param({"enclosures": (Enclosure("soup.png", "image/png", b"\x89PNG" * 10_000),)}, True, id="a-file"),
+        pytest.param({"fields": tuple((f"X-Soup-{number}", "ä" * 900) for number in range(10))}, True, id="fields"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_only_a_small_letter_is_written_on_the_reactor_thread(
+    town: Town, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], is_beside: bool
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def noted(*arguments: Any) -> bytes:
+        threads.append(threading.current_thread())
+        return written(*arguments)
+
+    monkeypatch.setattr(postbox, "written", noted)
+    began = town.ring.last
+    long = replace(draft("alice@blue.test", "carol@green.test", subject="Long"), **more)
+    posted = await postbox_of(town).post(long, "alice@blue.test")
+    assert [thread is not threading.main_thread() for thread in threads] == [is_beside]
+    await wait_for(town, "store", "green", after=began)
+    assert posted.ids
+    assert not posted.refused
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_cannot_be_written_is_a_mistake_from_a_thread_too(town: Town) -> None:
+    long = replace(draft("alice@blue.test", "carol@green.test"), text="x" * (LONGEST_TEXT + 1))
+    with pytest.raises(Mistake, match="The text is longer"):
+        await postbox_of(town).post(long, "alice@blue.test")

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
+from twistmail import tasks
 from twistmail.lab.clock import LessonClock
 from twistmail.lab.heads import Heads
 from twistmail.lab.journeys import Journeys
@@ -21,6 +22,7 @@ class PaperTown:
     def __init__(self) -> None:
         self.reactor: Any = Clock()
         self.reactor.advance(1_800_000_000)
+        self.threads = tasks.Inline()
         self.clock = LessonClock(self.reactor)
         self.ring = Ring(self.clock.seconds)
         self.offices = OFFICES

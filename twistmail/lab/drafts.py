@@ -71,6 +71,14 @@ class Draft:
     enclosures: tuple[Enclosure, ...] = ()
 
     @property
+    def size(self) -> int:
+        """How much there is to write: characters and octets, about."""
+        people = (self.sender, *self.to, *self.cc, *self.reply_to)
+        named = sum(len(person.name) + len(person.address) for person in people)
+        told = sum(len(name) + len(value) for name, value in self.fields) + len(self.subject)
+        return named + told + len(self.text) + len(self.html) + sum(len(enclosure.octets) for enclosure in self.enclosures)
+
+    @property
     def recipients(self) -> tuple[Address, ...]:
         """Of the envelope: everybody once. Mistake where one is no address, or nobody is there, or too many are."""
         everybody = (*self.to, *self.cc, *self.bcc)

@@ -32,6 +32,8 @@ from twistmail.relay.route import Host, Login, Route, Tls
 from twistmail.relay.transaction import deliver
 
 HERE = "127.0.0.1"
+#: Characters and octets of a draft that are written as a message at once: 3 ms at most. What has more (up to 1 s) goes to a thread.
+WRITTEN_AT_ONCE = 8192
 #: Seconds: somebody is looking at the page meanwhile.
 PATIENCE = Patience(greeting=10, hello=10, tls=10, login=10, mail=10, recipient=10, data=10, block=10, end=20, quit=2, whole=60)
 _ACCEPTED = re.compile(r"Accepted as ([0-9a-z]{6}-[0-9a-z]{4})")
@@ -47,17 +49,21 @@ class Posted:
 
 
 class Postbox:
-    """*offices*: those of the town; *port*(office's name, word of USUAL_PORTS); *password*(account); *now*: the lesson's POSIX seconds.
+    """*offices*: those of the town; *port*(office's name, word of USUAL_PORTS); *password*(account); *now*: the lesson's POSIX seconds;
+    *threads*: for letters that take long to write.
 
     *authority*: a PEM file with who vouches for the offices; None: whom the system trusts.
     """
 
-    def __init__(self, reactor: Any, offices: Callable[[], Sequence[Office]], port: Callable[[str, str], int],
-                 password: Callable[[str], str], now: Callable[[], float], authority: Path | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, reactor: Any, offices: Callable[[], Sequence[Office]], port: Callable[[str, str], int], password: Callable[[str], str],
+        now: Callable[[], float], threads: Any, authority: Path | None = None,
+    ) -> None:  # fmt: skip
         self._offices = offices
         self._port = port
         self._password = password
         self._now = now
+        self._threads = threads
         self._authority = authority
         self._dial = Dialer(reactor, timeout=10.0)
         self._tls: TlsClients | None = None
@@ -69,7 +75,7 @@ class Postbox:
         """
         recipients = draft.recipients
         message_id = f"{secrets.token_hex(8)}@{address_of(draft.sender).domain}"
-        message = written(draft, message_id, self._now())
+        message = await self._written(draft, message_id)
         if account:
             office = self._office_of(account.partition("@")[2])
             outcomes = await self._submit(office, account, recipients, message, source)
@@ -78,6 +84,11 @@ class Postbox:
         accepted = (_ACCEPTED.search(outcome.status.text) for outcome in outcomes if outcome.status.is_positive)
         refused = tuple((outcome.target.address, outcome.status) for outcome in outcomes if not outcome.status.is_positive)
         return Posted(message_id, tuple(dict.fromkeys(match[1] for match in accepted if match)), refused)
+
+    async def _written(self, draft: Draft, message_id: str) -> bytes:
+        if draft.size <= WRITTEN_AT_ONCE:
+            return written(draft, message_id, self._now())
+        return await self._threads.run(written, draft, message_id, self._now())  # type: ignore[no-any-return]
 
     def _office_of(self, domain: str) -> Office:
         office = next((one for one in self._offices() if one.domain == domain), None)

@@ -46,6 +46,8 @@ HERE = "127.0.0.1"
 OTHER_PORTS = range(12_000, 32_000)
 #: Seconds that a start or reset which is under way is given to end when everything stops.
 PATIENCE = 10.0
+#: For what takes long and is no office's: passwords, large letters.
+THREADS = 2
 
 
 class Town:
@@ -66,6 +68,7 @@ class Town:
         self.offices = offices = with_students(offices, lan.students) if lan else offices
         self.authority = Authority(self.folder)
         self.reactor = reactor
+        self.threads = tasks.Threads(reactor, "classroom", THREADS)
         self.sealed = Sealed(reactor)
         self.clock = LessonClock(reactor)
         self.ring = Ring(self.clock.seconds)
@@ -149,6 +152,7 @@ class Town:
         for port in self._dns:
             await tasks.awaiting_any(port.stopListening())
         self._dns = []
+        self.threads.stop()
 
     async def switch_on(self, name: str) -> None:
         """Nothing where it is on already. Trouble; so with the others."""

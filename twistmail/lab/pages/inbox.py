@@ -289,4 +289,4 @@ def form_of(draft: Draft) -> dict[str, str]:
 def postbox_of(town: Any) -> Postbox:
     """The postbox of a `Town`."""
     return Postbox(town.reactor, lambda: town.offices, lambda office, service: int(town.ports[office, service]), town.password_of,
-                   town.clock.seconds, town.authority.path)  # fmt: skip
+                   town.clock.seconds, town.threads, town.authority.path)  # fmt: skip
