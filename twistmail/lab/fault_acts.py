@@ -277,7 +277,7 @@ class Gone:
 
     async def clear(self, town: Any, place: str) -> None:
         if self.is_set(town, place):
-            town.make_accounts(office_of(town, place).name)
+            await town.make_accounts(office_of(town, place).name)
             Present(service_of(town, place)).user_changed(place)
             _tell(town, place, "unknown-user", "mended")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,26 @@ from twisted.internet.defer import Deferred
 
 from twistmail import sections, tasks
 from twistmail.accounts.fresh import kinds
+from twistmail.accounts.sqlite import AccountDatabase
 from twistmail.accounts.table import account_name
 from twistmail.config.load import Loaded, load
+from twistmail.config.settled import Config
 from twistmail.foundation import Foundation
+from twistmail.interfaces import Unavailable
 from twistmail.lab import on_demand
 from twistmail.lab.authority import Authority
 from twistmail.lab.clock import LessonClock
 from twistmail.lab.fault_settings import NotNow
+from twistmail.lab.keeping import Keeping
 from twistmail.lab.lan import SHARED, opened
 from twistmail.lab.mortal import MortalService
 from twistmail.lab.offices import Office
 from twistmail.lab.seal import nothing_goes_around
 from twistmail.mail.account import Account
-from twistmail.mail.evidence import ScramKeys
 from twistmail.options import RATES_OR_UNLIMITED
 from twistmail.plugins import Discovery
 
 HERE = "127.0.0.1"
-#: `accounts.fresh.keep`: it takes a tenth of a second, and almost everybody here has the same password.
-Keep = Callable[[str, tuple[str, ...]], tuple[str, tuple[ScramKeys, ...]]]
 
 CONFIG = """\
 # An office of the classroom, as twistmail demo has written it. What is in faults.ini and other.ini beside it counts too.
@@ -100,14 +102,14 @@ class RunningOffice:
 
     def __init__(
         self, office: Office, folder: Path, ports: Mapping[str, int], passwords: Mapping[str, str],
-        keep: Keep, shared: Collection[str] = (),
+        keeping: Keeping, shared: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.office = office
         self.folder = folder
         self.ports = dict(ports)
         self.service: MortalService | None = None
         self._passwords = dict(passwords)
-        self._keep = keep
+        self._keeping = keeping
         self._shared = shared
         self._stopping = tasks.Limit(1)
 
@@ -139,6 +141,7 @@ class RunningOffice:
         loaded = read()
         if loaded.config is None:
             raise Trouble("\n".join(map(str, loaded.problems)))
+        await self.hash_ahead(loaded.config)
         ready: Deferred[None] = Deferred()
 
         def prepare(foundation: Foundation) -> None:
@@ -165,11 +168,17 @@ class RunningOffice:
             raise Trouble(str(error.code)) from None
         await ready
 
+    async def hash_ahead(self, config: Config) -> None:
+        """So that `make_accounts` finds the passwords hashed. A database that cannot be read is the business of the start."""
+        there = await self._keeping.threads.run(_names_in, config.file(config["users"].database))
+        missing = [password for name, password in self._passwords.items() if account_name(name) not in there]
+        await self._keeping.ahead(missing, kinds(config["auth"].mechanisms))
+
     def make_accounts(self, foundation: Foundation) -> None:
         wanted = kinds(foundation.ground.config["auth"].mechanisms)
         for name, password in self._passwords.items():
             if foundation.database.get(name) is None:
-                foundation.database.put(Account(account_name(name)), *self._keep(password, wanted))
+                foundation.database.put(Account(account_name(name)), *self._keeping.of(password, wanted))
         for name in self._shared:
             if foundation.database.get(name) is not None:
                 foundation.database.change(name, **{key: RATES_OR_UNLIMITED.read(rate) for key, rate in SHARED.items()})
@@ -205,3 +214,13 @@ class RunningOffice:
     def clear(self) -> None:
         """All that lies there goes. While it is off."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _names_in(path: Path) -> frozenset[str]:
+    """Of the accounts in the database at *path*; none where there is no such database. Blocking."""
+    if not path.exists():
+        return frozenset()
+    try:
+        return frozenset(account.name for account in AccountDatabase(path).list())
+    except (OSError, sqlite3.Error, Unavailable):
+        return frozenset()

@@ -10,12 +10,10 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from twistmail import tasks
-from twistmail.accounts.fresh import keep
 from twistmail.lab import on_demand
 from twistmail.lab.authority import Authority
 from twistmail.lab.clock import LessonClock
@@ -23,6 +21,7 @@ from twistmail.lab.door import Door
 from twistmail.lab.forgery import Forgery
 from twistmail.lab.heads import Heads
 from twistmail.lab.journeys import Journeys
+from twistmail.lab.keeping import Keeping
 from twistmail.lab.lan import Lan, with_students
 from twistmail.lab.nameserver import Datagrams, NameServer, Streams
 from twistmail.lab.network import Network
@@ -80,7 +79,7 @@ class Town:
         self.network = Network(offices, self.ring, self.sealed, self._mx_port, Forgery(self.folder, time.time()))
         self.ports = free_ports(offices, any_ports=any_ports)
         self._discovery = on_demand.stages(discovery or discover())
-        self._keep = cache(keep)
+        self._keeping = Keeping(self.threads)
         self._running = {office.name: self._make(office) for office in offices}
         self._reporters: dict[str, Reporter] = {}
         self._dns: list[Any] = []
@@ -91,7 +90,7 @@ class Town:
         ports = {service: self.ports[office.name, service] for service in USUAL_PORTS}
         passwords = {account: self.password_of(account) for account in office.accounts}
         shared = [account for account in passwords if account not in self.lan.passwords] if self.lan else []
-        return RunningOffice(office, self.folder / office.name, ports, passwords, self._keep, shared)
+        return RunningOffice(office, self.folder / office.name, ports, passwords, self._keeping, shared)
 
     def password_of(self, account: str) -> str:
         """With which somebody who works here logs in."""
@@ -118,10 +117,12 @@ class Town:
         """For `twistmail --config FILE ...`, which works here as anywhere."""
         return self._running[name].config_file
 
-    def make_accounts(self, name: str) -> None:
+    async def make_accounts(self, name: str) -> None:
         """Accounts of office *name* that are missing are made again, while it is on."""
         if (service := self.service(name)) is not None:
-            self._running[name].make_accounts(service.foundation)
+            await self._running[name].hash_ahead(service.config)
+            if self.service(name) is service:  # it is on still
+                self._running[name].make_accounts(service.foundation)
 
     # ----- on and off
 
