@@ -130,11 +130,25 @@ class EchoSession:
         self.ended = why
 
 
+class TerseSession(EchoSession):
+    """Has one response to everything, or none, as SMTP's."""
+
+    async def answer(self, event: Any) -> Any:
+        if isinstance(event, PeerGone):
+            return None
+        if event.line == b"bug":
+            raise ZeroDivisionError
+        if event.line == b"slow":
+            self.slow = Deferred()
+            await self.slow
+        return b"." + event.line + (b"x" * 10_000 if event.line == b"long" else b"")
+
+
 class Connection:
-    def __init__(self, **session: Any) -> None:
+    def __init__(self, kind: type[EchoSession] = EchoSession, **session: Any) -> None:
         self.clock = Clock()
         self.wire = LineWire()
-        self.session = EchoSession()
+        self.session = kind()
         for name, value in session.items():
             setattr(self.session, name, value)
         self.facts = Facts()
@@ -177,6 +191,47 @@ def test_answers_keep_their_order_behind_a_slow_one_and_what_was_said_before_it_
     assert c.said() == b""
     c.session.slow.callback(None)
     assert c.said() == b".slow\r\n.b\r\n.c\r\n"
+
+
+def test_a_session_may_answer_with_a_coroutine_of_the_only_response() -> None:
+    c = Connection(TerseSession).connect()
+    c.said()
+    c.pump.dataReceived(b"a\r\nslow\r\nb\r\n")
+    assert c.said() == b".a\r\n"
+    c.session.slow.callback(None)
+    assert c.said() == b".slow\r\n.b\r\n"
+    c.pump.dataReceived(b"bug\r\nnever answered\r\n")
+    assert c.said() == b"bye: bug\r\n"
+    assert c.session.ended == "bug"
+
+
+def test_what_single_responses_add_up_to_is_bounded_while_the_peer_reads_nothing() -> None:
+    c = Connection(TerseSession).connect()
+    c.said()
+    c.transport.write = lambda octets: (StringTransport.write(c.transport, octets), c.pump.pauseProducing())  # the transport is full
+    c.pump.dataReceived(b"long\r\n" * 100)
+    assert 0 < len(c.said()) <= pumps.COALESCE + 10_010
+    c.clock.advance(pumps.STALL + 1)
+    assert c.transport.disconnecting
+
+
+@pytest.mark.parametrize("kind", [EchoSession, TerseSession])
+def test_the_reactor_has_its_turn_between_two_commands_that_took_long(kind: type[EchoSession]) -> None:
+    c = Connection(kind).connect()
+    c.said()
+    answer = c.session.answer
+
+    def slowly(event: Any) -> Any:
+        c.clock.rightNow += pumps.TURN_AFTER * 1.1
+        return answer(event)
+
+    c.session.answer = slowly  # type: ignore[method-assign]
+    written: list[bytes] = []
+    c.transport.write = written.append
+    c.pump.dataReceived(b"a\r\nb\r\nc\r\n")
+    assert written == [b".a\r\n"]
+    c.clock.advance(0)  # with all the turns that there are
+    assert written == [b".a\r\n", b".b\r\n", b".c\r\n"]
 
 
 def test_a_peer_that_talks_on_while_we_work_is_not_read_beyond_the_bound() -> None:

@@ -186,7 +186,7 @@ class SmtpSession:
     async def _hello(self, event: Hello) -> Status | Reply:
         if self.peer.hello and (junk := self._conduct.junk()):  # the first one is free
             return junk
-        peer = replace(self.peer, hello=event.domain, extended=event.extended)
+        peer = changed(self.peer, hello=event.domain, extended=event.extended)
         if refusal := await self._ask(Point.HELLO, peer):
             return refusal
         self.peer = peer
