@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from twistmail.facts import Closed, Fact, Facts, Line, TlsFailed, TlsStarted
 from twistmail.servers.handshake import tls_state, tls_trouble
+from twistmail.servers.pace import Pace
 from twistmail.servers.session import Session
 from twistmail.tasks import advance
 from twistmail.wire.contract import NEED_DATA, PAUSED, LocalProtocolError, Wants, Wire
@@ -39,7 +40,6 @@ TURN_AFTER = 0.005  # seconds of work before the reactor gets its turn
 READ_AHEAD = 256 * 1024  # octets that may wait in the wire before we stop reading
 STALL = 300.0  # seconds that a peer may refuse to take what we say
 FAREWELL = 60.0  # seconds that it has for our last words, and for its own part of a TLS farewell
-RATE_WINDOW = 60.0  # seconds over which the minimum data rate is averaged
 NEVER = float("inf")
 SAID = frozenset({"timed out", "shutdown", "kicked", "bug", "damaged"})  # ends that the peer is told of
 
@@ -61,6 +61,12 @@ class Pump(Protocol):
     `implicit` starts TLS before the greeting (RFC 8314 §3). `look_first`: what the peer has said already is read before we greet.
     """
 
+    __slots__ = (  # more attributes than fit into a dict that instances share
+        "_closing", "_conversation", "_deadline", "_deflate", "_drained", "_drive_began", "_epoch", "_finished", "_full", "_gone",
+        "_handshake_timeout", "_heard", "_held", "_idle", "_implicit", "_look_first", "_moved", "_on_closed", "_out", "_out_size",
+        "_pace", "_patience_ends", "_poked", "_reading", "_shaken", "_timer", "_tls", "clock", "ended", "facts", "identifier",
+        "received", "sent", "session", "wire",
+    )  # fmt: skip
     transport: Any  # ITCPTransport and ITLSTransport
 
     def __init__(
@@ -107,7 +113,7 @@ class Pump(Protocol):
         self._patience_ends = NEVER  # of the present wait for the peer, however many octets come meanwhile
         self._moved = True  # something was answered since we began to wait
         self._timer: Any = None
-        self._window: tuple[float, int] | None = None  # when the present content was last measured, and `received` then
+        self._pace: Pace | None = None  # of the present content
         self._drive_began = 0.0
         self._heard = clock.seconds()
         self._finished = False  # the peer has closed its side
@@ -235,8 +241,10 @@ class Pump(Protocol):
             self._reading = True
             self.transport.resumeProducing()
         if not (in_content := self.wire.in_content):
-            self._window = None
-        elif self._too_slow():
+            self._pace = None
+        elif self._pace is None:
+            self._pace = Pace(self._drive_began, self.received)
+        elif self._pace.is_too_slow(self._drive_began, self.received, self.session.minimum_rate):
             self._time_out()
             return
         deadline = self._drive_began + self.session.patience
@@ -452,17 +460,6 @@ class Pump(Protocol):
     def _time_out(self) -> None:
         self._closing = "timed out"
         self._drive(None)
-
-    def _too_slow(self) -> bool:
-        """Content has come slower than the session demands, over the last full window."""
-        if self._window is None:
-            self._window = (self._drive_began, self.received)
-            return False
-        began, received = self._window
-        if self._drive_began - began < RATE_WINDOW:
-            return False
-        self._window = (self._drive_began, self.received)
-        return self.received - received < self.session.minimum_rate * RATE_WINDOW
 
     # ----- the end
 
