@@ -101,7 +101,7 @@ class Servers:
 
     def _are_ours(self, addresses: Iterable[str]) -> bool:
         """Whether one of *addresses*, which the DNS has told, is this machine, however it is spelled."""
-        return any(one in self._identity.addresses or ipaddress.ip_address(one).is_loopback for one in map(_plain, addresses))
+        return any(str(one) in self._identity.addresses or one.is_loopback for one in map(_plain, addresses))
 
     def _ordered(self, records: list[tuple[int, str]]) -> list[tuple[int, str]]:
         """By preference; equal ones in random order, to spread the load (RFC 5321 §5.1)."""
@@ -136,13 +136,13 @@ def _hosts(route: Route, servers: list[tuple[str, tuple[str, ...]]], none: Statu
     return hosts or NO_FAMILY
 
 
-def _plain(address: str) -> str:
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """*address* without its zone; an IPv4 address where it is one in the clothes of IPv6."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 def _is_somewhere(address: str) -> bool:
     """Not 0.0.0.0 or ::, which the system takes for itself, nor a group of machines."""
-    inner = ipaddress.ip_address(_plain(address))
+    inner = _plain(address)
     return not inner.is_unspecified and not inner.is_multicast

@@ -58,7 +58,7 @@ def keys(domain: str) -> Iterator[str]:
 
 def nearest(table: Mapping[str, T], domain: str) -> T | None:
     """The entry of *table* for *domain* itself, or the nearest above it whose name begins with a dot."""
-    return next((table[key] for key in keys(domain) if key in table), None)
+    return next((table[key] for key in keys(domain) if key in table), None) if table else None
 
 
 def key_of(address: Address) -> str:
