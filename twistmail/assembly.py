@@ -8,6 +8,7 @@ parts to the listeners and the queue.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -412,7 +413,8 @@ def _relay(config: Config, foundation: Foundation, people: People, lookup: Any, 
     ground, settings = foundation.ground, config["relay"]
     routes = routes_of(config, ground, lookup)
     capacity = Capacity(settings.concurrency, settings.concurrency_per_domain, settings.keep_connections)
-    carrier = carrier_of(config, ground, manners(config, foundation, policies), capacity)
+    together = getattr(foundation.queue, "together", nullcontext)
+    carrier = carrier_of(config, ground, manners(config, foundation, policies), capacity, together)
     return RelayCourier(routes, policies, carrier, capacity, people.leaving, Teller(ground.facts, ground.epoch))
 
 

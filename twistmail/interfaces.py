@@ -249,6 +249,8 @@ class IQueue(Interface):
     def content(identifier):  # type: ignore[no-untyped-def]
         """The Content of an item. Plain function; reading it may block."""
 
+    # together(): optional: a context manager, which nobody waits in; what items do meanwhile may be written down at its end, at once
+
 
 class INameLookup(Interface):
     """The DNS questions that mail asks. Names are str without a final dot. Raises `DnsTrouble` for SERVFAIL and time-outs."""

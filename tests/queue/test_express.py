@@ -303,8 +303,57 @@ def test_what_has_gone_is_synced_also_where_the_log_takes_nothing_new(spool):
     assert not spool.express.is_dirty
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["add", "add", "add", "good", "good", "bad", "remove", "remove", "wait"]), st.integers(0, 9),
-                           st.integers(40, 3000)), max_size=60)  # fmt: skip
+def test_what_goes_together_is_one_write_at_the_end(spool, monkeypatch):
+    written, really = [], segments.SegmentFile.append_bodies
+    for name in ("a", "b", "c"):
+        add(spool, name)
+    monkeypatch.setattr(segments.SegmentFile, "append_bodies", lambda file, bodies: written.append(len(bodies)) or really(file, bodies))
+    with spool.together():
+        for name in ("a", "b"):
+            result_of(spool.remove(name))
+        assert [one.id for one in spool.items()] == ["c"]
+        assert written == []
+    assert written == [2]
+    result_of(spool.remove("c"))
+    assert written == [2, 1]
+    assert restarted(spool) == {}
+
+
+def test_whatever_ends_what_is_done_together_it_is_written(spool):
+    add(spool, "a")
+
+    def bug():
+        with spool.together():
+            result_of(spool.remove("a"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        bug()
+    assert restarted(spool) == {}
+
+
+def test_a_process_that_is_killed_before_that_sends_again_what_it_has_not_written_and_nothing_else(spool):
+    for name in ("a", "b", "c"):
+        add(spool, name)
+    result_of(spool.remove("a"))
+    together = spool.together()
+    together.__enter__()
+    result_of(spool.remove("b"))
+    assert sorted(restarted(spool)) == ["b", "c"]
+
+
+def test_a_record_of_what_waits_is_not_kept_back_by_what_goes(spool):
+    for name in ("a", "b"):
+        add(spool, name, ANN, BOB)
+    together = spool.together()
+    together.__enter__()
+    result_of(spool.remove("a"))
+    result_of(spool.record("b", relayed(ANN)))
+    assert [errand.result for errand in restarted(spool)["b"][0].errands] == [Result.RELAYED, None]
+
+
+KINDS = ["add", "add", "add", "good", "good", "bad", "remove", "remove", "clear", "wait"]
+STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9), st.integers(40, 3000)), max_size=60)
 
 
 @given(STEPS)
@@ -324,6 +373,11 @@ def test_whatever_is_done_a_killed_process_leaves_exactly_what_it_has_promised(t
         elif known and step == "remove":
             result_of(spool.remove(known))
             del model[known]
+        elif step == "clear":
+            with spool.together():
+                for known in sorted(model)[which:]:
+                    result_of(spool.remove(known))
+                    del model[known]
         elif known:
             event = relayed(ANN) if step == "good" else Outcome(ANN, Result.DEFERRED, LATER)
             model[known] = result_of(spool.record(known, event)), model[known][1]

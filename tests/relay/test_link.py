@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
@@ -101,6 +103,27 @@ def test_all_that_is_said_in_one_turn_is_one_write():
     world.settle()
     assert [kind for kind, _, _ in Frames().feed(world.pipe.ends[0].written[before])] == [frames.ROUTE] + [frames.DEPARTURE] * 20
     assert all(one[0].outcomes[0].result is Result.RELAYED for one in results)
+
+
+@pytest.mark.parametrize("more", [pytest.param(b"", id="frames"), pytest.param(frame(b"?", 0), id="what-makes-no-sense")])
+def test_what_comes_at_once_is_dealt_with_together(more):
+    world, told = World(), []
+
+    @contextmanager
+    def together():
+        told.append("begin")
+        try:
+            yield
+        finally:
+            told.append("end")
+
+    world.settle()
+    world.link._together = together
+    for _ in range(2):
+        tasks.shielded(world.link.carry(FAR, departure(), world.ways)).addBoth(lambda _: told.append("carried"))
+    world.link._flush()
+    world.link.dataReceived(frame(frames.CARRIED, [1, None]) + frame(frames.CARRIED, [2, None]) + more)
+    assert told == ["begin", "carried", "carried", "end"]
 
 
 def test_a_route_is_told_once_and_again_after_a_thousand_others(monkeypatch):

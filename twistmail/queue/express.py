@@ -13,7 +13,8 @@ Two segments (`segments`): new records go to the current one; the other is start
 over when nothing in it is live. So a G in the current one always outlives its A.
 
 After a crash `restore` makes files of what is still promised. A record is written
-(a killed process loses none) before the step that it permits; that mail has gone
+(a killed process loses none) before the step that it permits; what goes at the same
+moment, because one read has told of it, is one write (`fastlane`). That mail has gone
 is on the disk `fastlane.NOTED_WITHIN` later, or with the next message: so a power loss
 sends again, at most, what has gone out in that time.
 
@@ -154,10 +155,10 @@ class Express:
     def _failed(self, jobs: Sequence[Letter], error: OSError) -> list[BaseException | None]:
         """Nobody knows what is on the disk: none of them is promised, and nothing more comes in before the log is empty."""
         self._broken = True
-        for job in jobs:
-            if job.identifier:
-                self.gone(job.identifier)
-                self._let_live_no_longer(job.identifier)
+        mine = [job.identifier for job in jobs if job.identifier]
+        if mine:
+            self.gone(*mine)
+            self._let_live_no_longer(mine)
         return [error] * len(jobs)
 
     def _tidy(self) -> None:
@@ -200,25 +201,28 @@ class Express:
     def note(self, identifier: str, event: Event) -> bool:
         """Write down what happened to a live item; False where there is no room. OSError."""
         body = b"N" + identifier.encode() + b" " + records.event_written(event)
-        return self._append(body, spare=NOTES // 2)  # the rest is for saying that things have gone
+        return self._append((body,), spare=NOTES // 2)  # the rest is for saying that things have gone
 
-    def gone(self, identifier: str) -> None:
-        """The item does not count any more. What cannot be written is said again by the files, or by a second delivery."""
+    def gone(self, *identifiers: str) -> None:
+        """These items do not count any more. What cannot be written is said again by the files, or by a second delivery."""
         try:
-            if not self._append(b"G" + identifier.encode()):
-                return  # its segment must not look as if it were empty
+            if not self._append([b"G" + identifier.encode() for identifier in identifiers]):
+                return  # their segments must not look as if they were empty
         except OSError:
             return
-        self._let_live_no_longer(identifier)
+        self._let_live_no_longer(identifiers)
 
-    def _let_live_no_longer(self, identifier: str) -> None:
+    def _let_live_no_longer(self, identifiers: Iterable[str]) -> None:
         with self._lock:
-            if (segment := self._live.pop(identifier, None)) is not None:
-                self._count[segment] -= 1
+            for identifier in identifiers:
+                if (segment := self._live.pop(identifier, None)) is not None:
+                    self._count[segment] -= 1
 
-    def _append(self, body: bytes, spare: int = 0) -> bool:
+    def _append(self, bodies: Sequence[bytes], spare: int = 0) -> bool:
         with self._lock:
-            if not self._current.has_room(len(body) + FRAME + spare) or not self._current.append_bodies((body,)):
+            if spare and not self._current.has_room(sum(map(len, bodies)) + len(bodies) * FRAME + spare):
+                return False
+            if not self._current.append_bodies(bodies):
                 return False
             self._dirty.add(self._current)
         return True

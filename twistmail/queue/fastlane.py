@@ -6,8 +6,8 @@ so that an attempt reads no file. See `express` for what the log promises.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,8 @@ class FastLane:
         self._fresh: dict[str, _Fresh] = {}
         self._moving: dict[str, list[tasks.Deferred[None]]] = {}
         self._stained: set[str] = set()  # they may have files, which must go with them
+        self._gone: list[str] = []  # and the log has still to say so
+        self._is_gathering = False
         self._look: Any = None
         self._sync: Any = None
         self._said = ""
@@ -144,9 +146,27 @@ class FastLane:
         if self._express is None or not self._is_here(identifier):
             return False
         del self._fresh[identifier]
-        self._express.gone(identifier)
-        self._sync_soon()
+        self._gone.append(identifier)
+        if not self._is_gathering:
+            self._write_gone()
         return True
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that the log has to `forget` meanwhile is written down at the end, at once. For the one who hears of several at a time,
+        and is done with all of them before the reactor gets its turn."""
+        self._is_gathering = True
+        try:
+            yield
+        finally:
+            self._is_gathering = False
+            self._write_gone()
+
+    def _write_gone(self) -> None:
+        gone, self._gone = self._gone, []
+        if gone and self._express is not None:
+            self._express.gone(*gone)
+            self._sync_soon()
 
     def _is_here(self, identifier: str) -> bool:
         return identifier in self._fresh and identifier not in self._moving and identifier not in self._stained
@@ -236,6 +256,7 @@ class FastLane:
 
     def close(self) -> None:
         """After the committer has stopped. What is in the log stays there."""
+        self._write_gone()
         for timer in (self._look, self._sync):
             if timer is not None:
                 timer.cancel()

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,10 @@ class Spool:
         await self.committer.commit(Remove(self.folders, self._lengths, identifier))
         if self._items.pop(identifier, None) is not None:
             self.bytes -= item.size
+
+    def together(self) -> AbstractContextManager[None]:
+        """Several items that are removed meanwhile cost one write, at the end; only for what waits for nothing (`FastLane.together`)."""
+        return self._fast.together() if self._fast else nullcontext()
 
     async def _forgotten(self, fast: FastLane, identifier: str) -> bool:
         """Whether it is in the log no longer, and has no files; for it may be just getting some, and on a full disk it gets none."""

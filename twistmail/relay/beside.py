@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from twisted.internet.protocol import Factory
@@ -24,7 +25,7 @@ from twisted.logger import Logger
 from twistmail import tasks
 from twistmail.mail.departure import Departure
 from twistmail.relay.carrier import Carried, Carrier, Ways
-from twistmail.relay.link import LOOK_EVERY, Link
+from twistmail.relay.link import LOOK_EVERY, Link, Together
 from twistmail.relay.route import Route
 from twistmail.relay.told import Equipment
 
@@ -148,13 +149,13 @@ class Beside:
 # ----- how it is started
 
 
-def launcher(reactor: Any, equipment: Equipment, threads: Any) -> Launch:
-    """A Launch of real processes. *threads*: what starts them (tasks.Threads)."""
+def launcher(reactor: Any, equipment: Equipment, threads: Any, together: Together = nullcontext) -> Launch:
+    """A Launch of real processes. *threads*: what starts them (tasks.Threads). *together*: see `Link`."""
 
     async def launch(ended: Callable[[bool], None]) -> Link:
         ours, process = await threads.run(_start)
         with ours:
-            link = Link(equipment, reactor, lambda asked: _over(reactor, process, ended, asked))
+            link = Link(equipment, reactor, lambda asked: _over(reactor, process, ended, asked), together)
             factory = Factory.forProtocol(lambda: link)
             factory.noisy = False
             reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)

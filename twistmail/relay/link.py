@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +46,7 @@ from twistmail.relay.told import (
 
 log = Logger()
 
+Together = Callable[[], AbstractContextManager[None]]
 #: What is told of whatever was under way when the carrier ended.
 ENDED = Status(451, "4.3.0", "Something went wrong here: our own process for connections to other servers has ended too early")
 #: Seconds between two looks at whether it answers.
@@ -74,12 +76,18 @@ class _Journey:
 
 @implementer(IPushProducer)
 class Link(Protocol):
-    """One carrier process. `ended`(was it asked to) is called once, at its end. `clock`: IReactorTime."""
+    """One carrier process. `ended`(was it asked to) is called once, at its end. `clock`: IReactorTime.
+
+    `together`: around what is made of all that comes at once (`IQueue.together`).
+    """
 
     transport: Any
 
-    def __init__(self, equipment: Equipment, clock: Any, ended: Callable[[bool], None] = lambda asked: None) -> None:
+    def __init__(
+        self, equipment: Equipment, clock: Any, ended: Callable[[bool], None] = lambda asked: None, together: Together = nullcontext
+    ) -> None:
         self.ended = ended
+        self._together = together
         self.is_ready = False
         self.heard = False  # anything, since somebody has set it back
         self._equipment = equipment
@@ -278,8 +286,9 @@ class Link(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.heard = True
         try:
-            for kind, words, _ in self._frames.feed(data):
-                self._hear(kind, words)
+            with self._together():
+                for kind, words, _ in self._frames.feed(data):
+                    self._hear(kind, words)
         except (Broken, *MISUNDERSTOOD) as error:
             log.error("relay: the carrier process says what makes no sense: {error}", error=str(error))
             self.abort()
