@@ -83,6 +83,7 @@ class Place:
         self.key = key
         self.name = name
         self.pace, self._bounds = pace, bounds
+        self._first, self._most = _limits(pace, bounds)
         self.line = Line()
         self.running = 0
         self.failures = 0
@@ -93,7 +94,7 @@ class Place:
         self._started = 0  # jobs so far
         self._learned_at = 0  # of jobs up to this number we have heard all that matters
         self._fine_at = 0  # the number of jobs that had started when one went well
-        self.limit = float(min(bounds.first, bounds.most_for(pace)))
+        self.limit = self._first
         self._remembered_until = 0.0
 
     def adopt(self, pace: Pace, bounds: Bounds) -> None:
@@ -101,7 +102,8 @@ class Place:
         if pace.rates != self.pace.rates:
             self._rates = Rates(pace.rates)
         self.pace, self._bounds = pace, bounds
-        self.limit = min(self.limit, float(bounds.most_for(pace)))
+        self._first, self._most = _limits(pace, bounds)
+        self.limit = min(self.limit, self._most)
 
     # ----- may somebody go?
 
@@ -146,9 +148,9 @@ class Place:
         self._fine_at = self._started
         if self.failures:
             self.failures, self.trouble = 0, None
-            self.limit = float(min(self._bounds.first, self._bounds.most_for(self.pace)))
-        elif len(self.line):
-            self.limit = min(float(self._bounds.most_for(self.pace)), self.limit + 1 / self.limit)
+            self.limit = self._first
+        elif self.limit < self._most and len(self.line):
+            self.limit = min(self._most, self.limit + 1 / self.limit)
 
     def _shrink(self, status: Status | None, now: float) -> None:
         """Half as many; where it is one already, none for a while. What started before is no news any more."""
@@ -191,3 +193,9 @@ class Place:
     def is_forgettable(self, now: float) -> bool:
         """Whether what is known of it is of no use any more."""
         return not (self.running or len(self.line)) and self._remembered_until <= now and self._rates.is_idle(now)
+
+
+def _limits(pace: Pace, bounds: Bounds) -> tuple[float, float]:
+    """How many at a time at first, and at most."""
+    most = bounds.most_for(pace)
+    return float(min(bounds.first, most)), float(most)
