@@ -30,6 +30,7 @@ class Places:
     def __init__(self, bounds: Bounds, zone: tzinfo | None = None) -> None:
         self.bounds = bounds
         self.running = 0  # towards other places
+        self.waiting = 0  # in all lines
         self.zone = zone
         self._offline = False
         self._places: dict[str, Place] = {}
@@ -45,6 +46,7 @@ class Places:
 
     def join(self, job: Job, name: str, pace: Pace, now: float) -> None:
         """*job* waits for the place called *name* from now on."""
+        self.waiting += 1
         if not name:
             self._here.join(job)
             return
@@ -76,6 +78,7 @@ class Places:
 
     def leave(self, job: Job) -> None:
         """*job*, which waits, is not wanted any more."""
+        self.waiting -= 1
         (self._here if job.place is None else job.place.line).leave(job)
 
     def force(self, job: Job, now: float) -> None:
@@ -128,6 +131,7 @@ class Places:
         if self._here_running < self.bounds.local and (job := self._here.head()) is not None:
             self._here.leave(job)
             self._here_running += 1
+            self.waiting -= 1
             return job
         while self._ready and self.running < self.bounds.total:
             _, _, number, place, job = heapq.heappop(self._ready)
@@ -138,6 +142,7 @@ class Places:
                 self._numbers.reached(number)
                 place.start(job, now)
                 self.running += 1
+                self.waiting -= 1
                 if len(place.line):
                     self._expose(place, now)
                 return job

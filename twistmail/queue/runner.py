@@ -418,7 +418,8 @@ class Runner:
                 await self.clerk.postpone(item, case, job.trip.targets, at_once=job.again)
             except OSError as error:
                 self._unwritten(job, case, error)
-        self._turn()
+        if self.places.waiting:
+            self._turn()  # who goes next does not wait until this one is written down
         await self._attend(identifier)
         self._under_way -= 1
         if self._idle is not None and not self._under_way:
