@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twistmail import tasks
+from twistmail.lab.aftermath import Aftermath
 from twistmail.lab.console import plain
 from twistmail.lab.driver import Driver
 from twistmail.lab.lesson import Lesson
@@ -29,7 +30,7 @@ PATIENCE = 90.0
 class Student:
     """`account` and `password`: as whom he works; `is_own`: that account is his and nobody else's. `only_looks`: he may do nothing.
 
-    `progress`: by number of the lesson. `note`: what he is told last.
+    `progress`: by number of the lesson. `present`: the one that he is in; 0: none. `note`: what he is told last.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Student:
     is_own: bool = False
     only_looks: bool = False
     progress: dict[int, Progress] = field(default_factory=dict)
+    present: int = 0
     note: str = ""
 
 
@@ -51,6 +53,7 @@ class Course:
         self._lessons = {lesson.number: lesson for lesson in lessons}
         self._filled: dict[tuple[int, str], Lesson] = {}
         self._students: dict[str, Student] = {}
+        self._aftermath = Aftermath(town)
         self.driver = Driver(town, town.password_of, switch)
         self._stop = town.ring.listen(self._hear)
 
@@ -104,6 +107,39 @@ class Course:
                 self._filled.clear()
             self._filled[key] = lesson.filled(places(self._town, account, password))
         return self._filled[key]
+
+    # ----- coming and going
+
+    async def enter(self, student: Student, number: int, *, leads: bool) -> None:
+        """He is in lesson *number* now. What the one that he comes from has set up is put back once nobody is in it any more.
+
+        *leads*: he may do what the whole class feels. Only what somebody who may has begun is put back.
+        """
+        lesson = self.lesson(number, student)
+        if lesson is None or student.only_looks:
+            return
+        left, student.present = student.present, number
+        is_unfinished = left != number and await self._put_back(left, student)
+        if leads:
+            self._aftermath.begin(lesson)
+        self.progress(student, number)
+        if is_unfinished:
+            student.note = f"You left lesson {left} in the middle. What it had set up, or broken, is as it was before."
+
+    async def again(self, student: Student, number: int, *, leads: bool) -> None:
+        """From the first step on, with everything as it was before, if nobody else is in it."""
+        student.present = 0
+        await self._put_back(number, student)
+        await self.enter(student, number, leads=leads)
+        self.begin(student, number)
+
+    async def _put_back(self, number: int, student: Student) -> bool:
+        """Once nobody is in lesson *number* any more. Whether *student* was not through, and finds something changed."""
+        lesson = self.lesson(number, student)
+        if lesson is None or any(one.present == number for one in self._students.values()):
+            return False
+        steps = max((one.progress[number].step for one in self._students.values() if number in one.progress), default=0) + 1
+        return await self._aftermath.put_back(lesson, steps) and not is_through(self.progress(student, number), lesson)
 
     # ----- progress
 

@@ -63,6 +63,7 @@ class TerminalLesson:
         return self._course.progress(self._student, self._number)
 
     def begin(self) -> None:
+        tasks.start(self._course.enter(self._student, self._number, leads=True), "entering a lesson")
         self._course.begin(self._student, self._number)
         self._seen = self._progress
         lesson = self._lesson

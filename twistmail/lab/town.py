@@ -22,6 +22,7 @@ from twistmail.lab.forgery import Forgery
 from twistmail.lab.heads import Heads
 from twistmail.lab.journeys import Journeys
 from twistmail.lab.keeping import Keeping
+from twistmail.lab.kept_files import put_back_all
 from twistmail.lab.lan import Lan, with_students
 from twistmail.lab.nameserver import Datagrams, NameServer, Streams
 from twistmail.lab.network import Network
@@ -138,6 +139,8 @@ class Town:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._ends = False
         self.authority.provide(self.offices, self.lan.address if self.lan else "", time.time())
+        for running in self._running.values():
+            put_back_all(running.folder)  # whoever was in a lesson then is in none now
         async with self._one:
             for office in self.offices:
                 self._open_dns(office)

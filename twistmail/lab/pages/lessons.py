@@ -58,6 +58,7 @@ class LessonPages:
         )
 
     async def lesson(self, asked: Asked) -> Answer:
+        await self._enter(asked)
         found = self._found(asked)
         if found is None:
             return self._missing(asked)
@@ -80,6 +81,7 @@ class LessonPages:
         return self._missing(asked) if found is None else json(as_json(found[2], found[1]))
 
     async def do(self, asked: Asked) -> Answer:
+        await self._enter(asked)
         found = self._found(asked)
         if found is None:
             return self._missing(asked)
@@ -90,7 +92,7 @@ class LessonPages:
             case "skip":
                 self.course.skip(student, lesson.number)
             case "again":
-                self.course.begin(student, lesson.number)
+                await self.course.again(student, lesson.number, leads=self._is_teacher(asked))
             case "show":
                 await self.course.show(student, lesson.number, commands=is_teacher(asked), breaks=self._is_teacher(asked))
             case "answer":
@@ -166,6 +168,10 @@ class LessonPages:
         student, number = self._student(asked), _number(asked.names["number"])
         lesson = self.course.lesson(number, student)
         return None if lesson is None else (student, lesson, self.course.progress(student, number))
+
+    async def _enter(self, asked: Asked) -> None:
+        """Before it is looked how far he is: what another lesson has left is put away first."""
+        await self.course.enter(self._student(asked), _number(asked.names["number"]), leads=self._is_teacher(asked))
 
     def _shown(self, asked: Asked, student: Student, lesson: Lesson, progress: Progress) -> Mapping[str, Any]:
         configs = {office["name"]: office["config"] for office in self._town.lines()["offices"]}
