@@ -24,7 +24,7 @@ class EchoWire:
 
     def __init__(self):
         self.buffer = Buffer()
-        self.wants = Wants.NOTHING
+        self.wants = None
 
     @property
     def buffered(self):

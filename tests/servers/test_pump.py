@@ -31,7 +31,7 @@ class LineWire:
 
     def __init__(self) -> None:
         self.buffer = Buffer()
-        self.wants = Wants.NOTHING
+        self.wants = None
         self.in_content = False
         self.asked: bytes | None = None
         self.eof = False
@@ -63,12 +63,12 @@ class LineWire:
 
     def send(self, response: bytes) -> bytes:
         if response.startswith(b"."):  # the final response
-            self.wants = {b"quit": Wants.CLOSE, b"tls": Wants.START_TLS}.get(self.asked or b"", Wants.NOTHING)
+            self.wants = {b"quit": Wants.CLOSE, b"tls": Wants.START_TLS}.get(self.asked or b"")
             self.asked = None
         return response + b"\r\n"
 
     def tls_started(self) -> None:
-        self.wants = Wants.NOTHING
+        self.wants = None
         self.upgraded += 1
 
     def said(self) -> bytes:

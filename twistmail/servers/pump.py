@@ -267,8 +267,8 @@ class Pump(Protocol):
                     if self._poked and not self._full:
                         self._poked, self._moved = False, True
                         await self._say(self.session.pending_updates())
-                    elif self.wire.wants is Wants.CLOSE:
-                        self._closing = "quit"
+                    elif self.wire.wants is not None:
+                        await self._obey()
                     elif self._deflate is not None and self._deflate.waiting:
                         self._inflate(self._deflate)
                         await self._turn_if_due()
@@ -291,7 +291,7 @@ class Pump(Protocol):
                     await self._say(answer)
                 elif (response := await answer) is not None:
                     self._put(response)
-                if self.wire.wants is not Wants.NOTHING:
+                if self.wire.wants is not None:
                     await self._obey()
         except Exception:
             log.failure("connection {id}: a bug of ours", id=self.identifier)
@@ -405,7 +405,7 @@ class Pump(Protocol):
             self._closing = "data behind COMPRESS"
             return
         self._flush()
-        self.wire.wants = Wants.NOTHING
+        self.wire.wants = None
         self._deflate = Deflate()
 
     def _end_compression(self) -> None:
@@ -414,7 +414,7 @@ class Pump(Protocol):
         deflate, self._deflate = self._deflate, None
         assert deflate is not None
         self._out.append(deflate.finish(b""))
-        self.wire.wants = Wants.NOTHING
+        self.wire.wants = None
         self.wire.receive_bytes(deflate.rest())
 
     def _inflate(self, deflate: Deflate) -> None:

@@ -129,7 +129,7 @@ class AuthSocketWire:
     lone_lf = False
 
     def __init__(self) -> None:
-        self.wants = Wants.NOTHING
+        self.wants: Wants | None = None
         self._data = bytearray()
         self._searched = 0
         self._said = b""

@@ -54,7 +54,6 @@ NEED_DATA, PAUSED = Signal.NEED_DATA, Signal.PAUSED
 class Wants(Enum):
     """What a wire wants done to the transport after the response just sent."""
 
-    NOTHING = "nothing"
     START_TLS = "start TLS"
     COMPRESS = "compress"  # from now on both sides deflate (RFC 4978)
     END_COMPRESSION = "end compression"  # no longer
@@ -72,8 +71,8 @@ class LocalProtocolError(Exception):
 class Wire(Protocol):
     """One side of one connection's protocol."""
 
-    #: What is to be done to the transport now; the pump looks after every response.
-    wants: Wants
+    #: What is to be done to the transport now, None: nothing; the pump looks after every response.
+    wants: Wants | None
     #: Octets that wait in the buffer; the pump stops reading when they pass `limit`.
     buffered: int
     #: True while the peer sends content (DATA, a literal): the minimum data rate holds.

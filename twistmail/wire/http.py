@@ -64,7 +64,7 @@ class HttpServerWire:
     lone_lf = False
 
     def __init__(self) -> None:
-        self.wants = Wants.NOTHING
+        self.wants: Wants | None = None
         self._buffer = Buffer()
         self._paused = True  # until the silence is said
         self._lines: list[bytes] = []

@@ -155,7 +155,7 @@ def test_starttls_forgets_what_was_said_in_clear():
     assert wire.buffered  # the pump sees it and closes
     assert wire.next_event() is NEED_DATA
     wire.tls_started()
-    assert (wire.wants, wire.buffered, wire.state) == (Wants.NOTHING, 0, BEFORE)
+    assert (wire.wants, wire.buffered, wire.state) == (None, 0, BEFORE)
     assert asked(wire, b"3 NOOP\r\n") == c.Noop(b"3")
 
 
@@ -170,7 +170,7 @@ def test_nothing_may_be_sent_behind_starttls():
 def test_a_refused_starttls_changes_nothing():
     wire = fresh(BEFORE)
     answered(wire, b"1 STARTTLS\r\n", r.BAD)
-    assert wire.wants is Wants.NOTHING
+    assert wire.wants is None
     assert asked(wire, b"2 NOOP\r\n") == c.Noop(b"2")
 
 
@@ -380,7 +380,7 @@ def test_one_good_command_makes_up_for_the_mistakes():
     wire = fresh()
     events, _ = play(wire, [(b"x\r\n" * 9 + b"1 NOOP\r\n") * 3])
     assert len(events) == 30
-    assert wire.wants is Wants.NOTHING
+    assert wire.wants is None
 
 
 def test_mistakes_are_counted_across_starttls():

@@ -215,7 +215,7 @@ def test_tls_forgets_what_was_said_in_clear() -> None:
     wire.send(pop.GoAhead("go"))
     assert wire.wants is Wants.START_TLS
     wire.tls_started()
-    assert (wire.wants, wire.buffered, wire.next_event()) == (Wants.NOTHING, 0, NEED_DATA)
+    assert (wire.wants, wire.buffered, wire.next_event()) == (None, 0, NEED_DATA)
 
 
 @pytest.mark.parametrize(("lines", "said"), [

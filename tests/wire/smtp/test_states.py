@@ -159,7 +159,7 @@ def test_tls_makes_a_new_beginning() -> None:
     wire.receive_bytes(b"MAIL FROM:<evil@away.example>\r\n")
     assert wire.buffered
     wire.tls_started()
-    assert wire.wants is Wants.NOTHING
+    assert wire.wants is None
     assert wire.state is State.GREETED
     assert wire.next_event() is NEED_DATA
 

@@ -58,7 +58,7 @@ class ImapWire:
         """*state*: AUTHENTICATED for a connection that is greeted with PREAUTH."""
         self.limits = limits or ImapLimits()
         self.state = state
-        self.wants = Wants.NOTHING
+        self.wants: Wants | None = None
         self._buffer = TypedBuffer() if self.limits.lone_lf else Buffer()
         self._gone = False
         self._bads = 0  # in a row
@@ -106,7 +106,7 @@ class ImapWire:
     def next_event(self) -> Any:
         if self._asked is not None:
             return PAUSED
-        if self.wants is not Wants.NOTHING:
+        if self.wants is not None:
             return NEED_DATA
         event = self._read(self)
         while event is _AGAIN:
@@ -127,7 +127,7 @@ class ImapWire:
     def tls_started(self) -> None:
         self._buffer.clear()
         self.state = State.NOT_AUTHENTICATED
-        self.wants = Wants.NOTHING
+        self.wants = None
         self._asked = None
         self._restart()
 

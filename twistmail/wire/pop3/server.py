@@ -81,7 +81,7 @@ class PopServerWire:
     def __init__(self, *, apop: bool = False, lone_lf: bool = False) -> None:
         self.state = State.AUTHORIZATION
         self._commands = WITH_APOP if apop else COMMANDS
-        self.wants = Wants.NOTHING
+        self.wants: Wants | None = None
         self._buffer = TypedBuffer() if lone_lf else Buffer()
         self._paused = True  # until the greeting is said
         self._stuffer: Stuffer | None = None
@@ -157,7 +157,7 @@ class PopServerWire:
     def tls_started(self) -> None:
         """RFC 2595 §4: what was said in clear is forgotten; no second greeting."""
         self.state = State.AUTHORIZATION
-        self.wants = Wants.NOTHING
+        self.wants = None
         self._buffer.clear()
 
     def _good(self, response: Good) -> bytes:

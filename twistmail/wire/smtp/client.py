@@ -164,7 +164,7 @@ class SmtpClient:
     `owed`: the replies that the server has still to give; a greeting, to begin with. Less than 0: it has said something unasked.
     """
 
-    wants = Wants.NOTHING
+    wants: Wants | None = None
 
     def __init__(self) -> None:
         self.owed = 1

@@ -58,9 +58,8 @@ _TOO_LONG = b"too long"  # stands for a line that was thrown away; told by ident
 
 
 class Chunks(Enum):
-    """Whether octets of a BDAT chunk are to come."""
+    """What the octets of a BDAT chunk are, while some are to come."""
 
-    NONE = "none"
     WANTED = "wanted"
     UNWANTED = "to be thrown away"
 
@@ -70,13 +69,13 @@ class SmtpServerWire:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.state = State.GREETED
-        self.wants = Wants.NOTHING
+        self.wants: Wants | None = None
         self._limits = limits
         self._buffer = TypedBuffer() if limits.lone_lf else Buffer()
         self._asked: Ask | None = Greeting()  # what waits for its answer
         self._content: ContentReader | None = None
         self._chunks: ChunkReader | None = None  # of the present transaction
-        self._chunk: Chunks = Chunks.NONE
+        self._chunk: Chunks | None = None
         self._is_last = False
         self._binary = False  # MAIL had BODY=BINARYMIME
         self._utf8 = False  # MAIL had SMTPUTF8
@@ -91,7 +90,7 @@ class SmtpServerWire:
 
     @property
     def in_content(self) -> bool:
-        return self._content is not None or self._chunk is not Chunks.NONE
+        return self._content is not None or self._chunk is not None
 
     @property
     def lone_lf(self) -> bool:
@@ -106,14 +105,14 @@ class SmtpServerWire:
         """Nothing to do: what came before is still answered, and half a line is nothing."""
 
     def next_event(self) -> Any:
-        if self.wants is Wants.CLOSE:
+        if self.wants is not None:
             return NEED_DATA
         if self._asked is not None:
             return PAUSED
         if self._content is not None:
             event = self._next_content()
         else:
-            if self._chunk is not Chunks.NONE:
+            if self._chunk is not None:
                 event = self._next_chunk()
             elif not self._buffer:  # as after each answer that the peer waits for
                 return NEED_DATA
@@ -157,7 +156,7 @@ class SmtpServerWire:
     # ----- what a reply sets going, beside the state
 
     def _greeted(self, asked: Greeting, code: int) -> None:
-        self.wants = Wants.NOTHING if code < 400 else Wants.CLOSE
+        self.wants = None if code < 400 else Wants.CLOSE
 
     def _said_hello(self, asked: Hello, code: int) -> None:
         if code < 400:
@@ -192,7 +191,7 @@ class SmtpServerWire:
 
     def tls_started(self) -> None:
         self.state = State.GREETED
-        self.wants = Wants.NOTHING
+        self.wants = None
         self._tls = True
         self._pipelines = False
         self._buffer.clear()
@@ -262,7 +261,7 @@ class SmtpServerWire:
                 return ContentChunk(data)
         if data := chunks.feed(b""):
             return ContentChunk(data)
-        self._chunk = Chunks.NONE
+        self._chunk = None
         self._said = b"(the end of a chunk)"
         return (LastChunk if self._is_last else Chunk)(chunks.size, chunks.fault)
 
@@ -272,7 +271,7 @@ class SmtpServerWire:
             self._skipped -= len(octets)
         if self._skipped:
             return NEED_DATA
-        self._chunk = Chunks.NONE
+        self._chunk = None
         return Bad(Status(503, "5.5.1", EXPECTED_OF.get((self.state, LastChunk)) or EXPECTED[self.state]))
 
     def _next_command(self) -> Any:
@@ -287,7 +286,8 @@ class SmtpServerWire:
         if line is _TOO_LONG:
             dropped, self._skipped = self._skipped, 0
             return Bad(LINE_TOO_LONG) if dropped < self._limits.discarded else Bad(ENDLESS_LINE, fatal=True)
-        self._said = line if self.state is not State.AUTHENTICATING else SECRET
+        is_response = self.state is State.AUTHENTICATING
+        self._said = SECRET if is_response else line
         if b"\r" in line or b"\n" in line:
             self._said = _shown(self._said)
             return Bad(BARE_NEWLINE, fatal=True)
@@ -295,7 +295,7 @@ class SmtpServerWire:
             self._said = _shown(self._said)
             return Bad(fault)
         try:
-            if self.state is State.AUTHENTICATING:
+            if is_response:
                 return AuthResponse(None if line == b"*" else parsing.decoded(line))
             return self._command(line.decode())
         except BadSyntax as bad:
