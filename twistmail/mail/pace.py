@@ -18,5 +18,9 @@ class Pace:
     rates: tuple[tuple[int, float], ...] = ()
     hours: Hours = ALWAYS
 
+    def __hash__(self) -> int:
+        """Of what differs between most; asked for each message."""
+        return hash(self.name)
+
 
 USUAL = Pace()

@@ -108,7 +108,7 @@ class FastLane:
             self._is_prepared = True
             tasks.start(self._prepare(express), "making the log of the queue")
             return False
-        memory = Memory(b"".join(content.chunks()))
+        memory = content if isinstance(content, Memory) else Memory(b"".join(content.chunks()))
         letter = _Letter(self._folders, self._lengths, item, memory, express)
         await self._committer.commit(letter)
         if letter.logged:

@@ -23,9 +23,10 @@ class Add:
         self.folders, self.lengths, self.item, self.content = folders, lengths, item, content
         self.size = item.size
         self.open: list[int] = []
-        self.left = list(folders.temporary(item.id))  # temporary names that are still in use
+        self.left: list[str] = []  # temporary names that are still in use
 
     def write(self) -> Iterable[int]:
+        self.left += self.folders.temporary(self.item.id)
         content, envelope = self.left
         if not self._linked(content):
             self._write(content, self.content.chunks(), self.item.size - len(self.item.prefix))
