@@ -169,8 +169,11 @@ def test_nothing_that_the_server_has_written_holds_a_password(house, said) -> No
 
 
 def test_the_transcripts_tell_the_dialogues_all_the_same(house, said) -> None:
-    told = "".join(path.read_text() for path in (house.data / "transcripts").iterdir())
-    assert all(word in told for word in ("STAT", "SELECT INBOX", "MAIL FROM:<alice@blue.test>", "EHLO me.test", "AUTHENTICATE PLAIN"))
+    def told() -> str:  # once a second
+        return "".join(path.read_text() for path in (house.data / "transcripts").iterdir())
+
+    words = ("STAT", "SELECT INBOX", "MAIL FROM:<alice@blue.test>", "EHLO me.test", "AUTHENTICATE PLAIN")
+    eventually(lambda: all(word in told() for word in words), "the dialogues are in the transcripts")
 
 
 @pytest.mark.parametrize("line", [
