@@ -17,7 +17,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TESTS  ?= tests
-# What talks to programs of others, or kills servers, waits most of the time: two at once. All else: on every core.
+# What talks to programs of others, or kills servers, waits most of the time (it uses a third of a core): four at once, the longest
+# files first (tests/conftest.py). All else: on every core.
 BESIDE ?= tests/interop tests/crash tests/consistency tests/abuse tests/clients
 # Processes of their own: what drives the browser takes the loop of events for itself.
 BROWSER ?= tests/browser
@@ -47,7 +48,7 @@ together: $(READY)
 	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile $(TESTS) $(BESIDE:%=--ignore=%) $(BROWSER:%=--ignore=%)
 
 beside: $(READY)
-	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile $(BESIDE)
+	$(BIN)/python -m pytest -q -rs -n 4 --dist loadfile --no-loadscope-reorder $(BESIDE)
 
 browser: $(READY)
 	$(BIN)/python -m pytest -q -rs -n 2 --dist worksteal $(BROWSER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,19 @@ from tests import daemons
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+#: Files that take a minute and more, the longest first: begun at the end, one of them would keep a single worker busy after the others.
+LONGEST = (
+    "crash/test_kill.py", "crash/test_points.py", "crash/test_power.py", "crash/test_queue.py", "interop/test_soak.py",
+    "crash/test_trouble.py", "consistency/test_consistency.py", "interop/test_queue.py",
+)  # fmt: skip
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first (workers keep this order with --no-loadscope-reorder)."""
+    place = {TESTS / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import ast
 import pytest
 
 from tests.architecture.source import ROOT, functions, modules, tree
+from tests.conftest import LONGEST, TESTS
 
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 50
@@ -59,3 +60,7 @@ def test_plugin_modules_hold_no_logic():
     for path in (ROOT / "twisted").rglob("*.py"):
         kinds = {type(node) for node in tree(path).body}
         assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.Assign}, f"{path} does more than name its parts"
+
+
+def test_the_test_files_that_run_first_are_there():
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
