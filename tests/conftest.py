@@ -14,8 +14,8 @@ from twisted.logger import LogLevel, globalLogPublisher
 
 from tests import daemons
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("any machine", deadline=None)
+# How long an example takes says more of the machine than of the code. EXAMPLES: how many are tried where a test does not say.
+settings.register_profile("any machine", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "100")))
 settings.load_profile("any machine")
 
 #: Files that take a minute and more, the longest first: begun at the end, one of them would keep a single worker busy after the others.
