@@ -345,7 +345,10 @@ class SmtpSession:
         return await expand(event, service.expansion) if may_ask(service.settings.expn, self.peer) else NO_LISTS
 
     async def _help(self, event: Help) -> Status | Reply:
-        return self._conduct.junk() or help_text(event, verbs(self._limits))
+        if junk := self._conduct.junk():
+            return junk
+        offers = extensions(self._service, self._limits, self.peer, await self._authentication.offered(self.peer))
+        return help_text(event, verbs(self._limits, {line.partition(" ")[0] for line in offers}))
 
     async def _etrn(self, event: Etrn) -> Status:
         """RFC 1985 §5."""

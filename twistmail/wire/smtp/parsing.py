@@ -8,7 +8,7 @@ raised as `BadSyntax`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twistmail.mail import xtext
@@ -73,10 +73,10 @@ def command(verb: str, rest: str, limits: Limits) -> Any:
     return _stranger(verb) if parser is None else parser(rest, limits)
 
 
-def verbs(limits: Limits) -> tuple[str, ...]:
-    """The verbs that are known under *limits*, for HELP."""
+def verbs(limits: Limits, offered: Collection[str]) -> tuple[str, ...]:
+    """The verbs that are known under *limits*, for HELP; of those that belong to extensions the ones that are *offered* now."""
     hellos = ("LHLO",) if limits.lmtp else ("EHLO", "HELO")
-    return (*hellos, *(verb for verb in PARSERS if verb not in _HELLOS and _EXTENSION_OF.get(verb) in (None, *limits.extensions)))
+    return (*hellos, *(verb for verb in PARSERS if verb not in _HELLOS and _EXTENSION_OF.get(verb) in (None, *offered)))
 
 
 def _hello(verb: str, extended: bool) -> Callable[[str, Limits], Any]:
