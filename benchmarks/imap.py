@@ -1,4 +1,4 @@
-"""How long IMAP commands take over one big mailbox, without a network: `python benchmarks/imap.py [messages] [folder]`.
+"""How long IMAP commands take over one big mailbox, without a network: `python -m benchmarks.imap [messages] [folder]`.
 
 Prints, for each command, the best of five in milliseconds and the size of the answer.
 """
@@ -19,13 +19,17 @@ from twistmail.facts import Facts
 from twistmail.mail.content import Memory
 from twistmail.mail.mailbox import Delivery
 from twistmail.memory.people import MemoryPeople
+from twistmail.networks import NETWORKS
 from twistmail.servers.imap.service import OPTIONS, ImapService
 from twistmail.servers.imap.session import open_connection
 from twistmail.servers.login import Login
+from twistmail.servers.mechanisms import Openness, Tools
 from twistmail.servers.pump import Pump
 from twistmail.servers.throttle import Throttle
 from twistmail.store.mailstore import MailStore
 
+#: Octets that are kept of an answer: more than its last line has.
+LAST = 4096
 WHO = "alice@blue.test"
 COMMANDS = (
     "SELECT INBOX",
@@ -62,7 +66,7 @@ class Collector(StringTransport):
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
-        self.end = (self.end + data)[-200:]
+        self.end = (self.end + data)[-LAST:]
 
 
 async def run(reactor: Any, folder: Path, messages: int) -> None:
@@ -71,7 +75,8 @@ async def run(reactor: Any, folder: Path, messages: int) -> None:
     for start in range(0, messages, 500):
         await store.deliver([Delivery(WHO, b"", Memory(message(number))) for number in range(start, min(start + 500, messages))])
     facts = Facts()
-    login = Login(MemoryPeople({WHO: "secret"}), Throttle(), reactor, facts, time.time, jitter=lambda: 0.0, plaintext_allowed=True)
+    login = Login(MemoryPeople({WHO: "secret"}), Throttle(), reactor, facts, time.time, jitter=lambda: 0.0, tools=Tools(lambda: "nonce"),
+                  openness=Openness(True, NETWORKS.read("192.0.2.0/24")))
     service = ImapService("imap.blue.test", OPTIONS.defaults(), store, login, facts, threads, None, reactor, time.time)
     pump = Pump("c", *open_connection(service, "c", "192.0.2.7", 4000), reactor, facts, epoch=time.time)
     transport = Collector()
