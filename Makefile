@@ -18,7 +18,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 TESTS  ?= tests
 # What talks to programs of others, or kills servers, waits most of the time (it uses a third of a core): four at once, the longest
-# files first (tests/conftest.py). All else: on every core.
+# files first (tests/conftest.py). All else: one more than there are cores, because some wait now and then.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BESIDE ?= tests/interop tests/crash tests/consistency tests/abuse tests/clients
 # Processes of their own: what drives the browser takes the loop of events for itself.
 BROWSER ?= tests/browser
@@ -45,7 +46,7 @@ lint: $(READY)
 check: together beside browser
 
 together: $(READY)
-	$(BIN)/python -m pytest -q -rs -n auto --dist loadfile $(TESTS) $(BESIDE:%=--ignore=%) $(BROWSER:%=--ignore=%)
+	$(BIN)/python -m pytest -q -rs -n $(WORKERS) --dist loadfile $(TESTS) $(BESIDE:%=--ignore=%) $(BROWSER:%=--ignore=%)
 
 beside: $(READY)
 	$(BIN)/python -m pytest -q -rs -n 4 --dist loadfile --no-loadscope-reorder $(BESIDE)
