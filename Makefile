@@ -17,9 +17,10 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TESTS  ?= tests
-# What talks to programs of others, or kills servers, waits most of the time (it uses a third of a core): four at once, the longest
-# files first (tests/conftest.py). All else: one more than there are cores, because some wait now and then.
+# One more than there are cores, because some wait now and then.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# What talks to programs of others, or kills servers, waits most of the time (it uses a third of a core): four at once, the longest
+# files first (tests/conftest.py).
 BESIDE ?= tests/interop tests/crash tests/consistency tests/abuse tests/clients
 # Processes of their own: what drives the browser takes the loop of events for itself.
 BROWSER ?= tests/browser

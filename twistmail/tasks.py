@@ -1,8 +1,8 @@
-"""The few async tools of the house: start, go, shielded, gather, sleep, with_timeout, Limit, Threads.
+"""The few async tools of the house: start, go, shielded, begun, gather, sleep, with_timeout, Limit, Threads.
 
-Deferreds are spelled here, in the pump and in the relay client, and nowhere
-else; everybody else says `await`. Nothing is fired and forgotten: `start` logs
-what its coroutine raises and nobody took.
+Coroutines are driven here and in the pump; a Deferred is made only where somebody
+waits for what is told later, and everybody else says `await`. Nothing is fired and
+forgotten: `start` and `go` log what their coroutine raises and nobody took.
 """
 
 from __future__ import annotations

@@ -327,6 +327,17 @@ def test_a_route_that_wants_dane_keeps_it_for_what_must_be_encrypted():
     ]  # fmt: skip
 
 
+def test_ways_that_differ_only_in_what_they_ask_for_lose_nobody_where_the_message_asks_for_more():
+    world = World(p2=Peer({b"EHLO": [STARTTLS, PROMISED]}))
+    (one,), (other,) = to("x@far.test"), to("y@far.test")
+    item = Item("i1", Address("ann", "here.example"), (Errand(one), Errand(other)), 0.0, BODY.size, wishes=STRICT)
+    ways = {Route("far.test", tls=Tls.OPPORTUNISTIC): [one], Route("far.test", tls=Tls.REQUIRED): [other]}
+    results = []
+    tasks.shielded(world.courier.carry_by(ways, item, BODY)).addBoth(results.append)
+    world.settle(60.0)
+    assert [outcome.target for outcome in results[0]] == [one, other]
+
+
 def test_where_no_server_promises_it_the_message_comes_back():
     world = World(p1=Peer(), p2=Peer({b"EHLO": [STARTTLS, EHLO]}))
     (outcome,) = world.carry("x@far.test", wishes=STRICT)

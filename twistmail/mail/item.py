@@ -114,7 +114,10 @@ class Item:
     @property
     def is_owed(self) -> bool:
         """Whether somebody has still to be told of something: of what is `unreported` or `unconfirmed`."""
-        return any(map(self._is_unreported, self.errands)) or any(map(self._is_unconfirmed, self.errands))
+        return any(map(self._is_owed, self.errands))
+
+    def _is_owed(self, errand: Errand) -> bool:
+        return self._is_unreported(errand) or self._is_unconfirmed(errand)
 
     @property
     def is_settled(self) -> bool:
@@ -123,7 +126,7 @@ class Item:
         return not any(map(self._is_open, reversed(self.errands)))
 
     def _is_open(self, errand: Errand) -> bool:
-        return errand.is_pending or self._is_unreported(errand) or self._is_unconfirmed(errand)
+        return errand.is_pending or self._is_owed(errand)
 
     @property
     def since(self) -> float:

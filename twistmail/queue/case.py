@@ -70,7 +70,8 @@ class Case:
         """From when on *target* may be tried."""
         if self.forced:
             return 0.0
-        return item.next_try if not self.later or (at := self.later.get(target)) is None else at
+        at = self.later.get(target) if self.later else None  # to hash a target is what costs
+        return item.next_try if at is None else at
 
     def put_off(self, targets: Iterable[Target], at: float) -> None:
         self.later.update(dict.fromkeys(targets, at))

@@ -111,11 +111,7 @@ class RelayCourier:
 
     async def carry_by(self, groups: Mapping[Route, Sequence[Target]], item: Item, content: Content) -> Sequence[Outcome]:
         """As `carry`, each group of targets by its route; the outcomes in the order of the groups."""
-        if item.wishes.require_tls and item.sender is not None:  # RFC 8689 §5: a report goes encrypted where that can be had
-            groups = {replace(route, tls=_at_least_verified(route), require_tls=True): group for route, group in groups.items()}
-        elif item.wishes.tls_optional:
-            groups = {replace(route, tls_optional=True): group for route, group in groups.items()}
-        carried = await tasks.gather(*[self.carry_along(route, item, group, content) for route, group in groups.items()])
+        carried = await tasks.gather(*[self.carry_along(_as_wished(route, item), item, group, content) for route, group in groups.items()])
         return carried[0] if len(carried) == 1 else [outcome for group in carried for outcome in group]
 
     async def carry_along(self, route: Route, item: Item, targets: Sequence[Target], content: Content) -> Sequence[Outcome]:
@@ -175,6 +171,13 @@ def _found(route: Route, hosts: Sequence[Host] | Status, seconds: float) -> Serv
     status = hosts if isinstance(hosts, Status) else None
     names = () if isinstance(hosts, Status) else tuple(f"{host.name} [{host.address}]" for host in hosts)
     return ServersFound(route.next_hop, route.use_mx and route.transport.has_servers, names, seconds, status)
+
+
+def _as_wished(route: Route, item: Item) -> Route:
+    """*route* with the protection that the sender of *item* asks for, or does without."""
+    if item.wishes.require_tls and item.sender is not None:  # RFC 8689 §5: a report goes encrypted where that can be had
+        return replace(route, tls=_at_least_verified(route), require_tls=True)
+    return replace(route, tls_optional=True) if item.wishes.tls_optional else route
 
 
 def _at_least_verified(route: Route) -> Tls:
