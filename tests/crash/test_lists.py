@@ -79,7 +79,7 @@ def test_every_member_gets_what_a_list_has_accepted_whenever_the_server_is_kille
                 ending.set()
                 ledger.died(where)
             house.start()
-            until_empty(house)
+            until_empty(house, ledger)
             twice = judge(house, ledger, neighbour)
             assert "Traceback" not in house.log
         finally:
