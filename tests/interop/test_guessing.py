@@ -94,7 +94,7 @@ def test_whoever_is_refused_does_not_learn_why(house) -> None:
     probes = [(way, login.format(n=PROBES * ATTEMPTS + 2 + at), "a-wrong-guess") for at, way in enumerate(WAYS) for login in LOGINS]
     probes += [("imap", "off", "a-wrong-guess"), ("pop3", "off", "a-right-password")]
     with ThreadPoolExecutor(len(probes)) as threads:
-        said = list(threads.map(lambda one: _probe(house, *one[1][:2], 60_000 + one[0], one[1][2])[0], enumerate(probes)))
+        said = list(threads.map(lambda at: _probe(house, probes[at][0], probes[at][1], 60_000 + at, probes[at][2])[0], range(len(probes))))
     for way in WAYS:
         answers = {login: answer for (one, login, _), answer in zip(probes, said, strict=True) if one == way}
         assert len(set(answers.values())) == 1, answers

@@ -15,6 +15,7 @@ import socket
 import ssl
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -142,7 +143,8 @@ def said(house) -> list[str]:
     """Every password that was said in all dialogues, after everything has been written down."""
     words = [Words(number) for number in range(len(DIALOGUES))]
     with ThreadPoolExecutor(len(words)) as threads:
-        list(threads.map(lambda one: play(house, one[0], *one[1], words[one[0]]), enumerate(DIALOGUES.values())))
+        services, lines = zip(*DIALOGUES.values(), strict=True)
+        list(threads.map(partial(play, house), range(len(words)), services, lines, words))
     assert house.twistmail("user", "password", ALICE.address, "--password-stdin", stdin=f"changed-{ALICE.password}\n")
     eventually(lambda: '"Closed"' in "".join(path.read_text() for path in (house.data / "journal").iterdir()), "the journal is written")
     eventually(lambda: house.twistmail("session", "list", "--json") == "", "everybody has gone", 30.0)
