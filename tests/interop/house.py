@@ -283,9 +283,14 @@ class House:
         return self.data / "mail" / person.domain / person.name
 
     def stored(self, person: Person, folder: str = ".") -> list[bytes]:
-        """The messages of a folder as they lie on the disk, oldest name first."""
+        """The messages of a folder as they lie on the disk, oldest name first. Names may change meanwhile, for they hold the flags."""
         place = self.maildir(person) / folder
-        return [path.read_bytes() for path in sorted([*place.glob("new/*"), *place.glob("cur/*")], key=lambda path: path.name)]
+        while True:
+            paths = sorted([*place.glob("new/*"), *place.glob("cur/*")], key=lambda path: path.name)
+            try:
+                return [path.read_bytes() for path in paths]
+            except FileNotFoundError:
+                continue  # it has another name now: look again
 
     # ----- the log
 

@@ -258,10 +258,11 @@ def test_nothing_is_lost_or_doubled_whatever_happens_at_once():
                 inbox = first.select_folder("INBOX")[b"EXISTS"]
                 eventually(lambda: counting.listen() or counting.count == inbox, "the listener's count adds up", 4)
                 listening.idle_done()
-            assert inbox == len(mailbox.Maildir(house.maildir(ALICE), create=False))
-            assert len(wanted) == sum(len(house.stored(ALICE, at)) for at in (".", f".{BOX}"))
             assert len(ledger.delivered) > SECONDS * 5, everybody.steps
             everybody.dovecot.check_log()
+        # Only now, for a server that runs gives files other names, and what is renamed while it is listed may be missed or come twice.
+        assert inbox == len(mailbox.Maildir(house.maildir(ALICE), create=False))
+        assert len(wanted) == sum(len(house.stored(ALICE, at)) for at in (".", f".{BOX}"))
 
 
 def found(ledger, client):
