@@ -6,9 +6,12 @@ Whoever finds a message has the ledger identify it; the views of the three must 
 from __future__ import annotations
 
 import contextlib
+import os
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tests import walk
 from tests.crash.imap import Imap
@@ -17,6 +20,8 @@ from tests.crash.load import PEOPLE, QUEUE, retrieved
 from tests.interop.house import House, Person, eventually
 from tests.interop.talk import Talk
 from twistmail.queue import express
+
+T = TypeVar("T")
 
 
 def by_imap(house: House, ledger: Ledger) -> dict[tuple[str, str], Look]:
@@ -52,7 +57,7 @@ def by_pop3(house: House, ledger: Ledger, person: Person) -> Counter[str]:
 def by_walk(data: Path, ledger: Ledger) -> dict[tuple[str, str], Look]:
     """All mailboxes below *data*, as any other program finds them. What has no UID yet has a negative one."""
     view = {}
-    for place, box in walk.walk(data / "mail").items():
+    for place, box, contents in undisturbed(data / "mail", lambda: _boxes(data / "mail")):
         domain, name, *folder = Path(place).parts
         where = (f"{name}@{domain}", folder[0][1:].replace(".", "/") if folder else "INBOX")
         for anomaly in box.anomalies:
@@ -60,10 +65,15 @@ def by_walk(data: Path, ledger: Ledger) -> dict[tuple[str, str], Look]:
         uids = box.uid_of
         messages = {
             uids.get(base, -number): (ledger.identify(content, f"walk {' '.join(where)} {base}"), frozenset[str]())
-            for number, (base, content) in enumerate(_contents(box.path), 1)
+            for number, (base, content) in enumerate(contents, 1)
         }
         view[where] = Look(box.uidvalidity, box.uidnext, messages)
     return view
+
+
+def _boxes(root: Path) -> list[tuple[str, walk.Box, list[tuple[str, bytes]]]]:
+    """(place, mailbox, its contents) of all below *root*."""
+    return [(place, box, _contents(box.path)) for place, box in walk.walk(root).items()]
 
 
 def _contents(folder: Path) -> list[tuple[str, bytes]]:
@@ -74,15 +84,38 @@ def _contents(folder: Path) -> list[tuple[str, bytes]]:
 
 def queued(data: Path, ledger: Ledger) -> Look:
     """The mail that waits. The number of an item is made of its name, which is never given twice."""
-    items, wrong = walk.walk_spool(data / "queue")
+    wrong, contents = undisturbed(data / "queue", lambda: _waiting(data / "queue"))
     for anomaly in wrong:
         ledger.complain(f"queue: {anomaly}")
-    contents = {item: logged.content for item, logged in express.pending(data / "queue").items()}  # what has come just now has no files
-    contents |= {item: (data / "queue/ready" / f"{item}.content").read_bytes() for item in items}
     messages = {
         zlib.crc32(item.encode()): (ledger.identify(content, f"queue {item}"), frozenset[str]()) for item, content in contents.items()
     }
     return Look(1, 1 << 32, messages)
+
+
+def _waiting(spool: Path) -> tuple[list[str], dict[str, bytes]]:
+    """What is wrong in *spool*, and the contents by item."""
+    contents = {item: logged.content for item, logged in express.pending(spool).items()}  # what has come just now has no files
+    items, wrong = walk.walk_spool(spool)
+    return wrong, contents | {item: (spool / "ready" / f"{item}.content").read_bytes() for item in items}
+
+
+def undisturbed(folder: Path, look: Callable[[], T]) -> T:
+    """What *look* finds below *folder* while no name there changes.
+
+    A server that nobody uses has files to rename all the same, and what is renamed during a look may be missed, or seen twice.
+    """
+    for _ in range(100):
+        before = _names(folder)
+        with contextlib.suppress(FileNotFoundError):
+            found = look()
+            if _names(folder) == before:
+                return found
+    raise AssertionError(f"{folder}: names change all the time")
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(os.path.join(where, name) for where, _, names in os.walk(folder) for name in names)
 
 
 def agree(house: House, ledger: Ledger) -> None:
