@@ -15,7 +15,7 @@ import os
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ import pytest
 from tests.crash.load import HOUSEHOLD
 from tests.crash.rigs import quick_place
 from tests.interop.house import IS_ROOT, House, eventually, folder, give_away, run
+from twistmail.syncfs import syncfs
 
 _SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
 _NOLOGFLUSH = struct.pack("I", 2)
@@ -73,24 +74,29 @@ class Disk:
         run("fsck.ext4", "-p", self._image, expect=None)
 
     @contextlib.contextmanager
-    def filled(self, left: int = 0) -> Iterator[None]:
-        """While there is no room but *left* octets."""
+    def filled(self, left: int = 0) -> Iterator[Callable[[], None]]:
+        """While there is no room but *left* octets; to be called when that shall be true again."""
         filler = self.place / "filler"
         with filler.open("wb") as file:
-            room = os.statvfs(self.place)
-            size = room.f_bavail * room.f_frsize - left
-            while size > 0:  # the last blocks are needed to note where the others are
-                try:
-                    os.posix_fallocate(file.fileno(), 0, size)
-                    break
-                except OSError as error:
-                    if error.errno != errno.ENOSPC:
-                        raise
-                    size -= MIB // 4
-        try:
-            yield
-        finally:
-            filler.unlink()
+
+            def fill() -> None:
+                syncfs(file.fileno())  # else what was removed is room later only
+                room = os.statvfs(self.place)
+                size = room.f_bavail * room.f_frsize - left
+                while size > 0:  # the last blocks are needed to note where the others are
+                    try:
+                        os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
+                        break
+                    except OSError as error:
+                        if error.errno != errno.ENOSPC:
+                            raise
+                        size -= MIB // 4
+
+            fill()
+            try:
+                yield fill
+            finally:
+                filler.unlink()
 
 
 @contextlib.contextmanager

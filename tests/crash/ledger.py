@@ -18,7 +18,8 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 MARK = re.compile(rb"^X-Mark: (\S+)\r?$", re.MULTILINE)
@@ -69,6 +70,10 @@ class Ledger:
         self.found = 0
         self._power_fails = power_fails
         self._guard = threading.Lock()
+        self._under_way: Counter[Step] = Counter()
+        self._is_uncertain = False
+        self._uncertain: Counter[Step] = Counter()  # of these a promise is none
+        self._unpromised: set[tuple[str, str, str]] = set()  # (account, folder, mark) of what such a promise was given for
         self._digests: dict[str, str] = {}
         self._least: Counter[tuple[str, ...]] = Counter()  # by (account, folder, mark), and by (account, mark)
         self._most: Counter[tuple[str, ...]] = Counter()
@@ -93,14 +98,16 @@ class Ledger:
         """These are asked for."""
         with self._guard:
             self.in_doubt += len(steps)
+            self._under_way.update(steps)
             self._count(steps, 1)
 
     def refused(self, *steps: Step) -> None:
         """The server has said that it has not done them."""
         self.refusals += len(steps)
-        if self._power_fails:
-            return
         with self._guard:
+            self._under_way.subtract(steps)
+            if self._power_fails:
+                return
             self.in_doubt -= len(steps)
             self._count(steps, -1)
 
@@ -117,6 +124,7 @@ class Ledger:
     def done(self, *steps: Step) -> None:
         """The server has said that they are done, for good."""
         with self._guard:
+            steps = tuple([step for step in steps if self._is_certain(step)])
             self.in_doubt -= len(steps)
             self.promises += len(steps)
             for step in steps:
@@ -127,6 +135,27 @@ class Ledger:
                 if step.source and not self._power_fails:
                     self._most[step.account, step.source, step.mark] -= 1
                     self._most[step.account, step.mark] -= 1
+
+    def _is_certain(self, step: Step) -> bool:
+        """Whether it counts that *step* is done now."""
+        self._under_way[step] -= 1
+        came = {(step.account, step.target, step.mark)} if step.target else set()
+        if not (self._is_uncertain or self._uncertain[step] > 0):
+            self._unpromised -= came
+            return True
+        self._uncertain[step] -= 1
+        self._unpromised |= came
+        return False
+
+    @contextmanager
+    def uncertain(self) -> Iterator[None]:
+        """What is under way now, or begins meanwhile, stays in doubt, whatever the server says: the system lies to it, too."""
+        self._is_uncertain = True
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._uncertain, self._is_uncertain = Counter(self._under_way), False
 
     def saw(self, account: str, folder: str, uidvalidity: int, marks: Mapping[int, str]) -> None:
         """A client was shown these UIDs: they must never mean anything else."""
@@ -185,6 +214,7 @@ class Ledger:
         view = self._as_they_were_called(view)
         found = Counter((account, folder, mark) for (account, folder), look in view.items() for mark, _ in look.messages.values())
         for (account, folder), look in view.items():
+            self._forget_unpromised(account, folder, look)
             self.saw(account, folder, look.uidvalidity, {uid: mark for uid, (mark, _) in look.messages.items()})
         with self._guard:
             everywhere: Counter[tuple[str, ...]] = Counter()
@@ -194,6 +224,13 @@ class Ledger:
             self._compare_uids(view)
             self._compare_flags(view)
             self._settle({**found, **everywhere})
+
+    def _forget_unpromised(self, account: str, folder: str, look: Look) -> None:
+        """The UIDs of what is not there, and need not be, may mean something else."""
+        shown = self._shown.get((account, folder, look.uidvalidity), {})
+        there = {uid: mark for uid, (mark, _) in look.messages.items()}
+        for uid in [uid for uid, mark in shown.items() if (account, folder, mark) in self._unpromised and there.get(uid) != mark]:
+            del shown[uid]
 
     def _as_they_were_called(self, view: View) -> View:
         """*view* with renamed folders under their old names; a complaint where one is there twice, or not renamed after all."""

@@ -70,6 +70,33 @@ def test_a_broken_promise_is_a_complaint(ledger, begun, done, inbox, archive, co
     assert any(said.startswith(complaint) for said in ledger.complaints), ledger.complaints
 
 
+@pytest.mark.parametrize("inbox", [{}, {4: "m1"}, {4: "m2"}])
+def test_what_is_promised_while_the_system_lies_may_be_there_or_not(ledger, inbox):
+    ledger.begin(ARRIVES)
+    with ledger.uncertain():
+        pass
+    ledger.done(ARRIVES)
+    ledger.saw(ANN, "INBOX", 7, {4: "m1"})
+    if "m2" in inbox.values():
+        after(ledger, Step(ANN, "m2", None, "INBOX"), done=[Step(ANN, "m2", None, "INBOX")])
+    ledger.judge(view(inbox, uidnext=max(inbox, default=3) + 1))
+    assert ledger.complaints == []
+    assert ledger.promises == ("m2" in inbox.values())
+
+
+def test_what_is_promised_before_and_after_the_system_lies_counts(ledger):
+    again = Step(ANN, "m2", None, "INBOX")
+    after(ledger, ARRIVES, done=[ARRIVES])
+    with ledger.uncertain():
+        ledger.begin(again)
+        ledger.done(again)
+    after(ledger, again, done=[again])
+    ledger.saw(ANN, "INBOX", 7, {1: "m1", 2: "m2", 3: "m2"})
+    ledger.judge(view(uidnext=2))
+    lost = {f"lost: ann@blue.test {what}: 0 of 1" for what in ("m1", "INBOX m1", "m2", "INBOX m2")}
+    assert set(ledger.complaints) == lost | {"ann@blue.test INBOX: UIDNEXT is 2, UID 3 was shown"}
+
+
 def test_what_was_refused_is_not_there(ledger):
     ledger.begin(ARRIVES)
     ledger.refused(ARRIVES)

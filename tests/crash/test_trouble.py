@@ -95,9 +95,10 @@ def test_a_full_disk(size, record_property):
         house.start()
         work(house, ledger, "before")
         reader = Reader(house, ledger)
-        with its_disk.filled(left=MIB // 2):
+        with its_disk.filled(left=MIB // 2) as fill:
             work(house, ledger, "full", 0.8, least=0)
             refused = ledger.refusals
+            fill()  # also what was given back since
             assert refusal(house).startswith("452 4.3.1")
             reader.reads()
             ledger.expect_nothing_said("while the disk is full")
