@@ -75,7 +75,7 @@ class Disk:
 
     @contextlib.contextmanager
     def filled(self, left: int = 0) -> Iterator[Callable[[], None]]:
-        """While there is no room but *left* octets; to be called when that shall be true again."""
+        """While there is no room but *left* octets. What it gives makes that true again, where something was given back meanwhile."""
         filler = self.place / "filler"
         with filler.open("wb") as file:
 

@@ -73,7 +73,7 @@ class Ledger:
         self._under_way: Counter[Step] = Counter()
         self._is_uncertain = False
         self._uncertain: Counter[Step] = Counter()  # of these a promise is none
-        self._unpromised: set[tuple[str, str, str]] = set()  # (account, folder, mark) of what such a promise was given for
+        self._unpromised: set[tuple[str, str | None, str]] = set()  # (account, folder, mark) of what such a promise was given for
         self._digests: dict[str, str] = {}
         self._least: Counter[tuple[str, ...]] = Counter()  # by (account, folder, mark), and by (account, mark)
         self._most: Counter[tuple[str, ...]] = Counter()
@@ -124,7 +124,7 @@ class Ledger:
     def done(self, *steps: Step) -> None:
         """The server has said that they are done, for good."""
         with self._guard:
-            steps = tuple([step for step in steps if self._is_certain(step)])
+            steps = tuple([step for step in steps if self._ends(step)])
             self.in_doubt -= len(steps)
             self.promises += len(steps)
             for step in steps:
@@ -136,15 +136,15 @@ class Ledger:
                     self._most[step.account, step.source, step.mark] -= 1
                     self._most[step.account, step.mark] -= 1
 
-    def _is_certain(self, step: Step) -> bool:
-        """Whether it counts that *step* is done now."""
+    def _ends(self, step: Step) -> bool:
+        """*step* is not under way any more; whether the promise counts."""
         self._under_way[step] -= 1
-        came = {(step.account, step.target, step.mark)} if step.target else set()
+        arrival = step.account, step.target, step.mark
         if not (self._is_uncertain or self._uncertain[step] > 0):
-            self._unpromised -= came
+            self._unpromised.discard(arrival)
             return True
         self._uncertain[step] -= 1
-        self._unpromised |= came
+        self._unpromised.add(arrival)
         return False
 
     @contextmanager

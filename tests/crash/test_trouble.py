@@ -33,14 +33,14 @@ def house() -> Iterator[House]:
         assert "Traceback" not in house.log
 
 
-def work(house: House, ledger: Ledger, name: str, seconds: float = 0.4, least: int = 1) -> None:
-    """Load for so long, and until it has brought *least* promises: a minute is enough for them, however slow the machine is."""
-    wanted = ledger.promises + least
+def work(house: House, ledger: Ledger, name: str, seconds: float = 0.4, least: int = 1, refused: int = 0) -> None:
+    """Load for so long, and until it has brought *least* promises and so many refusals: a minute is enough, however slow the machine is."""
+    wanted, unwanted = ledger.promises + least, ledger.refusals + refused
     load = Load.on(house, ledger, name)
     load.start()
     load.go_on(seconds)
     for _ in range(150):
-        if ledger.promises >= wanted:
+        if ledger.promises >= wanted and ledger.refusals >= unwanted:
             break
         load.go_on(0.4)
     load.end()
@@ -96,9 +96,9 @@ def test_a_full_disk(size, record_property):
         work(house, ledger, "before")
         reader = Reader(house, ledger)
         with its_disk.filled(left=MIB // 2) as fill:
-            work(house, ledger, "full", 0.8, least=0)
+            work(house, ledger, "full", 0.8, least=0, refused=1)
             refused = ledger.refusals
-            fill()  # also what was given back since
+            fill()
             assert refusal(house).startswith("452 4.3.1")
             reader.reads()
             ledger.expect_nothing_said("while the disk is full")

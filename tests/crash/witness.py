@@ -9,19 +9,15 @@ import contextlib
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from tests import walk
 from tests.crash.imap import Imap
 from tests.crash.ledger import Ledger, Look
 from tests.crash.load import PEOPLE, QUEUE, retrieved
-from tests.interop.house import House, Person, eventually
+from tests.interop.house import House, Person, eventually, undisturbed
 from tests.interop.talk import Talk
 from twistmail.queue import express
-
-T = TypeVar("T")
 
 
 def by_imap(house: House, ledger: Ledger) -> dict[tuple[str, str], Look]:
@@ -57,7 +53,7 @@ def by_pop3(house: House, ledger: Ledger, person: Person) -> Counter[str]:
 def by_walk(data: Path, ledger: Ledger) -> dict[tuple[str, str], Look]:
     """All mailboxes below *data*, as any other program finds them. What has no UID yet has a negative one."""
     view = {}
-    for place, box, contents in undisturbed(data / "mail", lambda: _boxes(data / "mail")):
+    for place, box, contents in undisturbed(lambda: _files(data / "mail"), lambda: _boxes(data / "mail")):
         domain, name, *folder = Path(place).parts
         where = (f"{name}@{domain}", folder[0][1:].replace(".", "/") if folder else "INBOX")
         for anomaly in box.anomalies:
@@ -69,6 +65,10 @@ def by_walk(data: Path, ledger: Ledger) -> dict[tuple[str, str], Look]:
         }
         view[where] = Look(box.uidvalidity, box.uidnext, messages)
     return view
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(Path(where, name) for where, _, names in os.walk(folder) for name in names)
 
 
 def _boxes(root: Path) -> list[tuple[str, walk.Box, list[tuple[str, bytes]]]]:
@@ -84,7 +84,7 @@ def _contents(folder: Path) -> list[tuple[str, bytes]]:
 
 def queued(data: Path, ledger: Ledger) -> Look:
     """The mail that waits. The number of an item is made of its name, which is never given twice."""
-    wrong, contents = undisturbed(data / "queue", lambda: _waiting(data / "queue"))
+    wrong, contents = undisturbed(lambda: _files(data / "queue"), lambda: _waiting(data / "queue"))
     for anomaly in wrong:
         ledger.complain(f"queue: {anomaly}")
     messages = {
@@ -98,24 +98,6 @@ def _waiting(spool: Path) -> tuple[list[str], dict[str, bytes]]:
     contents = {item: logged.content for item, logged in express.pending(spool).items()}  # what has come just now has no files
     items, wrong = walk.walk_spool(spool)
     return wrong, contents | {item: (spool / "ready" / f"{item}.content").read_bytes() for item in items}
-
-
-def undisturbed(folder: Path, look: Callable[[], T]) -> T:
-    """What *look* finds below *folder* while no name there changes.
-
-    A server that nobody uses has files to rename all the same, and what is renamed during a look may be missed, or seen twice.
-    """
-    for _ in range(100):
-        before = _names(folder)
-        with contextlib.suppress(FileNotFoundError):
-            found = look()
-            if _names(folder) == before:
-                return found
-    raise AssertionError(f"{folder}: names change all the time")
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(os.path.join(where, name) for where, _, names in os.walk(folder) for name in names)
 
 
 def agree(house: House, ledger: Ledger) -> None:

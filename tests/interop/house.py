@@ -16,9 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 TWISTD = Path(sys.executable).with_name("twistd")
@@ -101,6 +104,22 @@ def eventually(ask, what: str, patience: float = 10.0):
             return answer
         assert time.monotonic() < end, f"never happened: {what}"
         time.sleep(0.02)
+
+
+def undisturbed(names: Callable[[], list[Path]], look: Callable[[], T]) -> T:
+    """What *look* finds while *names* are the same before and after it. AssertionError where they never are.
+
+    A server that nobody uses has files to rename all the same, and what is renamed during a look may be missed, or seen twice.
+    """
+
+    def found() -> tuple[T] | None:
+        before = names()
+        with contextlib.suppress(FileNotFoundError):
+            seen = look()
+            return (seen,) if names() == before else None
+        return None
+
+    return eventually(found, "the names of files stay as they are", 60.0)[0]
 
 
 _GIVEN: set[int] = set()
@@ -283,14 +302,13 @@ class House:
         return self.data / "mail" / person.domain / person.name
 
     def stored(self, person: Person, folder: str = ".") -> list[bytes]:
-        """The messages of a folder as they lie on the disk, oldest name first. Names may change meanwhile, for they hold the flags."""
+        """The messages of a folder as they lie on the disk, oldest name first."""
         place = self.maildir(person) / folder
-        while True:
-            paths = sorted([*place.glob("new/*"), *place.glob("cur/*")], key=lambda path: path.name)
-            try:
-                return [path.read_bytes() for path in paths]
-            except FileNotFoundError:
-                continue  # it has another name now: look again
+
+        def paths() -> list[Path]:
+            return sorted([*place.glob("new/*"), *place.glob("cur/*")], key=lambda path: path.name)
+
+        return undisturbed(paths, lambda: [path.read_bytes() for path in paths()])
 
     # ----- the log
 

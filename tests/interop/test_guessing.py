@@ -6,11 +6,13 @@ PROBES=1000 makes it 2 x 1000 probes, as `make timing` does.
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import socket
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -94,7 +96,9 @@ def test_whoever_is_refused_does_not_learn_why(house) -> None:
     probes = [(way, login.format(n=PROBES * ATTEMPTS + 2 + at), "a-wrong-guess") for at, way in enumerate(WAYS) for login in LOGINS]
     probes += [("imap", "off", "a-wrong-guess"), ("pop3", "off", "a-right-password")]
     with ThreadPoolExecutor(len(probes)) as threads:
-        said = list(threads.map(lambda at: _probe(house, probes[at][0], probes[at][1], 60_000 + at, probes[at][2])[0], range(len(probes))))
+        services, logins, passwords = zip(*probes, strict=True)
+        answered = threads.map(partial(_probe, house), services, logins, itertools.count(60_000), passwords)
+        said = [answer for answer, _ in answered]
     for way in WAYS:
         answers = {login: answer for (one, login, _), answer in zip(probes, said, strict=True) if one == way}
         assert len(set(answers.values())) == 1, answers
