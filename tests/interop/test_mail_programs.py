@@ -84,9 +84,9 @@ def test_alpine_deletes_and_expunges(house, screen, place, letters, imaps):
         f"alpine -p {rc} -i",
         ("PASSWORD", f'"{letters.password}\\r"'),
         ("on DISK", '"n"'),
-        ("opened with 3 messages", '"d"'),
-        ("marked for deletion", '"x"'),
-        ("1 message expunged", '"q"'),
+        ("Message 1 of 3.*(opened with|DONE)", '"d"'),  # the title stays; of two messages below, the second may hide the first
+        ("Message 2 of 3.*letter 2", '"x"'),
+        ("Message 1 of 2.*letter 3", '"q"'),
         SSL_CERT_FILE=str(house.authority),
     )
     assert subjects(house, letters) == ["letter 2", "letter 3"]
