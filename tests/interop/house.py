@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -122,18 +123,22 @@ def undisturbed(names: Callable[[], list[Path]], look: Callable[[], T]) -> T:
     return eventually(found, "the names of files stay as they are", 60.0)[0]
 
 
+#: Below those that a system gives to whoever connects, and that classrooms take; each process of tests has its own.
+_PORTS = [range(start, start + 375) for start in range(9000, 12_000, 375)]
 _GIVEN: set[int] = set()
 
 
 def free_port() -> int:
     """A port of loopback on which nobody listens at the moment, and that nobody was given before: he may not have begun yet."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in _GIVEN:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    left = [port for port in _PORTS[worker % len(_PORTS)] if port not in _GIVEN]
+    random.shuffle(left)  # the same tests may run twice on this machine
+    for port in left:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             _GIVEN.add(port)
             return port
+    raise AssertionError("no port is left for this process of tests")
 
 
 def listens(port: int) -> bool:
