@@ -46,6 +46,7 @@ class Disk:
         place.mkdir(exist_ok=True)
         self.mount()
         give_away(place)
+        run("sync", "-f", place)  # or a power loss in the first moments would take it back
 
     def mount(self) -> None:
         """As it was left; the journal is replayed."""
@@ -75,11 +76,11 @@ class Disk:
 
     @contextlib.contextmanager
     def filled(self, left: int = 0) -> Iterator[Callable[[], None]]:
-        """While there is no room but *left* octets. What it gives makes that true again, where something was given back meanwhile."""
+        """While there is no room but *left* octets. What it gives takes the rest, and what was given back meanwhile."""
         filler = self.place / "filler"
         with filler.open("wb") as file:
 
-            def fill() -> None:
+            def fill(left: int = 0) -> None:
                 syncfs(file.fileno())  # else what was removed is room later only
                 room = os.statvfs(self.place)
                 size = room.f_bavail * room.f_frsize - left
@@ -90,9 +91,9 @@ class Disk:
                     except OSError as error:
                         if error.errno != errno.ENOSPC:
                             raise
-                        size -= MIB // 4
+                        size -= max(BLOCK, size // 16)
 
-            fill()
+            fill(left)
             try:
                 yield fill
             finally:

@@ -20,7 +20,7 @@ from tests.crash.load import Load
 from tests.crash.rigs import chosen, fewer, quick_place
 from tests.crash.stage import Stage
 from tests.crash.test_points import judge
-from tests.interop.house import House, folder
+from tests.interop.house import NOBODY, House, folder
 
 pytestmark = pytest.mark.client("mkfs.ext4", "mount", "umount")
 ROUNDS, WHOLE = 10, 50
@@ -76,6 +76,16 @@ def test_a_power_loss_while_many_mailboxes_are_made_breaks_no_promise(record_pro
             stage.close()
     record_property("figures", f"{losses} power losses while mailboxes were made")
     assert losses >= fewer(3 * MOMENTS) - 1
+
+
+def test_whose_a_disk_is_survives_the_first_power_loss():
+    """Else a server whose power fails before its first sync would not be able to start again."""
+    with folder(where=quick_place()) as elsewhere, folder() as place, disk(elsewhere, place / "data", 8 * MIB) as its_disk:
+        owner = its_disk.place.stat().st_uid
+        its_disk.cut_power()
+        its_disk.unmount()
+        its_disk.mount()
+        assert its_disk.place.stat().st_uid == owner == NOBODY
 
 
 def test_without_syncs_the_rig_sees_losses(record_property):

@@ -5,7 +5,7 @@ on, and when the trouble is over everything works again, without a restart.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -33,15 +33,22 @@ def house() -> Iterator[House]:
         assert "Traceback" not in house.log
 
 
-def work(house: House, ledger: Ledger, name: str, seconds: float = 0.4, least: int = 1, refused: int = 0) -> None:
-    """Load for so long, and until it has brought *least* promises and so many refusals: a minute is enough, however slow the machine is."""
-    wanted, unwanted = ledger.promises + least, ledger.refusals + refused
+def work(
+    house: House, ledger: Ledger, name: str, seconds: float = 0.4, least: int = 1, fill: Callable[[], None] | None = None
+) -> None:
+    """Load for so long, and until it has brought *least* promises: a minute is enough, however slow the machine is.
+
+    With *fill* (see `Disk.filled`): until it has brought a refusal, too. Load gives back what it removes, so it could go on for ever.
+    """
+    wanted, refusals = ledger.promises + least, ledger.refusals
     load = Load.on(house, ledger, name)
     load.start()
     load.go_on(seconds)
     for _ in range(150):
-        if ledger.promises >= wanted and ledger.refusals >= unwanted:
+        if ledger.promises >= wanted and (fill is None or ledger.refusals > refusals):
             break
+        if fill is not None:
+            fill()
         load.go_on(0.4)
     load.end()
     assert house.process.poll() is None, f"the server has ended with {house.process.poll()}:\n{house.news[-4000:]}"
@@ -96,7 +103,7 @@ def test_a_full_disk(size, record_property):
         work(house, ledger, "before")
         reader = Reader(house, ledger)
         with its_disk.filled(left=MIB // 2) as fill:
-            work(house, ledger, "full", 0.8, least=0, refused=1)
+            work(house, ledger, "full", 0.8, least=0, fill=fill)
             refused = ledger.refusals
             fill()
             assert refusal(house).startswith("452 4.3.1")
