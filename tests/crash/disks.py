@@ -54,9 +54,19 @@ class Disk:
         self._is_mounted = True
 
     def unmount(self) -> None:
+        """For everybody: as long as one has it mounted, mounting again would show what he sees, and not what is on the disk."""
         if self._is_mounted:
             eventually(lambda: run("umount", self.place, expect=None).returncode == 0, f"{self.place} is let go of")
             self._is_mounted = False
+            eventually(self._is_let_go_of, f"nobody else has {self.place} mounted")
+
+    def _is_let_go_of(self) -> bool:
+        """Who got mounts of his own while ours was there (unshare -m, a test beside this one) has it too, and is made to unmount it."""
+        if not run("losetup", "-j", self._image).stdout:
+            return True
+        for process in _in_other_namespaces():
+            run("nsenter", "-t", process, "-m", "umount", self.place, expect=None)
+        return False
 
     def cut_power(self) -> None:
         descriptor = os.open(self.place, os.O_RDONLY)
@@ -98,6 +108,16 @@ class Disk:
                 yield fill
             finally:
                 filler.unlink()
+
+
+def _in_other_namespaces() -> list[str]:
+    """One process of each mount namespace that is not ours."""
+    found = {}
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended
+            found[os.stat(f"/proc/{process}/ns/mnt").st_ino] = process
+    found.pop(os.stat("/proc/self/ns/mnt").st_ino, None)
+    return list(found.values())
 
 
 @contextlib.contextmanager

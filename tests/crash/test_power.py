@@ -9,6 +9,7 @@ that was told not to sync.
 from __future__ import annotations
 
 import random
+import subprocess
 import time
 
 import pytest
@@ -86,6 +87,22 @@ def test_whose_a_disk_is_survives_the_first_power_loss():
         its_disk.unmount()
         its_disk.mount()
         assert its_disk.place.stat().st_uid == owner == NOBODY
+
+
+def test_after_a_power_loss_there_is_what_is_on_the_disk_whoever_has_it_mounted_too():
+    others = ["unshare", "-m", "sh", "-c", "echo ready; read line"]
+    with (
+        folder(where=quick_place()) as elsewhere,
+        folder() as place,
+        disk(elsewhere, place / "data", 8 * MIB) as its_disk,
+        subprocess.Popen(others, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other,
+    ):
+        assert other.stdout.readline() == "ready\n"
+        its_disk.cut_power()
+        its_disk.unmount()
+        its_disk.mount()
+        (its_disk.place / "file").touch()  # of one that has been cut off: EIO
+        other.stdin.close()
 
 
 def test_without_syncs_the_rig_sees_losses(record_property):
