@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -64,6 +65,37 @@ def test_a_coroutine_that_is_thrown_away_while_it_waits_raises_no_alarm(monkeypa
     tasks.go(unwatched, "holding")
     unwatched.close()
     assert ended == ["closed", "closed"]
+
+
+@pytest.mark.parametrize("start", [tasks.start, tasks.go, lambda coroutine, _: tasks.begun(coroutine)])
+def test_what_nobody_will_ever_answer_is_thrown_away_without_an_alarm(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the outside to the inside, though the collector may begin inside: with what is younger than the last small collection."""
+    alarms: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", alarms.append)
+    ended = []
+
+    async def inner() -> None:
+        try:
+            await Deferred()
+        finally:
+            ended.append("inner")
+
+    async def outer(waiting: Deferred[None]) -> None:
+        try:
+            await waiting
+            await inner()
+        finally:
+            ended.append("outer")
+
+    gc.collect()
+    waiting: Deferred[None] = Deferred()
+    start(outer(waiting), "waiting")
+    gc.collect(0)
+    waiting.callback(None)
+    del waiting
+    gc.collect()
+    assert ended == ["inner", "outer"]
+    assert not alarms
 
 
 def test_gather_runs_side_by_side_keeps_order_and_waits_for_all_before_it_raises() -> None:

@@ -57,6 +57,7 @@ def begun(coroutine: Coroutine[Any, Any, T]) -> T | Deferred[T]:
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     run = _Run(coroutine)
+    run.itself = run
     waiting.addBoth(run.step)
     return run.done
 
@@ -77,7 +78,13 @@ def closing(port: Any) -> Deferred[None]:
 
 
 class _Run:
-    __slots__ = ("coroutine", "done")
+    """Drives a coroutine. While that waits, `itself` keeps the two together.
+
+    Of what nobody will ever answer the garbage collector may throw away first what is inside. With what is waited for the
+    last that holds the outer coroutine would go, in the midst of that: "coroutine already executing" would be printed.
+    """
+
+    __slots__ = ("coroutine", "done", "itself")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.coroutine = coroutine
@@ -87,16 +94,21 @@ class _Run:
         try:
             waiting = advance(self.coroutine, result)
         except StopIteration as stop:
+            self.itself = None
             self.done.callback(stop.value)
         except BaseException:
             if not getattr(self.coroutine, "cr_running", False):  # else it is being thrown away, and closes what it waits for
+                self.itself = None
                 self.done.errback(Failure())
         else:
+            self.itself = self
             waiting.addBoth(self.step)
 
 
 class _Unwatched:
-    __slots__ = ("coroutine", "what")
+    """As `_Run`, for what nobody waits for."""
+
+    __slots__ = ("coroutine", "itself", "what")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], what: str) -> None:
         self.coroutine = coroutine
@@ -106,11 +118,13 @@ class _Unwatched:
         try:
             waiting = advance(self.coroutine, result)
         except StopIteration:
-            pass
+            self.itself = None
         except BaseException:
             if not getattr(self.coroutine, "cr_running", False):  # as in _Run
+                self.itself = None
                 log.failure("{what} failed", what=self.what)
         else:
+            self.itself = self
             waiting.addBoth(self.step)
 
 
