@@ -95,7 +95,9 @@ def serve(folder: Path, told: Path, accounts: int = 0, more: str = "") -> int:
             "login": "{user}@bench.test",
             "maildir": str(folder / "mail" / DOMAIN / "{user}"),
         }
-        told.write_text(json.dumps(about, indent=1))
+        half = told.with_name(told.name + ".half")  # whoever waits for the file reads it as soon as it is there
+        half.write_text(json.dumps(about, indent=1))
+        half.rename(told)
 
     config = folder / "bench.ini"
     soldiers = "".join(f"[user:{soldier(number)}@{DOMAIN}]\npassword = {{PLAIN}}{PASSWORD}\n" for number in range(accounts))

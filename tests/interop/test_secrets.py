@@ -23,7 +23,7 @@ import pytest
 from tests.interop.house import House, Person, as_ordinary_user, eventually, folder, running
 
 ALICE = Person("alice", password=f"right-{secrets.token_hex(8)}")
-PATIENCE = 8.0  # seconds; answers to failures are late
+PATIENCE = 30.0  # seconds; answers to failures are late
 
 #: name: (service, lines). {who} has no account, {whob} is his name in base64; {s} is a secret, {p} what PLAIN says of one, {b} one
 #: in base64, {n} its length; alice has {right}.
