@@ -175,7 +175,8 @@ class Student:
             return
         form = page.locator(f"form:has(input[name=name][value='{name}']):has(input[name=place][value='{place}'])").first
         pressed = form.locator("button").get_attribute("aria-pressed")
-        form.locator("button").click()
+        with page.expect_response(lambda answer: answer.request.method == "POST"):  # what crashes has started again
+            form.locator("button").click()
         if pressed is not None:
             form.locator(f"button[aria-pressed={'true' if state == 'on' else 'false'}]").wait_for()
 
