@@ -69,7 +69,7 @@ def test_a_coroutine_that_is_thrown_away_while_it_waits_raises_no_alarm(monkeypa
 
 @pytest.mark.parametrize("start", [tasks.start, tasks.go, lambda coroutine, _: tasks.begun(coroutine)])
 def test_what_nobody_will_ever_answer_is_thrown_away_without_an_alarm(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the outside to the inside, though the collector may begin inside: with what is younger than the last small collection."""
+    """The collector may begin inside: it comes to what is younger than the last small collection first."""
     alarms: list[Any] = []
     monkeypatch.setattr("sys.unraisablehook", alarms.append)
     ended = []

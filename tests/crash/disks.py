@@ -90,10 +90,10 @@ class Disk:
         filler = self.place / "filler"
         with filler.open("wb") as file:
 
-            def fill(left: int = 0) -> None:
+            def fill(spare: int = 0) -> None:
                 syncfs(file.fileno())  # else what was removed is room later only
                 room = os.statvfs(self.place)
-                size = room.f_bavail * room.f_frsize - left
+                size = room.f_bavail * room.f_frsize - spare
                 while size > 0:  # the last blocks are needed to note where the others are
                     try:
                         os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
